@@ -1,0 +1,119 @@
+"""What the backend is owed: deliveries, and the rule that says when to try one again.
+
+A delivery is neutral: the wire (tRPC or protobuf) is chosen when it is posted, so that a journal
+written under one wire can be delivered over the other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+import enum
+
+import msgspec
+
+from preppald.core.turns import Speaker, Turn
+
+# Full jitter: each wait is uniform between 0 and min(cap, base * 2^attempts). Five minutes keeps the
+# promise "delivered within 6 minutes after the backend is back".
+RETRY_BASE_SECONDS = 1.0
+RETRY_CAP_SECONDS = 300.0
+# 2^9 seconds is past the cap; a larger exponent only makes large numbers.
+RETRY_EXPONENT_CAP = 9
+
+
+class Kind(enum.StrEnum):
+    """What is delivered."""
+
+    STATUS = "status"
+    TRANSCRIPT = "transcript"
+
+
+class Status(enum.StrEnum):
+    """The interview's status, as the backend spells it."""
+
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    ERROR = "ERROR"
+
+
+class StatusUpdate(msgspec.Struct, frozen=True):
+    """``ended_ms``: wall clock in milliseconds, None while the interview runs."""
+
+    status: Status
+    ended_ms: int | None = None
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line of a transcript; ``at_ms`` is when its turn began, wall clock in milliseconds."""
+
+    speaker: Speaker
+    content: str
+    at_ms: int
+
+
+class TranscriptSubmission(msgspec.Struct, frozen=True):
+    """The whole transcript; storing it completes the interview at the backend."""
+
+    lines: tuple[Line, ...]
+    ended_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One post that the backend is owed.
+
+    ``key`` goes out as ``Idempotency-Key`` and is unique for ever. ``payload`` is JSON, a ``StatusUpdate``
+    or a ``TranscriptSubmission`` by ``kind``. Deliveries of one interview are posted in the order in which
+    they were made.
+    """
+
+    key: str
+    interview_id: str
+    kind: Kind
+    payload: bytes
+    created_ms: int
+
+
+def status_delivery(
+    interview_id: str, epoch: int, status: Status, *, now_ms: int, ended_ms: int | None = None
+) -> Delivery:
+    """The post that sets the interview's status."""
+    return Delivery(
+        key=f"{interview_id}:{epoch}:{Kind.STATUS}:{status}",
+        interview_id=interview_id,
+        kind=Kind.STATUS,
+        payload=msgspec.json.encode(StatusUpdate(status, ended_ms)),
+        created_ms=now_ms,
+    )
+
+
+def transcript_delivery(
+    interview_id: str, epoch: int, turns: Sequence[Turn], *, now_ms: int, ended_ms: int
+) -> Delivery:
+    """The post that stores the transcript; ``turns`` are in their order and have text."""
+    lines = tuple(Line(turn.speaker, turn.spoken.strip(), turn.started_ms) for turn in turns)
+    return Delivery(
+        key=f"{interview_id}:{epoch}:{Kind.TRANSCRIPT}",
+        interview_id=interview_id,
+        kind=Kind.TRANSCRIPT,
+        payload=msgspec.json.encode(TranscriptSubmission(lines, ended_ms)),
+        created_ms=now_ms,
+    )
+
+
+def retry_delay(attempts: int, chance: float, retry_after: float | None = None) -> float:
+    """Seconds to wait before the next try.
+
+    ``attempts``: tries made so far. ``chance``: a random number in [0, 1), from the caller.
+    ``retry_after``: what the backend asked for, in seconds; honoured up to the cap.
+    """
+    if retry_after is not None:
+        return min(max(retry_after, 0.0), RETRY_CAP_SECONDS)
+    ceiling = min(RETRY_CAP_SECONDS, RETRY_BASE_SECONDS * (1 << min(attempts, RETRY_EXPONENT_CAP)))
+    return chance * ceiling
+
+
+def iso(at_ms: int) -> str:
+    """ISO 8601 in UTC with milliseconds, as JavaScript writes it."""
+    stamp = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return stamp.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,75 @@
+"""One interview, as the journal keeps it."""
+
+from dataclasses import dataclass
+import enum
+
+
+class Phase(enum.StrEnum):
+    """Where an interview stands on disk."""
+
+    LIVE = "live"  # some process runs it, or did when it died
+    ENDED = "ended"  # its ending is written, with the deliveries that follow from it
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens by modality, summed over all of an interview's Gemini connections."""
+
+    prompt_audio: int = 0
+    prompt_text: int = 0
+    response_audio: int = 0
+    response_text: int = 0
+    thoughts: int = 0
+    cached: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.prompt_audio + other.prompt_audio,
+            self.prompt_text + other.prompt_text,
+            self.response_audio + other.response_audio,
+            self.response_text + other.response_text,
+            self.thoughts + other.thoughts,
+            self.cached + other.cached,
+        )
+
+    @property
+    def total(self) -> int:
+        return self.prompt_audio + self.prompt_text + self.response_audio + self.response_text + self.thoughts
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """Gemini's resumption handle: valid two hours after its session ended, for its own model only.
+
+    ``at_ms``: when it was given, wall clock in milliseconds.
+    """
+
+    value: str
+    model: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Interview:
+    """An interview's row. All times are the wall clock in milliseconds.
+
+    ``epoch`` counts how often this interview was begun (a first try that failed before a word was said may
+    be tried again) and fences its records. ``token_digest`` is the SHA-256 of the token that opened it,
+    hexadecimal: the token itself is never kept. ``deadline_ms`` moves when lost time is credited.
+    ``cause`` says why it ended, for people.
+    """
+
+    interview_id: str
+    user_id: str
+    epoch: int
+    token_digest: str
+    model: str
+    started_ms: int
+    deadline_ms: int
+    phase: Phase = Phase.LIVE
+    handle: Handle | None = None
+    usage: Usage = Usage()
+    credited_ms: int = 0
+    ended_ms: int | None = None
+    ending: str | None = None
+    cause: str | None = None

@@ -1,0 +1,99 @@
+"""Transcription fragments and the turns that they add up to.
+
+Rule 1: a fragment is the only record; turns are a fold over fragments, so that memory, the
+        journal and a replay after a restart can never disagree.
+Rule 2: a fragment names its turn and is never revised; joining is concatenation.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+import enum
+
+# Ends the text of a turn that the candidate spoke over, wherever people or models read it.
+CUT_MARK = " [interrupted]"
+
+
+class Speaker(enum.StrEnum):
+    """Who spoke; the values are the ones that browsers and the backend read."""
+
+    USER = "USER"
+    AI = "AI"
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A piece of transcript, as it came from Gemini.
+
+    ``seq`` counts up within the interview, from 1. ``turn`` is the number of the turn it belongs to.
+    ``text`` may be empty when the fragment only closes its turn. ``at_ms`` is the wall clock in
+    milliseconds. ``heard`` is set when the candidate cut the turn: how many of the turn's characters
+    had been played by then.
+    """
+
+    seq: int
+    turn: int
+    speaker: Speaker
+    text: str
+    at_ms: int
+    turn_complete: bool = False
+    heard: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one speaker said until the other one did. ``started_ms`` is the wall clock in milliseconds."""
+
+    number: int
+    speaker: Speaker
+    text: str
+    started_ms: int
+    complete: bool = False
+    heard: int | None = None
+
+    @property
+    def cut(self) -> bool:
+        """Whether the candidate spoke over it."""
+        return self.heard is not None
+
+    @property
+    def spoken(self) -> str:
+        """The text that was really heard; a cut turn ends with ``CUT_MARK``."""
+        if self.heard is None:
+            return self.text
+        return self.text[: self.heard].rstrip() + CUT_MARK
+
+    def grown(self, fragment: Fragment) -> "Turn":
+        """The turn with one more fragment of its own."""
+        return replace(
+            self,
+            text=self.text + fragment.text,
+            complete=self.complete or fragment.turn_complete,
+            heard=self.heard if fragment.heard is None else fragment.heard,
+        )
+
+
+def begun(fragment: Fragment) -> Turn:
+    """The turn that this first fragment opens."""
+    return Turn(
+        number=fragment.turn,
+        speaker=fragment.speaker,
+        text=fragment.text,
+        started_ms=fragment.at_ms,
+        complete=fragment.turn_complete,
+        heard=fragment.heard,
+    )
+
+
+def fold(fragments: Iterable[Fragment]) -> dict[int, Turn]:
+    """All turns by number, from the fragments in the order of their ``seq``."""
+    turns: dict[int, Turn] = {}
+    for fragment in fragments:
+        known = turns.get(fragment.turn)
+        turns[fragment.turn] = begun(fragment) if known is None else known.grown(fragment)
+    return turns
+
+
+def in_order(turns: Iterable[Turn]) -> list[Turn]:
+    """The transcript: the turns that have text, in the order in which they were begun."""
+    said = [turn for turn in turns if turn.text.strip()]
+    return sorted(said, key=lambda turn: (turn.started_ms, turn.number))

@@ -1,0 +1,57 @@
+"""The errors that name what happened, to whom, and what to do.
+
+``PreppaldError`` is an error that a person should read: a command prints its text and exits with
+``exit_status``. Everything that is not one of these is a bug and leaves with its traceback.
+
+    PreppaldError
+    ├── ConfigError        the environment is wrong; holds every fault, not the first
+    ├── StartError         the daemon cannot start: port taken, state directory in use, …
+    ├── RemoteProtocolError  a peer sent what its protocol does not allow
+    ├── TokenError         a token was refused
+    └── JournalError       the journal cannot keep what it was given
+"""
+
+from collections.abc import Sequence
+
+# BSD's sysexits(3): the values that systemd and operators know.
+EX_DATAERR = 65
+EX_UNAVAILABLE = 69
+EX_SOFTWARE = 70
+EX_IOERR = 74
+EX_CONFIG = 78
+
+
+class PreppaldError(Exception):
+    """An error for people: its text is a sentence that says what to do."""
+
+    exit_status = EX_UNAVAILABLE
+
+
+class ConfigError(PreppaldError):
+    """The configuration is wrong. ``faults``: one line each, never with a secret's value."""
+
+    exit_status = EX_CONFIG
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+
+
+class StartError(PreppaldError):
+    """The daemon cannot start, though its configuration reads well."""
+
+
+class RemoteProtocolError(PreppaldError):
+    """A peer sent something that its protocol does not allow."""
+
+    exit_status = EX_DATAERR
+
+
+class TokenError(PreppaldError):
+    """A token was refused. The text says why, and never holds the token."""
+
+
+class JournalError(PreppaldError):
+    """The journal cannot keep what it was given."""
+
+    exit_status = EX_IOERR
