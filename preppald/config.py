@@ -1,0 +1,296 @@
+"""The environment, read once, into a frozen Config.
+
+Rule 1: nothing else reads the environment.
+Rule 2: all faults are told at once, each with the setting's name, its value (never a secret's) and what
+        is allowed.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from preppald import parse
+from preppald.auth import TokenRules
+from preppald.errors import ConfigError
+from preppald.parse import Address, Endpoint, Invalid
+
+MINUTE = 60.0
+HOUR = 3600.0
+# HS256 is as strong as its key: RFC 7518 §3.2 asks for at least the hash's 256 bits.
+MIN_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How one field of Config is read. ``doc`` is its line in the README, the env file and ``--help``."""
+
+    env: str
+    read: Callable[[str], Any]
+    doc: str
+    default: str = ""
+    secret: bool = False
+    needed: bool = False
+
+
+def setting(
+    env: str,
+    read: Callable[[str], Any],
+    doc: str,
+    *,
+    default: str = "",
+    secret: bool = False,
+    needed: bool = False,
+) -> Any:  # a dataclass field, whatever the attribute's type says
+    return field(metadata={"setting": Setting(env, read, doc, default, secret, needed)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Every setting, typed, with its unit: durations are seconds, sizes are bytes."""
+
+    jwt_secret: str = setting(
+        "JWT_SECRET",
+        parse.secret(MIN_SECRET_BYTES),
+        "signs the candidates' tokens (HS256); the application's own",
+        secret=True,
+        needed=True,
+    )
+    jwt_secret_previous: str = setting(
+        "PREPPALD_JWT_SECRET_PREVIOUS",
+        parse.optional(parse.secret(MIN_SECRET_BYTES)),
+        "a second secret, accepted while JWT_SECRET is being rotated",
+        secret=True,
+    )
+    worker_secret: str = setting(
+        "WORKER_SHARED_SECRET",
+        parse.optional(parse.secret(16)),
+        "the Bearer secret towards the backend; needed unless PREPPALD_BACKEND=none",
+        secret=True,
+    )
+    gemini_key: str = setting(
+        "GEMINI_API_KEY",
+        parse.secret(1),
+        "the key for Gemini",
+        secret=True,
+        needed=True,
+    )
+    api_url: str = setting(
+        "NEXT_PUBLIC_API_URL",
+        parse.optional(parse.http_url),
+        "the application's origin; needed unless PREPPALD_BACKEND=none",
+    )
+    listen: Address = setting(
+        "PREPPALD_LISTEN",
+        parse.address,
+        "where browsers connect",
+        default="127.0.0.1:8787",
+    )
+    admin_listen: Address = setting(
+        "PREPPALD_ADMIN_LISTEN",
+        parse.address,
+        "where metrics are read; keep it on loopback",
+        default="127.0.0.1:9464",
+    )
+    allowed_origins: tuple[str, ...] = setting(
+        "PREPPALD_ALLOWED_ORIGINS",
+        parse.origins,
+        "the pages that may connect, as exact origins separated by commas; empty allows any",
+    )
+    jwt_audience: str = setting(
+        "PREPPALD_JWT_AUDIENCE",
+        parse.text,
+        "the aud that a token must carry; empty asks for none",
+    )
+    jwt_issuer: str = setting(
+        "PREPPALD_JWT_ISSUER",
+        parse.text,
+        "the iss that a token must carry; empty asks for none",
+    )
+    gemini_url: Endpoint = setting(
+        "PREPPALD_GEMINI_URL",
+        parse.websocket_endpoint,
+        "another Gemini: the simulator, a proxy (ws:// or wss://, path optional)",
+        default="wss://generativelanguage.googleapis.com",
+    )
+    gemini_model: str = setting(
+        "PREPPALD_GEMINI_MODEL",
+        parse.text,
+        "the Live model",
+        default="gemini-3.8-live",
+    )
+    voice: str = setting("PREPPALD_VOICE", parse.text, "one of Gemini's prebuilt voices", default="Puck")
+    backend: Literal["trpc", "none"] = setting(
+        "PREPPALD_BACKEND",
+        parse.one_of("trpc", "none"),
+        "the application's wire; none keeps interviews in the local journal only",
+        default="trpc",
+    )
+    trpc_transformer: Literal["superjson", "none"] = setting(
+        "PREPPALD_TRPC_TRANSFORMER",
+        parse.one_of("superjson", "none"),
+        "how the tRPC router reads its input",
+        default="superjson",
+    )
+    session_limit: float = setting(
+        "PREPPALD_SESSION_LIMIT",
+        parse.duration(least=10, most=4 * HOUR),
+        "the longest an interview may last",
+        default="1h",
+    )
+    ending_soon: tuple[float, ...] = setting(
+        "PREPPALD_ENDING_SOON",
+        parse.durations(least=1, most=HOUR),
+        "how long before the end the candidate is told, separated by commas",
+        default="5m,1m",
+    )
+    reconnect_grace: float = setting(
+        "PREPPALD_RECONNECT_GRACE",
+        parse.duration(least=0, most=15 * MINUTE),
+        "how long a candidate who lost the connection may stay away",
+        default="60s",
+    )
+    drain: float = setting(
+        "PREPPALD_DRAIN",
+        parse.optional_duration(least=0, most=5 * HOUR),
+        "how long a stopping daemon lets interviews finish; empty: the session limit",
+    )
+    close_codes: Literal["plain", "distinct"] = setting(
+        "PREPPALD_CLOSE_CODES",
+        parse.one_of("plain", "distinct"),
+        "plain closes with 1000; distinct with 4001-4004, which the newest web client reads as the reason",
+        default="plain",
+    )
+    state_dir: Path = setting(
+        "PREPPALD_STATE_DIR",
+        parse.path,
+        "where the journal lives; under systemd its StateDirectory, else ./var",
+        default="var",
+    )
+    instance: str = setting(
+        "PREPPALD_INSTANCE",
+        parse.name,
+        "this daemon's name among those that share the state directory",
+        default="preppald",
+    )
+    max_sessions: int = setting(
+        "PREPPALD_MAX_SESSIONS",
+        parse.whole_number(least=1, most=100_000),
+        "interviews at a time; more get 503",
+        default="500",
+    )
+    log_format: Literal["json", "console"] = setting(
+        "PREPPALD_LOG_FORMAT",
+        parse.one_of("json", "console"),
+        "for machines or for people",
+        default="json",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = setting(
+        "PREPPALD_LOG_LEVEL",
+        parse.one_of("debug", "info", "warning", "error"),
+        "the least that is logged",
+        default="info",
+    )
+
+    @property
+    def token_rules(self) -> TokenRules:
+        secrets = [secret for secret in (self.jwt_secret, self.jwt_secret_previous) if secret]
+        return TokenRules(tuple(secrets), self.jwt_audience or None, self.jwt_issuer or None)
+
+    @property
+    def drain_seconds(self) -> float:
+        """``PREPPALD_DRAIN``, or the session limit: by then every interview has ended by itself."""
+        return self.session_limit if self.drain < 0 else self.drain
+
+
+def settings() -> dict[str, Setting]:
+    """Every setting by the name of its field, in the order of the README's table."""
+    return {item.name: item.metadata["setting"] for item in fields(Config)}
+
+
+def load(env: Mapping[str, str]) -> Config:
+    """The configuration in ``env``, or every fault in it.
+
+    A secret also comes from a file (``JWT_SECRET_FILE=/path``) or from systemd's credential directory.
+
+    Raises:
+        ConfigError: all faults at once.
+    """
+    faults = list(_unknown(env))
+    values: dict[str, Any] = {}
+    for name, item in settings().items():
+        try:
+            values[name] = _value(item, env)
+        except Invalid as error:
+            faults.append(f"{item.env}: {error}")
+    faults += _contradictions(values)
+    if faults:
+        raise ConfigError(faults)
+    return Config(**values)
+
+
+def _value(item: Setting, env: Mapping[str, str]) -> Any:
+    raw = _secret_text(item, env) if item.secret else env.get(item.env, "")
+    if item.env == "PREPPALD_STATE_DIR" and not raw:
+        raw = env.get("STATE_DIRECTORY", "")  # systemd's StateDirectory=
+    raw = raw.strip() or item.default
+    if not raw and item.needed:
+        raise Invalid(f"is not set; {item.doc}")
+    if item.secret and not raw:
+        return ""
+    try:
+        return item.read(raw)
+    except Invalid as error:
+        shown = "(hidden)" if item.secret else repr(raw)
+        raise Invalid(f"{shown} {error}") from error
+
+
+def _secret_text(item: Setting, env: Mapping[str, str]) -> str:
+    if env.get(item.env):
+        return env[item.env]
+    if named := env.get(f"{item.env}_FILE"):
+        return parse.secret_file(Path(named))
+    if credentials := env.get("CREDENTIALS_DIRECTORY"):
+        held = Path(credentials) / item.env
+        if held.exists():
+            return parse.secret_file(held)
+    return ""
+
+
+def _unknown(env: Mapping[str, str]) -> list[str]:
+    """A misspelt setting would otherwise be ignored in silence."""
+    known = {item.env for item in settings().values()}
+    known |= {f"{item.env}_FILE" for item in settings().values() if item.secret}
+    known.add("PREPPALD_TOKEN")  # read by `preppald call`
+    return [
+        f"{name}: is not a setting; `preppald check --list` names them all"
+        for name in sorted(env)
+        if name.startswith("PREPPALD_") and name not in known
+    ]
+
+
+def _contradictions(values: Mapping[str, Any]) -> list[str]:
+    """What no single value shows."""
+    faults = []
+    if values.get("backend") == "trpc":
+        faults += [
+            f"{env}: is not set, but PREPPALD_BACKEND=trpc needs it"
+            for name, env in (("api_url", "NEXT_PUBLIC_API_URL"), ("worker_secret", "WORKER_SHARED_SECRET"))
+            if values.get(name) == ""
+        ]
+    jwt_secret = values.get("jwt_secret")
+    if jwt_secret and jwt_secret == values.get("worker_secret"):
+        faults.append("WORKER_SHARED_SECRET: (hidden) equals JWT_SECRET; use two different secrets")
+    return faults
+
+
+def shown(config: Config) -> dict[str, str]:
+    """The configuration by the names of the environment, with secrets hidden."""
+    return {
+        item.env: _hidden(getattr(config, name)) if item.secret else parse.written(getattr(config, name))
+        for name, item in settings().items()
+    }
+
+
+def _hidden(value: str) -> str:
+    return f"(set, {len(value.encode())} bytes)" if value else "(not set)"

@@ -1,0 +1,168 @@
+"""How an interview can end: a closed set, with a precedence, and what each ending owes to whom.
+
+Everything that is not one of these is a bug; a bug ends the interview as ``BUG``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+import enum
+from typing import Literal
+
+from preppald.core.deliveries import Delivery, Status, status_delivery, transcript_delivery
+from preppald.core.turns import Turn
+
+
+class EndedReason(enum.IntEnum):
+    """SessionEnded.Reason, by its numbers on the wire."""
+
+    REASON_UNSPECIFIED = 0
+    USER_INITIATED = 1
+    GEMINI_ENDED = 2
+    TIMEOUT = 3
+
+
+# ErrorResponse codes, as browsers know them.
+ERROR_AI_SERVICE = 4002
+ERROR_INTERNAL = 5000
+
+
+class Owed(enum.Enum):
+    """What the backend is told."""
+
+    TRANSCRIPT = "the transcript, which completes the interview"
+    PARTIAL = "the partial transcript, or ERROR when nothing was said"
+    PARTIAL_THEN_ERROR = "the partial transcript, then ERROR"
+    ERROR = "ERROR"
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """A WebSocket close."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """``ended``: the SessionEnded that the browser gets first; ``error``: the ErrorResponse, if any.
+
+    ``plain`` closes as browsers in use expect; ``distinct`` is the code that the newest web client reads as
+    the reason. Of two endings at the same instant the one that stands earlier in ``PRECEDENCE`` counts.
+    """
+
+    name: str
+    plain: Close
+    distinct: int
+    owed: Owed
+    ended: EndedReason | None = None
+    error: tuple[int, str] | None = None
+
+    def close(self, codes: Literal["plain", "distinct"]) -> Close:
+        return self.plain if codes == "plain" else Close(self.distinct, self.plain.reason)
+
+
+USER_ENDED = Ending(
+    name="user_ended",
+    plain=Close(1000, "Interview ended by user"),
+    distinct=4001,
+    owed=Owed.TRANSCRIPT,
+    ended=EndedReason.USER_INITIATED,
+)
+TIME_UP = Ending(
+    name="time_up",
+    plain=Close(1000, "Session timeout (1 hour limit)"),
+    distinct=4002,
+    owed=Owed.TRANSCRIPT,
+    ended=EndedReason.TIMEOUT,
+)
+AI_ENDED = Ending(
+    name="ai_ended",
+    plain=Close(1000, "AI ended session"),
+    distinct=4003,
+    owed=Owed.TRANSCRIPT,
+    ended=EndedReason.GEMINI_ENDED,
+)
+AI_UNREACHABLE = Ending(
+    name="ai_unreachable",
+    plain=Close(4002, "Failed to connect to AI service"),
+    distinct=4004,
+    owed=Owed.ERROR,
+    error=(ERROR_AI_SERVICE, "Failed to connect to AI service"),
+)
+AI_FAILED = Ending(
+    name="ai_failed",
+    plain=Close(4002, "AI service error"),
+    distinct=4004,
+    owed=Owed.PARTIAL_THEN_ERROR,
+    error=(ERROR_AI_SERVICE, "AI service error"),
+)
+CANDIDATE_GONE = Ending(
+    name="candidate_gone",
+    # Nobody is there to read it; a candidate who returns later is told this.
+    plain=Close(4410, "Interview already ended"),
+    distinct=4410,
+    owed=Owed.PARTIAL,
+)
+MISUSED = Ending(
+    name="misused",
+    plain=Close(1008, "Too many messages that cannot be read"),
+    distinct=1008,
+    owed=Owed.PARTIAL,
+)
+DAEMON_STOPPED = Ending(
+    name="daemon_stopped",
+    plain=Close(1012, "Service restart"),
+    distinct=1012,
+    owed=Owed.PARTIAL,
+    ended=EndedReason.REASON_UNSPECIFIED,
+)
+BUG = Ending(
+    name="bug",
+    plain=Close(1011, "Internal error"),
+    distinct=4004,
+    owed=Owed.PARTIAL_THEN_ERROR,
+    error=(ERROR_INTERNAL, "Internal error"),
+)
+
+PRECEDENCE = (
+    BUG,
+    USER_ENDED,
+    TIME_UP,
+    AI_ENDED,
+    AI_UNREACHABLE,
+    AI_FAILED,
+    MISUSED,
+    CANDIDATE_GONE,
+    DAEMON_STOPPED,
+)
+
+# Closes of one connection only; the interview lives on.
+REPLACED = Close(4409, "Replaced by a newer connection")
+ALREADY_ENDED = CANDIDATE_GONE.plain
+
+
+def first(endings: Sequence[Ending]) -> Ending:
+    """Of several endings at one instant, the one that counts."""
+    return min(endings, key=PRECEDENCE.index)
+
+
+def deliveries(
+    ending: Ending, interview_id: str, epoch: int, turns: Sequence[Turn], *, ended_ms: int
+) -> list[Delivery]:
+    """What the backend is owed after this ending, in order. ``turns``: those with text, in their order.
+
+    The backend refuses an empty transcript, so an interview in which nothing was said sets its status instead.
+    """
+
+    def status(status: Status) -> Delivery:
+        return status_delivery(interview_id, epoch, status, now_ms=ended_ms, ended_ms=ended_ms)
+
+    if ending.owed is Owed.ERROR:
+        return [status(Status.ERROR)]
+    if not turns:
+        return [status(Status.COMPLETED if ending.owed is Owed.TRANSCRIPT else Status.ERROR)]
+    transcript = transcript_delivery(interview_id, epoch, turns, now_ms=ended_ms, ended_ms=ended_ms)
+    if ending.owed is Owed.PARTIAL_THEN_ERROR:
+        return [transcript, status(Status.ERROR)]
+    return [transcript]

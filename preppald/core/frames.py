@@ -1,0 +1,104 @@
+"""The browser's messages: protobuf in, events out; and the other way round.
+
+The only place that knows the generated code's names for them. What a browser sends is read into events and
+never passed on: protobuf keeps unknown fields and would forward them.
+"""
+
+import enum
+
+from google.protobuf.message import DecodeError
+
+from preppald.core.endings import EndedReason
+from preppald.core.events import AudioHeard, ClientEvent, EndRequested
+from preppald.core.turns import Fragment
+from preppald.errors import RemoteProtocolError
+from preppald.pb.interview_pb2 import (
+    AudioResponse,
+    ClientToServerMessage,
+    ErrorResponse,
+    Interrupted,
+    Notice,
+    ServerToClientMessage,
+    SessionEnded,
+    SessionStarted,
+    TranscriptUpdate,
+)
+
+
+class NoticeKind(enum.IntEnum):
+    """Notice.Kind, by its numbers on the wire."""
+
+    RECONNECTING = 1
+    RECONNECTED = 2
+    ENDING_SOON = 3
+    DRAINING = 4
+
+
+INPUT_SAMPLE_RATE_HZ = 16_000
+OUTPUT_SAMPLE_RATE_HZ = 24_000
+BYTES_PER_SAMPLE = 2
+
+
+def decode(message: bytes) -> ClientEvent:
+    """The event in one binary message.
+
+    Raises:
+        RemoteProtocolError: the bytes are no such message, or one without a payload.
+    """
+    try:
+        parsed = ClientToServerMessage.FromString(message)
+    except DecodeError as error:
+        raise RemoteProtocolError("the message is not a ClientToServerMessage") from error
+    match parsed.WhichOneof("payload"):
+        case "audio_chunk":
+            return AudioHeard(parsed.audio_chunk.audio_content)
+        case "end_request":
+            return EndRequested()
+        case _:
+            raise RemoteProtocolError("the message has no payload that is known here")
+
+
+def audio(pcm: bytes) -> bytes:
+    return ServerToClientMessage(audio_response=AudioResponse(audio_content=pcm)).SerializeToString()
+
+
+def transcript(fragment: Fragment) -> bytes:
+    update = TranscriptUpdate(
+        speaker=fragment.speaker,
+        text=fragment.text,
+        is_final=True,
+        turn_complete=fragment.turn_complete,
+        seq=fragment.seq,
+    )
+    return ServerToClientMessage(transcript_update=update).SerializeToString()
+
+
+def interrupted() -> bytes:
+    return ServerToClientMessage(interrupted=Interrupted()).SerializeToString()
+
+
+def error(code: int, message: str) -> bytes:
+    return ServerToClientMessage(error=ErrorResponse(code=code, message=message)).SerializeToString()
+
+
+def session_started(interview_id: str, *, remaining_seconds: float, resumed: bool) -> bytes:
+    started = SessionStarted(
+        interview_id=interview_id,
+        output_sample_rate_hz=OUTPUT_SAMPLE_RATE_HZ,
+        remaining_ms=_milliseconds(remaining_seconds),
+        resumed=resumed,
+    )
+    return ServerToClientMessage(session_started=started).SerializeToString()
+
+
+def session_ended(reason: EndedReason) -> bytes:
+    return ServerToClientMessage(session_ended=SessionEnded(reason=reason.name)).SerializeToString()
+
+
+def notice(kind: NoticeKind, message: str, *, remaining_seconds: float) -> bytes:
+    told = Notice(kind=kind.name, message=message, remaining_ms=_milliseconds(remaining_seconds))
+    return ServerToClientMessage(notice=told).SerializeToString()
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(0, round(seconds * 1000))
