@@ -161,4 +161,14 @@ class Record:
     fragment: Fragment
 
 
-Effect = Play | StopPlaying | Record
+@dataclass(frozen=True, slots=True)
+class ReplyBegan:
+    """The interviewer begins to answer. ``delay``: seconds since Gemini noticed the candidate's end of speech.
+
+    None where nothing was said before: a greeting.
+    """
+
+    delay: float | None
+
+
+Effect = Play | StopPlaying | Record | ReplyBegan

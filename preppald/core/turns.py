@@ -94,6 +94,6 @@ def fold(fragments: Iterable[Fragment]) -> dict[int, Turn]:
 
 
 def in_order(turns: Iterable[Turn]) -> list[Turn]:
-    """The transcript: the turns that have text, in the order in which they were begun."""
-    said = [turn for turn in turns if turn.text.strip()]
+    """The transcript: the turns of which something was heard, in the order in which they were begun."""
+    said = [turn for turn in turns if turn.text.strip() and turn.heard != 0]
     return sorted(said, key=lambda turn: (turn.started_ms, turn.number))

@@ -1,0 +1,238 @@
+"""The dialogue between candidate and interviewer, as a state machine.
+
+Rule 1: every change of state is a row of floor.TRANSITIONS; a hole in it is an error, never a guess.
+Rule 2: nothing here knows about sockets, tasks or the time of day: the time comes in with each event.
+Rule 3: audio is never held back or dropped here; only what the candidate spoke over is called stale.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+from preppald.core.events import (
+    AudioSpoken,
+    Effect,
+    Event,
+    InterviewOver,
+    Play,
+    Record,
+    ReplyBegan,
+    ReplyGenerated,
+    ReplyInterrupted,
+    SpeechBegan,
+    SpeechEnded,
+    StopPlaying,
+    TextHeard,
+    TextSpoken,
+    TurnCompleted,
+    UpstreamLost,
+)
+from preppald.core.floor import TRANSITIONS, State
+from preppald.core.frames import BYTES_PER_SAMPLE, OUTPUT_SAMPLE_RATE_HZ
+from preppald.core.turns import Fragment, Speaker, Turn, begun, in_order
+
+_OUTPUT_BYTES_PER_SECOND = OUTPUT_SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
+
+
+class Conversation:
+    """One interview's dialogue, over all of its connections.
+
+    ``epoch_ms``: the wall clock in milliseconds at the monotonic time 0 that ``receive`` is told, so that
+    a wall clock which jumps moves no turn. ``turns`` and ``last_seq``: what a journal already holds.
+    """
+
+    def __init__(self, *, epoch_ms: float, turns: Iterable[Turn] = (), last_seq: int = 0) -> None:
+        self.state = State.CONNECTING
+        self.since = 0.0
+        self.candidate_speaking = False
+        self._epoch_ms = epoch_ms
+        self._turns = {turn.number: turn for turn in turns}
+        self._seq = last_seq
+        self._last_number = max(self._turns, default=0)
+        self._open: dict[Speaker, int] = {}
+        self._last: dict[Speaker, int] = {}
+        # Whether this Gemini tells of voice activity, and whether it did since the interviewer last began.
+        self._tells_activity = False
+        self._spoke_since_reply = False
+        self._speech_ended_at: float | None = None
+        # The reply under way: a byte of half a sample, the audio so far, and until when it plays.
+        self._odd_byte = b""
+        self._reply_bytes = 0
+        self._generated = False
+        self._playing_until = 0.0
+
+    @property
+    def turns(self) -> list[Turn]:
+        """The transcript so far: turns with text, in their order."""
+        return in_order(self._turns.values())
+
+    @property
+    def last_seq(self) -> int:
+        return self._seq
+
+    def quiet(self, now: float) -> bool:
+        """Whether nobody is in the middle of something: a good moment to change the connection."""
+        calm = self.state in {State.LISTENING, State.PLAYING}
+        return calm and not self.candidate_speaking and now >= self._playing_until
+
+    def receive(self, event: Event, now: float) -> list[Effect]:
+        """Takes one event at the monotonic time ``now`` (seconds); returns what the shell must do, in order."""
+        before = self.state
+        self.state = TRANSITIONS[before][type(event)]
+        if self.state is not before:
+            self.since = now
+        handle = _HANDLERS.get(type(event))
+        return [] if handle is None else handle(self, event, now)
+
+    # -------------------------------------------------------------- the interviewer
+
+    def _audio_spoken(self, event: AudioSpoken, now: float) -> list[Effect]:
+        effects = self._reply_begins(now)
+        pcm = event.pcm
+        if self._odd_byte:
+            pcm = self._odd_byte + pcm
+            self._odd_byte = b""
+        if len(pcm) % BYTES_PER_SAMPLE:
+            self._odd_byte, pcm = pcm[-1:], pcm[:-1]
+        self._reply_bytes += len(pcm)
+        self._playing_until = max(self._playing_until, now) + len(pcm) / _OUTPUT_BYTES_PER_SECOND
+        effects.append(Play(pcm))
+        return effects
+
+    def _text_spoken(self, event: TextSpoken, now: float) -> list[Effect]:
+        if self.state is State.CUT:
+            return [self._fragment(Speaker.AI, event.text, now, turn=self._last[Speaker.AI])]
+        return [*self._reply_begins(now), self._fragment(Speaker.AI, event.text, now)]
+
+    def _reply_begins(self, now: float) -> list[Effect]:
+        """On the first sign of a reply: the candidate's turn is over, and a new clock runs."""
+        if Speaker.AI in self._open:
+            return []
+        self._open[Speaker.AI] = self._new_turn(Speaker.AI)
+        self._spoke_since_reply = self.candidate_speaking = False
+        self._reply_bytes = 0
+        self._generated = False
+        ended_at, self._speech_ended_at = self._speech_ended_at, None
+        began = ReplyBegan(None if ended_at is None else now - ended_at)
+        return [*self._close(Speaker.USER, now), began]
+
+    def _interrupted(self, _event: ReplyInterrupted, now: float) -> list[Effect]:
+        return [StopPlaying(), *self._cut(now)]
+
+    def _reply_generated(self, _event: ReplyGenerated, _now: float) -> list[Effect]:
+        self._generated = True
+        return []
+
+    def _turn_completed(self, _event: TurnCompleted, now: float) -> list[Effect]:
+        return self._close(Speaker.AI, now)
+
+    def _cut(self, now: float) -> list[Effect]:
+        """The reply stops where its playback is; its turn keeps the whole text and says how much was heard."""
+        playing_until, self._playing_until = self._playing_until, now
+        self._odd_byte = b""
+        number = self._open.get(Speaker.AI)
+        turn = None if number is None else self._turns.get(number)
+        sent = self._reply_bytes / _OUTPUT_BYTES_PER_SECOND
+        if turn is None or not sent or playing_until <= now:
+            return self._close(Speaker.AI, now)
+        played = max(0.0, sent - (playing_until - now))
+        heard = _end_of_word(turn.text, round(len(turn.text) * played / sent))
+        return self._close(Speaker.AI, now, heard=heard)
+
+    def _lost(self, _event: UpstreamLost, now: float) -> list[Effect]:
+        """What was sent will still be heard, but nothing more of the reply comes."""
+        self.candidate_speaking = False
+        self._odd_byte = b""
+        number = self._open.get(Speaker.AI)
+        turn = None if self._generated or number is None else self._turns.get(number)
+        return self._close(Speaker.AI, now, heard=None if turn is None else len(turn.text))
+
+    def _over(self, _event: InterviewOver, now: float) -> list[Effect]:
+        return [*self._cut(now), *self._close(Speaker.USER, now)]
+
+    # -------------------------------------------------------------- the candidate
+
+    def _speech_began(self, _event: SpeechBegan, _now: float) -> list[Effect]:
+        self._tells_activity = self._spoke_since_reply = self.candidate_speaking = True
+        return []
+
+    def _speech_ended(self, _event: SpeechEnded, now: float) -> list[Effect]:
+        self.candidate_speaking = False
+        self._speech_ended_at = now
+        return []
+
+    def _text_heard(self, event: TextHeard, now: float) -> list[Effect]:
+        if not self._tells_activity:
+            self._speech_ended_at = now
+        replying = Speaker.AI in self._open
+        late = not self._spoke_since_reply and (replying or self._tells_activity)
+        if late and Speaker.USER not in self._open and Speaker.AI in self._last:
+            return [self._heard_before_reply(event.text)]
+        if Speaker.USER not in self._open:
+            self._open[Speaker.USER] = self._new_turn(Speaker.USER)
+        return [self._fragment(Speaker.USER, event.text, now)]
+
+    def _heard_before_reply(self, text: str) -> Effect:
+        """Text that came late: it belongs before the reply that answered it."""
+        reply = self._turns.get(self._last[Speaker.AI])
+        before = self._turns.get(self._last.get(Speaker.USER, 0))
+        at_ms = round(self._epoch_ms) if reply is None else reply.started_ms - 1
+        if before is not None and reply is not None and before.number == reply.number - 1:
+            number = before.number
+        else:
+            number = self._new_turn(Speaker.USER)
+        return self._record(Fragment(self._next_seq(), number, Speaker.USER, text, at_ms, turn_complete=True))
+
+    # -------------------------------------------------------------- turns
+
+    def _new_turn(self, speaker: Speaker) -> int:
+        """A number for a turn; the turn itself exists from its first fragment on."""
+        self._last_number += 1
+        self._last[speaker] = self._last_number
+        return self._last_number
+
+    def _fragment(self, speaker: Speaker, text: str, now: float, turn: int | None = None) -> Effect:
+        number = self._open[speaker] if turn is None else turn
+        return self._record(Fragment(self._next_seq(), number, speaker, text, self._wall_ms(now)))
+
+    def _close(self, speaker: Speaker, now: float, heard: int | None = None) -> list[Effect]:
+        number = self._open.pop(speaker, None)
+        if number is None or number not in self._turns:
+            return []
+        closing = Fragment(
+            self._next_seq(), number, speaker, "", self._wall_ms(now), turn_complete=True, heard=heard
+        )
+        return [self._record(closing)]
+
+    def _record(self, fragment: Fragment) -> Effect:
+        known = self._turns.get(fragment.turn)
+        self._turns[fragment.turn] = begun(fragment) if known is None else known.grown(fragment)
+        return Record(fragment)
+
+    def _next_seq(self) -> int:
+        self._seq += 1
+        return self._seq
+
+    def _wall_ms(self, now: float) -> int:
+        return round(self._epoch_ms + now * 1000)
+
+    # Looked up by type: an event of the hot path costs one dictionary access.
+    _HANDLERS: ClassVar[dict[type[Event], Callable[[Any, Any, float], list[Effect]]]] = {
+        AudioSpoken: _audio_spoken,
+        TextSpoken: _text_spoken,
+        ReplyInterrupted: _interrupted,
+        ReplyGenerated: _reply_generated,
+        TurnCompleted: _turn_completed,
+        SpeechBegan: _speech_began,
+        SpeechEnded: _speech_ended,
+        TextHeard: _text_heard,
+        UpstreamLost: _lost,
+        InterviewOver: _over,
+    }
+
+
+def _end_of_word(text: str, at: int) -> int:
+    """The end of the word that stands at this place: what was begun is taken to have been heard."""
+    if at <= 0:
+        return 0
+    space = text.find(" ", at)
+    return len(text) if space < 0 else space

@@ -1,0 +1,111 @@
+"""Who has the floor: the states of the dialogue and every way from one to the next.
+
+Gemini keeps no order between a reply's audio, its text, and the text of what it heard, so every row between
+CONNECTING and OVER takes every event of the dialogue.
+"""
+
+import enum
+
+from preppald.core.events import (
+    AudioSpoken,
+    Event,
+    InterviewOver,
+    ReplyGenerated,
+    ReplyInterrupted,
+    SpeechBegan,
+    SpeechEnded,
+    TextHeard,
+    TextSpoken,
+    TurnCompleted,
+    UpstreamLost,
+    UpstreamReady,
+    UpstreamResumed,
+)
+
+
+class State(enum.Enum):
+    """Who has the floor."""
+
+    CONNECTING = "no Gemini is there to talk to"
+    LISTENING = "the candidate's: thinking, or speaking"
+    AWAITED = "the interviewer's, who has not begun: the candidate finished, or a prompt was sent"
+    SPEAKING = "the interviewer's: the reply is being generated"
+    PLAYING = "the interviewer's: all is generated, some is still to be heard"
+    CUT = "the candidate's, who spoke over the interviewer; the cut turn is not closed yet"
+    OVER = "nobody's any more"
+
+
+_S = State
+TRANSITIONS: dict[State, dict[type[Event], State]] = {
+    _S.CONNECTING: {
+        UpstreamReady: _S.AWAITED,
+        UpstreamResumed: _S.LISTENING,
+        UpstreamLost: _S.CONNECTING,
+        InterviewOver: _S.OVER,
+    },
+    _S.LISTENING: {
+        AudioSpoken: _S.SPEAKING,
+        TextSpoken: _S.SPEAKING,
+        # Without voice activity events this is all that says "the candidate has said something".
+        TextHeard: _S.AWAITED,
+        SpeechBegan: _S.LISTENING,
+        SpeechEnded: _S.AWAITED,
+        ReplyInterrupted: _S.LISTENING,
+        ReplyGenerated: _S.LISTENING,
+        TurnCompleted: _S.LISTENING,
+        UpstreamLost: _S.CONNECTING,
+        InterviewOver: _S.OVER,
+    },
+    _S.AWAITED: {
+        AudioSpoken: _S.SPEAKING,
+        TextSpoken: _S.SPEAKING,
+        TextHeard: _S.AWAITED,
+        SpeechBegan: _S.LISTENING,
+        SpeechEnded: _S.AWAITED,
+        ReplyInterrupted: _S.LISTENING,
+        # A reply without content is no answer: it is still awaited.
+        ReplyGenerated: _S.AWAITED,
+        TurnCompleted: _S.AWAITED,
+        UpstreamLost: _S.CONNECTING,
+        InterviewOver: _S.OVER,
+    },
+    _S.SPEAKING: {
+        AudioSpoken: _S.SPEAKING,
+        TextSpoken: _S.SPEAKING,
+        TextHeard: _S.SPEAKING,
+        SpeechBegan: _S.SPEAKING,
+        SpeechEnded: _S.SPEAKING,
+        ReplyInterrupted: _S.CUT,
+        ReplyGenerated: _S.PLAYING,
+        TurnCompleted: _S.LISTENING,
+        UpstreamLost: _S.CONNECTING,
+        InterviewOver: _S.OVER,
+    },
+    _S.PLAYING: {
+        AudioSpoken: _S.PLAYING,
+        TextSpoken: _S.PLAYING,
+        TextHeard: _S.PLAYING,
+        SpeechBegan: _S.PLAYING,
+        SpeechEnded: _S.AWAITED,
+        ReplyInterrupted: _S.CUT,
+        ReplyGenerated: _S.PLAYING,
+        TurnCompleted: _S.LISTENING,
+        UpstreamLost: _S.CONNECTING,
+        InterviewOver: _S.OVER,
+    },
+    _S.CUT: {
+        # Audio is never mistaken for stale: a lost turnComplete must not silence the next reply.
+        AudioSpoken: _S.SPEAKING,
+        # Text runs behind audio: this is the rest of the cut turn.
+        TextSpoken: _S.CUT,
+        TextHeard: _S.AWAITED,
+        SpeechBegan: _S.CUT,
+        SpeechEnded: _S.AWAITED,
+        ReplyInterrupted: _S.CUT,
+        ReplyGenerated: _S.CUT,
+        TurnCompleted: _S.LISTENING,
+        UpstreamLost: _S.CONNECTING,
+        InterviewOver: _S.OVER,
+    },
+    _S.OVER: {},
+}
