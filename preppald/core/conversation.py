@@ -80,7 +80,7 @@ class Conversation:
         self.state = TRANSITIONS[before][type(event)]
         if self.state is not before:
             self.since = now
-        handle = _HANDLERS.get(type(event))
+        handle = self._HANDLERS.get(type(event))
         return [] if handle is None else handle(self, event, now)
 
     # -------------------------------------------------------------- the interviewer
