@@ -1,0 +1,34 @@
+"""How the simulated backend behaves: the `[backend]` table of a scenario."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+
+class BackendFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[[backend.fault]]`: the first `calls` calls (of `procedure`, if given) go wrong like this."""
+
+    kind: Literal[
+        "status",  # answer `status`, store nothing
+        "hang",  # store nothing, never answer
+        "lost-answer",  # store, then drop the connection without an answer
+        "error-in-200",  # answer 200 with an error in the body, store nothing
+        "garbage",  # answer 200 with a body that is not JSON, store nothing
+    ]
+    calls: Annotated[int, Meta(ge=1)] = 1
+    procedure: str = ""
+    """For instance interview.submitTranscript; empty: any."""
+    status: Annotated[int, Meta(ge=400, le=599)] = 500
+    retry_after: Annotated[int, Meta(ge=0)] | None = None
+    """Seconds, for the Retry-After header."""
+
+
+class BackendScenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    transformer: Literal["superjson", "none"] = "superjson"
+    """The real router reads {"json": input} (superjson) and refuses a bare input with 400."""
+    secret: str = ""
+    """The Bearer secret it asks for; empty: any."""
+    interviews: tuple[str, ...] = ()
+    """The interviews it knows; empty: every one."""
+    fault: tuple[BackendFault, ...] = ()

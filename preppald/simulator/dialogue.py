@@ -1,0 +1,239 @@
+"""Turn-taking: what the model hears, when it answers, and what happens when it is spoken over.
+
+Rule 1: at most one reply is being given. `_speaking` says so, and is set and unset without a checkpoint between
+the decision and the deed, so that a barge-in finds a reply either under way or over.
+Rule 2: everything that is sent goes through `send`, in order. A cancelled reply sends nothing more.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import trio
+
+from preppald.simulator.clock import Clock
+from preppald.simulator.faults import Flaw, Moment
+from preppald.simulator.memory import Memory
+from preppald.simulator.reply import JsonFrame, compose
+from preppald.simulator.rules import Setup
+from preppald.simulator.scenario import Scenario
+from preppald.simulator.tools import Tools
+from preppald.simulator.usage import Meter
+from preppald.simulator.vad import Ear, SpeechEnded, SpeechStarted
+from preppald.simulator.voice import BYTES_PER_SECOND, deltas, line_of_turn
+
+
+class Stage(Protocol):
+    """What a dialogue needs of the connection it is held on."""
+
+    async def send(self, frame: JsonFrame) -> None: ...
+    async def strike(self, moment: Moment, turn: int) -> None: ...
+    def flaws(self, turn: int) -> set[Flaw]: ...
+    def new_handle(self) -> str | None: ...
+
+
+@dataclass(slots=True)
+class _Reply:
+    """A reply under way."""
+
+    scope: trio.CancelScope
+    begun: bool = False
+    """Something of it was sent."""
+    spoken_bytes: int = 0
+
+
+class Dialogue:
+    def __init__(
+        self,
+        *,
+        stage: Stage,
+        setup: Setup,
+        scenario: Scenario,
+        memory: Memory,
+        clock: Clock,
+        tasks: trio.Nursery,
+    ) -> None:
+        self._stage = stage
+        self._setup = setup
+        self._scenario = scenario
+        self._memory = memory
+        self._clock = clock
+        self._tasks = tasks
+        self._lines = scenario.lines()
+        self._meter = Meter(memory, setup.compression, scenario.limits.context_tokens)
+        self._ear = Ear(setup.vad) if setup.vad is not None else None
+        self._tools = Tools(stage.send, setup.blocking, scenario, memory)
+        self._speaking: _Reply | None = None
+        self._owed = False
+        self._turn = 0
+        self._manual_seconds: float | None = None
+        self._withheld: str | None = None
+
+    # What comes in.
+
+    async def hear(self, pcm: bytes, rate: int) -> None:
+        """Audio of the candidate: s16le mono PCM at `rate` samples a second."""
+        if self._ear is not None:
+            for event in self._ear.feed(pcm, rate):
+                await self._voice_activity(event)
+        elif self._manual_seconds is not None:
+            self._manual_seconds += len(pcm) / 2 / rate
+
+    async def stream_ended(self) -> None:
+        if self._ear is not None:
+            for event in self._ear.flush():
+                await self._voice_activity(event)
+
+    async def activity_started(self) -> None:
+        self._manual_seconds = 0.0
+        await self._speech_started()
+
+    async def activity_ended(self) -> None:
+        seconds, self._manual_seconds = self._manual_seconds, None
+        if seconds is not None:
+            await self._transcribe(seconds)
+            await self._utterance_ended(seconds)
+
+    async def read(self, text: str) -> None:
+        """realtimeInput.text counts as activity: it interrupts, and is answered."""
+        self._meter.read_text(text)
+        await self._speech_started()
+        self._answer()
+
+    async def add_content(self, text: str, *, complete: bool) -> None:
+        """ClientContent. Measured on 3.8: turnComplete interrupts at once, its absence never does."""
+        self._meter.read_text(text)
+        if complete:
+            await self._interrupt()
+            self._answer()
+
+    async def tool_answered(self, responses: list[dict[str, Any]]) -> None:
+        match self._tools.take(responses):
+            case "INTERRUPT":
+                await self._interrupt()
+                self._answer()
+            case "WHEN_IDLE":
+                self._answer()
+            case "SILENT":
+                pass
+
+    # The candidate's turn.
+
+    async def _voice_activity(self, event: SpeechStarted | SpeechEnded) -> None:
+        started = isinstance(event, SpeechStarted)
+        if isinstance(event, SpeechEnded):
+            await self._transcribe(event.seconds)
+        if self._setup.model.speaks_vad:
+            kind = "ACTIVITY_START" if started else "ACTIVITY_END"
+            offset = f"{event.offset:.3f}s"
+            await self._stage.send({"voiceActivity": {"type": kind, "audioOffset": offset}})
+        if isinstance(event, SpeechEnded):
+            await self._utterance_ended(event.seconds)
+        else:
+            await self._speech_started()
+
+    async def _speech_started(self) -> None:
+        await self._stage.strike("speech", self._turn)
+        if self._setup.interrupts:
+            await self._interrupt()
+
+    async def _utterance_ended(self, seconds: float) -> None:
+        self._meter.heard_audio(seconds)
+        await self._stage.strike("utterance", self._turn + 1)
+        self._answer()
+
+    async def _transcribe(self, seconds: float) -> None:
+        """The candidate's words: one whole message on 3.x, deltas on 2.5."""
+        number, self._memory.utterances = self._memory.utterances, self._memory.utterances + 1
+        if not self._setup.transcribe_input:
+            return
+        speech = self._scenario.speech
+        text = speech[number] if number < len(speech) else f"({seconds:.1f} s of speech)"
+        if "late-input-transcription" in self._stage.flaws(self._turn + 1):
+            self._withheld = text
+            return
+        for piece in [text] if self._setup.model.speaks_vad else deltas(text):
+            await self._stage.send({"serverContent": {"inputTranscription": {"text": piece}}})
+
+    # The model's turn.
+
+    def _answer(self) -> None:
+        if self._speaking is not None:  # NO_INTERRUPTION: one answer to all that was said meanwhile
+            self._owed = True
+            return
+        self._turn += 1
+        if "no-answer" not in self._stage.flaws(self._turn):
+            self._speaking = _Reply(trio.CancelScope())
+            self._tasks.start_soon(self._give, self._speaking, self._turn)
+
+    async def _interrupt(self) -> None:
+        """Barge-in: `interrupted`, then turnComplete without generationComplete."""
+        reply, self._speaking = self._speaking, None
+        self._owed = False
+        if reply is None:
+            return
+        reply.scope.cancel()
+        await self._tools.cancel()
+        if reply.begun:
+            await self._stage.send({"serverContent": {"interrupted": True}})
+            await self._end_turn(reply, self._turn)
+
+    async def _give(self, reply: _Reply, turn: int) -> None:
+        with reply.scope:
+            await self._clock.sleep(self._scenario.timing.reply_delay)
+            await self._perform(reply, turn)
+        if self._speaking is reply:
+            self._speaking = None
+            await self._end_turn(reply, turn)
+            if self._owed and self._speaking is None:
+                self._owed = False
+                self._answer()
+
+    async def _perform(self, reply: _Reply, turn: int) -> None:
+        self._memory.replies += 1
+        line = line_of_turn(self._lines, self._memory.replies)
+        if self._setup.resumption:
+            await self._stage.send({"sessionResumptionUpdate": {}})  # not resumable while generating
+        await self._tools.call_before_speaking(self._clock, self._scenario.timing.tool_wait)
+        scenario = self._scenario
+        score = compose(
+            line,
+            scenario.audio,
+            scenario.frames,
+            transcribe=self._setup.transcribe_output,
+            flaws=self._stage.flaws(turn),
+        )
+        first = self._clock.now()
+        for cue in score.cues:
+            await self._clock.sleep_until(first + cue.at)
+            new = not reply.begun
+            reply.begun = True
+            reply.spoken_bytes += _audio_bytes(cue.frame)
+            await self._stage.send(cue.frame)
+            if new:
+                await self._stage.strike("generating", turn)
+                await self._tools.call_while_speaking()
+        await self._stage.strike("generation-complete", turn)
+        await self._clock.sleep_until(first + score.seconds + scenario.timing.turn_complete_lag)
+
+    async def _end_turn(self, reply: _Reply, turn: int) -> None:
+        """TurnComplete with usage and status, and whatever comes after a turn."""
+        usage = self._meter.turn(reply.spoken_bytes / BYTES_PER_SECOND)
+        over = {"turnComplete": True, "interactionStatus": "IDLE"}
+        await self._stage.send({"serverContent": over, "usageMetadata": usage})
+        if self._withheld is not None:
+            late, self._withheld = self._withheld, None
+            await self._stage.send({"serverContent": {"inputTranscription": {"text": late}}})
+        handle = self._stage.new_handle()
+        if handle is not None:
+            await self._stage.send({"sessionResumptionUpdate": {"newHandle": handle, "resumable": True}})
+        await self._stage.strike("turn-complete", turn)
+
+
+def _audio_bytes(frame: JsonFrame) -> int:
+    """How much PCM a frame carries: base64 has four characters for three bytes."""
+    parts = frame.get("serverContent", {}).get("modelTurn", {}).get("parts", ())
+    return sum(
+        len(data) * 3 // 4 - data.count("=", -2)
+        for part in parts
+        if (data := part.get("inlineData", {}).get("data"))
+    )

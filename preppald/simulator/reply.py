@@ -1,0 +1,109 @@
+"""One reply as a score: which frame is sent how many seconds after the first. Pure; dialogue.py performs it."""
+
+import base64
+from collections.abc import Iterator, Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any
+
+from preppald.simulator.faults import Flaw
+from preppald.simulator.scenario import Audio, Frames
+from preppald.simulator.voice import BYTES_PER_SECOND, SAMPLE_RATE_HZ, Line, deltas
+
+JsonFrame = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    at: float
+    """Simulated seconds after the reply's first frame."""
+    frame: JsonFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    cues: list[Cue]
+    seconds: float
+    """How long the audio plays: turnComplete comes when that time is up."""
+
+
+def parts(pcm: bytes, part_ms: int, *, odd: bool) -> Iterator[bytes]:
+    """`pcm` cut into parts of that length; `odd`: one byte less and one more in turns, the same in sum."""
+    size = part_ms * SAMPLE_RATE_HZ // 1000 * 2
+    start, number = 0, 0
+    while start < len(pcm):
+        end = start + size + (0 if not odd else -1 if number % 2 == 0 else 1)
+        yield pcm[start:end]
+        start, number = end, number + 1
+
+
+def compose(
+    line: Line, audio: Audio, frames: Frames, *, transcribe: bool, flaws: AbstractSet[Flaw] = frozenset()
+) -> Score:
+    """The score of one reply: audio parts, transcription deltas among them, generationComplete."""
+    chunks = list(parts(line.pcm, audio.part_ms, odd=audio.odd))
+    words = deltas(line.text) if transcribe and line.text else []
+    cues = [Cue(0.0, frame) for frame in _prelude(audio)]
+    groups = [
+        chunks[start : start + audio.parts_per_frame]
+        for start in range(0, len(chunks), audio.parts_per_frame)
+    ]
+    sent = said = 0
+    for number, group in enumerate(groups):
+        at = sent / BYTES_PER_SECOND / audio.pace
+        sent += sum(map(len, group))
+        # A delta is due as soon as its share of the audio begins; the last group takes what is left.
+        due = len(words) if number == len(groups) - 1 else -(-len(words) * (number + 1) // len(groups))
+        text = "".join(words[said:due])
+        said = due
+        cues += [Cue(at, frame) for frame in _audio_frames(group, text, audio, bundled=frames.bundled)]
+        if number == 0 and frames.empty:
+            cues += [Cue(at, frame) for frame in _EMPTY_FRAMES]
+    cut_short = "premature-turn-complete" in flaws
+    return Score(cues=_finish(cues, sent, audio, frames, flaws), seconds=0.0 if cut_short else line.seconds)
+
+
+_EMPTY_FRAMES: tuple[JsonFrame, ...] = (
+    {"serverContent": {}},
+    {"serverContent": {"modelTurn": {}}},
+    {"serverContent": {"inputTranscription": {}, "outputTranscription": {}}},
+    {"sessionResumptionUpdate": {}},
+    {"serverContent": {}, "usageMetadata": {}},
+)
+
+
+def _prelude(audio: Audio) -> list[JsonFrame]:
+    if not audio.thoughts:
+        return []
+    thought = {"text": "**Planning the question**\n\nI will ask about their work.", "thought": True}
+    return [{"serverContent": {"modelTurn": {"parts": [thought]}}}]
+
+
+def _audio_frames(group: list[bytes], text: str, audio: Audio, *, bundled: bool) -> list[JsonFrame]:
+    mime_type = f"audio/pcm;rate={SAMPLE_RATE_HZ}" if audio.rate_in_mime_type else "audio/pcm"
+    blobs = [
+        {"inlineData": {"mimeType": mime_type, "data": base64.b64encode(part).decode()}} for part in group
+    ]
+    spoken: JsonFrame = {"modelTurn": {"role": "model", "parts": blobs}}
+    if not text:
+        return [{"serverContent": spoken}]
+    written: JsonFrame = {"outputTranscription": {"text": text}}
+    if bundled:
+        return [{"serverContent": spoken | written}]
+    return [{"serverContent": spoken}, {"serverContent": written}]
+
+
+def _finish(cues: list[Cue], sent: int, audio: Audio, frames: Frames, flaws: AbstractSet[Flaw]) -> list[Cue]:
+    """The score's last cues: generationComplete, or what a flaw makes of it."""
+    if "premature-turn-complete" in flaws:
+        return cues[: -(-len(cues) // 2)]
+    if "no-generation-complete" in flaws:
+        return cues
+    at = sent / BYTES_PER_SECOND / audio.pace
+    if "late-audio" in flaws:
+        last = max(index for index, cue in enumerate(cues) if "modelTurn" in cue.frame["serverContent"])
+        complete = Cue(at, {"serverContent": {"generationComplete": True}})
+        return [*cues[:last], complete, *(Cue(at, cue.frame) for cue in cues[last:])]
+    if frames.bundled and cues:
+        content = cues[-1].frame["serverContent"] | {"generationComplete": True}
+        return [*cues[:-1], Cue(cues[-1].at, {"serverContent": content})]
+    return [*cues, Cue(at, {"serverContent": {"generationComplete": True}})]
