@@ -1,0 +1,59 @@
+/** The player's audio thread: PCM16 in, the context's output filled from Playback. */
+
+import { meterLevel } from "./capture.js";
+import { Playback } from "./playback.js";
+
+/** @typedef {{kind: "play", pcm: Int16Array<ArrayBuffer>} | {kind: "flush"} | {kind: "rate", sourceRateHz: number}} PlayerOrder */
+/** @typedef {{playing: boolean, level: number, bufferedMs: number, droppedMs: number}} PlayerReport level: 0 … 1, for a meter */
+
+/** Twenty reports a second: a meter that moves smoothly, and no more. */
+const REPORT_EVERY_MS = 50;
+
+/** Gemini's own rate, until SessionStarted says otherwise. */
+const DEFAULT_SOURCE_RATE_HZ = 24000;
+
+class PlayerProcessor extends AudioWorkletProcessor {
+  #sourceRateHz = DEFAULT_SOURCE_RATE_HZ;
+  #playback = new Playback(DEFAULT_SOURCE_RATE_HZ, sampleRate);
+  #reportedPlaying = false;
+  #sinceReportMs = 0;
+
+  constructor() {
+    super();
+    this.port.onmessage = (/** @type {MessageEvent<PlayerOrder>} */ { data: order }) => {
+      if (order.kind === "play") this.#playback.push(order.pcm);
+      else if (order.kind === "flush") this.#playback.flush();
+      else if (order.sourceRateHz !== this.#sourceRateHz) {
+        this.#sourceRateHz = order.sourceRateHz;
+        this.#playback = new Playback(order.sourceRateHz, sampleRate);
+      }
+    };
+  }
+
+  /**
+   * @param {Float32Array[][]} _inputs
+   * @param {Float32Array[][]} outputs
+   */
+  process(_inputs, outputs) {
+    const output = outputs[0]?.[0];
+    if (output === undefined) return true;
+    this.#playback.render(output);
+    this.#report(output);
+    return true;
+  }
+
+  /** @param {Float32Array} heard */
+  #report(heard) {
+    const { playing, bufferedMs, droppedMs } = this.#playback;
+    this.#sinceReportMs += (heard.length * 1000) / sampleRate;
+    const due = playing && this.#sinceReportMs >= REPORT_EVERY_MS;
+    if (!due && playing === this.#reportedPlaying) return;
+    this.#sinceReportMs = 0;
+    this.#reportedPlaying = playing;
+    /** @type {PlayerReport} */
+    const report = { playing, level: playing ? meterLevel(heard, 1) : 0, bufferedMs, droppedMs };
+    this.port.postMessage(report);
+  }
+}
+
+registerProcessor("preppal-player", PlayerProcessor);

@@ -1,0 +1,162 @@
+/** What the page shows; it knows the document and nothing of the interview's inner life. */
+
+/** @typedef {{speaker: "USER" | "AI", text: string, complete: boolean, cut: boolean, timestampMs?: number}} ShownTurn */
+/** @typedef {{interviewId: string, state: string, ending: string | null, turns: {speaker: "USER" | "AI", text: string, timestampMs: number, cut: boolean}[], deliveries: {kind: string, state: string}[]}} Results */
+
+const NAMES = { USER: "You", AI: "Interviewer" };
+
+/** A reader who scrolled up further than this reads; do not pull them back down. */
+const FOLLOW_WITHIN_PX = 120;
+
+/** From here on the clock asks for attention. */
+const SHORT_TIME_MS = 60 * 1000;
+
+/**
+ * @template {HTMLElement} T
+ * @param {string} id
+ * @returns {T}
+ */
+export function element(id) {
+  const found = document.getElementById(id);
+  if (found === null) throw new Error(`the page has no #${id}`);
+  return /** @type {T} */ (found);
+}
+
+/** @param {...string} ids the sections to be seen; all others are hidden */
+export function showOnly(...ids) {
+  for (const id of ["welcome", "stage", "results", "record", "controls"]) element(id).hidden = !ids.includes(id);
+}
+
+/** @param {string} words "" takes it away */
+export function showBanner(words) {
+  const banner = element("banner");
+  if (banner.textContent !== words) banner.textContent = words;
+}
+
+/** @param {string} words */
+export function showStatus(words) {
+  const status = element("status");
+  if (status.textContent !== words) status.textContent = words;
+}
+
+/** @param {{microphone: number, interviewer: number}} levels */
+export function showLevels({ microphone, interviewer }) {
+  const style = document.documentElement.style;
+  style.setProperty("--microphone", microphone.toFixed(2));
+  style.setProperty("--interviewer", interviewer.toFixed(2));
+}
+
+/** @param {number | null} remainingMs */
+export function showClock(remainingMs) {
+  const clock = element("clock");
+  clock.hidden = remainingMs === null;
+  if (remainingMs === null) return;
+  clock.textContent = `${minutesSeconds(remainingMs)} left`;
+  clock.classList.toggle("short", remainingMs <= SHORT_TIME_MS);
+}
+
+/**
+ * A screen reader hears whole turns, once, not every fragment.
+ * @param {ShownTurn} turn
+ */
+export function announceTurn(turn) {
+  const line = document.createElement("p");
+  line.textContent = `${NAMES[turn.speaker]}: ${turn.text}`;
+  element("announcer").replaceChildren(line);
+}
+
+export class TranscriptView {
+  #list = element("transcript");
+  #scroller = element("scroller");
+  /** @type {Map<number, HTMLLIElement>} */
+  #items = new Map();
+
+  /**
+   * @param {number} id
+   * @param {ShownTurn} turn new, or grown, or cut
+   */
+  show(id, turn) {
+    const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
+    const follows = scrollHeight - scrollTop - clientHeight < FOLLOW_WITHIN_PX;
+    let item = this.#items.get(id);
+    if (item === undefined) {
+      item = document.createElement("li");
+      this.#items.set(id, item);
+      this.#list.append(item);
+    }
+    fill(item, turn, null);
+    if (follows) this.#scroller.scrollTop = this.#scroller.scrollHeight;
+  }
+
+  /** @param {Results["turns"]} turns what the server kept */
+  replace(turns) {
+    this.#items.clear();
+    const beganAt = turns[0]?.timestampMs ?? 0;
+    const items = turns.map((turn) => {
+      const item = document.createElement("li");
+      fill(item, { ...turn, complete: true }, turn.timestampMs - beganAt);
+      return item;
+    });
+    this.#list.replaceChildren(...items);
+  }
+}
+
+/**
+ * @param {HTMLLIElement} item
+ * @param {ShownTurn} turn
+ * @param {number | null} atMs since the first turn
+ */
+function fill(item, turn, atMs) {
+  item.className = `turn ${turn.speaker === "USER" ? "candidate" : "interviewer"}`;
+  item.classList.toggle("open", !turn.complete && !turn.cut);
+  item.classList.toggle("cut", turn.cut);
+  const who = labelled("span", "who", NAMES[turn.speaker]);
+  if (atMs !== null) who.append(labelled("span", "when", minutesSeconds(atMs)));
+  item.replaceChildren(who, labelled("span", "said", turn.cut ? `${turn.text.trimEnd()} —` : turn.text));
+  if (turn.cut) item.append(document.createElement("br"), labelled("span", "cut-mark", "You spoke over this"));
+}
+
+/** @param {Results} results */
+export function showFacts({ turns, deliveries, state, interviewId }) {
+  const first = turns[0];
+  const last = turns.at(-1);
+  const answers = turns.filter((turn) => turn.speaker === "USER").length;
+  const facts = [
+    ["Interview", interviewId],
+    ["State", sentence(state)],
+    ["Your answers", String(answers)],
+    ["Conversation", first && last ? minutesSeconds(last.timestampMs - first.timestampMs) : "nothing was said"],
+    ...deliveries.map(({ kind, state: delivery }) => [sentence(kind), sentence(delivery)]),
+  ];
+  element("facts").replaceChildren(
+    ...facts.map(([name = "", value = ""]) => {
+      const fact = document.createElement("div");
+      fact.append(labelled("dt", "", name), labelled("dd", "", value));
+      return fact;
+    }),
+  );
+}
+
+/**
+ * @param {string} tag
+ * @param {string} className
+ * @param {string} text
+ */
+function labelled(tag, className, text) {
+  const node = document.createElement(tag);
+  if (className !== "") node.className = className;
+  node.textContent = text;
+  return node;
+}
+
+/** @param {number} ms */
+function minutesSeconds(ms) {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}
+
+/** @param {string} name IN_PROGRESS → In progress */
+function sentence(name) {
+  const words = name.toLowerCase().replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
