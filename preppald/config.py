@@ -42,7 +42,7 @@ def setting(
     secret: bool = False,
     needed: bool = False,
 ) -> Any:  # a dataclass field, whatever the attribute's type says
-    return field(metadata={"setting": Setting(env, read, doc, default, secret, needed)})
+    return field(repr=not secret, metadata={"setting": Setting(env, read, doc, default, secret, needed)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

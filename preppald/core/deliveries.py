@@ -5,7 +5,7 @@ written under one wire can be delivered over the other.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 import enum
 
@@ -72,6 +72,61 @@ class Delivery:
     kind: Kind
     payload: bytes
     created_ms: int
+
+
+class State(enum.StrEnum):
+    """Where a delivery stands."""
+
+    PENDING = "pending"  # owed
+    DONE = "done"  # acknowledged by the backend
+    DEAD = "dead"  # refused for what it says: a dead letter, for an operator to look at
+    DROPPED = "dropped"  # given up by an operator
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A delivery and how it fared: the outbox's row. All times are the wall clock in milliseconds.
+
+    ``attempts``: tries made. ``next_ms``: not before then. ``last_status``: the last HTTP status, None when
+    no answer came. ``last_error``: for people, never with transcript text. ``acked_ms``: when it was settled,
+    by the backend (DONE) or by an operator (DROPPED).
+    """
+
+    delivery: Delivery
+    state: State = State.PENDING
+    attempts: int = 0
+    next_ms: int = 0
+    last_status: int | None = None
+    last_error: str | None = None
+    acked_ms: int | None = None
+
+    @property
+    def key(self) -> str:
+        return self.delivery.key
+
+    def due(self, now_ms: int) -> bool:
+        """Whether it may be tried. No wait is longer than the cap: a longer one means that the clock was set back."""
+        return self.state is State.PENDING and not now_ms < self.next_ms <= now_ms + RETRY_CAP_SECONDS * 1000
+
+    def acknowledged(self, now_ms: int) -> "Owed":
+        return replace(
+            self,
+            state=State.DONE,
+            attempts=self.attempts + 1,
+            last_status=None,
+            last_error=None,
+            acked_ms=now_ms,
+        )
+
+    def postponed(self, next_ms: int, status: int | None, cause: str) -> "Owed":
+        return replace(
+            self, attempts=self.attempts + 1, next_ms=next_ms, last_status=status, last_error=cause
+        )
+
+    def refused(self, status: int | None, cause: str) -> "Owed":
+        return replace(
+            self, state=State.DEAD, attempts=self.attempts + 1, last_status=status, last_error=cause
+        )
 
 
 def status_delivery(

@@ -1,9 +1,10 @@
 """What can happen in an interview, and what the shell is asked to do about it.
 
-Events are named for what happened, effects for what is to be done. Both are frozen and tiny.
+Events are named for what happened, effects for what is to be done. Both are frozen and tiny. What was said,
+as sound or as text, stays out of their repr: a repr ends in tracebacks.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from preppald.core.interview import Usage
 from preppald.core.turns import Fragment
@@ -20,21 +21,21 @@ class SetupCompleted:
 class AudioSpoken:
     """A piece of the interviewer's voice: PCM s16le mono 24 kHz, any number of bytes, even an odd one."""
 
-    pcm: bytes
+    pcm: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class TextSpoken:
     """A fragment of what the interviewer says, with its own spaces."""
 
-    text: str
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class TextHeard:
     """A fragment of what Gemini understood the candidate to say."""
 
-    text: str
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class TurnCompleted:
 class HandleGiven:
     """The session can be resumed with this handle from here on."""
 
-    value: str
+    value: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ GeminiEvent = DialogueEvent | SetupCompleted | HandleGiven | GoingAway | TokensU
 class AudioHeard:
     """A piece of the candidate's voice: PCM s16le mono 16 kHz."""
 
-    pcm: bytes
+    pcm: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ Event = DialogueEvent | ShellEvent
 class Play:
     """Send this PCM (s16le mono 24 kHz, whole samples) to the candidate."""
 
-    pcm: bytes
+    pcm: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """One interview, as the journal keeps it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import enum
 
 
@@ -44,7 +44,7 @@ class Handle:
     ``at_ms``: when it was given, wall clock in milliseconds.
     """
 
-    value: str
+    value: str = field(repr=False)
     model: str
     at_ms: int
 

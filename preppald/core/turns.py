@@ -6,7 +6,7 @@ Rule 2: a fragment names its turn and is never revised; joining is concatenation
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 import enum
 
 # Ends the text of a turn that the candidate spoke over, wherever people or models read it.
@@ -33,7 +33,7 @@ class Fragment:
     seq: int
     turn: int
     speaker: Speaker
-    text: str
+    text: str = field(repr=False)
     at_ms: int
     turn_complete: bool = False
     heard: int | None = None
@@ -45,7 +45,7 @@ class Turn:
 
     number: int
     speaker: Speaker
-    text: str
+    text: str = field(repr=False)
     started_ms: int
     complete: bool = False
     heard: int | None = None

@@ -1,0 +1,225 @@
+"""Gemini's end: dial, set up, read, write, close.
+
+The only importer of trio_websocket, and a guard around it: whatever leaves it ends one connection, as an
+``UpstreamError`` with its true cause. TCP and TLS are done here, because trio-websocket turns a certificate
+failure into a timeout a minute later.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+import socket
+import ssl
+from typing import TypeVar
+
+import trio
+from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection, wrap_client_stream
+
+from preppald.core import closes, gemini
+from preppald.core.closes import Cause
+from preppald.core.events import GeminiEvent, SetupCompleted
+from preppald.errors import PreppaldError, RemoteProtocolError
+from preppald.parse import Endpoint
+
+# Name resolution, TCP, TLS and the upgrade together. Seen: tens of milliseconds.
+CONNECT_SECONDS = 10.0
+# Seen: 50 to 500 ms.
+SETUP_SECONDS = 10.0
+# Gemini owes us nothing after a close frame.
+CLOSE_SECONDS = 2.0
+# A second of 24 kHz PCM in base64 is 64 KiB; trio-websocket's own limit of 1 MiB was met by others.
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+# Frames that wait for the reader: two would do, a few more save wake-ups in a burst of parts.
+MESSAGE_QUEUE = 16
+# A quarter of a second of speech a read: Gemini sends at four times real time.
+RECEIVE_BYTES = 64 * 1024
+NORMAL_CLOSE = 1000
+
+Stream = trio.abc.Stream
+E = TypeVar("E", bound=BaseException)
+Dial = Callable[[], Awaitable[Stream]]
+
+
+class UpstreamError(PreppaldError):
+    """A connection to Gemini failed or ended. ``code``: the close code or HTTP status, where there was one.
+
+    ``set_up``: whether Gemini had accepted the setup before.
+    """
+
+    def __init__(
+        self, cause: Cause, *, code: int | None = None, detail: str = "", set_up: bool = False
+    ) -> None:
+        shown = "" if code is None else f" (code {code})"
+        super().__init__(f"{cause.words}{shown}{f': {detail}' if detail else ''}")
+        self.cause = cause
+        self.code = code
+        self.set_up = set_up
+
+
+def dialler(endpoint: Endpoint, tls: ssl.SSLContext | None = None) -> Dial:
+    """How to reach Gemini over the network; ``tls`` defaults to the system's certificates."""
+
+    async def dial() -> Stream:
+        try:
+            tcp = await trio.open_tcp_stream(endpoint.host, endpoint.port)
+        except OSError as error:
+            cause = closes.DNS if isinstance(error, socket.gaierror) else closes.REFUSED
+            raise UpstreamError(cause, detail=f"{endpoint.host}:{endpoint.port}") from error
+        if not endpoint.secure:
+            return tcp
+        context = tls or ssl.create_default_context()
+        encrypted = trio.SSLStream(tcp, context, server_hostname=endpoint.host, https_compatible=True)
+        try:
+            await encrypted.do_handshake()
+        except trio.BrokenResourceError as error:
+            await trio.aclose_forcefully(encrypted)
+            raise UpstreamError(closes.TLS, detail=_tls_words(error)) from error
+        except BaseException:
+            await trio.aclose_forcefully(encrypted)
+            raise
+        return encrypted
+
+    return dial
+
+
+@dataclass(slots=True)
+class Upstream:
+    """One connection to Gemini, set up. ``generation`` counts an interview's connections, from 1.
+
+    ``sending_since``: when a send began that has not ended yet, for whoever watches for stalls.
+    ``heard_at``: when Gemini last sent anything.
+    """
+
+    generation: int
+    _socket: WebSocketConnection
+    _stream: Stream
+    malformed: int = 0
+    sending_since: float | None = None
+    heard_at: float = 0.0
+
+    async def receive(self) -> list[GeminiEvent]:
+        """The events of the next frame; often none. A frame that cannot be read is counted and skipped.
+
+        Raises:
+            UpstreamError: the connection ended.
+        """
+        while True:
+            try:
+                frame = await self._socket.get_message()
+            except ConnectionClosed as closed:
+                raise _ended(closed) from closed
+            self.heard_at = trio.current_time()
+            try:
+                return gemini.decode(frame)
+            except RemoteProtocolError:
+                self.malformed += 1
+
+    async def send(self, message: str) -> None:
+        """Sends one text frame. A send that is cancelled leaves half a frame behind: ``abort`` then.
+
+        Raises:
+            UpstreamError: the connection ended.
+        """
+        self.sending_since = trio.current_time()
+        try:
+            await self._socket.send_message(message)
+        except ConnectionClosed as closed:
+            raise _ended(closed) from closed
+        finally:
+            self.sending_since = None
+
+    async def abort(self) -> None:
+        """Drops the connection without a word; readers and writers see it end."""
+        await trio.aclose_forcefully(self._stream)
+
+
+@asynccontextmanager
+async def connected(
+    dial: Dial, where: Endpoint, key: str, setup: str, *, generation: int
+) -> AsyncIterator[Upstream]:
+    """A connection on which Gemini accepted ``setup``; closed, within a bound, on the way out.
+
+    Raises:
+        UpstreamError: it cannot be had; or it ended, and the body did not notice by itself.
+    """
+    ended: Exception | None = None
+    stream = await _dialled(dial)
+    try:
+        # This nursery is trio-websocket's: its reader may fail without taking more along than this connection.
+        async with trio.open_nursery() as guard:
+            try:
+                connection = await _upgraded(guard, stream, where, key)
+                upstream = Upstream(generation, connection, stream)
+                await _set_up(upstream, setup)
+                yield upstream
+                with trio.move_on_after(CLOSE_SECONDS, shield=True):
+                    await connection.aclose(NORMAL_CLOSE)
+            except Exception as error:  # noqa: BLE001 - raised again below, outside of trio-websocket's group
+                ended = error
+            guard.cancel_scope.cancel()
+    except* ConnectionRejected as group:
+        status = _leaf(group).status_code
+        ended = ended or UpstreamError(closes.of_http_status(status), code=status)
+    except* Exception as group:  # noqa: BLE001 - whatever leaves trio-websocket ends this connection, no more
+        ended = ended or UpstreamError(closes.PROTOCOL, detail=type(_leaf(group)).__name__)
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.aclose_forcefully(stream)
+    if ended is not None:
+        raise ended
+
+
+async def _dialled(dial: Dial) -> Stream:
+    try:
+        with trio.fail_after(CONNECT_SECONDS):
+            return await dial()
+    except trio.TooSlowError as error:
+        raise UpstreamError(closes.TIMED_OUT, detail=f"no connection in {CONNECT_SECONDS:g} s") from error
+
+
+async def _upgraded(guard: trio.Nursery, stream: Stream, where: Endpoint, key: str) -> WebSocketConnection:
+    try:
+        with trio.fail_after(CONNECT_SECONDS):
+            return await wrap_client_stream(
+                guard,
+                stream,  # type: ignore[arg-type]  # it says SocketStream, and needs no more than Stream
+                where.authority,
+                where.path + gemini.PATH,
+                extra_headers=[(gemini.KEY_HEADER.encode(), key.encode())],
+                message_queue_size=MESSAGE_QUEUE,
+                max_message_size=MAX_MESSAGE_BYTES,
+                receive_buffer_size=RECEIVE_BYTES,
+            )
+    except trio.TooSlowError as error:
+        raise UpstreamError(closes.TIMED_OUT, detail=f"no upgrade in {CONNECT_SECONDS:g} s") from error
+
+
+async def _set_up(upstream: Upstream, setup: str) -> None:
+    try:
+        with trio.fail_after(SETUP_SECONDS):
+            await upstream.send(setup)
+            while not any(isinstance(event, SetupCompleted) for event in await upstream.receive()):
+                pass
+    except trio.TooSlowError as error:
+        raise UpstreamError(closes.TIMED_OUT, detail=f"no setupComplete in {SETUP_SECONDS:g} s") from error
+
+
+def _ended(closed: ConnectionClosed) -> UpstreamError:
+    """trio-websocket gives no reason where its reader died, or we hung up ourselves."""
+    if closed.reason is None:
+        return UpstreamError(closes.NETWORK)
+    code, reason = closed.reason.code, closed.reason.reason or ""
+    return UpstreamError(closes.of_close(code, reason), code=code, detail=reason)
+
+
+def _leaf(group: BaseExceptionGroup[E]) -> E:
+    """The first exception in a group of groups."""
+    first = group.exceptions[0]
+    return _leaf(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _tls_words(error: BaseException) -> str:
+    cause = error.__cause__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return cause.verify_message
+    return type(cause or error).__name__
