@@ -19,7 +19,7 @@ class BackendFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     calls: Annotated[int, Meta(ge=1)] = 1
     procedure: str = ""
     """For instance interview.submitTranscript; empty: any."""
-    status: Annotated[int, Meta(ge=400, le=599)] = 500
+    status: Literal[400, 401, 403, 404, 408, 413, 429, 500, 502, 503, 504] = 500
     retry_after: Annotated[int, Meta(ge=0)] | None = None
     """Seconds, for the Retry-After header."""
 
@@ -31,4 +31,6 @@ class BackendScenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """The Bearer secret it asks for; empty: any."""
     interviews: tuple[str, ...] = ()
     """The interviews it knows; empty: every one."""
+    honours_idempotency_key: bool = False
+    """Whether a second submitTranscript with a known Idempotency-Key is not stored again. The real one ignores it."""
     fault: tuple[BackendFault, ...] = ()

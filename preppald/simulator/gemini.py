@@ -5,7 +5,7 @@ only listens on TCP (and TLS) and hands the streams over. Whatever goes wrong in
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 import re
 import ssl
 from typing import Any
@@ -19,6 +19,7 @@ from preppald.simulator.clock import Clock
 from preppald.simulator.endings import Ending, FellSilent, HangUp, PeerLeft, Reset, hang_up
 from preppald.simulator.faults import HOLD_SECONDS, Hang, Http
 from preppald.simulator.link import Link
+from preppald.simulator.listening import Address, Listeners, bind
 from preppald.simulator.memory import Handles
 from preppald.simulator.recording import Recorder
 from preppald.simulator.scenario import Scenario, ScenarioError
@@ -203,23 +204,13 @@ def _weight(ending: Ending) -> int:
 
 
 async def serve_gemini(
-    listen: tuple[str, int] | Sequence[trio.abc.Listener[trio.abc.Stream]],
+    listen: Address | Listeners,
     simulator: GeminiSimulator,
     *,
     tls: ssl.SSLContext | None = None,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve on `listen` (host and port, or listeners) until cancelled.
-
-    When it is ready it reports its TCP port through `task_status` (0 for listeners that have none).
-    """
-    listeners: Sequence[trio.abc.Listener[Any]] = (
-        await trio.open_tcp_listeners(listen[1], host=listen[0]) if isinstance(listen, tuple) else listen
-    )
-    first = listeners[0]
-    port = int(first.socket.getsockname()[1]) if isinstance(first, trio.SocketListener) else 0
-    if tls is not None:
-        listeners = [trio.SSLListener(listener, tls, https_compatible=True) for listener in listeners]
-    async with trio.open_nursery() as tasks:
-        await tasks.start(trio.serve_listeners, simulator.handle_stream, listeners)
-        task_status.started(port)
+    """Serve on `listen` (host and port, or listeners) until cancelled; reports its port when it is ready."""
+    listeners, port = await bind(listen, tls)
+    task_status.started(port)
+    await trio.serve_listeners(simulator.handle_stream, listeners)

@@ -1,10 +1,10 @@
 """The other end of a simulated connection: a plain Gemini Live client over any Trio stream."""
 
+from array import array
 import base64
 from collections.abc import Iterable
 import json
 import math
-from array import array
 from typing import Any
 
 import trio
@@ -51,7 +51,7 @@ def audio(pcm: bytes, mime_type: str = "audio/pcm;rate=16000") -> Json:
     return {"realtimeInput": {"audio": {"mimeType": mime_type, "data": base64.b64encode(pcm).decode()}}}
 
 
-class Closed(Exception):
+class Closed(Exception):  # noqa: N818 - the usual end, not an error
     """The server closed, or is gone (1006)."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -143,7 +143,7 @@ class Caller:
             elif isinstance(event, Frame) and event.opcode in (Opcode.TEXT, Opcode.BINARY):
                 self.opcodes.add(event.opcode)
                 self.raw.append(bytes(event.data))
-                self._inbox.append(json.loads(event.data))
+                self._inbox.append(json.loads(bytes(event.data)))
             elif isinstance(event, Frame) and event.opcode is Opcode.PONG:
                 self.pongs.append(trio.current_time())
         await self.flush()

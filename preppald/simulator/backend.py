@@ -1,0 +1,169 @@
+"""The simulated application backend: the real one's calls, its refusals, and a scenario's failures.
+
+    POST /api/trpc/<procedure>    a call; stored, unless a fault of the scenario says otherwise
+    GET  /received                the calls and the interviews so far, as JSON
+
+A Wire answers the POSTs under one path prefix. It shows transcripts to anybody who asks: it is to develop
+against, on a loopback address.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+import hmac
+import http
+from typing import Any, Protocol
+
+import msgspec
+import trio
+
+from preppald.simulator.backend_scenario import BackendFault, BackendScenario
+from preppald.simulator.faults import HOLD_SECONDS
+from preppald.simulator.gemini import Log, no_log
+from preppald.simulator.httpd import Answer, Drop, Request, serve_http
+from preppald.simulator.listening import Address, Listeners, bind
+from preppald.simulator.trpc import Interview, Router, TrpcError
+
+# Calls that are remembered; the oldest is forgotten first.
+MAX_CALLS = 10_000
+
+TRPC_PREFIX = "/api/trpc/"
+
+
+class Wire(Protocol):
+    """What answers the calls under one path prefix."""
+
+    @property
+    def interviews(self) -> Mapping[str, Interview]:
+        """What it stored."""
+
+    def call(self, procedure: str, body: bytes, idempotency_key: str | None) -> tuple[str, dict[str, Any]]:
+        """The interview concerned and the answer's body. Raises TrpcError; then nothing was stored."""
+
+    def failure(self, status: int, message: str, procedure: str) -> dict[str, Any]:
+        """The body of an error answer."""
+
+
+class Call(msgspec.Struct, frozen=True, rename="camel"):
+    """One call as /received shows it."""
+
+    procedure: str
+    body: Any
+    """As JSON, or null when it was not."""
+    idempotency_key: str | None
+    status: int | None
+    """Of the answer; null when there was none."""
+    stored: bool
+
+
+class BackendSimulator:
+    def __init__(self, scenario: BackendScenario | None = None, *, log: Log = no_log) -> None:
+        self.scenario = scenario = scenario or BackendScenario()
+        self._log = log
+        router = Router(
+            superjson=scenario.transformer == "superjson",
+            known=scenario.interviews,
+            honours_idempotency_key=scenario.honours_idempotency_key,
+        )
+        self.wires: dict[str, Wire] = {TRPC_PREFIX: router}
+        self.calls: deque[Call] = deque(maxlen=MAX_CALLS)
+        self._faults_left = [fault.calls for fault in scenario.fault]
+
+    @property
+    def interviews(self) -> dict[str, Interview]:
+        """What is stored, by interview."""
+        return {
+            name: interview for wire in self.wires.values() for name, interview in wire.interviews.items()
+        }
+
+    async def handle_stream(self, stream: trio.abc.Stream) -> None:
+        """Serve one connection; whatever goes wrong in it ends that one."""
+        try:
+            await serve_http(stream, self._answer)
+        except Exception as error:  # noqa: BLE001 - a bug here must not end the other connections
+            self._log("backend.bug", {"error": repr(error)})
+
+    async def _answer(self, request: Request) -> Answer:
+        path = request.path.partition("?")[0]
+        if path == "/received":
+            return _json(200, {"calls": list(self.calls), "interviews": self.interviews})
+        for prefix, wire in self.wires.items():
+            if path.startswith(prefix):
+                return await self._call(wire, path.removeprefix(prefix), request)
+        return _json(404, {"error": "not found"})
+
+    async def _call(self, wire: Wire, procedure: str, request: Request) -> Answer:
+        """One call through authorization and the scenario's faults."""
+        if request.method != "POST":
+            return self._refuse(wire, procedure, request, TrpcError(405, "only POST is served"))
+        given = request.headers.get("authorization", "")
+        wanted = f"Bearer {self.scenario.secret}"
+        if self.scenario.secret and not hmac.compare_digest(given.encode(), wanted.encode()):
+            return self._refuse(wire, procedure, request, TrpcError(401, "UNAUTHORIZED"))
+        fault = self._next_fault(procedure)
+        if fault is not None and fault.kind != "lost-answer":
+            return await self._fail(wire, procedure, request, fault)
+        try:
+            interview, body = wire.call(procedure, request.body, request.headers.get("idempotency-key"))
+        except TrpcError as error:
+            return self._refuse(wire, procedure, request, error)
+        if fault is not None:
+            self._note(procedure, request, None, stored=True, interview=interview)
+            raise Drop
+        self._note(procedure, request, 200, stored=True, interview=interview)
+        return _json(200, body)
+
+    def _next_fault(self, procedure: str) -> BackendFault | None:
+        for index, fault in enumerate(self.scenario.fault):
+            if self._faults_left[index] and fault.procedure in ("", procedure):
+                self._faults_left[index] -= 1
+                return fault
+        return None
+
+    async def _fail(self, wire: Wire, procedure: str, request: Request, fault: BackendFault) -> Answer:
+        status = {"status": fault.status, "hang": None}.get(fault.kind, 200)
+        self._note(procedure, request, status, stored=False)
+        match fault.kind:
+            case "hang":
+                await trio.sleep(HOLD_SECONDS)
+                raise Drop
+            case "garbage":
+                return Answer(200, b"<!doctype html><title>Application error</title>", "text/html")
+            case "error-in-200":
+                return _json(200, wire.failure(500, "simulated", procedure))
+            case _:
+                headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+                return _json(fault.status, wire.failure(fault.status, "simulated", procedure), headers)
+
+    def _refuse(self, wire: Wire, procedure: str, request: Request, error: TrpcError) -> Answer:
+        self._note(procedure, request, error.status, stored=False)
+        return _json(error.status, wire.failure(error.status, error.message, procedure))
+
+    def _note(
+        self, procedure: str, request: Request, status: int | None, *, stored: bool, interview: str = ""
+    ) -> None:
+        try:
+            body = msgspec.json.decode(request.body)
+        except msgspec.DecodeError:
+            body = None
+        key = request.headers.get("idempotency-key")
+        self.calls.append(
+            Call(procedure=procedure, body=body, idempotency_key=key, status=status, stored=stored)
+        )
+        keys: dict[str, Any] = {"procedure": procedure, "status": status, "stored": stored}
+        self._log("backend.call", keys | ({"interview": interview} if interview else {}))
+
+
+def _json(status: int, body: Any, headers: dict[str, str] | None = None) -> Answer:
+    return Answer(http.HTTPStatus(status), msgspec.json.encode(body), headers=headers or {})
+
+
+async def serve_backend(
+    listen: Address | Listeners,
+    backend: BackendSimulator,
+    *,
+    task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve on `listen` (host and port, or listeners) until cancelled; reports its port when it is ready."""
+    listeners, port = await bind(listen)
+    task_status.started(port)
+    await trio.serve_listeners(backend.handle_stream, listeners)

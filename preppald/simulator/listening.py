@@ -1,0 +1,25 @@
+"""Binding: the one place of the simulator that opens ports."""
+
+import ssl
+
+import trio
+
+Address = tuple[str, int]
+"""Host and port; port 0 is any free one."""
+
+Listeners = list[trio.abc.Listener[trio.abc.Stream]]
+
+
+async def bind(listen: Address | Listeners, tls: ssl.SSLContext | None = None) -> tuple[Listeners, int]:
+    """Listeners for `trio.serve_listeners`, and their TCP port (0 when they have none).
+
+    Connections made from now on wait until they are served: who binds may say that it is ready.
+    """
+    listeners: Listeners = (
+        [*await trio.open_tcp_listeners(listen[1], host=listen[0])] if isinstance(listen, tuple) else listen
+    )
+    first = listeners[0]
+    port = int(first.socket.getsockname()[1]) if isinstance(first, trio.SocketListener) else 0
+    if tls is not None:
+        listeners = [trio.SSLListener(listener, tls, https_compatible=True) for listener in listeners]
+    return listeners, port
