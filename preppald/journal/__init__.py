@@ -1,0 +1,27 @@
+"""Durability: what was recorded survives kill -9 and power loss.
+
+journal.py   the writer task and what sessions call          (Trio, no SQL)
+batch.py     what is recorded and not yet durable            (memory)
+store.py     the database as the writer's thread sees it     (blocking)
+schema.py    tables and migrations
+writes.py    the transactions
+reader.py    the questions, also for the operator's commands
+files.py     the state directory, the lock, the files of one instance
+faults.py    what a failed write means
+"""
+
+from preppald.journal.files import DEFAULT_INSTANCE, Given, OnDisk, Place
+from preppald.journal.journal import InThread, Journal, own_thread
+from preppald.journal.reader import Queue, Which
+
+__all__ = [
+    "DEFAULT_INSTANCE",
+    "Given",
+    "InThread",
+    "Journal",
+    "OnDisk",
+    "Place",
+    "Queue",
+    "Which",
+    "own_thread",
+]

@@ -1,0 +1,243 @@
+"""Where a journal lives: the state directory, the lock, the files of one instance.
+
+    <state_dir>/<instance>.db        the database, with SQLite's -wal and -shm beside it
+    <state_dir>/<instance>.2.db      its successor, begun when the disk failed under the first
+    <state_dir>/<instance>.lock      held by the daemon, with its pid in it
+    <state_dir>/<instance>.reserve   space that is given up when the disk is full
+    <state_dir>/<instance>.db.corrupt-<stamp>   moved aside, never deleted
+
+Everything is readable by its owner only: transcripts are personal.
+"""
+
+from collections.abc import Callable
+import contextlib
+from datetime import UTC, datetime
+import fcntl
+import os
+from pathlib import Path
+import re
+import sqlite3
+from typing import Protocol
+
+from preppald.errors import StartError
+
+DEFAULT_INSTANCE = "preppald"
+# A part of file names; without a dot, which sets off the number of a successor.
+INSTANCE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+FILE_MODE = 0o600
+DIRECTORY_MODE = 0o700
+# An operator's command holds the write lock for milliseconds; more than this is a hung program.
+BUSY_SECONDS = 5.0
+# Half an hour of transcripts of 500 interviews: time to make room, without losing the journal meanwhile.
+RESERVE_BYTES = 64 * 1024 * 1024
+
+
+class Place(Protocol):
+    """A place for a database, as the store needs it. Every method may block: call them in the thread."""
+
+    @property
+    def name(self) -> str:
+        """The present file, for people."""
+
+    def hold(self) -> None:
+        """Takes the place for this process. Raises StartError when another one has it."""
+
+    def release(self) -> None:
+        """Gives it back."""
+
+    def connect(self) -> sqlite3.Connection:
+        """A connection to the present file, which is made if there is none."""
+
+    def set_aside(self) -> str:
+        """Moves the present file out of the way; where it is now."""
+
+    def succeed(self) -> None:
+        """Makes a new file beside the present one the present one. Raises OSError when it cannot."""
+
+    def earlier(self) -> list[Path]:
+        """The files that the present one succeeded, oldest first."""
+
+    def reserve(self) -> bool:
+        """Whether the reserve is there; makes it if there is room."""
+
+    def free_reserve(self) -> bool:
+        """Gives up the reserve; whether there was one."""
+
+
+class OnDisk:
+    """The files of one instance in a state directory."""
+
+    def __init__(
+        self,
+        state_dir: Path,
+        instance: str = DEFAULT_INSTANCE,
+        *,
+        reserve_bytes: int = RESERVE_BYTES,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        if not INSTANCE_NAME.fullmatch(instance):
+            raise StartError(f"the instance name {instance!r} must be 1 to 64 of A-Z a-z 0-9 _ -")
+        self._state_dir = state_dir
+        self._instance = instance
+        self._reserve_bytes = reserve_bytes
+        self._now = now
+        self._generation = 1
+        self._lock: int | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self._file)
+
+    @property
+    def _file(self) -> Path:
+        return generation_file(self._state_dir, self._instance, self._generation)
+
+    @property
+    def _reserve(self) -> Path:
+        return self._state_dir / f"{self._instance}.reserve"
+
+    def hold(self) -> None:
+        try:
+            self._state_dir.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+            lock = os.open(
+                self._state_dir / f"{self._instance}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE
+            )
+        except OSError as error:
+            raise StartError(
+                f"the state directory {self._state_dir} cannot be used ({error.strerror}): "
+                "make it writable for this user, or set PREPPALD_STATE_DIR"
+            ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(lock)
+            raise StartError(
+                f"the database {self.name} is in use by the preppald with pid {holder}: stop it, "
+                "or give this one a name of its own with PREPPALD_INSTANCE"
+            ) from error
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        self._lock = lock
+        existing = generations(self._state_dir, self._instance)
+        self._generation = max((number for number, _ in existing), default=1)
+
+    def release(self) -> None:
+        # The file stays: unlinking it would let a third process lock another one of the same name.
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def connect(self) -> sqlite3.Connection:
+        # SQLite gives -wal and -shm the mode that the database has.
+        os.close(os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
+        return sqlite3.connect(
+            self._file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+
+    def set_aside(self) -> str:
+        stamp = self._now().strftime("%Y%m%dT%H%M%S.%fZ")
+        aside = self._file.with_name(f"{self._file.name}.corrupt-{stamp}")
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                Path(f"{self._file}{suffix}").rename(f"{aside}{suffix}")
+        return str(aside)
+
+    def succeed(self) -> None:
+        successor = generation_file(self._state_dir, self._instance, self._generation + 1)
+        os.close(os.open(successor, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
+        self._generation += 1
+
+    def earlier(self) -> list[Path]:
+        return [
+            file for number, file in generations(self._state_dir, self._instance) if number < self._generation
+        ]
+
+    def reserve(self) -> bool:
+        if self._reserve_bytes == 0 or self._reserve.exists():
+            return True
+        try:
+            reserve = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+            try:
+                os.posix_fallocate(reserve, 0, self._reserve_bytes)
+            finally:
+                os.close(reserve)
+        except OSError:
+            # Half a reserve would take the very space that is short.
+            self._reserve.unlink(missing_ok=True)
+            return False
+        return True
+
+    def free_reserve(self) -> bool:
+        try:
+            self._reserve.unlink()
+        except OSError:
+            return False
+        return True
+
+
+class Given:
+    """A database that the caller supplies: the deterministic simulation's, in memory."""
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection], name: str = "the given database") -> None:
+        self._connect = connect
+        self.name = name
+
+    def hold(self) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
+    def connect(self) -> sqlite3.Connection:
+        connection = self._connect()
+        connection.isolation_level = None
+        return connection
+
+    def set_aside(self) -> str:
+        return self.name
+
+    def succeed(self) -> None:
+        pass
+
+    def earlier(self) -> list[Path]:
+        return []
+
+    def reserve(self) -> bool:
+        return True
+
+    def free_reserve(self) -> bool:
+        return False
+
+
+def generation_file(state_dir: Path, instance: str, generation: int) -> Path:
+    return state_dir / (f"{instance}.db" if generation == 1 else f"{instance}.{generation}.db")
+
+
+def generations(state_dir: Path, instance: str) -> list[tuple[int, Path]]:
+    """The databases of an instance that exist, by their number."""
+    named = re.compile(re.escape(instance) + r"(?:\.([1-9][0-9]{0,5}))?\.db")
+    if not state_dir.is_dir():
+        return []
+    matches = [(named.fullmatch(file.name), file) for file in state_dir.iterdir()]
+    return sorted((int(match[1] or 1), file) for match, file in matches if match)
+
+
+def instances(state_dir: Path) -> list[str]:
+    """The names of all instances that ever had a database in this state directory."""
+    return sorted({file.name.split(".")[0] for file in state_dir.glob("*.db")})
+
+
+def read_only(file: Path) -> sqlite3.Connection:
+    """A connection that cannot write, and that does not hinder the daemon."""
+    return _existing(file, "ro")
+
+
+def writable(file: Path) -> sqlite3.Connection:
+    """A connection to a database that must be there."""
+    return _existing(file, "rw")
+
+
+def _existing(file: Path, mode: str) -> sqlite3.Connection:
+    uri = f"{file.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
