@@ -1,0 +1,112 @@
+"""Which interview to call, and the token that opens it."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+import json
+from pathlib import Path
+import re
+import secrets
+from urllib.parse import urlsplit
+
+from preppald import auth
+from preppald.errors import PreppaldError
+
+TOKEN_VARIABLE = "PREPPALD_TOKEN"  # noqa: S105 - the variable's name
+SECRET_VARIABLE = "JWT_SECRET"  # noqa: S105 - the variable's name
+# A JWT's alphabet, which is also within what a WebSocket subprotocol may hold.
+_JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+
+
+class UsageError(PreppaldError):
+    """The command line asks for something that cannot be done; the text says what to do instead."""
+
+    exit_status = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """An interview and the token for it."""
+
+    interview_id: str
+    token: str = field(repr=False)
+
+
+def admission(
+    *,
+    token: str | None,
+    token_file: Path | None,
+    interview_id: str | None,
+    user_id: str,
+    environ: Mapping[str, str],
+    now: int,
+) -> Admission:
+    """The first of: the token given, the token in a file, ``PREPPALD_TOKEN``, one signed with ``JWT_SECRET``.
+
+    A given token names its interview itself. ``now``: the wall clock, seconds since the epoch.
+
+    Raises:
+        UsageError: none of these, or the token is none. The text never holds it.
+    """
+    given = token or _read(token_file) or environ.get(TOKEN_VARIABLE)
+    if given:
+        if not _JWT.fullmatch(given):
+            raise UsageError("the token is not a JWT: three parts of A-Z a-z 0-9 _ - with dots between them")
+        return Admission(_checked(interview_id or _interview_of(given)), given)
+    secret = environ.get(SECRET_VARIABLE)
+    if not secret:
+        raise UsageError(
+            f"a token is needed: --token, --token-file or {TOKEN_VARIABLE}; "
+            f"or {SECRET_VARIABLE}, the daemon's own, to sign one here"
+        )
+    named = _checked(interview_id or f"call-{secrets.token_hex(4)}")
+    return Admission(named, auth.sign(secret, user_id=user_id, interview_id=named, now=now))
+
+
+def checked_url(url: str) -> str:
+    """A WebSocket URL to which an interview's name can be added.
+
+    Raises:
+        UsageError: it is not one.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises when it is no number
+    except ValueError as error:
+        raise UsageError(f"--url {url!r} is not a URL: {error}") from error
+    if parts.scheme not in {"ws", "wss"} or not parts.hostname:
+        raise UsageError(f"--url {url!r} must look like ws://127.0.0.1:8787 or wss://interviews.example.com")
+    if parts.query or parts.fragment:
+        raise UsageError("--url must end with its path: the interview and the token are added to it")
+    return url
+
+
+def _read(token_file: Path | None) -> str | None:
+    if token_file is None:
+        return None
+    try:
+        content = token_file.read_text("utf-8", "replace").strip()
+    except OSError as error:
+        raise UsageError(f"--token-file {token_file} cannot be read: {error.strerror or error}") from error
+    if not content:
+        raise UsageError(f"--token-file {token_file} is empty")
+    return content
+
+
+def _interview_of(token: str) -> str:
+    """The interview that the token says it is for. The daemon is the one to verify it."""
+    payload = token.split(".")[1]
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except ValueError:
+        claims = None
+    named = claims.get("interviewId") if isinstance(claims, dict) else None
+    if not isinstance(named, str):
+        raise UsageError("the token names no interview: add --interview ID")
+    return named
+
+
+def _checked(interview_id: str) -> str:
+    if not auth.INTERVIEW_ID.fullmatch(interview_id):
+        raise UsageError(f"interview {interview_id!r} must be 1 to 64 of A-Z a-z 0-9 _ -")
+    return interview_id

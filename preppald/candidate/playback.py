@@ -1,0 +1,95 @@
+"""The interviewer's audio on a clock of its own, as a loudspeaker would have played it.
+
+Audio arrives faster than it plays. What matters to a candidate is what was heard by now: when the greeting
+is over, what an interruption cut off, what belongs into a recording of the call.
+
+Rule 1: time only moves in ``advance``; every other call is told the time and advances first.
+Rule 2: what is not played is silence, so that a recording is as long as the call was.
+"""
+
+from collections import deque
+from typing import Protocol
+
+from preppald.candidate.wav import SAMPLE_BYTES
+
+RATE_HZ = 24_000
+# Nearly six minutes of speech ahead of its playback. A daemon that is further ahead has lost its mind: the
+# newest is dropped and counted.
+MAX_WAITING_BYTES = 16 * 1024 * 1024
+# Silence is written in pieces, however long a laptop slept.
+SILENCE = bytes(65_536)
+
+
+class Sink(Protocol):
+    """Where played audio goes."""
+
+    def write(self, pcm: bytes) -> None: ...
+
+
+class Playback:
+    """PCM, 16-bit little-endian mono at 24 kHz. Times are seconds on the caller's clock.
+
+    ``received_bytes``: all audio that came. ``dropped_bytes``: what was never heard, because the candidate
+    spoke over it or because too much was waiting.
+    """
+
+    def __init__(self, *, started: float, sink: Sink | None = None) -> None:
+        self._started = started
+        self._sink = sink
+        self._played_samples = 0
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._odd_byte = b""  # half a sample, until its other half comes
+        self.received_bytes = 0
+        self.dropped_bytes = 0
+
+    @property
+    def waiting_seconds(self) -> float:
+        """How much is still to be played."""
+        return self._waiting_bytes / (RATE_HZ * SAMPLE_BYTES)
+
+    @property
+    def playing(self) -> bool:
+        return self._waiting_bytes > 0
+
+    def receive(self, pcm: bytes, now: float) -> None:
+        """More audio, to be played after what is waiting."""
+        self.advance(now)
+        self.received_bytes += len(pcm)
+        pcm = self._odd_byte + pcm
+        whole = len(pcm) - len(pcm) % SAMPLE_BYTES
+        pcm, self._odd_byte = pcm[:whole], pcm[whole:]
+        if self._waiting_bytes + whole > MAX_WAITING_BYTES:
+            self.dropped_bytes += whole
+        elif whole:
+            self._waiting.append(pcm)
+            self._waiting_bytes += whole
+
+    def interrupt(self, now: float) -> None:
+        """The candidate spoke over the interviewer: the rest is never heard."""
+        self.advance(now)
+        self.dropped_bytes += self._waiting_bytes
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        self._odd_byte = b""
+
+    def advance(self, now: float) -> None:
+        """Play up to ``now``."""
+        due = int((now - self._started) * RATE_HZ)
+        missing = (due - self._played_samples) * SAMPLE_BYTES
+        self._played_samples = max(due, self._played_samples)
+        while missing > 0 and self._waiting:
+            pcm = self._waiting.popleft()
+            if len(pcm) > missing:
+                self._waiting.appendleft(pcm[missing:])
+                pcm = pcm[:missing]
+            self._waiting_bytes -= len(pcm)
+            missing -= len(pcm)
+            self._write(pcm)
+        while missing > 0 and self._sink is not None:
+            self._write(SILENCE[:missing])
+            missing -= len(SILENCE)
+
+    def _write(self, pcm: bytes) -> None:
+        if self._sink is not None:
+            self._sink.write(pcm)

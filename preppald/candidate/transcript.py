@@ -1,0 +1,66 @@
+"""The live transcript: fragments, each counted once, to turns."""
+
+from dataclasses import asdict, dataclass
+import itertools
+import json
+from typing import Any
+
+from preppald.core.turns import Speaker
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one speaker said. ``began``: seconds into the call. ``interrupted``: the candidate spoke over it."""
+
+    turn: int
+    speaker: Speaker
+    text: str
+    began: float
+    complete: bool = False
+    interrupted: bool = False
+
+
+class Transcript:
+    """Grows fragment by fragment. ``last_seq``: the newest fragment's number, to ask for what came since."""
+
+    def __init__(self) -> None:
+        self.turns: list[Turn] = []
+        self.last_seq = 0
+        self._open: dict[Speaker, Turn] = {}
+        self._numbers = itertools.count(1)
+
+    def add(self, speaker: Speaker, text: str, *, seq: int, turn_complete: bool, now: float) -> Turn | None:
+        """One fragment; returns the turn it changed, or None if it was known already or says nothing.
+
+        ``seq`` 0 comes from daemons that do not count: such fragments are never sent twice.
+        """
+        if seq:
+            if seq <= self.last_seq:
+                return None
+            self.last_seq = seq
+        turn = self._open.get(speaker)
+        if turn is None:
+            if not text:
+                return None
+            turn = self._open[speaker] = Turn(next(self._numbers), speaker, "", round(now, 3))
+            self.turns.append(turn)
+        turn.text += text
+        if turn_complete:
+            turn.complete = True
+            del self._open[speaker]
+        return turn
+
+    def interrupt(self) -> None:
+        """The candidate spoke over the interviewer's latest turn."""
+        spoken = [turn for turn in self.turns if turn.speaker is Speaker.AI]
+        if spoken:
+            spoken[-1].interrupted = True
+
+    def unfinished(self) -> list[Turn]:
+        """The turns that are still being said."""
+        return list(self._open.values())
+
+    def as_json(self) -> str:
+        """``[{turn, speaker, text, began, complete, interrupted}]``, in the order in which turns began."""
+        rows: list[dict[str, Any]] = [asdict(turn) for turn in self.turns]
+        return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"

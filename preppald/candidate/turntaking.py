@@ -1,0 +1,167 @@
+"""When the candidate listens, speaks and leaves.
+
+Rule 1: nothing here does input or output, or knows the time: every call is told ``now``, in seconds of the
+        candidate's clock.
+Rule 2: the interviewer is done when the turn is marked complete and its audio was heard to the end; or, since
+        that mark may come late or never, or before the audio, when nothing was heard for a moment after some
+        audio or text.
+Rule 3: every stage ends. Patience bounds the silence of an interviewer, ``MAX_HEARING_SECONDS`` the speech.
+"""
+
+from dataclasses import dataclass
+import enum
+
+# The longest that one greeting or reply is listened to.
+MAX_HEARING_SECONDS = 300.0
+# How much of the greeting a candidate hears before speaking over it.
+BARGE_IN_SECONDS = 1.0
+
+
+class Stage(enum.Enum):
+    """What the candidate does now; the values are for people."""
+
+    WAITING = "waiting for the interviewer"
+    GREETING = "hearing the greeting"
+    ANSWERING = "speaking"
+    LISTENING = "hearing the reply"
+    HOLDING = "staying silent"
+    LEAVING = "leaving"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manners:
+    """How this candidate behaves. All times are seconds of the candidate's clock.
+
+    ``start``: how long the interview may take to start. ``patience``: how long an interviewer may be silent
+    before the candidate goes on. ``settle``: how long it must be silent to count as done without a mark.
+    ``hold``: how long to stay, silent, after the last reply. ``answers``: how often to speak.
+    """
+
+    start: float
+    patience: float
+    settle: float
+    hold: float = 0.0
+    answers: int = 1
+    barge_in: bool = False
+
+
+class TurnTaking:
+    """One candidate's stages.
+
+    ``latencies``: from the end of each answer to its reply's first audio, seconds; None for an answer that got
+    no reply. ``started``: whether the interview ever did.
+    """
+
+    def __init__(self, manners: Manners, *, now: float) -> None:
+        self._manners = manners
+        self._answers_left = manners.answers
+        self.latencies: list[float | None] = []
+        self.started = False
+        self.stage = Stage.WAITING
+        self._stage_at = now  # when it was entered
+        self._voiced_at = now  # when the candidate last said something
+        self._audible_at = now  # when the interviewer last was heard, or could first have been
+        self._heard_at: float | None = None  # when the reply's first audio came
+        self._begun = False  # whether any of the reply came
+        self._complete = False  # whether the reply was marked complete
+
+    def start(self, now: float) -> None:
+        """The interview started, or went on after a lost connection."""
+        self.started = True
+        if self.stage is Stage.WAITING:
+            self._enter(Stage.GREETING, now)
+        self._audible_at = now
+
+    def hear(self, now: float) -> None:
+        """Some of the interviewer's audio arrived."""
+        self.read(now)
+        if self._heard_at is None:
+            self._heard_at = now
+
+    def read(self, now: float) -> None:
+        """Some of the interviewer's speech arrived, audio or text."""
+        if self.stage is Stage.WAITING:
+            self.start(now)  # a daemon that does not announce the start
+        self._begun = True
+        self._audible_at = now
+
+    def read_end_of_turn(self) -> None:
+        """The interviewer's turn was marked complete."""
+        # The end of an interrupted turn can come late: it is not the end of a reply of which nothing came.
+        self._complete = self._begun
+
+    def voice(self, now: float) -> None:
+        """The candidate said something just now: whatever was heard before is no reply to it."""
+        self._voiced_at = now
+        self._forget_reply(now)
+
+    def interrupt(self, now: float) -> None:
+        """The daemon noticed that the candidate spoke over the interviewer."""
+        self._forget_reply(now)
+
+    def finish_answer(self, now: float) -> None:
+        """The file was said to its end. A reply may have begun during the silence at its end."""
+        if self.stage is Stage.ANSWERING:
+            self._answers_left -= 1
+            self.stage = Stage.LISTENING
+            self._stage_at = self._audible_at = now
+
+    def leave(self, now: float) -> None:
+        """End the interview now."""
+        if self.stage is Stage.LISTENING:
+            self._note_latency()
+        if self.stage is not Stage.LEAVING:
+            self._enter(Stage.LEAVING, now)
+
+    def tick(self, now: float, *, playing: bool) -> Stage:
+        """The stage at ``now``. ``playing``: whether the interviewer can be heard at this moment."""
+        if playing:
+            self._audible_at = now
+        following = self._following(now, playing=playing)
+        if following is not self.stage:
+            if self.stage is Stage.LISTENING:
+                self._note_latency()
+            self._enter(following, now)
+        return self.stage
+
+    def _following(self, now: float, *, playing: bool) -> Stage:
+        match self.stage:
+            case Stage.WAITING if now - self._stage_at >= self._manners.start:
+                return Stage.LEAVING
+            case Stage.GREETING if self._done(now, playing=playing) or self._may_barge_in(now):
+                return Stage.ANSWERING
+            case Stage.LISTENING if self._done(now, playing=playing):
+                if self._answers_left:
+                    return Stage.ANSWERING
+                return Stage.HOLDING if self._manners.hold else Stage.LEAVING
+            case Stage.HOLDING if now - self._stage_at >= self._manners.hold:
+                return Stage.LEAVING
+            case stage:
+                return stage
+
+    def _done(self, now: float, *, playing: bool) -> bool:
+        """Whether the interviewer has said everything, or will not say more."""
+        silent = now - self._audible_at
+        if now - self._stage_at >= MAX_HEARING_SECONDS or silent >= self._manners.patience:
+            return True
+        if playing or not self._begun:
+            return False
+        return (self._complete and self._heard_at is not None) or silent >= self._manners.settle
+
+    def _may_barge_in(self, now: float) -> bool:
+        return (
+            self._manners.barge_in and self._heard_at is not None and now - self._heard_at >= BARGE_IN_SECONDS
+        )
+
+    def _note_latency(self) -> None:
+        self.latencies.append(None if self._heard_at is None else round(self._heard_at - self._voiced_at, 3))
+
+    def _enter(self, stage: Stage, now: float) -> None:
+        self.stage = stage
+        self._stage_at = self._voiced_at = now
+        self._forget_reply(now)
+
+    def _forget_reply(self, now: float) -> None:
+        self._audible_at = now
+        self._heard_at = None
+        self._begun = self._complete = False

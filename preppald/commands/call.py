@@ -1,0 +1,228 @@
+"""``preppald call``: be the candidate, from the command line."""
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping
+import contextlib
+from datetime import UTC, datetime
+import os
+from pathlib import Path
+import sys
+
+import trio
+
+from preppald.candidate.admission import UsageError, admission, checked_url
+from preppald.candidate.call import Behaviour, Call
+from preppald.candidate.display import Display, PlainDisplay, SilentDisplay, TerminalDisplay, put
+from preppald.candidate.endings import Ending, Outcome
+from preppald.candidate.link import Address
+from preppald.candidate.playback import RATE_HZ
+from preppald.candidate.report import Report
+from preppald.candidate.speech import SAMPLE_ANSWER, Speech
+from preppald.candidate.transcript import Transcript
+from preppald.candidate.wav import BadWavError, CannotWriteError, WavWriter
+
+DEFAULT_URL = "ws://127.0.0.1:8787"
+
+STATUSES = "\n".join(
+    f"  {ending.status:3}  {ending.label}: {ending.sentence}"
+    for ending in sorted(Ending, key=lambda ending: ending.status)
+)
+
+EPILOG = f"""\
+what happens:
+  The candidate connects, streams silence, hears the greeting to its end, says FILE, hears the
+  reply to its end, and ends the interview. The file may have one or two channels and any sample
+  rate from 8 to 192 kHz; its samples must be 16-bit PCM. A lost connection is made again for up
+  to a minute; what is being said waits meanwhile.
+
+examples:
+  preppald call --sample                      an answer that comes with preppald, to a daemon here
+  preppald call answer.wav --save reply.wav --transcript talk.json
+  preppald call answer.wav --barge-in         speak over the greeting
+  preppald call --sample --repeat 3 --hold 60 --url wss://interviews.example.com --token-file token
+  preppald call --sample --speed 20 --json    for scripts: twenty times as fast, one JSON object
+
+the token, the first of these that is there:
+  --token, --token-file, PREPPALD_TOKEN; otherwise one is signed with JWT_SECRET, the daemon's own.
+  It names its interview by itself. It is sent as a WebSocket subprotocol and never printed.
+
+exit status:
+{STATUSES}
+"""
+
+
+def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare ``call`` among the commands."""
+    parser = subparsers.add_parser(
+        "call",
+        help="be the candidate: speak a WAV file to a daemon, hear its interviewer",
+        description="Be the candidate of one interview: speak a WAV file, hear the interviewer.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", metavar="FILE.wav", type=Path, nargs="?", help="what to say")
+    parser.add_argument("--sample", action="store_true", help="say the answer that comes with preppald")
+    parser.set_defaults(run=run)
+
+    where = parser.add_argument_group("whom to call")
+    where.add_argument("--url", default=DEFAULT_URL, help="the daemon (default %(default)s)")
+    where.add_argument("--interview", metavar="ID", help="default: the token's, or a new call-<8 hex digits>")
+    where.add_argument(
+        "--user", metavar="ID", default="preppald-call", help="when signing (default %(default)s)"
+    )
+    where.add_argument("--token", help="other users of this machine can read it here; better:")
+    where.add_argument("--token-file", metavar="PATH", type=Path, help="a file that holds the token")
+
+    how = parser.add_argument_group("how to behave")
+    how.add_argument(
+        "--speed",
+        metavar="N",
+        type=_number(at_least=0.1, at_most=100),
+        default=1.0,
+        help="times real time; waits and playback go as fast (default 1)",
+    )
+    how.add_argument(
+        "--wait",
+        metavar="SECONDS",
+        type=_number(at_least=0.1, at_most=3600),
+        default=15.0,
+        help="how long to bear an interviewer who is silent (default 15); who speaks is heard out",
+    )
+    how.add_argument("--barge-in", action="store_true", help="begin to speak while the greeting still plays")
+    how.add_argument(
+        "--repeat",
+        metavar="N",
+        type=_count,
+        default=1,
+        help="say the file N times, hearing a reply after each (default 1)",
+    )
+    how.add_argument(
+        "--hold",
+        metavar="SECONDS",
+        type=_number(at_least=0, at_most=86_400),
+        default=0.0,
+        help="after the last reply, stay silent for so long before ending (default 0)",
+    )
+
+    output = parser.add_argument_group("what to keep and show")
+    output.add_argument(
+        "--save", metavar="WAV", type=Path, help="what would have been heard of the interviewer, 24 kHz"
+    )
+    output.add_argument(
+        "--transcript",
+        metavar="JSON",
+        type=Path,
+        help="the turns: [{turn, speaker, text, began, complete, interrupted}]",
+    )
+    output.add_argument("--json", action="store_true", help="print only one JSON object, at the end")
+    output.add_argument("--quiet", action="store_true", help="print only what went wrong")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make the call; returns the exit status."""
+    try:
+        report = _call(arguments, os.environ)
+    except BadWavError as error:
+        report = Report(outcome=Outcome(Ending.BAD_FILE, reason=f"{error}."))
+    except CannotWriteError as error:
+        report = Report(outcome=Outcome(Ending.NOT_WRITTEN, reason=f"{error}."))
+    except UsageError as error:
+        report = Report(outcome=Outcome(Ending.USAGE, reason=f"{error}."))
+    except KeyboardInterrupt:
+        report = Report(outcome=Outcome(Ending.INTERRUPTED))
+    if arguments.json:
+        put(sys.stdout, report.as_json() + "\n")
+    elif report.outcome.ending.status and (arguments.quiet or not report.interview_id):
+        put(sys.stderr, f"preppald call: {report.outcome.sentence}\n")
+    return report.outcome.ending.status
+
+
+def _call(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Report:
+    path = _speech_path(arguments)
+    url = checked_url(arguments.url)
+    for output in (arguments.save, arguments.transcript):
+        _check_output(output, path)
+    admitted = admission(
+        token=arguments.token,
+        token_file=arguments.token_file,
+        interview_id=arguments.interview,
+        user_id=arguments.user,
+        environ=environ,
+        now=int(datetime.now(UTC).timestamp()),
+    )
+    behaviour = Behaviour(
+        speed=arguments.speed,
+        wait=arguments.wait,
+        hold=arguments.hold,
+        answers=arguments.repeat,
+        barge_in=arguments.barge_in,
+    )
+    with contextlib.closing(Speech(path)) as speech, _writer(arguments.save) as save:
+        address = Address(url, admitted.interview_id, admitted.token)
+        display = _display(arguments)
+
+        async def call() -> tuple[Report, Transcript]:
+            made = Call(address, speech, behaviour, display, save=save)
+            return await made.run(), made.transcript
+
+        report, transcript = trio.run(call)
+        if arguments.transcript is not None:
+            _write(arguments.transcript, transcript.as_json())
+    return report
+
+
+def _speech_path(arguments: argparse.Namespace) -> Path:
+    if arguments.sample == (arguments.file is not None):
+        raise UsageError("say what to say: either FILE.wav or --sample")
+    path: Path = SAMPLE_ANSWER if arguments.sample else arguments.file
+    return path
+
+
+def _check_output(output: Path | None, speech: Path) -> None:
+    """Faults that would only show themselves after the call."""
+    if output is None:
+        return
+    if not output.parent.is_dir():
+        raise UsageError(f"{output} cannot be written: there is no folder {output.parent}")
+    if output.exists() and speech.exists() and output.samefile(speech):
+        raise UsageError(f"{output} is the file to say: it would be overwritten")
+
+
+@contextlib.contextmanager
+def _writer(path: Path | None) -> Iterator[WavWriter | None]:
+    if path is None:
+        yield None
+        return
+    with contextlib.closing(WavWriter(path, RATE_HZ)) as writer:
+        yield writer
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise CannotWriteError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _display(arguments: argparse.Namespace) -> Display:
+    if arguments.quiet or arguments.json:
+        return SilentDisplay()
+    if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        return TerminalDisplay(sys.stdout)
+    return PlainDisplay(sys.stdout, sys.stderr)
+
+
+def _number(*, at_least: float, at_most: float) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        with contextlib.suppress(ValueError):
+            if at_least <= (value := float(text)) <= at_most:
+                return value
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number from {at_least:g} to {at_most:g}")
+
+    return number
+
+
+def _count(text: str) -> int:
+    if text.isdecimal() and 1 <= int(text) <= 1000:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} must be a whole number from 1 to 1000")
