@@ -22,6 +22,9 @@ from preppald.simulator.voice import Line, recordings, spoken
 # to have connections counted apart from others of that scenario.
 KEY_PREFIX = "scenario:"
 
+# 15 s of audio are 960 kB of base64. Google's Python SDK closes at a frame of 1 MiB, and no real one is near.
+MAX_FRAME_MS = 15_000
+
 Seconds = Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=0)]
@@ -75,6 +78,12 @@ class Audio(_Table, frozen=True, kw_only=True):
     rate_in_mime_type: bool = True
     thoughts: bool = False
     """A thought part (text that must be neither shown nor spoken) before the audio."""
+
+    def __post_init__(self) -> None:
+        if self.part_ms * self.parts_per_frame > MAX_FRAME_MS:
+            raise ValueError(
+                f"part_ms times parts_per_frame is over {MAX_FRAME_MS}: no frame may reach 1 MiB"
+            )
 
 
 class Timing(_Table, frozen=True, kw_only=True):

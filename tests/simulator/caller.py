@@ -68,6 +68,7 @@ class Caller:
         self.opcodes: set[Opcode] = set()
         self.raw: list[bytes] = []
         self.pongs: list[float] = []
+        self.notes: set[str] = set()
         self._inbox: list[Json] = []
 
     async def open(
