@@ -90,6 +90,8 @@ class Journal:
         self._failure: str | None = None
         self._commit_began: float | None = None
         self._running = False
+        # Whether the last look at the outbox had to offer what is not on disk.
+        self._from_memory = False
         self._dirty, self._hurry = Bell(), Bell()
         self._attempted = trio.Event()
         # Rung when the outbox may have something new to do.
@@ -208,31 +210,34 @@ class Journal:
         A delivery is offered only when it is durable; with a fault, straight from memory.
         """
         unsaved = self._committing.owed | self._batch.owed
-        mixed = {owed.delivery.interview_id for owed in unsaved.values()} - set(passing_over)
-        now_ms = self._now_ms()
-        fault = self.fault
+        mixed = {owed.delivery.interview_id for owed in unsaved.values()}
+        passed_over = mixed.union(passing_over)
+        mixed.difference_update(passing_over)
+        now_ms, fault = self._now_ms(), self.fault
         queue, saved = Queue(), list[Owed]()
-        if self._stalled_now:
-            self._log.error("outbox.from_memory", cause=fault)
-        else:
+
+        def look(connection: sqlite3.Connection) -> tuple[Queue, list[Owed]]:
+            return (
+                reader.queue(connection, now_ms, limit, passed_over),
+                reader.lines(connection, mixed, unsaved) if fault else [],
+            )
+
+        if not self._stalled_now:
             try:
-                queue, saved = await self._read(
-                    lambda connection: (
-                        reader.queue(connection, now_ms, limit, mixed | set(passing_over)),
-                        reader.lines(connection, mixed, unsaved) if fault else [],
-                    )
-                )
+                queue, saved = await self._read(look)
             except JournalError as error:
                 fault = str(error)
-                self._log.error("outbox.from_memory", cause=fault)
-        if not fault:
-            return queue
-        heads = _heads(saved, unsaved, mixed)
+        heads = _heads(saved, unsaved, mixed) if fault else []
+        if heads and not self._from_memory:
+            self._log.error("outbox.from_memory", cause=fault)
+        self._from_memory = bool(heads)
         later = [owed.next_ms for owed in heads if not owed.due(now_ms)]
+        if queue.next_ms is not None:
+            later.append(queue.next_ms)
         return replace(
             queue,
             due=[*queue.due, *(owed for owed in heads if owed.due(now_ms))][:limit],
-            next_ms=min([*later, *([] if queue.next_ms is None else [queue.next_ms])], default=None),
+            next_ms=min(later, default=None),
             pending=max(queue.pending, len(heads)),
         )
 

@@ -1,0 +1,181 @@
+"""The application's API over HTTP: one client, one try at a time per call, every wait bounded."""
+
+import ssl
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import msgspec
+import trio
+
+from preppald import __version__
+from preppald.backend import trpc
+from preppald.backend.outcomes import Outcome, Probe, Refused, Retry
+from preppald.backend.trpc import Request, Transformer
+from preppald.core.deliveries import Delivery
+from preppald.core.gate import IN_FLIGHT
+
+# One try in all, whatever dribbles in meanwhile; the outbox tries again later.
+TRY_SECONDS = 10.0
+# Each step of a try. A host that does not answer a SYN in this time is down.
+CONNECT_SECONDS = 5.0
+STEP_SECONDS = 10.0
+# A mutation's answer is under a kilobyte. Error pages are larger, but their beginning is enough.
+MAX_ANSWER_BYTES = 64 * 1024
+# Node closes idle connections after 5 s; reusing one at that moment would make a failure look ambiguous.
+KEEPALIVE_SECONDS = 2.0
+
+
+class TrpcBackend:
+    """The tRPC wire (reference: the application's router). Use it as an async context manager.
+
+    ``base_url``: scheme, host and perhaps a path, without a slash at the end. ``tls``: trust of its own.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        secret: str,
+        transformer: Transformer = Transformer.SUPERJSON,
+        *,
+        tls: ssl.SSLContext | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._transformer = transformer
+        self._client = httpx.AsyncClient(
+            headers={
+                "Authorization": f"Bearer {secret}",
+                "User-Agent": f"preppald/{__version__}",
+                "Accept": "application/json",
+                # What is not compressed cannot be a bomb.
+                "Accept-Encoding": "identity",
+            },
+            follow_redirects=False,
+            timeout=httpx.Timeout(STEP_SECONDS, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=IN_FLIGHT, keepalive_expiry=KEEPALIVE_SECONDS),
+            # Only config.py reads the environment: no proxies and no netrc by surprise.
+            trust_env=False,
+            verify=True if tls is None else tls,
+            transport=transport,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._client.aclose()
+
+    async def post(self, delivery: Delivery) -> Outcome:
+        try:
+            request = trpc.encode(delivery, self._transformer)
+        except (msgspec.DecodeError, ValueError, OverflowError) as error:
+            # Ours to repair, and no reason to hold up anything else. The text of the error may quote the payload.
+            return Refused(None, f"the journal's payload cannot be read ({type(error).__name__})")
+        answer = await self._try(request, {"Idempotency-Key": delivery.key})
+        if isinstance(answer, Retry):
+            return answer
+        status, headers, body = answer
+        return trpc.decode(status, body, headers.get("retry-after"))
+
+    async def probe(self) -> Probe:
+        # An empty input passes the secret's check and fails the input's: nothing can change.
+        request = trpc.request("interview.updateStatus", {}, self._transformer)
+        answer = await self._try(request, {})
+        if isinstance(answer, Retry):
+            return Probe(good=False, sentence=f"the backend at {self._where}: {answer.cause}")
+        status, _headers, body = answer
+        code = trpc.code(body)
+        where = f"the backend at {self._where}"
+        if status in trpc.UNAUTHORIZED:
+            return Probe(
+                good=False,
+                sentence=f"{where} refuses WORKER_SHARED_SECRET ({status}): it must be the application's",
+            )
+        if code is None:
+            return Probe(
+                good=False, sentence=f"{where} answered {status}, but not in tRPC: check NEXT_PUBLIC_API_URL"
+            )
+        if status == 400:
+            return Probe(good=True, sentence=f"{where} answers tRPC and did not refuse the secret")
+        if status == 404:
+            return Probe(good=False, sentence=f"{where} answers tRPC, but has no interview.updateStatus")
+        return Probe(good=False, sentence=f"{where} answers tRPC, but with {status} {code}")
+
+    @property
+    def _where(self) -> str:
+        url = httpx.URL(self._base_url)
+        return f"{url.scheme}://{url.netloc.decode('ascii')}{url.path.rstrip('/')}"
+
+    async def _try(
+        self, request: Request, headers: dict[str, str]
+    ) -> tuple[int, httpx.Headers, bytes] | Retry:
+        """One request within TRY_SECONDS: its status, headers and the beginning of its body; or why not."""
+        # The request is on its way: from here on the backend may have acted on it.
+        sent = False
+
+        async def note(event: str, _info: dict[str, Any]) -> None:
+            nonlocal sent
+            sent = sent or event.endswith("send_request_body.started")
+
+        with trio.move_on_after(TRY_SECONDS):
+            try:
+                async with self._client.stream(
+                    "POST",
+                    self._base_url + request.path,
+                    content=request.body,
+                    headers={"Content-Type": request.content_type, **headers},
+                    extensions={"trace": note},
+                ) as response:
+                    return response.status_code, response.headers, await _beginning(response)
+            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+                return Retry(None, _why(error), ambiguous=sent)
+        return Retry(None, f"no complete answer within {TRY_SECONDS:.0f} seconds", ambiguous=sent)
+
+
+async def _beginning(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for part in response.aiter_raw():
+        body += part
+        if len(body) > MAX_ANSWER_BYTES:
+            # Whatever it is, it is not a mutation's answer: cut, it does not decode, which is a failure.
+            break
+    return bytes(body[:MAX_ANSWER_BYTES])
+
+
+def _why(error: BaseException) -> str:
+    """The true cause in words. Library texts stay out of it: they may quote what the peer sent."""
+    match error:
+        case httpx.ConnectTimeout() | httpx.PoolTimeout():
+            return f"no connection within {CONNECT_SECONDS:.0f} seconds"
+        case httpx.ConnectError():
+            return f"cannot be reached ({_root(error)})"
+        case httpx.TimeoutException():
+            return f"no complete answer within {TRY_SECONDS:.0f} seconds"
+        case httpx.RemoteProtocolError():
+            return "closed the connection before a complete answer, or does not speak HTTP"
+        case _:
+            return f"the connection broke ({_root(error)})"
+
+
+def _root(error: BaseException) -> str:
+    """What the system said at the bottom of it."""
+    link: BaseException | None = error
+    while link is not None:
+        match link:
+            case ssl.SSLCertVerificationError():
+                return f"its certificate is not trusted: {link.verify_message}"
+            case ssl.SSLError():
+                return f"TLS: {link.reason}"
+            case OSError() if link.strerror:
+                return link.strerror
+            case BaseExceptionGroup():
+                link = link.exceptions[0]
+            case _:
+                link = link.__cause__ or link.__context__
+    return type(error).__name__
