@@ -71,6 +71,7 @@ export class AudioDesk {
     this.#player.connect(context.destination);
     this.#recorder = new AudioWorkletNode(context, "preppal-recorder", { outputChannelCount: [1], channelCount: 1, channelCountMode: "explicit" });
     this.#recorder.port.onmessage = (/** @type {MessageEvent<Chunk>} */ { data }) => this.onchunk(data);
+    for (const node of [this.#player, this.#recorder]) node.onprocessorerror = () => this.ontrouble("audio-unavailable");
     // Its output is silence; the connection is what makes the browser run it with no microphone there.
     this.#recorder.connect(context.destination);
   }

@@ -48,8 +48,8 @@ export const HELD_BYTES = 5 * BYTES_PER_SECOND;
 /** The page streams all the time, so a socket that takes nothing for this long is dead, whatever it says. */
 const STALLED_BYTES = 8 * BYTES_PER_SECOND;
 
-/** One refusal may be a server between two lives; two in a row are a verdict. */
-const REFUSALS_BELIEVED = 2;
+/** A few refusals may be a server between two lives; four in a row (some three seconds) are a verdict. */
+const REFUSALS_BELIEVED = 4;
 
 export class Connection {
   #options;

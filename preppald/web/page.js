@@ -88,6 +88,7 @@ function hold(client, interviewId) {
   client.on("notice", ({ kind, message }) => view.showBanner(kind === NoticeKind.RECONNECTED ? "" : message));
   client.on("answer", ({ speaking }) => {
     view.element("sample").setAttribute("aria-disabled", String(speaking));
+    showStatus(client);
     view.element("sample-label").textContent = speaking ? "Speaking the sample…" : "Use the sample answer";
   });
   client.on("error", ({ kind, words }) => {
@@ -103,13 +104,14 @@ function hold(client, interviewId) {
 
 /** @param {InterviewClient} client */
 function showStatus(client) {
-  const heard = client.hasMicrophone && !client.muted;
+  const voice = client.answering ? "The sample answer is being spoken." : "Your turn. Your microphone is off.";
+  const heard = client.hasMicrophone && !client.muted && !client.answering;
   view.showStatus(
     {
       idle: "",
       connecting: "Calling the interviewer…",
       ready: "The interviewer is about to begin.",
-      listening: heard ? "Your turn. Take your time." : "Your turn. Your microphone is off.",
+      listening: heard ? "Your turn. Take your time." : voice,
       speaking: "The interviewer is speaking.",
       reconnecting: "Reconnecting…",
       ended: "The interview has ended.",

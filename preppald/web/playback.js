@@ -118,7 +118,7 @@ export class Playback {
       input.set(this.#take(needed));
       if (this.#buffered === 0) this.#enter("idle");
     }
-    output.set(this.#resampler.process(input));
+    output.set(this.#resampler.process(input, output.length));
   }
 
   /**

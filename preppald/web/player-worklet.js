@@ -17,6 +17,8 @@ class PlayerProcessor extends AudioWorkletProcessor {
   #playback = new Playback(DEFAULT_SOURCE_RATE_HZ, sampleRate);
   #reportedPlaying = false;
   #sinceReportMs = 0;
+  /** The loudest quantum since the last report: one quantum alone may fall between two periods of a voice. */
+  #level = 0;
 
   constructor() {
     super();
@@ -45,14 +47,16 @@ class PlayerProcessor extends AudioWorkletProcessor {
   /** @param {Float32Array} heard */
   #report(heard) {
     const { playing, bufferedMs, droppedMs } = this.#playback;
+    this.#level = playing ? Math.max(this.#level, meterLevel(heard, 1)) : 0;
     this.#sinceReportMs += (heard.length * 1000) / sampleRate;
     const due = playing && this.#sinceReportMs >= REPORT_EVERY_MS;
     if (!due && playing === this.#reportedPlaying) return;
     this.#sinceReportMs = 0;
     this.#reportedPlaying = playing;
     /** @type {PlayerReport} */
-    const report = { playing, level: playing ? meterLevel(heard, 1) : 0, bufferedMs, droppedMs };
+    const report = { playing, level: this.#level, bufferedMs, droppedMs };
     this.port.postMessage(report);
+    this.#level = 0;
   }
 }
 

@@ -103,6 +103,11 @@ export class InterviewClient extends EventTarget {
     return this.#audio?.hasMicrophone ?? false;
   }
 
+  /** Whether a recorded answer is being spoken. */
+  get answering() {
+    return this.#answering;
+  }
+
   /** While muted silence is sent; a recorded answer is still heard. */
   get muted() {
     return this.#muted;

@@ -26,9 +26,9 @@ export class Resampler {
   #taps;
   /** @type {Float32Array[]} */
   #rows;
-  /** The newest `taps − 1` input samples: what the next output's filter still reaches. @type {Float32Array} */
+  /** The newest input samples: what the next output's filter still reaches. @type {Float32Array} */
   #history;
-  /** Where the next output falls, in 1/up input samples after the first sample not yet in history. */
+  /** Where the next output falls, in 1/up input samples after the first sample not yet in history; at least −up. */
   #phase = 0;
 
   /**
@@ -46,32 +46,34 @@ export class Resampler {
     const reach = Math.ceil(ZERO_CROSSINGS * slowdown);
     this.#taps = 2 * reach;
     this.#rows = coefficients(this.#up, reach, PASS_BAND / slowdown);
-    this.#history = new Float32Array(this.#taps - 1);
+    this.#history = new Float32Array(this.#taps);
   }
 
   /**
-   * How many input samples `process` needs now to give exactly `outputs` samples.
-   * @param {number} outputs
+   * How many input samples `process` needs now to be able to give `outputs` samples.
+   * @param {number} outputs at least 1
    */
   inputsFor(outputs) {
-    return outputs === 0 ? 0 : Math.floor((this.#phase + (outputs - 1) * this.#down) / this.#up) + 1;
+    return Math.max(0, Math.floor((this.#phase + (outputs - 1) * this.#down) / this.#up) + 1);
   }
 
   /**
    * @param {Float32Array} input
+   * @param {number} [atMost] what `inputsFor` was asked for; the rest comes with the next call
    * @returns {Float32Array} as many samples as this input completes
    */
-  process(input) {
+  process(input, atMost = Infinity) {
     const work = new Float32Array(this.#history.length + input.length);
     work.set(this.#history, 0);
     work.set(input, this.#history.length);
 
     const end = input.length * this.#up;
-    const output = new Float32Array(this.#phase < end ? Math.ceil((end - this.#phase) / this.#down) : 0);
+    const output = new Float32Array(Math.min(atMost, Math.max(0, Math.ceil((end - this.#phase) / this.#down))));
     let phase = this.#phase;
     for (let i = 0; i < output.length; i += 1, phase += this.#down) {
-      const first = Math.floor(phase / this.#up);
-      const row = /** @type {Float32Array} */ (this.#rows[phase % this.#up]);
+      const newest = Math.floor(phase / this.#up);
+      const row = /** @type {Float32Array} */ (this.#rows[phase - newest * this.#up]);
+      const first = newest + 1;
       let sum = 0;
       for (let tap = 0; tap < row.length; tap += 1) sum += /** @type {number} */ (row[tap]) * /** @type {number} */ (work[first + tap]);
       output[i] = sum;
