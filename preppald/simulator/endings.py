@@ -11,7 +11,7 @@ def cut(reason: str) -> str:
     return reason.encode()[:CLOSE_REASON_BYTES].decode(errors="ignore")
 
 
-class Ending(Exception):  # noqa: N818 - an ending is not an error
+class Ending(Exception):
     """Raised inside a connection's tasks to end that connection, and nothing but it."""
 
 

@@ -11,6 +11,8 @@ from msgspec import inspect
 # msgspec ends its messages with the path of the value: "… - at `$.fault[0].status`".
 _PATH = re.compile(r" - at `\$(?P<path>.*)`$")
 _STEP = re.compile(r"\.?(?P<key>[^.\[\]]+)|\[(?P<index>\d+)\]")
+# The key that says which kind of table it is.
+_TAG = "kind"
 _UNKNOWN = re.compile(r"unknown field `(?P<field>[^`]+)`")
 
 
@@ -46,12 +48,11 @@ def _inner(expected: inspect.Type, found: object, step: object) -> inspect.Type:
     """The type expected one step further down."""
     if isinstance(expected, inspect.VarTupleType):
         return expected.item_type
+    if isinstance(expected, inspect.UnionType) and step == _TAG:
+        return inspect.LiteralType(tuple(str(kind.tag) for kind in _tables(expected)))
     struct = _struct(expected, found)
-    return (
-        next((field.type for field in struct.fields if field.encode_name == step), inspect.AnyType())
-        if (struct)
-        else inspect.AnyType()
-    )
+    fields = struct.fields if struct else ()
+    return next((field.type for field in fields if field.encode_name == step), inspect.AnyType())
 
 
 def _struct(expected: inspect.Type, found: object) -> inspect.StructType | None:
@@ -59,9 +60,12 @@ def _struct(expected: inspect.Type, found: object) -> inspect.StructType | None:
     if isinstance(expected, inspect.StructType):
         return expected
     if isinstance(expected, inspect.UnionType) and isinstance(found, dict):
-        kinds = [kind for kind in expected.types if isinstance(kind, inspect.StructType)]
-        return next((kind for kind in kinds if kind.tag == found.get("kind")), None)
+        return next((kind for kind in _tables(expected) if kind.tag == found.get(_TAG)), None)
     return None
+
+
+def _tables(expected: inspect.UnionType) -> list[inspect.StructType]:
+    return [kind for kind in expected.types if isinstance(kind, inspect.StructType)]
 
 
 def _keys(expected: inspect.Type, found: object) -> list[str]:
@@ -73,6 +77,6 @@ def _values(expected: inspect.Type) -> list[object]:
     if isinstance(expected, inspect.LiteralType):
         return list(expected.values)
     if isinstance(expected, inspect.UnionType):
-        tags: list[object] = [kind.tag for kind in expected.types if isinstance(kind, inspect.StructType)]
+        tags: list[object] = [kind.tag for kind in _tables(expected)]
         return tags or [value for kind in expected.types for value in _values(kind)]
     return []

@@ -33,7 +33,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class Drop(Exception):  # noqa: N818 - not an error but an instruction
+class Drop(Exception):
     """Raised by a handler: close the connection without an answer."""
 
 

@@ -100,10 +100,12 @@ def _finish(cues: list[Cue], sent: int, audio: Audio, frames: Frames, flaws: Abs
         return cues
     at = sent / BYTES_PER_SECOND / audio.pace
     if "late-audio" in flaws:
-        last = max(index for index, cue in enumerate(cues) if "modelTurn" in cue.frame["serverContent"])
+        last = max(
+            index for index, cue in enumerate(cues) if "modelTurn" in cue.frame.get("serverContent", {})
+        )
         complete = Cue(at, {"serverContent": {"generationComplete": True}})
         return [*cues[:last], complete, *(Cue(at, cue.frame) for cue in cues[last:])]
     if frames.bundled and cues:
         content = cues[-1].frame["serverContent"] | {"generationComplete": True}
-        return [*cues[:-1], Cue(cues[-1].at, {"serverContent": content})]
+        return [*cues[:-1], Cue(cues[-1].at, cues[-1].frame | {"serverContent": content})]
     return [*cues, Cue(at, {"serverContent": {"generationComplete": True}})]

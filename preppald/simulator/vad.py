@@ -21,8 +21,9 @@ ENERGY_STRIDE = 4
 DEFAULT_PREFIX_PADDING_MS = 180
 # Recorded on 3.8-live (2026-09-29): 500 ms, when the setup asked for it; the same is our default.
 DEFAULT_SILENCE_DURATION_MS = 500
-# Recorded on 3.8-live (2026-09-29): speech until 5.250 s, silenceDurationMs 500, ACTIVITY_END at 6.040 s.
-END_LAG_MS = 290
+# Recorded on 3.8-live (2026-09-29): speech until 5.250 s, silenceDurationMs 500, ACTIVITY_END at 6.040 s, which
+# is 280 ms more from the end of the last voiced frame.
+END_LAG_MS = 280
 
 # Root mean square of a 16-bit frame. A quiet room is below 100, speech at arm's length above 1000.
 THRESHOLD_HIGH_SENSITIVITY = 350

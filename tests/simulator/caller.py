@@ -51,7 +51,7 @@ def audio(pcm: bytes, mime_type: str = "audio/pcm;rate=16000") -> Json:
     return {"realtimeInput": {"audio": {"mimeType": mime_type, "data": base64.b64encode(pcm).decode()}}}
 
 
-class Closed(Exception):  # noqa: N818 - the usual end, not an error
+class Closed(Exception):
     """The server closed, or is gone (1006)."""
 
     def __init__(self, code: int, reason: str) -> None:
