@@ -203,25 +203,27 @@ def lines(
     return [_owed(row) for row in rows]
 
 
-def owed(
-    connection: sqlite3.Connection,
-    *,
-    states: Collection[State] = tuple(State),
-    interview_id: str | None = None,
-) -> list[Owed]:
-    """The outbox's rows in the order in which they were made."""
+def owed(connection: sqlite3.Connection, of: str | None = None) -> list[Owed]:
+    """Deliveries in the order of their making. ``of``: one delivery's key, or an interview for all of its."""
     rows = connection.execute(
         f"""
         SELECT {OWED_COLUMNS} FROM outbox
-        WHERE state IN (SELECT value FROM json_each(:states))
-          AND (:interview_id IS NULL OR interview_id = :interview_id)
-        ORDER BY number
+        WHERE :of IS NULL OR key = :of OR interview_id = :of ORDER BY number
         """,
-        {"states": json.dumps([state.value for state in states]), "interview_id": interview_id},
+        {"of": of},
     )
     return [_owed(row) for row in rows]
 
 
-def owed_by_key(connection: sqlite3.Connection, key: str) -> Owed | None:
-    row = connection.execute(f"SELECT {OWED_COLUMNS} FROM outbox WHERE key = ?", (key,)).fetchone()
-    return None if row is None else _owed(row)
+def standing(connection: sqlite3.Connection) -> dict[str, State]:
+    """The worst state that any delivery of an interview is in, by interview."""
+    rows = connection.execute("SELECT DISTINCT interview_id, state FROM outbox")
+    worst: dict[str, State] = {}
+    for interview_id, name in rows:
+        state = State(name)
+        if _BADNESS[state] >= _BADNESS[worst.get(interview_id, State.DONE)]:
+            worst[interview_id] = state
+    return worst
+
+
+_BADNESS = {State.DONE: 0, State.DROPPED: 1, State.PENDING: 2, State.DEAD: 3}

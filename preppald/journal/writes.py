@@ -122,23 +122,30 @@ def sweep(connection: sqlite3.Connection, before_ms: int, limit: int = SWEEP_INT
 
 
 def retry(connection: sqlite3.Connection, keys: Iterable[str]) -> int:
-    """Makes dead and waiting deliveries due now; how many there were."""
+    """Makes dead and waiting deliveries due now; how many there were.
+
+    Not a status that was overtaken: it would set the interview back, from completed to in progress.
+    """
     with transaction(connection):
         changed = connection.executemany(
             """
             UPDATE outbox SET state = 'pending', next_ms = 0
             WHERE key = ? AND state IN ('dead', 'pending')
+              AND NOT (kind = 'status' AND EXISTS (
+                SELECT 1 FROM outbox AS later
+                WHERE later.interview_id = outbox.interview_id
+                  AND later.number > outbox.number AND later.state = 'done'))
             """,
             [(key,) for key in keys],
         )
     return changed.rowcount
 
 
-def drop(connection: sqlite3.Connection, key: str, now_ms: int) -> bool:
-    """Gives up a delivery that is pending or dead; whether it was one."""
+def drop(connection: sqlite3.Connection, keys: Iterable[str], now_ms: int) -> int:
+    """Gives up deliveries that are pending or dead; how many there were."""
     with transaction(connection):
-        changed = connection.execute(
+        changed = connection.executemany(
             "UPDATE outbox SET state = 'dropped', acked_ms = ? WHERE key = ? AND state IN ('dead', 'pending')",
-            (now_ms, key),
+            [(now_ms, key) for key in keys],
         )
-    return changed.rowcount == 1
+    return changed.rowcount

@@ -1,0 +1,114 @@
+"""``preppald interviews``: which interviews there are and were."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from preppald.commands.listing import age, as_json, finish, moment, now_ms, span, table
+from preppald.core.deliveries import State, iso
+from preppald.core.interview import Phase
+from preppald.journal.archive import Archive, Found
+from preppald.journal.reader import DEFAULT_LIMIT, Which
+
+EPILOG = """\
+columns:
+  OUTCOME   live, or how it ended (see the README's table of endings)
+  BACKEND   done: the application has everything; pending: it is still owed something;
+            dead: it refused something (see `preppald outbox list`); -: nothing was owed
+
+examples:
+  preppald interviews                          the newest first
+  preppald interviews --live                   what a restart would interrupt
+  preppald interviews --ended --since 24h --json
+  preppald interviews --user u-123 --ending gemini_failed
+
+exit status: 0; 74 when a database could not be read.
+It works while the daemon runs and while it is down. What was delivered is kept for seven days.
+"""
+
+
+def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare ``interviews`` among the commands."""
+    parser = subparsers.add_parser(
+        "interviews",
+        help="list the interviews, live and past",
+        description="List the interviews that the journal knows, live and past.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    phase = parser.add_mutually_exclusive_group()
+    phase.add_argument(
+        "--live", dest="phase", action="store_const", const=Phase.LIVE, help="only those that are not ended"
+    )
+    phase.add_argument(
+        "--ended", dest="phase", action="store_const", const=Phase.ENDED, help="only those that are"
+    )
+    parser.add_argument("--user", metavar="ID", help="only this user's")
+    parser.add_argument("--ending", metavar="NAME", help="only those that ended this way")
+    parser.add_argument(
+        "--since", metavar="AGE", type=age, help="only those started within 90s, 15m, 2h, 7d, …"
+    )
+    parser.add_argument(
+        "--limit", metavar="N", type=int, default=DEFAULT_LIMIT, help="at most so many (default %(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="print a JSON array, with everything")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, state_dir: Path) -> int:
+    """List them; returns the exit status."""
+    archive = Archive(state_dir)
+    which = Which(
+        phase=arguments.phase,
+        user_id=arguments.user,
+        ending=arguments.ending,
+        since_ms=None if arguments.since is None else now_ms() - arguments.since,
+        limit=max(arguments.limit, 0),
+    )
+    found = archive.interviews(which)
+    if arguments.json:
+        print(as_json([_described(it) for it in found]))
+    elif found:
+        table(
+            ("INTERVIEW", "USER", "STARTED", "LENGTH", "OUTCOME", "TOKENS", "BACKEND", "CAUSE"),
+            [_row(it, now_ms()) for it in found],
+        )
+    elif not archive.faults:
+        print("no such interviews")
+    return finish(archive)
+
+
+def _row(found: Found, at_ms: int) -> tuple[str, ...]:
+    it = found.interview
+    return (
+        it.interview_id,
+        it.user_id,
+        moment(it.started_ms),
+        span((at_ms if it.ended_ms is None else it.ended_ms) - it.started_ms),
+        it.ending or it.phase.value,
+        str(it.usage.total),
+        "-" if found.worst is None else found.worst.value,
+        it.cause or "",
+    )
+
+
+def _described(found: Found) -> dict[str, Any]:
+    """Everything but the resumption handle and the token's digest."""
+    it = found.interview
+    return {
+        "interview": it.interview_id,
+        "instance": found.instance,
+        "user": it.user_id,
+        "epoch": it.epoch,
+        "phase": it.phase,
+        "model": it.model,
+        "started": iso(it.started_ms),
+        "deadline": iso(it.deadline_ms),
+        "credited_seconds": it.credited_ms / 1000,
+        "ended": None if it.ended_ms is None else iso(it.ended_ms),
+        "ending": it.ending,
+        "cause": it.cause,
+        "tokens": it.usage,
+        "backend": found.worst,
+        "delivered": found.worst is State.DONE,
+    }

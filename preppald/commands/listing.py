@@ -1,0 +1,97 @@
+"""What the operator's commands share: tables, times, and where their output goes."""
+
+import argparse
+from collections.abc import Sequence
+from datetime import UTC, datetime
+import os
+from pathlib import Path
+import re
+import sys
+from typing import Any, NoReturn
+
+import msgspec
+
+from preppald.errors import EX_IOERR, PreppaldError
+from preppald.journal.archive import Archive
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_AGE = re.compile(r"([0-9]{1,6})([smhd])")
+# A transcript is personal: only its owner reads what a command wrote.
+OUTPUT_MODE = 0o600
+
+
+def now_ms() -> int:
+    """The wall clock in milliseconds."""
+    return int(datetime.now(UTC).timestamp() * 1000)
+
+
+def moment(at_ms: int | None) -> str:
+    """A time for people, in UTC; a dash for none."""
+    return "-" if at_ms is None else f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%SZ}"
+
+
+def span(milliseconds: int | None) -> str:
+    """A length for people: 31:12, 1:02:03; a dash for none."""
+    if milliseconds is None:
+        return "-"
+    minutes, seconds = divmod(max(milliseconds, 0) // 1000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def age(text: str) -> int:
+    """An age like 90s, 15m, 2h or 7d, in milliseconds: an argparse type."""
+    match = _AGE.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an age like 90s, 15m, 2h or 7d")
+    return int(match[1]) * _UNITS[match[2]] * 1000
+
+
+def printable(text: str) -> str:
+    """The text without what a terminal would obey."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints aligned columns; the last one may be as long as it likes."""
+    cells = [list(headings), *([printable(cell) or "-" for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    widths[-1] = 0
+    for row in cells:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def as_json(value: Any) -> str:
+    """Indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def put(content: str | bytes, output: Path | None) -> None:
+    """Writes to a new file, or to standard output without one."""
+    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
+    if output is None:
+        if isinstance(content, bytes) and sys.stdout.isatty():
+            raise PreppaldError("these are bytes, not for a terminal: use --output FILE, or a pipe")
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, OUTPUT_MODE)
+        with os.fdopen(file, "wb") as stream:
+            stream.write(data)
+    except OSError as error:
+        raise PreppaldError(f"{output} cannot be written: {error.strerror}") from error
+
+
+def finish(archive: Archive, status: int = 0) -> int:
+    """The exit status; says on standard error which databases could not be read."""
+    for fault in archive.faults:
+        print(f"preppald: {fault}", file=sys.stderr)
+    return EX_IOERR if archive.faults else status
+
+
+def unknown(archive: Archive, what: str) -> NoReturn:
+    """Nothing has that name; or the file that has it could not be read."""
+    finish(archive)
+    raise PreppaldError(f"{what}: see `preppald interviews` and `preppald outbox list --all`")

@@ -1,0 +1,127 @@
+"""``preppald transcript ID``: what was said."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+import shutil
+import textwrap
+
+from preppald.commands.listing import as_json, finish, moment, printable, put, span, unknown
+from preppald.core.deliveries import iso
+from preppald.core.interview import Interview
+from preppald.core.turns import Speaker, Turn, fold, in_order
+from preppald.journal.archive import Archive
+from preppald.pb import transcript_pb2 as pb
+
+EPILOG = """\
+formats:
+  text       for people; times are minutes and seconds since the beginning
+  json       {interview, user, epoch, started, ended, ending, cause, turns: [{speaker, content,
+             timestamp, complete, interrupted}]}
+  protobuf   a serialized preppal.transcript.Transcript, as proto/transcript.proto has it
+
+examples:
+  preppald transcript iv-42
+  preppald transcript iv-42 --format json | jq -r '.turns[].content'
+  preppald transcript iv-42 --format protobuf --output iv-42.pb
+
+exit status: 0; 69 when there is no such interview; 74 when a database could not be read.
+It works while the interview goes on, too: what was said until a moment ago is there.
+"""
+_SPEAKERS = {Speaker.USER: pb.USER, Speaker.AI: pb.AI}
+# Wider text is hard to read, narrower columns are not usual.
+WIDEST, NARROWEST = 100, 40
+
+
+def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare ``transcript`` among the commands."""
+    parser = subparsers.add_parser(
+        "transcript",
+        help="print what was said in an interview",
+        description="Print what was said in an interview, live or past.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("interview", metavar="ID", help="the interview, as `preppald interviews` lists it")
+    parser.add_argument("--format", choices=tuple(FORMATS), default="text", help="(default %(default)s)")
+    parser.add_argument(
+        "--output", metavar="FILE", type=Path, help="write there, readable by you only (default: print)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, state_dir: Path) -> int:
+    """Print it; returns the exit status."""
+    archive = Archive(state_dir)
+    interview = archive.interview(arguments.interview)
+    if interview is None:
+        unknown(archive, f"there is no interview {printable(arguments.interview)!r} in {state_dir}")
+    fragments = archive.fragments(interview.interview_id, interview.epoch)
+    turns = in_order(fold(fragments).values())
+    put(FORMATS[arguments.format](interview, turns), arguments.output)
+    return finish(archive)
+
+
+def as_text(interview: Interview, turns: Sequence[Turn]) -> str:
+    """Lines for people, with nothing in them that a terminal would obey."""
+    began, ended = interview.started_ms, interview.ended_ms
+    lines = [
+        f"interview {interview.interview_id}, user {printable(interview.user_id)}, "
+        f"{moment(began)}, " + ("live" if ended is None else f"{span(ended - began)}, {interview.ending}"),
+        "",
+    ]
+    width = max(NARROWEST, min(WIDEST, shutil.get_terminal_size().columns))
+    for turn in turns:
+        head = f"{span(turn.started_ms - began):>7}  {turn.speaker.value:<4}  "
+        said = " ".join(printable(word) for word in turn.spoken.split())
+        lines += textwrap.wrap(said, width, initial_indent=head, subsequent_indent=" " * len(head))
+    if not turns:
+        lines.append("nothing was said")
+    return "\n".join(lines) + "\n"
+
+
+def _as_json(interview: Interview, turns: Sequence[Turn]) -> str:
+    return (
+        as_json(
+            {
+                "interview": interview.interview_id,
+                "user": interview.user_id,
+                "epoch": interview.epoch,
+                "started": iso(interview.started_ms),
+                "ended": None if interview.ended_ms is None else iso(interview.ended_ms),
+                "ending": interview.ending,
+                "cause": interview.cause,
+                "turns": [
+                    {
+                        "speaker": turn.speaker,
+                        "content": turn.spoken.strip(),
+                        "timestamp": iso(turn.started_ms),
+                        "complete": turn.complete,
+                        "interrupted": turn.cut,
+                    }
+                    for turn in turns
+                ],
+            }
+        )
+        + "\n"
+    )
+
+
+def as_protobuf(_interview: Interview, turns: Sequence[Turn]) -> bytes:
+    """The application's own form."""
+    transcript = pb.Transcript(
+        turns=[
+            pb.Turn(
+                speaker=_SPEAKERS[turn.speaker], content=turn.spoken.strip(), timestamp_ms=turn.started_ms
+            )
+            for turn in turns
+        ]
+    )
+    return transcript.SerializeToString()
+
+
+FORMATS: dict[str, Callable[[Interview, Sequence[Turn]], str | bytes]] = {
+    "text": as_text,
+    "json": _as_json,
+    "protobuf": as_protobuf,
+}

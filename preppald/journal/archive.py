@@ -1,0 +1,150 @@
+"""All databases of a state directory as one, for the operator's commands: the daemon may run or be down.
+
+A database is read through connections of their own, which hinder no writer. An operator's change is one
+short transaction; the daemon sees it within seconds. Of a row that stands in several files of an instance
+(the disk failed under the first) the newest file's counts.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+import sqlite3
+from typing import TypeVar
+
+from preppald.core.deliveries import Owed, State
+from preppald.core.interview import Interview
+from preppald.core.turns import Fragment
+from preppald.errors import JournalError
+from preppald.journal import files, reader, schema, writes
+from preppald.journal.reader import Which
+
+T = TypeVar("T")
+
+# As SQLite writes it.
+NO_LIMIT = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An interview and where it was found; ``worst``: of its deliveries, None without any."""
+
+    instance: str
+    interview: Interview
+    worst: State | None
+
+
+class Archive:
+    """``faults``: sentences about files that could not be read; the others are served all the same.
+
+    Raises:
+        JournalError: there is no state directory, or this user may not read it.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self.faults: list[str] = []
+        try:
+            self._files = [
+                (instance, file)
+                for instance in files.instances(state_dir)
+                for _, file in files.generations(state_dir, instance)
+            ]
+            if not state_dir.is_dir():
+                raise JournalError(
+                    f"there is no state directory {state_dir}: is PREPPALD_STATE_DIR what the daemon has?"
+                )
+            # A directory that may not be listed looks empty to a glob.
+            next(state_dir.iterdir(), None)
+        except PermissionError as error:
+            raise JournalError(_forbidden(state_dir)) from error
+
+    def interviews(self, which: Which) -> list[Found]:
+        """The chosen interviews, the newest first."""
+        # What may differ between two files of an instance is chosen after they are put together.
+        either = replace(which, phase=None, ending=None, limit=NO_LIMIT)
+
+        def ask(connection: sqlite3.Connection) -> tuple[list[Interview], dict[str, State]]:
+            return reader.interviews(connection, either), reader.standing(connection)
+
+        found: dict[str, Found] = {}
+        for instance, (interviews, standing) in self._ask(ask):
+            for it in interviews:
+                known = found.get(it.interview_id)
+                if known is None or known.interview.epoch <= it.epoch:
+                    found[it.interview_id] = Found(instance, it, standing.get(it.interview_id))
+        chosen = [
+            it
+            for it in found.values()
+            if which.phase in {None, it.interview.phase} and which.ending in {None, it.interview.ending}
+        ]
+        chosen.sort(key=lambda it: (-it.interview.started_ms, it.interview.interview_id))
+        return chosen[: which.limit]
+
+    def interview(self, interview_id: str) -> Interview | None:
+        answers = self._ask(lambda connection: reader.interview(connection, interview_id))
+        epochs = [it for _, it in answers if it is not None]
+        # The last of equals: the newest file.
+        return max(reversed(epochs), key=lambda it: it.epoch, default=None)
+
+    def fragments(self, interview_id: str, epoch: int) -> list[Fragment]:
+        answers = self._ask(lambda connection: reader.fragments(connection, interview_id, epoch))
+        found = {fragment.seq: fragment for _, fragments in answers for fragment in fragments}
+        return [found[seq] for seq in sorted(found)]
+
+    def owed(self, states: Collection[State] = tuple(State), of: str | None = None) -> list[Owed]:
+        """Deliveries in the order of their making. ``of``: one delivery's key, or an interview for all of its."""
+        found: dict[str, Owed] = {}
+        for _, rows in self._ask(lambda connection: reader.owed(connection, of=of)):
+            found |= {row.key: row for row in rows}
+        return [row for row in found.values() if row.state in states]
+
+    def retry(self, keys: Collection[str]) -> int:
+        """Makes these deliveries due now; how many that was."""
+        return self._change(keys, writes.retry)
+
+    def drop(self, keys: Collection[str], now_ms: int) -> int:
+        """Gives these deliveries up; how many that was."""
+        return self._change(keys, lambda connection, chosen: writes.drop(connection, chosen, now_ms))
+
+    def _change(
+        self, keys: Collection[str], change: Callable[[sqlite3.Connection, Collection[str]], int]
+    ) -> int:
+        """Applies a change in the newest file that has each key."""
+        left, changed = set(keys), 0
+        for _instance, file in reversed(self._files):
+            try:
+                with closing(files.writable(file)) as connection:
+                    here = {row.key for row in reader.owed(connection)} & left
+                    changed += change(connection, here) if here else 0
+                    left -= here
+            except sqlite3.Error as error:
+                raise JournalError(f"{file} cannot be changed: {error}") from error
+        return changed
+
+    def _ask(self, query: Callable[[sqlite3.Connection], T]) -> Iterator[tuple[str, T]]:
+        """Each file's answer, the oldest file of an instance first."""
+        for instance, file in self._files:
+            try:
+                with closing(files.read_only(file)) as connection:
+                    version = schema.version(connection)
+                    if version > len(schema.MIGRATIONS):
+                        self._fault(f"{file} was written by a newer preppald: use that one's commands")
+                    elif version == len(schema.MIGRATIONS):
+                        yield instance, query(connection)
+                    elif version:
+                        self._fault(f"{file} was written by an older preppald: start the daemon once")
+                    # Version 0: a daemon is just creating it.
+            except sqlite3.Error as error:
+                self._fault(f"{file} cannot be read: {error}")
+
+    def _fault(self, sentence: str) -> None:
+        if sentence not in self.faults:
+            self.faults.append(sentence)
+
+
+def _forbidden(state_dir: Path) -> str:
+    try:
+        owner = state_dir.owner()
+    except (OSError, KeyError):
+        owner = "the daemon's user"
+    return f"the state directory {state_dir} may only be read by {owner}: try `sudo -u {owner} preppald …`"
