@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from preppald import parse
 from preppald.auth import TokenRules
+from preppald.core import models
 from preppald.errors import ConfigError
 from preppald.parse import Address, Endpoint, Invalid
 
@@ -131,6 +132,42 @@ class Config:
         parse.one_of("superjson", "none"),
         "how the tRPC router reads its input",
         default="superjson",
+    )
+    vad_start: Literal["low", "high"] = setting(
+        "PREPPALD_VAD_START",
+        parse.one_of("low", "high"),
+        "how readily Gemini takes a sound for speech",
+        default="low",
+    )
+    vad_end: Literal["low", "high"] = setting(
+        "PREPPALD_VAD_END",
+        parse.one_of("low", "high"),
+        "how readily Gemini takes a pause for the end",
+        default="low",
+    )
+    vad_silence: float = setting(
+        "PREPPALD_VAD_SILENCE",
+        parse.duration(least=0.1, most=10),
+        "the pause that ends an answer; candidates think",
+        default="1200ms",
+    )
+    vad_prefix: float = setting(
+        "PREPPALD_VAD_PREFIX",
+        parse.duration(least=0, most=2),
+        "the speech it takes to interrupt the interviewer",
+        default="300ms",
+    )
+    rotate_after: float = setting(
+        "PREPPALD_ROTATE_AFTER",
+        parse.duration(least=10, most=HOUR),
+        "the age at which a Gemini connection is changed at a quiet moment, goAway or not",
+        default="50m",
+    )
+    credit_limit: float = setting(
+        "PREPPALD_CREDIT_LIMIT",
+        parse.duration(least=0, most=HOUR),
+        "how much time lost to Gemini's gaps is given back to the candidate at most; 0: none",
+        default="5m",
     )
     session_limit: float = setting(
         "PREPPALD_SESSION_LIMIT",
@@ -278,6 +315,8 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
             for name, env in (("api_url", "NEXT_PUBLIC_API_URL"), ("worker_secret", "WORKER_SHARED_SECRET"))
             if values.get(name) == ""
         ]
+    if "gemini_model" in values and "voice" in values:
+        faults += models.faults(values["gemini_model"], values["voice"])
     jwt_secret = values.get("jwt_secret")
     if jwt_secret and jwt_secret == values.get("worker_secret"):
         faults.append("WORKER_SHARED_SECRET: (hidden) equals JWT_SECRET; use two different secrets")

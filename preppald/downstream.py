@@ -25,7 +25,7 @@ ABNORMAL = 1006
 Message = bytes | str
 
 
-class BrowserGone(Exception):  # noqa: N818 - it happened, and is no error
+class BrowserGone(Exception):
     """The connection ended. ``code`` is 1006 where no close frame came."""
 
     def __init__(self, code: int, reason: str = "") -> None:

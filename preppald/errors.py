@@ -12,6 +12,9 @@
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
+
+E = TypeVar("E", bound=BaseException)
 
 # BSD's sysexits(3): the values that systemd and operators know.
 EX_DATAERR = 65
@@ -55,3 +58,9 @@ class JournalError(PreppaldError):
     """The journal cannot keep what it was given."""
 
     exit_status = EX_IOERR
+
+
+def leaf(group: BaseExceptionGroup[E]) -> E:
+    """The first exception in a group of groups: what a person is told, with ``from group`` for the rest."""
+    found = group.exceptions[0]
+    return leaf(found) if isinstance(found, BaseExceptionGroup) else found

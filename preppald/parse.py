@@ -15,7 +15,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 MAX_SECRET_FILE_BYTES = 16 * 1024
 
 
-class Invalid(ValueError):  # noqa: N818 - reads as what it is: "except Invalid"
+class Invalid(ValueError):
     """The text is no such value; the message says what is allowed."""
 
 

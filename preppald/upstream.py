@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 import socket
 import ssl
-from typing import TypeVar
 
 import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection, wrap_client_stream
@@ -18,7 +17,7 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnec
 from preppald.core import closes, gemini
 from preppald.core.closes import Cause
 from preppald.core.events import GeminiEvent, SetupCompleted
-from preppald.errors import PreppaldError, RemoteProtocolError
+from preppald.errors import PreppaldError, RemoteProtocolError, leaf
 from preppald.parse import Endpoint
 
 # Name resolution, TCP, TLS and the upgrade together. Seen: tens of milliseconds.
@@ -34,9 +33,14 @@ MESSAGE_QUEUE = 16
 # A quarter of a second of speech a read: Gemini sends at four times real time.
 RECEIVE_BYTES = 64 * 1024
 NORMAL_CLOSE = 1000
+# How long Gemini may be quiet before it is asked for a sign of life.
+QUIET_SECONDS = 30.0
+# Its pongs were seen to take 8 to 30 s.
+PONG_SECONDS = 60.0
+# Audio flows all the time: TCP notices a dead path within this, where its own patience is a quarter of an hour.
+UNACKNOWLEDGED_MS = 20_000
 
 Stream = trio.abc.Stream
-E = TypeVar("E", bound=BaseException)
 Dial = Callable[[], Awaitable[Stream]]
 
 
@@ -65,6 +69,7 @@ def dialler(endpoint: Endpoint, tls: ssl.SSLContext | None = None) -> Dial:
         except OSError as error:
             cause = closes.DNS if isinstance(error, socket.gaierror) else closes.REFUSED
             raise UpstreamError(cause, detail=f"{endpoint.host}:{endpoint.port}") from error
+        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
         if not endpoint.secure:
             return tcp
         context = tls or ssl.create_default_context()
@@ -128,6 +133,22 @@ class Upstream:
         finally:
             self.sending_since = None
 
+    async def keep_alive(self) -> None:
+        """Pings when nothing was heard for a while, and hangs up on a Gemini that does not answer that either.
+
+        Silence alone proves nothing: during a long answer, and while a candidate thinks, Gemini sends nothing.
+        """
+        while True:
+            await trio.sleep(QUIET_SECONDS)
+            if trio.current_time() - self.heard_at < QUIET_SECONDS:
+                continue
+            with trio.move_on_after(PONG_SECONDS) as patience:
+                await self._socket.ping()
+            if patience.cancelled_caught:
+                await self.abort()
+                return
+            self.heard_at = trio.current_time()
+
     async def abort(self) -> None:
         """Drops the connection without a word; readers and writers see it end."""
         await trio.aclose_forcefully(self._stream)
@@ -151,6 +172,7 @@ async def connected(
                 connection = await _upgraded(guard, stream, where, key)
                 upstream = Upstream(generation, connection, stream)
                 await _set_up(upstream, setup)
+                guard.start_soon(upstream.keep_alive)
                 yield upstream
                 with trio.move_on_after(CLOSE_SECONDS, shield=True):
                     await connection.aclose(NORMAL_CLOSE)
@@ -158,10 +180,10 @@ async def connected(
                 ended = error
             guard.cancel_scope.cancel()
     except* ConnectionRejected as group:
-        status = _leaf(group).status_code
+        status = leaf(group).status_code
         ended = ended or UpstreamError(closes.of_http_status(status), code=status)
     except* Exception as group:  # noqa: BLE001 - whatever leaves trio-websocket ends this connection, no more
-        ended = ended or UpstreamError(closes.PROTOCOL, detail=type(_leaf(group)).__name__)
+        ended = ended or UpstreamError(closes.PROTOCOL, detail=type(leaf(group)).__name__)
     finally:
         with trio.CancelScope(shield=True):
             await trio.aclose_forcefully(stream)
@@ -210,12 +232,6 @@ def _ended(closed: ConnectionClosed) -> UpstreamError:
         return UpstreamError(closes.NETWORK)
     code, reason = closed.reason.code, closed.reason.reason or ""
     return UpstreamError(closes.of_close(code, reason), code=code, detail=reason)
-
-
-def _leaf(group: BaseExceptionGroup[E]) -> E:
-    """The first exception in a group of groups."""
-    first = group.exceptions[0]
-    return _leaf(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def _tls_words(error: BaseException) -> str:

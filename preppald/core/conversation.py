@@ -27,10 +27,8 @@ from preppald.core.events import (
     UpstreamLost,
 )
 from preppald.core.floor import TRANSITIONS, State
-from preppald.core.frames import BYTES_PER_SAMPLE, OUTPUT_SAMPLE_RATE_HZ
+from preppald.core.frames import BYTES_PER_SAMPLE, OUTPUT_BYTES_PER_SECOND
 from preppald.core.turns import Fragment, Speaker, Turn, begun, in_order
-
-_OUTPUT_BYTES_PER_SECOND = OUTPUT_SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
 
 
 class Conversation:
@@ -44,6 +42,7 @@ class Conversation:
         self.state = State.CONNECTING
         self.since = 0.0
         self.candidate_speaking = False
+        self._left = State.CONNECTING
         self._epoch_ms = epoch_ms
         self._turns = {turn.number: turn for turn in turns}
         self._seq = last_seq
@@ -69,6 +68,16 @@ class Conversation:
     def last_seq(self) -> int:
         return self._seq
 
+    @property
+    def begun(self) -> bool:
+        """Whether the interviewer ever spoke: it must not greet twice."""
+        return bool(self._turns) or Speaker.AI in self._last
+
+    @property
+    def owed(self) -> bool:
+        """While CONNECTING: whether the interviewer was to speak, or spoke, when Gemini was lost."""
+        return self._left in {State.AWAITED, State.SPEAKING}
+
     def quiet(self, now: float) -> bool:
         """Whether nobody is in the middle of something: a good moment to change the connection."""
         calm = self.state in {State.LISTENING, State.PLAYING}
@@ -80,6 +89,7 @@ class Conversation:
         self.state = TRANSITIONS[before][type(event)]
         if self.state is not before:
             self.since = now
+            self._left = before
         handle = self._HANDLERS.get(type(event))
         return [] if handle is None else handle(self, event, now)
 
@@ -94,7 +104,7 @@ class Conversation:
         if len(pcm) % BYTES_PER_SAMPLE:
             self._odd_byte, pcm = pcm[-1:], pcm[:-1]
         self._reply_bytes += len(pcm)
-        self._playing_until = max(self._playing_until, now) + len(pcm) / _OUTPUT_BYTES_PER_SECOND
+        self._playing_until = max(self._playing_until, now) + len(pcm) / OUTPUT_BYTES_PER_SECOND
         effects.append(Play(pcm))
         return effects
 
@@ -131,7 +141,7 @@ class Conversation:
         self._odd_byte = b""
         number = self._open.get(Speaker.AI)
         turn = None if number is None else self._turns.get(number)
-        sent = self._reply_bytes / _OUTPUT_BYTES_PER_SECOND
+        sent = self._reply_bytes / OUTPUT_BYTES_PER_SECOND
         if turn is None or not sent or playing_until <= now:
             return self._close(Speaker.AI, now)
         played = max(0.0, sent - (playing_until - now))

@@ -37,14 +37,17 @@ class NoticeKind(enum.IntEnum):
 INPUT_SAMPLE_RATE_HZ = 16_000
 OUTPUT_SAMPLE_RATE_HZ = 24_000
 BYTES_PER_SAMPLE = 2
+OUTPUT_BYTES_PER_SECOND = OUTPUT_SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
 
 
-def decode(message: bytes) -> ClientEvent:
-    """The event in one binary message.
+def decode(message: bytes | str) -> ClientEvent:
+    """The event in one message.
 
     Raises:
-        RemoteProtocolError: the bytes are no such message, or one without a payload.
+        RemoteProtocolError: it is text, or bytes that are no such message, or one without a payload.
     """
+    if isinstance(message, str):
+        raise RemoteProtocolError("the message is text, and must be binary")
     try:
         parsed = ClientToServerMessage.FromString(message)
     except DecodeError as error:

@@ -6,6 +6,7 @@ that is present counts, whatever the documentation says about "one of". Unknown 
 
 from binascii import b2a_base64
 from collections.abc import Iterator
+from typing import Literal
 
 import msgspec
 
@@ -200,14 +201,16 @@ def prompt(text: str) -> str:
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """What the first message says. ``instruction``: the interviewer's whole brief and the interview's context.
 
-    Durations in milliseconds. The sensitivities are LOW both ways: candidates think before they speak.
+    The rest is voice activity detection: sensitivities, and durations in milliseconds.
     """
 
     model: str
     voice: str
     instruction: str
-    silence_ms: int = 1200
-    prefix_padding_ms: int = 300
+    start_sensitivity: Literal["low", "high"]
+    end_sensitivity: Literal["low", "high"]
+    silence_ms: int
+    prefix_padding_ms: int
 
 
 # Half of what the window holds would be 64k; a smaller target keeps the answers quick, and below 16k
@@ -229,8 +232,8 @@ def setup(options: Setup, handle: str | None = None) -> str:
                 "systemInstruction": {"parts": [{"text": options.instruction}]},
                 "realtimeInputConfig": {
                     "automaticActivityDetection": {
-                        "startOfSpeechSensitivity": "START_SENSITIVITY_LOW",
-                        "endOfSpeechSensitivity": "END_SENSITIVITY_LOW",
+                        "startOfSpeechSensitivity": f"START_SENSITIVITY_{options.start_sensitivity.upper()}",
+                        "endOfSpeechSensitivity": f"END_SENSITIVITY_{options.end_sensitivity.upper()}",
                         "silenceDurationMs": options.silence_ms,
                         "prefixPaddingMs": options.prefix_padding_ms,
                     },

@@ -1,0 +1,95 @@
+"""``preppald check``: is the configuration right; with ``--online``, does the world agree."""
+
+import argparse
+from functools import partial
+import json
+import os
+import sys
+
+import trio
+
+from preppald.backend import TrpcBackend
+from preppald.backend.trpc import Transformer
+from preppald.config import Config, load, settings, shown
+from preppald.core import gemini
+from preppald.errors import EX_UNAVAILABLE
+from preppald.upstream import UpstreamError, connected, dialler
+
+EPILOG = """\
+Exit status: 0 all is well; 78 the configuration is wrong (every fault is printed); 69 --online found a fault.
+
+Examples:
+  preppald check                       what the daemon would run with, secrets hidden
+  preppald check --online              also connects to Gemini and asks the backend
+  preppald check --list                every setting with its meaning and default
+"""
+
+
+def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser(
+        "check",
+        help="validate the configuration",
+        description="Validate the configuration in the environment and print it, with secrets hidden.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--online", action="store_true", help="also try Gemini and the backend")
+    parser.add_argument("--list", action="store_true", help="print every setting and what it means")
+    parser.add_argument("--json", action="store_true", help="print for machines")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.list:
+        for item in settings().values():
+            default = f" (default {item.default})" if item.default else " (needed)" if item.needed else ""
+            print(f"{item.env}{default}\n    {item.doc}")
+        return 0
+    config = load(os.environ)
+    found = trio.run(_online, config) if arguments.online else []
+    if arguments.json:
+        answers = [{"what": what, "good": good, "answer": words} for what, good, words in found]
+        print(json.dumps({"settings": shown(config), "online": answers}, indent=2))
+    else:
+        width = max(map(len, shown(config)))
+        for name, value in shown(config).items():
+            print(f"{name:<{width}}  {value}")
+        for what, good, words in found:
+            print(f"{what}: {'ok' if good else 'FAULT'}: {words}", file=sys.stdout if good else sys.stderr)
+        if not found:
+            print("The configuration is complete.")
+    return 0 if all(good for _, good, _ in found) else EX_UNAVAILABLE
+
+
+async def _online(config: Config) -> list[tuple[str, bool, str]]:
+    return [await _try_gemini(config), await _try_backend(config)]
+
+
+async def _try_gemini(config: Config) -> tuple[str, bool, str]:
+    where = str(config.gemini_url)
+    setup = gemini.setup(
+        gemini.Setup(
+            model=config.gemini_model,
+            voice=config.voice,
+            instruction="Say nothing.",
+            start_sensitivity=config.vad_start,
+            end_sensitivity=config.vad_end,
+            silence_ms=round(config.vad_silence * 1000),
+            prefix_padding_ms=round(config.vad_prefix * 1000),
+        )
+    )
+    open_connection = partial(connected, dialler(config.gemini_url), config.gemini_url, config.gemini_key)
+    try:
+        async with open_connection(setup, generation=1):
+            return f"Gemini at {where}", True, f"accepted the key, {config.gemini_model} and the setup"
+    except UpstreamError as error:
+        return f"Gemini at {where}", False, str(error)
+
+
+async def _try_backend(config: Config) -> tuple[str, bool, str]:
+    if config.backend == "none":
+        return "backend", True, "none is configured: transcripts stay in the journal"
+    transformer = Transformer(config.trpc_transformer)
+    async with TrpcBackend(config.api_url, config.worker_secret, transformer) as backend:
+        probe = await backend.probe()
+    return f"backend at {config.api_url}", probe.good, probe.sentence

@@ -1,0 +1,180 @@
+"""``preppald demo``: a whole interview on this machine, without a key, a network or an application."""
+
+import argparse
+from functools import partial
+from http import HTTPStatus
+import importlib.resources
+from pathlib import Path
+import secrets
+import tempfile
+
+import msgspec
+import trio
+
+from preppald import auth, http1, logs
+from preppald.commands.serve import wall_clock_ms
+from preppald.config import Config, load
+from preppald.core.turns import fold, in_order
+from preppald.daemon import Running, StopSwitch, run_daemon, stop_on_signals
+from preppald.errors import PreppaldError, leaf
+from preppald.http1 import Answer
+from preppald.server import Pages
+from preppald.services import Services
+from preppald.simulator import Running as Simulated, load_scenario, run_simulator, scenario_names
+
+EPILOG = """\
+Open the printed URL in a browser, or call it: preppald call --sample
+Nothing leaves this machine; the interviewer is simulated. Ctrl-C ends it.
+"""
+DEFAULT_LISTEN = "127.0.0.1:8787"
+CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".wav": "audio/wav",
+}
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; connect-src 'self' ws: wss:; script-src 'self'; style-src 'self'; "
+        "worker-src 'self'; img-src 'self' data:; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+SAMPLE_ANSWER = "/demo/answer.wav"
+RESULTS = "/demo/results/"
+
+
+def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser(
+        "demo",
+        help="hold an interview here, without a key or a network",
+        description="Run the daemon with a simulated interviewer and a page to talk to it from.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--listen", metavar="HOST:PORT", default=DEFAULT_LISTEN, help="default: %(default)s")
+    parser.add_argument(
+        "--scenario",
+        metavar="NAME|FILE",
+        default="interview",
+        help=f"one of {', '.join(scenario_names())}, or a file",
+    )
+    parser.add_argument(
+        "--limit", metavar="DURATION", default="15m", help="the interview's length (default %(default)s)"
+    )
+    parser.add_argument("--verbose", action="store_true", help="show the daemon's log lines")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    log, close_log = logs.configure("console", "info" if arguments.verbose else "warning")
+    with tempfile.TemporaryDirectory(prefix="preppald-demo-") as state_dir:
+        try:
+            trio.run(partial(_demo, arguments, Path(state_dir), log))
+        except* PreppaldError as group:
+            raise leaf(group) from group
+        finally:
+            close_log()
+    return 0
+
+
+async def _demo(arguments: argparse.Namespace, state_dir: Path, log: logs.Logger) -> None:
+    secret = secrets.token_hex(32)
+    switch = StopSwitch()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(stop_on_signals, switch)
+        simulated: Simulated = await nursery.start(
+            partial(
+                run_simulator,
+                gemini_listen=("127.0.0.1", 0),
+                backend_listen=None,
+                scenario=load_scenario(arguments.scenario),
+            )
+        )
+        config = load(
+            {
+                "JWT_SECRET": secret,
+                "GEMINI_API_KEY": "simulated",
+                "PREPPALD_BACKEND": "none",
+                "PREPPALD_GEMINI_URL": f"ws://127.0.0.1:{simulated.gemini_port}",
+                "PREPPALD_LISTEN": arguments.listen,
+                "PREPPALD_ADMIN_LISTEN": "127.0.0.1:0",
+                "PREPPALD_SESSION_LIMIT": arguments.limit,
+                "PREPPALD_STATE_DIR": str(state_dir),
+                "PREPPALD_DRAIN": "0",
+            }
+        )
+        running: Running = await nursery.start(
+            partial(
+                run_daemon,
+                config,
+                log=log,
+                now_ms=wall_clock_ms,
+                switch=switch,
+                pages=partial(DemoPages, config),
+            )
+        )
+        print(f"The demo is at http://{running.listen}/\n{EPILOG}", end="", flush=True)
+        await switch.drain.wait()
+
+
+class DemoPages:
+    """The page, its interviews and their results; everything the application would do."""
+
+    def __init__(self, config: Config, services: Services) -> None:
+        self._secret = config.jwt_secret
+        self._services = services
+        web = importlib.resources.files("preppald") / "web"
+        self._files = {
+            f"/{file.name}": (CONTENT_TYPES[Path(file.name).suffix], file.read_bytes())
+            for file in web.iterdir()
+            if Path(file.name).suffix in CONTENT_TYPES
+        }
+        self._files["/"] = self._files["/index.html"]
+        answer = importlib.resources.files("preppald") / "candidate" / "answer.wav"
+        self._files[SAMPLE_ANSWER] = (CONTENT_TYPES[".wav"], answer.read_bytes())
+
+    async def __call__(self, method: str, path: str) -> Answer | None:
+        if method == "POST":
+            return self._interview() if path == "/demo/interview" else None
+        if path.startswith(RESULTS):
+            return await self._results(path.removeprefix(RESULTS))
+        if path in self._files:
+            content_type, body = self._files[path]
+            return Answer(HTTPStatus.OK, body, content_type, SECURITY_HEADERS)
+        return None
+
+    def _interview(self) -> Answer:
+        """A new interview and its token, as the application would hand them to its page."""
+        interview_id = f"demo-{secrets.token_hex(4)}"
+        token = auth.sign(
+            self._secret, user_id="demo", interview_id=interview_id, now=self._services.now_ms() // 1000
+        )
+        return _json({"interviewId": interview_id, "token": token, "wsUrl": f"/ws/{interview_id}"})
+
+    async def _results(self, interview_id: str) -> Answer:
+        interview = await self._services.journal.interview(interview_id)
+        if interview is None:
+            return http1.text(HTTPStatus.NOT_FOUND, "No such interview")
+        fragments = await self._services.journal.fragments(interview_id, interview.epoch)
+        turns = [
+            {"speaker": turn.speaker, "text": turn.spoken, "timestampMs": turn.started_ms, "cut": turn.cut}
+            for turn in in_order(fold(fragments).values())
+        ]
+        return _json(
+            {
+                "interviewId": interview_id,
+                "state": interview.phase,
+                "ending": interview.ending,
+                "turns": turns,
+            }
+        )
+
+
+def _json(content: object) -> Answer:
+    return Answer(HTTPStatus.OK, msgspec.json.encode(content), http1.JSON, {"Cache-Control": "no-store"})
+
+
+__all__ = ["DemoPages", "Pages", "add_to", "run"]

@@ -1,0 +1,91 @@
+"""``preppald simulate``: a Gemini Live service and a backend to develop against."""
+
+import argparse
+from functools import partial
+from pathlib import Path
+import sys
+
+import trio
+
+from preppald import logs
+from preppald.errors import StartError, leaf
+from preppald.parse import Address, Invalid, address
+from preppald.simulator import (
+    BACKEND_ADDRESS,
+    GEMINI_ADDRESS,
+    RecordingError,
+    ScenarioError,
+    load_scenario,
+    run_simulator,
+    scenario_names,
+)
+
+EPILOG = """\
+Point a daemon at it:
+  PREPPALD_GEMINI_URL=ws://127.0.0.1:8790 NEXT_PUBLIC_API_URL=http://127.0.0.1:8791 preppald serve
+What the backend part received: curl http://127.0.0.1:8791/received
+"""
+
+
+def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser(
+        "simulate",
+        help="run a Gemini Live service and a backend to develop against",
+        description="Run a simulated Gemini Live service, and the application's backend beside it.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--listen", type=_address, metavar="HOST:PORT", default=Address(*GEMINI_ADDRESS))
+    parser.add_argument(
+        "--backend-listen", type=_address, metavar="HOST:PORT", default=Address(*BACKEND_ADDRESS)
+    )
+    parser.add_argument(
+        "--scenario",
+        metavar="NAME|FILE",
+        default="",
+        help=f"what happens; ready ones: {', '.join(scenario_names())}",
+    )
+    parser.add_argument(
+        "--speed", type=float, default=1.0, metavar="N", help="makes its clocks N times faster"
+    )
+    parser.add_argument("--certificate", type=Path, metavar="PEM", help="speak wss with this certificate")
+    parser.add_argument(
+        "--key", type=Path, metavar="PEM", help="the certificate's key, if it is not in the same file"
+    )
+    parser.add_argument(
+        "--record", type=Path, metavar="FILE", help="append all frames to this file, as JSON lines"
+    )
+    parser.set_defaults(run=run)
+
+
+def _address(raw: str) -> Address:
+    try:
+        return address(raw)
+    except Invalid as error:
+        raise argparse.ArgumentTypeError(f"{raw!r} {error}") from error
+
+
+def run(arguments: argparse.Namespace) -> int:
+    log, close_log = logs.configure("console" if sys.stderr.isatty() else "json", "info")
+    try:
+        scenario = load_scenario(arguments.scenario) if arguments.scenario else None
+        trio.run(
+            partial(
+                run_simulator,
+                gemini_listen=(arguments.listen.host, arguments.listen.port),
+                backend_listen=(arguments.backend_listen.host, arguments.backend_listen.port),
+                scenario=scenario,
+                speed=arguments.speed,
+                tls_certificate=arguments.certificate,
+                tls_key=arguments.key,
+                record=arguments.record,
+                log=lambda event, keys: log.info(event, **keys),
+            )
+        )
+    except* (OSError, ScenarioError, RecordingError) as group:
+        raise StartError(f"the simulator cannot start: {leaf(group)}") from group
+    except* KeyboardInterrupt:
+        pass
+    finally:
+        close_log()
+    return 0

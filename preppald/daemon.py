@@ -1,0 +1,240 @@
+"""The process: what outlives interviews, the listeners, readiness, signals, and a stop that loses nothing.
+
+Three nurseries, each inside the other: the base (journal, outbox, metronome) ⊃ the sessions ⊃ the accepting.
+They end from the inside out: no new guests, then the interviews, then what kept their transcripts.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+import random
+import signal
+
+import trio
+
+from preppald import __version__, http1
+from preppald.backend import NoBackend, TrpcBackend
+from preppald.backend.outcomes import Backend
+from preppald.backend.trpc import Transformer
+from preppald.config import Config
+from preppald.errors import StartError
+from preppald.http1 import Answer
+from preppald.journal import Journal, OnDisk
+from preppald.logs import Logger
+from preppald.metrics import CONTENT_TYPE, Metrics
+from preppald.metronome import Metronome
+from preppald.outbox import Outbox
+from preppald.parse import Address
+from preppald.registry import Registry
+from preppald.server import Pages, Server, readiness
+from preppald.services import Services
+from preppald.session import GOODBYE_SECONDS
+from preppald.upstream import Dial, dialler
+
+# After the last interview: deliveries that can be made now are; the rest is for the next start.
+OUTBOX_SECONDS = 10.0
+# Connections the kernel keeps for us while the loop is busy.
+BACKLOG = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a started daemon reports: where it listens (ports may have been chosen by the system)."""
+
+    listen: Address
+    admin: Address
+    registry: Registry
+
+
+class StopSwitch:
+    """The first ``stop`` drains, the second ends now."""
+
+    def __init__(self) -> None:
+        self.drain = trio.Event()
+        self.now = trio.Event()
+
+    def stop(self) -> None:
+        (self.now if self.drain.is_set() else self.drain).set()
+
+
+async def run_daemon(
+    config: Config,
+    *,
+    log: Logger,
+    now_ms: Callable[[], int],
+    switch: StopSwitch,
+    dial: Dial | None = None,
+    pages: Callable[[Services], Pages] | None = None,
+    task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serves until the switch is thrown, then drains.
+
+    Raises:
+        StartError: a port or the state directory is taken, or cannot be used.
+    """
+    metrics = Metrics()
+    journal = Journal(
+        OnDisk(config.state_dir, config.instance),
+        log=log,
+        now_ms=now_ms,
+        **({"retention_ms": None} if config.backend == "none" else {}),
+    )
+    metronome = Metronome()
+    services = Services(
+        config=config,
+        journal=journal,
+        metrics=metrics,
+        log=log,
+        metronome=metronome,
+        dial=dial or dialler(config.gemini_url),
+        now_ms=now_ms,
+        chance=random.random,
+    )
+    async with _listeners(config) as (public, admin), _backend(config) as backend:
+        outbox = Outbox(journal, backend, log=log, now_ms=now_ms, chance=random.random, meters=metrics)
+        metrics.watch(partial(_gauges, outbox, journal))
+        async with trio.open_nursery() as base:
+            await base.start(journal.run)
+            await base.start(outbox.run)
+            base.start_soon(metronome.run)
+            async with trio.open_nursery() as sessions:
+                registry = Registry(services, sessions)
+                recovered = await registry.recover()
+                server = Server(services, registry, pages and pages(services))
+                async with trio.open_nursery() as accepting:
+                    for listeners, handler in (
+                        (public, server.handle),
+                        (admin, partial(_serve_admin, metrics, registry, log)),
+                    ):
+                        await accepting.start(
+                            partial(trio.serve_listeners, handler, listeners, handler_nursery=sessions)
+                        )
+                    running = Running(_address(public), _address(admin), registry)
+                    log.info(
+                        "daemon.ready",
+                        version=__version__,
+                        listen=str(running.listen),
+                        admin=str(running.admin),
+                        recovered=recovered,
+                    )
+                    task_status.started(running)
+                    await switch.drain.wait()
+                    # Candidates who lose their connection now must still get back in.
+                    await _drained(registry, switch, config.drain_seconds, log)
+                    accepting.cancel_scope.cancel()
+                sessions.cancel_scope.deadline = trio.current_time() + GOODBYE_SECONDS
+                await registry.empty()
+                sessions.cancel_scope.cancel()
+            owed = await outbox.drained(trio.current_time() + OUTBOX_SECONDS)
+            base.cancel_scope.cancel()
+    log.info("daemon.stopped", undelivered=owed)
+
+
+async def stop_on_signals(
+    switch: StopSwitch, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """SIGTERM or SIGINT drains; a second one ends now."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for _ in signals:
+            switch.stop()
+
+
+async def _drained(registry: Registry, switch: StopSwitch, seconds: float, log: Logger) -> None:
+    """Lets the interviews finish, within the bound and until a second signal; then ends the rest."""
+    log.info("daemon.draining", interviews=len(registry), seconds=seconds)
+    registry.drain()
+    with trio.move_on_after(seconds) as patience:
+        async with trio.open_nursery() as waiting:
+            waiting.start_soon(_cancel_when, switch.now, waiting.cancel_scope)
+            await registry.empty()
+            waiting.cancel_scope.cancel()
+    if len(registry):
+        why = "the drain's time is up" if patience.cancelled_caught else "a second signal came"
+        log.warning("daemon.ending_interviews", interviews=len(registry), why=why)
+        registry.end_all()
+
+
+async def _cancel_when(event: trio.Event, scope: trio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()
+
+
+@asynccontextmanager
+async def _listeners(
+    config: Config,
+) -> AsyncIterator[tuple[list[trio.SocketListener], list[trio.SocketListener]]]:
+    """Both ports, before anything else is touched: a port that is taken is the commonest failure."""
+    public = await _open(config.listen, "PREPPALD_LISTEN")
+    try:
+        admin = await _open(config.admin_listen, "PREPPALD_ADMIN_LISTEN")
+        try:
+            yield public, admin
+        finally:
+            await _close(admin)
+    finally:
+        await _close(public)
+
+
+async def _open(address: Address, setting: str) -> list[trio.SocketListener]:
+    try:
+        return await trio.open_tcp_listeners(address.port, host=address.host, backlog=BACKLOG)
+    except OSError as error:
+        raise StartError(
+            f"{setting}={address} cannot be listened on ({error.strerror}): "
+            "stop what uses it, or choose another address"
+        ) from error
+
+
+async def _close(listeners: Iterable[trio.SocketListener]) -> None:
+    with trio.CancelScope(shield=True):
+        for listener in listeners:
+            await listener.aclose()
+
+
+def _address(listeners: list[trio.SocketListener]) -> Address:
+    host, port = listeners[0].socket.getsockname()[:2]
+    return Address(host, port)
+
+
+def _backend(config: Config) -> AbstractAsyncContextManager[Backend]:
+    if config.backend == "none":
+        return nullcontext(NoBackend())
+    return TrpcBackend(config.api_url, config.worker_secret, Transformer(config.trpc_transformer))
+
+
+def _gauges(outbox: Outbox, journal: Journal) -> Iterable[tuple[str, str, float]]:
+    statistics = outbox.statistics()
+    yield "outbox_pending", "deliveries that the backend is owed", statistics.pending
+    yield "outbox_dead", "deliveries that the backend refused for good", statistics.dead
+    yield "outbox_oldest_seconds", "age of the oldest delivery that is owed", statistics.oldest_seconds
+    yield "outbox_paused", "1 while the backend refuses the secret", float(outbox.paused)
+    yield "journal_pending_bytes", "transcript that is not on disk yet", journal.pending_bytes
+    yield "journal_faulty", "1 while the journal cannot be written", float(journal.fault is not None)
+
+
+async def _serve_admin(metrics: Metrics, registry: Registry, log: Logger, stream: trio.abc.Stream) -> None:
+    """The loopback port: metrics, and the same health pages."""
+    try:
+        async with stream:
+            exchange = await http1.read(stream)
+            if exchange is None:
+                return
+            match exchange.path:
+                case "/metrics":
+                    reply = Answer(HTTPStatus.OK, metrics.exposition(), CONTENT_TYPE)
+                case "/health":
+                    reply = Answer(HTTPStatus.OK, b'{"status":"ok"}', http1.JSON)
+                case "/ready":
+                    reply = readiness(registry)
+                case _:
+                    reply = http1.text(
+                        HTTPStatus.NOT_FOUND, "Not found; /metrics, /health and /ready are here"
+                    )
+            await http1.answer(stream, reply)
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        pass  # the peer went away
+    except Exception:
+        log.exception("connection.crashed")

@@ -1,0 +1,125 @@
+"""One HTTP request a connection: read within limits, answered, or turned into a WebSocket.
+
+The parser is that of the WebSocket library, which takes GET only and no bodies: all that is needed here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+import http
+from urllib.parse import parse_qsl, urlsplit
+
+import trio
+from websockets.datastructures import Headers, MultipleValuesError
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+# From the first byte to the last of a request; a browser needs milliseconds.
+REQUEST_SECONDS = 5.0
+RECEIVE_BYTES = 16 * 1024
+# An answer that is not taken within this is for nobody.
+ANSWER_SECONDS = 5.0
+# A browser's message: 20 ms of audio are 640 bytes, a second is 32 000.
+MAX_MESSAGE_BYTES = 64 * 1024
+SUBPROTOCOL = Subprotocol("preppal.v1")
+JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole HTTP answer; the connection is closed after it."""
+
+    status: http.HTTPStatus
+    body: bytes
+    content_type: str = TEXT
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request and the protocol object that can still answer it, or upgrade."""
+
+    request: Request
+    protocol: ServerProtocol
+    path: str
+    query: Mapping[str, str]
+
+    @property
+    def wants_upgrade(self) -> bool:
+        return "websocket" in self.header("Upgrade").lower()
+
+    def header(self, name: str) -> str:
+        """The header's value; empty where there is none, or more than one."""
+        try:
+            return self.request.headers.get(name, "")
+        except MultipleValuesError:
+            return ""
+
+
+def text(status: http.HTTPStatus, words: str, **headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status, f"{words}\n".encode(), headers=named)
+
+
+async def read(stream: trio.abc.Stream) -> Exchange | None:
+    """The one request, or None when none came in time, or none that is HTTP; then that is answered already."""
+    protocol = ServerProtocol(max_size=MAX_MESSAGE_BYTES, select_subprotocol=_select)
+    with trio.move_on_after(REQUEST_SECONDS):
+        while protocol.handshake_exc is None:
+            data = await stream.receive_some(RECEIVE_BYTES)
+            if not data:
+                return None
+            protocol.receive_data(data)
+            for event in protocol.events_received():
+                if isinstance(event, Request):
+                    return _exchange(event, protocol)
+        await _send(stream, _raw(text(http.HTTPStatus.BAD_REQUEST, "Not a request that is served here")))
+        return None
+    await _send(stream, _raw(text(http.HTTPStatus.REQUEST_TIMEOUT, "The request did not come in time")))
+    return None
+
+
+def _exchange(request: Request, protocol: ServerProtocol) -> Exchange:
+    try:
+        parts = urlsplit(request.path)
+        query = dict(parse_qsl(parts.query, max_num_fields=8))
+    except ValueError:
+        return Exchange(request, protocol, "", {})
+    return Exchange(request, protocol, parts.path, query)
+
+
+def _select(_protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """Ours where it is offered; a client that offers none, or others, is served as well."""
+    return SUBPROTOCOL if SUBPROTOCOL in offered else None
+
+
+async def answer(stream: trio.abc.Stream, reply: Answer) -> None:
+    """Sends the answer, within a bound."""
+    await _send(stream, _raw(reply))
+
+
+async def upgrade(stream: trio.abc.Stream, exchange: Exchange) -> bool:
+    """Answers 101, or says what is wrong with the handshake; whether there is a WebSocket now."""
+    response = exchange.protocol.accept(exchange.request)
+    exchange.protocol.send_response(response)
+    sent = await _send(stream, b"".join(exchange.protocol.data_to_send()))
+    return sent and response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS
+
+
+def _raw(reply: Answer) -> bytes:
+    headers = Headers()
+    headers["Content-Type"] = reply.content_type
+    headers["Content-Length"] = str(len(reply.body))
+    headers["Connection"] = "close"
+    for name, value in reply.headers.items():
+        headers[name] = value
+    head = f"HTTP/1.1 {reply.status.value} {reply.status.phrase}\r\n".encode()
+    return head + headers.serialize() + reply.body
+
+
+async def _send(stream: trio.abc.Stream, data: bytes) -> bool:
+    with trio.move_on_after(ANSWER_SECONDS):
+        await stream.send_all(data)
+        return True
+    return False

@@ -1,0 +1,119 @@
+"""Log lines: ``noun.verb`` and keys, as JSON or for people, written by a thread that the loop never waits for.
+
+When the reader of stderr stalls, lines wait in a bounded queue; what does not fit is dropped and counted.
+"""
+
+from collections import deque
+from collections.abc import Callable
+import logging
+import sys
+import threading
+from typing import Literal, TextIO
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+Logger = FilteringBoundLogger
+
+# A minute of a busy daemon; past it somebody has stopped reading us.
+QUEUE_BYTES = 4 * 1024 * 1024
+# How long the last lines may take at exit.
+FLUSH_SECONDS = 2.0
+
+# They print headers, tokens and whole URLs at their lower levels.
+TALKATIVE_LIBRARIES = ("websockets", "httpx", "httpcore", "trio-websocket", "wsproto")
+
+
+class LineQueue:
+    """A file of lines for structlog, emptied by its own thread; see the rule at the top."""
+
+    def __init__(self, stream: TextIO, limit_bytes: int = QUEUE_BYTES) -> None:
+        self._stream = stream
+        self._limit = limit_bytes
+        self._lines: deque[str] = deque()
+        self._bytes = 0
+        self._dropped = 0
+        self._changed = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._drain, name="log-writer", daemon=True)
+        self._thread.start()
+
+    def msg(self, line: str) -> None:
+        with self._changed:
+            if self._bytes + len(line) > self._limit:
+                self._dropped += 1
+                return
+            self._lines.append(line)
+            self._bytes += len(line)
+            self._changed.notify()
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
+
+    def close(self) -> None:
+        """Writes what waits, within a bound, and ends the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(FLUSH_SECONDS)
+
+    def _drain(self) -> None:
+        while True:
+            with self._changed:
+                while not self._lines and not self._closing:
+                    self._changed.wait()
+                if not self._lines:
+                    return
+                text = "\n".join(self._lines) + "\n"
+                self._lines.clear()
+                self._bytes = 0
+                dropped, self._dropped = self._dropped, 0
+            if dropped:
+                text += f'{{"event": "log.dropped", "level": "warning", "lines": {dropped}}}\n'
+            try:
+                self._stream.write(text)
+                self._stream.flush()
+            except (OSError, ValueError):
+                return  # nobody can read us any more
+
+
+class _ToStructlog(logging.Handler):
+    """Warnings of the libraries, as lines like ours; never their arguments' tracebacks of parsed input."""
+
+    def __init__(self, logger: Logger) -> None:
+        super().__init__(logging.WARNING)
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._logger.warning("library.warned", library=record.name, text=record.getMessage())
+
+
+def configure(
+    form: Literal["json", "console"],
+    level: Literal["debug", "info", "warning", "error"],
+    stream: TextIO = sys.stderr,
+) -> tuple[Logger, Callable[[], None]]:
+    """The process's logger, and what writes its last lines at exit."""
+    queue = LineQueue(stream)
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=stream.isatty())
+    )
+    logger: Logger = structlog.wrap_logger(
+        queue,
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+    )
+    handler = _ToStructlog(logger)
+    for name in TALKATIVE_LIBRARIES:
+        library = logging.getLogger(name)
+        library.setLevel(logging.WARNING)
+        library.propagate = False
+        library.handlers = [handler]
+    return logger, queue.close

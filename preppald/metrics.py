@@ -1,0 +1,82 @@
+"""What is counted, for Prometheus. One registry a process; labels are closed sets, never ids or texts."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# Seconds. People notice a pause in an answer from about half a second on.
+REPLY_BUCKETS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+BACKEND_BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+
+
+@dataclass(slots=True)
+class Metrics:
+    """Every metric of the daemon by name; see the README's table."""
+
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    sessions_live: Gauge = field(init=False)
+    sessions_ended: Counter = field(init=False)
+    connections_refused: Counter = field(init=False)
+    upstream_connects: Counter = field(init=False)
+    upstream_failures: Counter = field(init=False)
+    upstream_malformed: Counter = field(init=False)
+    audio_seconds: Counter = field(init=False)
+    audio_dropped_seconds: Counter = field(init=False)
+    interruptions: Counter = field(init=False)
+    interventions: Counter = field(init=False)
+    reply_delay: Histogram = field(init=False)
+    backend_calls: Counter = field(init=False)
+    backend_seconds: Histogram = field(init=False)
+    tokens: Counter = field(init=False)
+
+    def __post_init__(self) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"preppald_{name}", text, labels, registry=self.registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(f"preppald_{name}", text, labels, buckets=buckets, registry=self.registry)
+
+        self.sessions_live = Gauge("preppald_sessions_live", "interviews now", registry=self.registry)
+        self.sessions_ended = counter("sessions_ended", "interviews ended", "ending")
+        self.connections_refused = counter("connections_refused", "connections refused at the door", "why")
+        self.upstream_connects = counter("upstream_connects", "connections to Gemini set up", "kind")
+        self.upstream_failures = counter(
+            "upstream_failures", "connections to Gemini lost or not had", "cause"
+        )
+        self.upstream_malformed = counter("upstream_malformed", "frames from Gemini that cannot be read")
+        self.audio_seconds = counter("audio_seconds", "audio carried", "direction")
+        self.audio_dropped_seconds = counter("audio_dropped_seconds", "candidate audio dropped in a gap")
+        self.interruptions = counter("interruptions", "replies that the candidate spoke over")
+        self.interventions = counter("interventions", "what a watchdog did", "stage")
+        self.reply_delay = histogram(
+            "reply_delay_seconds", "from Gemini's notice of the end of speech to the reply", REPLY_BUCKETS
+        )
+        self.backend_calls = counter("backend_calls", "posts to the backend", "kind", "outcome")
+        self.backend_seconds = histogram(
+            "backend_call_seconds", "how long posts took", BACKEND_BUCKETS, "kind"
+        )
+        self.tokens = counter("tokens", "tokens used", "kind")
+
+    def backend_call(self, kind: str, outcome: str, seconds: float) -> None:
+        """One try of the outbox is over."""
+        self.backend_calls.labels(kind, outcome).inc()
+        self.backend_seconds.labels(kind).observe(seconds)
+
+    def watch(self, read: Callable[[], Iterable[tuple[str, str, float]]]) -> None:
+        """Adds gauges that are read when they are asked for: (name, text, value)."""
+        self.registry.register(_Watched(read))
+
+    def exposition(self) -> bytes:
+        return generate_latest(self.registry)
+
+
+class _Watched:
+    def __init__(self, read: Callable[[], Iterable[tuple[str, str, float]]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        for name, text, value in self._read():
+            yield GaugeMetricFamily(f"preppald_{name}", text, value=value)

@@ -1,0 +1,175 @@
+"""Which interviews are live here, and who may join or begin one."""
+
+from dataclasses import replace
+import http
+
+import trio
+
+from preppald.auth import Claims
+from preppald.core.endings import DAEMON_STOPPED
+from preppald.core.interview import Interview, Phase
+from preppald.core.turns import fold
+from preppald.errors import JournalError, PreppaldError
+from preppald.services import Services
+from preppald.session import Session
+
+# What a client is told when it comes too early; jitter is its own business.
+RETRY_AFTER_SECONDS = 5
+
+
+class Refusal(PreppaldError):
+    """Why a connection gets no seat. ``status``: the HTTP status it is told; ``why``: for the metrics."""
+
+    def __init__(self, status: http.HTTPStatus, why: str, words: str) -> None:
+        super().__init__(words)
+        self.status = status
+        self.why = why
+
+
+class AlreadyEnded(PreppaldError):
+    """The interview is over. Browsers cannot see an HTTP status, so they are told by a close code."""
+
+
+class Registry:
+    """The interviews of this process by their ids. ``tasks`` is the nursery in which they live."""
+
+    def __init__(self, services: Services, tasks: trio.Nursery) -> None:
+        self.draining = False
+        self._services = services
+        self._tasks = tasks
+        self._sessions: dict[str, Session] = {}
+        # One opening at a time: two connections of one interview at the same instant must meet in one session.
+        self._opening = trio.StrictFIFOLock()
+        self._empty = trio.Event()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    @property
+    def waiting(self) -> int:
+        """How many of them have no browser just now."""
+        return sum(session.waiting for session in self._sessions.values())
+
+    def unready(self) -> str | None:
+        """Why no new interview may begin here, if so."""
+        if self.draining:
+            return "draining"
+        if len(self._sessions) >= self._services.config.max_sessions:
+            return "at capacity"
+        if self._services.journal.fault is not None:
+            return f"the journal is not writable: {self._services.journal.fault}"
+        return None
+
+    async def session_for(self, claims: Claims) -> Session:
+        """The live session of these claims, or a new one.
+
+        Raises:
+            Refusal: there is no seat for them.
+            AlreadyEnded: the interview is over.
+        """
+        if session := self._joined(claims):
+            return session
+        async with self._opening:
+            if session := self._joined(claims):
+                return session
+            if ending := self._sessions.get(claims.interview_id):
+                await ending.done.wait()
+            if claims.expired:
+                raise _unauthorised()
+            if why := self.unready():
+                raise Refusal(http.HTTPStatus.SERVICE_UNAVAILABLE, why.partition(":")[0], why)
+            session = Session(self._services, claims, await self._begin(claims))
+            await self._start(session)
+            return session
+
+    def _joined(self, claims: Claims) -> Session | None:
+        session = self._sessions.get(claims.interview_id)
+        if session is None or session.over:
+            return None
+        if claims.user_id != session.interview.user_id:
+            raise Refusal(http.HTTPStatus.FORBIDDEN, "another user", "the interview belongs to another user")
+        if claims.expired and claims.digest != session.interview.token_digest:
+            raise _unauthorised()
+        return session
+
+    async def _begin(self, claims: Claims) -> Interview:
+        """The new row. An interview that ended before a word was said may be tried again."""
+        services = self._services
+        now_ms = services.now_ms()
+        interview = Interview(
+            interview_id=claims.interview_id,
+            user_id=claims.user_id,
+            epoch=1,
+            token_digest=claims.digest,
+            model=services.config.gemini_model,
+            started_ms=now_ms,
+            deadline_ms=now_ms + round(services.config.session_limit * 1000),
+        )
+        try:
+            known = await services.journal.interview(claims.interview_id)
+            if known is not None:
+                if known.phase is Phase.LIVE:
+                    raise Refusal(
+                        http.HTTPStatus.SERVICE_UNAVAILABLE, "busy", "the interview is being taken over"
+                    )
+                if await services.journal.fragments(known.interview_id, known.epoch):
+                    raise AlreadyEnded("the interview already ended")
+                interview = replace(interview, epoch=known.epoch + 1)
+        except JournalError as error:
+            raise Refusal(
+                http.HTTPStatus.SERVICE_UNAVAILABLE, "the journal is not readable", str(error)
+            ) from error
+        services.journal.begin(interview)
+        return interview
+
+    async def recover(self) -> int:
+        """Takes over what the last process left live; each waits for its candidate as after a lost connection."""
+        left = self._services.journal.live()
+        for interview in left:
+            fragments = await self._services.journal.fragments(interview.interview_id, interview.epoch)
+            claims = Claims(
+                interview.user_id, interview.interview_id, 0, interview.token_digest, expired=True
+            )
+            last_seq = fragments[-1].seq if fragments else 0
+            turns = fold(fragments).values()
+            await self._start(
+                Session(
+                    self._services, claims, interview, turns=tuple(turns), last_seq=last_seq, recovered=True
+                )
+            )
+        return len(left)
+
+    async def _start(self, session: Session) -> None:
+        self._sessions[session.interview.interview_id] = session
+        await self._tasks.start(self._run, session)
+
+    async def _run(self, session: Session, task_status: trio.TaskStatus[None]) -> None:
+        try:
+            await session.run(task_status=task_status)
+        finally:
+            if self._sessions.get(session.interview.interview_id) is session:
+                del self._sessions[session.interview.interview_id]
+            if not self._sessions:
+                self._empty.set()
+                self._empty = trio.Event()
+
+    # -------------------------------------------------------------- stopping
+
+    def drain(self) -> None:
+        """No new interviews; those that run are told."""
+        self.draining = True
+        for session in self._sessions.values():
+            session.tell_draining()
+
+    async def empty(self) -> None:
+        """Returns when no interview runs."""
+        while self._sessions:
+            await self._empty.wait()
+
+    def end_all(self) -> None:
+        for session in self._sessions.values():
+            session.end(DAEMON_STOPPED, "the daemon stops")
+
+
+def _unauthorised() -> Refusal:
+    return Refusal(http.HTTPStatus.UNAUTHORIZED, "token expired", "Invalid or expired token")
