@@ -11,12 +11,22 @@ import * as view from "./view.js";
 const RESULTS_EVERY_MS = 500;
 const RESULTS_TRIES = 40;
 
+/** Long enough to be read twice. */
+const ENDING_SOON_SHOWN_MS = 12000;
+
+/** Endings after which this page has no results to wait for. @type {Partial<Record<import("./endings.js").Trouble, string>>} */
+const ENDED_OTHERWISE = {
+  replaced: "Your interview has moved",
+  refused: "The interview did not start",
+  full: "The interview did not start",
+  unreachable: "The interview did not start",
+};
+
 /** The clock shows seconds; asking four times in one never skips any. */
 const CLOCK_EVERY_MS = 250;
 
 const transcript = new view.TranscriptView();
-/** @type {HTMLDialogElement} */
-const confirm = view.element("confirm");
+const confirm = view.endDialog();
 const answer = fetchAnswer("/demo/answer.wav");
 answer.catch(() => (view.element("sample").hidden = true));
 
@@ -60,9 +70,9 @@ async function start(withMicrophone) {
 
 /** @returns {Promise<{interviewId: string, token: string, wsUrl: string}>} */
 async function createInterview() {
-  const answer = await fetch("/demo/interview", { method: "POST" });
-  if (!answer.ok) throw new Error(`no interview: ${answer.status}`);
-  return answer.json();
+  const response = await fetch("/demo/interview", { method: "POST" });
+  if (!response.ok) throw new Error(`no interview: ${response.status}`);
+  return response.json();
 }
 
 /**
@@ -73,11 +83,12 @@ function hold(client, interviewId) {
   demo.client = client;
   showMicrophone(client);
   const clock = setInterval(() => view.showClock(client.remainingMs), CLOCK_EVERY_MS);
-  client.on("state", () => {
-    document.body.dataset.state = client.state;
+  client.on("state", ({ state }) => {
+    const wasReconnecting = document.body.dataset.state === "reconnecting";
+    document.body.dataset.state = state;
     showStatus(client);
-    if (client.state === "reconnecting") view.showBanner("The connection was lost. Reconnecting… You need not do anything.");
-    else if (client.state !== "ended") view.showBanner("");
+    if (state === "reconnecting") view.showBanner("The connection was lost. Reconnecting… You need not do anything.");
+    else if (wasReconnecting) view.showBanner("");
   });
   client.on("level", view.showLevels);
   client.on("transcript", ({ turn, turnComplete }) => {
@@ -85,7 +96,7 @@ function hold(client, interviewId) {
     if (turnComplete) view.announceTurn(turn);
   });
   client.on("interrupted", ({ turn }) => turn !== null && transcript.show(turn.id, turn));
-  client.on("notice", ({ kind, message }) => view.showBanner(kind === NoticeKind.RECONNECTED ? "" : message));
+  client.on("notice", ({ kind, message }) => view.showBanner(...noticeBanner(kind, message)));
   client.on("answer", ({ speaking }) => {
     view.element("sample").setAttribute("aria-disabled", String(speaking));
     showStatus(client);
@@ -95,11 +106,24 @@ function hold(client, interviewId) {
     view.showBanner(words);
     if (kind === "microphone-lost") showMicrophone(client);
   });
-  client.on("ended", ({ words }) => {
+  client.on("ended", ({ reason, words }) => {
     clearInterval(clock);
     demo.ending = words;
-    void showEnd(words, interviewId);
+    view.showEnd(ENDED_OTHERWISE[reason] ?? "Interview ended", words, client.turns.length > 0);
+    transcript.stopFollowing();
+    if (!(reason in ENDED_OTHERWISE)) void showResults(interviewId);
   });
+}
+
+/**
+ * @param {number} kind NoticeKind
+ * @param {string} message
+ * @returns {[words: string, forMs?: number]}
+ */
+function noticeBanner(kind, message) {
+  if (kind === NoticeKind.RECONNECTED) return [""];
+  // The clock goes on saying it.
+  return kind === NoticeKind.ENDING_SOON ? [message, ENDING_SOON_SHOWN_MS] : [message];
 }
 
 /** @param {InterviewClient} client */
@@ -122,8 +146,8 @@ function showStatus(client) {
 /** @param {InterviewClient} client */
 function showMicrophone(client) {
   const off = client.muted || !client.hasMicrophone;
-  view.element("mute").setAttribute("aria-pressed", String(off));
-  view.element("mute-label").textContent = off ? "Mic is off" : "Mic is on";
+  view.element("mute").classList.toggle("off", off);
+  view.element("mute-label").textContent = client.hasMicrophone ? (off ? "Unmute" : "Mute") : "Turn mic on";
   showStatus(client);
 }
 
@@ -144,21 +168,11 @@ async function toggleMicrophone(client) {
   showMicrophone(client);
 }
 
-/**
- * @param {string} words
- * @param {string} interviewId
- */
-async function showEnd(words, interviewId) {
-  confirm.close();
-  view.showBanner("");
-  view.showClock(null);
-  view.element("ending").textContent = words;
-  view.showOnly("results", "record");
-  view.element("results-title").focus();
-  view.element("scroller").scrollTop = 0;
+/** @param {string} interviewId */
+async function showResults(interviewId) {
   for (let tries = 0; tries < RESULTS_TRIES && demo.results === null; tries += 1) {
-    const answer = await fetch(`/demo/results/${encodeURIComponent(interviewId)}`).catch(() => null);
-    if (answer?.ok) demo.results = await answer.json();
+    const response = await fetch(`/demo/results/${encodeURIComponent(interviewId)}`).catch(() => null);
+    if (response?.ok) demo.results = await response.json();
     else await new Promise((resolve) => setTimeout(resolve, RESULTS_EVERY_MS));
   }
   if (demo.results === null) return;
@@ -166,7 +180,10 @@ async function showEnd(words, interviewId) {
   transcript.replace(demo.results.turns);
 }
 
-/** @param {string} id @param {(client: InterviewClient) => void} action only while there is an interview */
+/**
+ * @param {string} id
+ * @param {(client: InterviewClient) => void} action only while there is an interview
+ */
 function onPress(id, action) {
   const button = view.element(id);
   button.addEventListener("click", () => {

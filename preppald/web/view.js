@@ -27,10 +27,18 @@ export function showOnly(...ids) {
   for (const id of ["welcome", "stage", "results", "record", "controls"]) element(id).hidden = !ids.includes(id);
 }
 
-/** @param {string} words "" takes it away */
-export function showBanner(words) {
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let bannerTimer;
+
+/**
+ * @param {string} words "" takes it away
+ * @param {number} [forMs] otherwise it stays
+ */
+export function showBanner(words, forMs) {
+  clearTimeout(bannerTimer);
   const banner = element("banner");
   if (banner.textContent !== words) banner.textContent = words;
+  if (forMs !== undefined) bannerTimer = setTimeout(() => showBanner(""), forMs);
 }
 
 /** @param {string} words */
@@ -70,14 +78,23 @@ export class TranscriptView {
   #scroller = element("scroller");
   /** @type {Map<number, HTMLLIElement>} */
   #items = new Map();
+  /** Whether the reader is at the end, and wants to see what comes. */
+  #follows = true;
+
+  constructor() {
+    this.#scroller.addEventListener("scroll", () => {
+      const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
+      this.#follows = scrollHeight - scrollTop - clientHeight < FOLLOW_WITHIN_PX;
+    });
+    // A banner takes room: without this it would hide the newest line.
+    new ResizeObserver(() => this.#follow()).observe(this.#scroller);
+  }
 
   /**
    * @param {number} id
    * @param {ShownTurn} turn new, or grown, or cut
    */
   show(id, turn) {
-    const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
-    const follows = scrollHeight - scrollTop - clientHeight < FOLLOW_WITHIN_PX;
     let item = this.#items.get(id);
     if (item === undefined) {
       item = document.createElement("li");
@@ -85,12 +102,21 @@ export class TranscriptView {
       this.#list.append(item);
     }
     fill(item, turn, null);
-    if (follows) this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    this.#follow();
+  }
+
+  #follow() {
+    if (this.#follows && this.#items.size > 0) this.#scroller.scrollTop = this.#scroller.scrollHeight;
+  }
+
+  /** The interview is over: from here on the page is read from its top. */
+  stopFollowing() {
+    this.#items.clear();
+    this.#scroller.scrollTop = 0;
   }
 
   /** @param {Results["turns"]} turns what the server kept */
   replace(turns) {
-    this.#items.clear();
     const beganAt = turns[0]?.timestampMs ?? 0;
     const items = turns.map((turn) => {
       const item = document.createElement("li");
@@ -114,6 +140,26 @@ function fill(item, turn, atMs) {
   if (atMs !== null) who.append(labelled("span", "when", minutesSeconds(atMs)));
   item.replaceChildren(who, labelled("span", "said", turn.cut ? `${turn.text.trimEnd()} —` : turn.text));
   if (turn.cut) item.append(document.createElement("br"), labelled("span", "cut-mark", "You spoke over this"));
+}
+
+/** @returns {HTMLDialogElement} "End the interview?" */
+export function endDialog() {
+  return element("confirm");
+}
+
+/**
+ * @param {string} title
+ * @param {string} words
+ * @param {boolean} saidAnything
+ */
+export function showEnd(title, words, saidAnything) {
+  endDialog().close();
+  showBanner("");
+  showClock(null);
+  element("results-title").textContent = title;
+  element("ending").textContent = words;
+  showOnly("results", ...(saidAnything ? ["record"] : []));
+  element("results-title").focus();
 }
 
 /** @param {Results} results */

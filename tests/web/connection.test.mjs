@@ -1,0 +1,216 @@
+/** The chain of sockets, over a WebSocket that does what the test says, on a clock that the test moves. */
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { afterEach, beforeEach, mock, test } from "node:test";
+import { Connection, HELD_BYTES } from "../../preppald/web/connection.js";
+
+const frames = JSON.parse(readFileSync(new URL("frames.json", import.meta.url), "utf8"));
+const CHUNK = new Uint8Array(1280);
+
+class FakeSocket {
+  static OPEN = 1;
+  /** @type {FakeSocket[]} */
+  static all = [];
+  readyState = 0;
+  bufferedAmount = 0;
+  sent = [];
+  closed = false;
+
+  constructor(url, protocols) {
+    this.url = String(url);
+    this.protocols = protocols;
+    FakeSocket.all.push(this);
+  }
+  send(frame) {
+    this.sent.push(frame);
+  }
+  close() {
+    this.closed = true;
+  }
+  opens() {
+    this.readyState = FakeSocket.OPEN;
+    this.onopen();
+  }
+  says(name) {
+    this.onmessage({ data: Uint8Array.from(Buffer.from(frames.server[name], "hex")).buffer });
+  }
+  dies(code = 1006, reason = "") {
+    this.onclose?.({ code, reason });
+  }
+}
+
+/** What GET /ready answers; null: no server there. */
+let health = 200;
+let seen;
+
+beforeEach(() => {
+  mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  mock.method(globalThis, "fetch", async () => {
+    if (health === null) throw new TypeError("fetch failed");
+    return { status: health };
+  });
+  globalThis.WebSocket = FakeSocket;
+  FakeSocket.all = [];
+  health = 200;
+  seen = { messages: [], lost: 0, ends: [] };
+});
+afterEach(() => mock.restoreAll() ?? mock.timers.reset());
+
+function connect({ since = 0 } = {}) {
+  const connection = new Connection({
+    url: "ws://example.test/ws/42",
+    token: "a.b.c",
+    since: () => since,
+    onmessage: (message) => seen.messages.push(message.kind),
+    onlost: () => (seen.lost += 1),
+    onend: (end) => seen.ends.push(end),
+  });
+  connection.open();
+  return connection;
+}
+
+const latest = () => FakeSocket.all.at(-1);
+const settle = async () => {
+  for (let i = 0; i < 5; i += 1) await Promise.resolve();
+};
+
+/** Refuse every handshake until the connection gives up or `limitMs` have passed. */
+async function refuseAll(limitMs) {
+  for (let ms = 0; ms < limitMs && seen.ends.length === 0; ms += 100) {
+    if (!latest().closed) latest().dies();
+    await settle();
+    mock.timers.tick(100);
+  }
+}
+
+test("the token travels as a subprotocol, never in the URL", () => {
+  connect();
+  assert.deepEqual(latest().protocols, ["preppal.v1", "token.a.b.c"]);
+  assert.equal(latest().url, "ws://example.test/ws/42");
+});
+
+test("a lost connection comes back with the last seq, and the sound of the gap is sent on", () => {
+  const connection = connect({ since: 7 });
+  latest().opens();
+  latest().says("session started");
+  latest().dies();
+  connection.sendAudio(CHUNK);
+  assert.equal(seen.lost, 1);
+  mock.timers.tick(400);
+  assert.equal(FakeSocket.all.length, 2);
+  assert.equal(latest().url, "ws://example.test/ws/42?since=7");
+  latest().opens();
+  assert.equal(latest().sent.length, 1);
+  assert.equal(seen.ends.length, 0);
+});
+
+test("of a long gap the last five seconds are kept", () => {
+  const connection = connect();
+  for (let i = 0; i < 1000; i += 1) connection.sendAudio(CHUNK);
+  latest().opens();
+  assert.equal(latest().sent.length, HELD_BYTES / CHUNK.length);
+});
+
+test("verdicts of the server end it at once", () => {
+  for (const [code, reason] of [[4409, "Replaced"], [4002, "AI service error"], [1008, ""], [1000, "Interview ended by user"]]) {
+    connect();
+    latest().opens();
+    latest().says("session started");
+    latest().dies(code, reason);
+    mock.timers.tick(120000);
+    assert.equal(seen.ends.at(-1).code, code);
+  }
+  assert.equal(FakeSocket.all.length, 4);
+  assert.equal(seen.ends.length, 4);
+});
+
+test("after SessionEnded a loss is the end, and its reason is known", () => {
+  connect();
+  latest().opens();
+  latest().says("session ended");
+  latest().dies(1006);
+  assert.deepEqual(seen.ends, [{ code: 1006, reason: "", sessionEnded: 3, diagnosis: null }]);
+});
+
+test("nothing of an old socket is heard", () => {
+  connect();
+  const old = latest();
+  old.opens();
+  old.dies();
+  assert.ok(old.closed);
+  assert.equal(old.onmessage, null);
+});
+
+for (const [answer, diagnosis] of [[200, "refused"], [503, "full"], [null, "unreachable"]]) {
+  test(`a first handshake that fails while /ready says ${answer} is told as "${diagnosis}"`, async () => {
+    health = answer;
+    connect();
+    latest().dies();
+    await settle();
+    assert.equal(seen.ends[0].diagnosis, diagnosis);
+  });
+}
+
+test("an unreachable server is tried for a minute, then given up", async () => {
+  connect();
+  latest().opens();
+  latest().says("session started");
+  health = null;
+  latest().dies();
+  await refuseAll(120000);
+  assert.equal(seen.lost, 1);
+  assert.equal(seen.ends.length, 1);
+  assert.ok(FakeSocket.all.length >= 12 && FakeSocket.all.length < 40, String(FakeSocket.all.length));
+});
+
+test("a healthy server that keeps refusing has ended the interview", async () => {
+  connect();
+  latest().opens();
+  latest().says("session started");
+  latest().dies();
+  await refuseAll(20000);
+  assert.equal(seen.ends[0].diagnosis, "over-meanwhile");
+});
+
+test("a socket that never opens, and one that never starts, are not waited for without end", async () => {
+  connect();
+  mock.timers.tick(10000);
+  assert.ok(FakeSocket.all[0].closed);
+  mock.timers.tick(400);
+  latest().opens();
+  mock.timers.tick(40000);
+  assert.ok(FakeSocket.all[1].closed);
+});
+
+test("a socket that takes nothing any more is dead", () => {
+  const connection = connect();
+  latest().opens();
+  latest().says("session started");
+  latest().bufferedAmount = 1e6;
+  connection.sendAudio(CHUNK);
+  assert.ok(FakeSocket.all[0].closed);
+  assert.equal(seen.lost, 1);
+});
+
+test("end: asks the server, but for five seconds only, and at once when there is no server", () => {
+  let connection = connect();
+  latest().opens();
+  connection.requestEnd();
+  assert.equal(Buffer.from(latest().sent[0]).toString("hex"), frames.client.end);
+  assert.equal(seen.ends.length, 0);
+  mock.timers.tick(5000);
+  assert.equal(seen.ends.length, 1);
+
+  connection = connect();
+  connection.requestEnd();
+  connection.requestEnd();
+  assert.equal(seen.ends.length, 2);
+});
+
+test("bytes that are no message end it with words, not with an exception", () => {
+  connect();
+  latest().opens();
+  latest().onmessage({ data: Uint8Array.of(0x12, 0xff).buffer });
+  assert.equal(seen.ends[0].code, 1008);
+});

@@ -1,0 +1,64 @@
+"""Frames as Python's protobuf writes them, for the browser's hand-written codec to read.
+
+python tests/web/make_fixtures.py > tests/web/frames.json
+"""
+
+import json
+import sys
+
+from preppald.pb import interview_pb2 as pb
+
+SERVER: dict[str, pb.ServerToClientMessage] = {
+    "transcript": pb.ServerToClientMessage(
+        transcript_update=pb.TranscriptUpdate(
+            speaker="AI", text="Grüß Gott, 你好 🎤", is_final=True, turn_complete=True, seq=300
+        )
+    ),
+    "transcript of an older server": pb.ServerToClientMessage(
+        transcript_update=pb.TranscriptUpdate(speaker="USER", text="yes", is_final=True)
+    ),
+    "seq beyond 53 bits": pb.ServerToClientMessage(
+        transcript_update=pb.TranscriptUpdate(speaker="USER", seq=2**64 - 1)
+    ),
+    "audio": pb.ServerToClientMessage(audio_response=pb.AudioResponse(audio_content=bytes(range(256)) * 2)),
+    "error": pb.ServerToClientMessage(error=pb.ErrorResponse(code=-1, message="Failed to process message")),
+    "session ended": pb.ServerToClientMessage(
+        session_ended=pb.SessionEnded(reason=pb.SessionEnded.Reason.TIMEOUT)
+    ),
+    "session ended, no reason": pb.ServerToClientMessage(session_ended=pb.SessionEnded()),
+    "session started": pb.ServerToClientMessage(
+        session_started=pb.SessionStarted(
+            interview_id="42", output_sample_rate_hz=24000, remaining_ms=3_600_000, resumed=True
+        )
+    ),
+    "negative time": pb.ServerToClientMessage(session_started=pb.SessionStarted(remaining_ms=-5)),
+    "interrupted": pb.ServerToClientMessage(interrupted=pb.Interrupted()),
+    "notice": pb.ServerToClientMessage(
+        notice=pb.Notice(kind=pb.Notice.Kind.ENDING_SOON, message="One minute left.", remaining_ms=60_000)
+    ),
+}
+
+CLIENT: dict[str, pb.ClientToServerMessage] = {
+    "end": pb.ClientToServerMessage(end_request=pb.EndRequest()),
+    "audio": pb.ClientToServerMessage(
+        audio_chunk=pb.AudioChunk(audio_content=bytes(i % 251 for i in range(1280)))
+    ),
+}
+
+
+def main() -> None:
+    """Write all frames as hexadecimal text."""
+    frames = {
+        "server": {
+            name: message.SerializeToString(deterministic=True).hex() for name, message in SERVER.items()
+        },
+        "client": {
+            name: message.SerializeToString(deterministic=True).hex() for name, message in CLIENT.items()
+        },
+    }
+    json.dump(frames, sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+/** The codec against frames that Python's protobuf wrote (make_fixtures.py), and against bytes nobody should write. */
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { WireError, decodeServerMessage, encodeAudioChunk, encodeEndRequest } from "../../preppald/web/wire.js";
+
+const frames = JSON.parse(readFileSync(new URL("frames.json", import.meta.url), "utf8"));
+const buffer = (hex) => Uint8Array.from(Buffer.from(hex, "hex")).buffer;
+const decode = (hex) => decodeServerMessage(buffer(hex));
+const hex = (bytes) => Buffer.from(bytes).toString("hex");
+
+const EXPECTED = {
+  transcript: { kind: "transcriptUpdate", speaker: "AI", text: "Grüß Gott, 你好 🎤", isFinal: true, turnComplete: true, seq: 300 },
+  "transcript of an older server": { kind: "transcriptUpdate", speaker: "USER", text: "yes", isFinal: true, turnComplete: false, seq: 0 },
+  "seq beyond 53 bits": { kind: "transcriptUpdate", speaker: "USER", text: "", isFinal: false, turnComplete: false, seq: Number.MAX_SAFE_INTEGER },
+  audio: { kind: "audioResponse", audioContent: Uint8Array.from({ length: 512 }, (_, i) => i % 256) },
+  error: { kind: "error", code: -1, message: "Failed to process message" },
+  "session ended": { kind: "sessionEnded", reason: 3 },
+  "session ended, no reason": { kind: "sessionEnded", reason: 0 },
+  "session started": { kind: "sessionStarted", interviewId: "42", outputSampleRateHz: 24000, remainingMs: 3600000, resumed: true },
+  "negative time": { kind: "sessionStarted", interviewId: "", outputSampleRateHz: 0, remainingMs: -5, resumed: false },
+  interrupted: { kind: "interrupted" },
+  notice: { kind: "notice", noticeKind: 3, message: "One minute left.", remainingMs: 60000 },
+};
+
+for (const [name, frame] of Object.entries(frames.server)) {
+  test(`reads what Python wrote: ${name}`, () => assert.deepEqual(decode(frame), EXPECTED[name]));
+
+  test(`cut anywhere, it is an error or a message, never a crash: ${name}`, () => {
+    for (let length = 0; length < frame.length / 2; length += 1) {
+      try {
+        decode(frame.slice(0, 2 * length));
+      } catch (problem) {
+        assert.ok(problem instanceof WireError, String(problem));
+      }
+    }
+  });
+}
+
+test("writes the bytes that Python writes", () => {
+  assert.equal(hex(encodeEndRequest()), frames.client.end);
+  assert.equal(hex(encodeAudioChunk(Uint8Array.from({ length: 1280 }, (_, i) => i % 251))), frames.client.audio);
+});
+
+test("skips unknown fields of every wire type, outside and inside a message", () => {
+  const unknown = "f80101" + "f9010102030405060708" + "fa0103616263" + "fd0101020304";
+  assert.deepEqual(decode(`${unknown}3200${unknown}`), { kind: "interrupted" });
+  const inner = `${unknown}0803`;
+  assert.deepEqual(decode(`22${(inner.length / 2).toString(16).padStart(2, "0")}${inner}`), { kind: "sessionEnded", reason: 3 });
+});
+
+test("a payload from the future, and an empty frame, are no message", () => {
+  assert.equal(decode("4203616263"), null);
+  assert.equal(decode(""), null);
+});
+
+test("of two payloads the last one counts; the same one twice is merged", () => {
+  assert.deepEqual(decode("32002200"), { kind: "sessionEnded", reason: 0 });
+  assert.deepEqual(decode("1a0208051a0312016f"), { kind: "error", code: 5, message: "o" });
+});
+
+for (const [name, bytes] of Object.entries({
+  "a length beyond the end": "12ff01",
+  "a length of 2^63": "12ffffffffffffffff7f",
+  "a varint without an end": "08ffffffffffffffffffffff01",
+  "field number 0": "0000",
+  "a group": "4b",
+  "text that is not UTF-8": "0a040a02c328",
+})) {
+  test(`refuses ${name}`, () => assert.throws(() => decode(bytes), WireError));
+}
