@@ -53,6 +53,7 @@ class Browser:
         self._outbox: deque[tuple[bytes, bool]] = deque()
         self._outbox_bytes = 0
         self._closing: Close | None = None
+        self._writing = False
         self._fragments: list[bytes] = []
         self._writer = trio.lowlevel.ParkingLot()
         self._flushed = trio.Event()
@@ -140,6 +141,7 @@ class Browser:
 
     async def write(self) -> None:
         """Sends what is posted until either side closed; then sees the connection off, within a bound."""
+        self._writing = True
         try:
             while not self._protocol.eof_sent and self._protocol.state is State.OPEN:
                 if not self._outbox and not self._protocol.writes and self._closing is None:
@@ -148,6 +150,8 @@ class Browser:
             await self._send_waiting()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
+        finally:
+            self._writing = False
         self._flushed.set()
         with trio.move_on_after(CLOSE_SECONDS):
             await self.gone.wait()
@@ -175,6 +179,12 @@ class Browser:
         with trio.move_on_after(CLOSE_SECONDS):
             await self._flushed.wait()
         await self.hang_up()
+
+    async def see_off(self) -> None:
+        """After ``close``: returns when the connection is gone. Writes itself where the writer's task has ended."""
+        if not self._writing and self.sending_since is None:
+            await self.write()
+        await self.gone.wait()
 
     async def hang_up(self) -> None:
         """Drops the connection; whoever reads or writes here sees it end."""

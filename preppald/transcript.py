@@ -1,10 +1,11 @@
-"""Keeps an interview's fragments as they come, and hands over what its ending owes."""
+"""What an interview puts on record: fragments as they come, and all that a restart or the backend needs."""
 
 import trio
 
 from preppald.core import endings
+from preppald.core.deliveries import Status, status_delivery
 from preppald.core.endings import Ending
-from preppald.core.interview import Interview
+from preppald.core.interview import Handle, Interview, Usage
 from preppald.core.turns import Fragment, Turn
 from preppald.errors import JournalError
 from preppald.journal import Journal
@@ -14,12 +15,12 @@ from preppald.logs import Logger
 FLUSH_SECONDS = 5.0
 
 
-class TranscriptKeeper:
-    """``keep`` never waits; ``run`` is the session's transcript task: one batch a commit of the journal."""
+class Record:
+    """One interview's part of the journal. ``run`` is the session's transcript task; all but it returns at once."""
 
     def __init__(self, journal: Journal, interview: Interview, log: Logger) -> None:
         self._journal = journal
-        self._interview = interview
+        self._key = (interview.interview_id, interview.epoch)
         self._log = log
         self._waiting: list[Fragment] = []
         self._changed = trio.lowlevel.ParkingLot()
@@ -27,6 +28,24 @@ class TranscriptKeeper:
     def keep(self, fragment: Fragment) -> None:
         self._waiting.append(fragment)
         self._changed.unpark()
+
+    def started(self, now_ms: int) -> None:
+        """The backend is owed the news that the interview is in progress."""
+        self._journal.add_delivery(status_delivery(*self._key, Status.IN_PROGRESS, now_ms=now_ms))
+
+    def keep_handle(self, handle: Handle | None) -> None:
+        self._journal.keep_handle(*self._key, handle)
+
+    def keep_usage(self, usage: Usage) -> None:
+        self._journal.keep_usage(*self._key, usage)
+
+    def credit(self, credited_seconds: float, deadline_ms: int) -> None:
+        self._journal.credit(*self._key, round(credited_seconds * 1000), deadline_ms)
+
+    async def since(self, seq: int) -> list[Fragment]:
+        """The fragments after this one, as far as the journal has them; see ``Seat.hold`` for the rest."""
+        self._hand_over()
+        return await self._journal.fragments(*self._key, since=seq)
 
     async def run(self) -> None:
         """Journals what waits, then waits for the disk, so that a slow disk means larger batches."""
@@ -44,16 +63,8 @@ class TranscriptKeeper:
     async def finish(self, ending: Ending, cause: str, turns: list[Turn], ended_ms: int) -> None:
         """Records the ending together with what the backend is owed. Call it shielded: it has its own bound."""
         self._hand_over()
-        interview = self._interview
-        owed = endings.deliveries(ending, interview.interview_id, interview.epoch, turns, ended_ms=ended_ms)
-        self._journal.end(
-            interview.interview_id,
-            interview.epoch,
-            ending=ending.name,
-            cause=cause,
-            ended_ms=ended_ms,
-            deliveries=owed,
-        )
+        owed = endings.deliveries(ending, *self._key, turns, ended_ms=ended_ms)
+        self._journal.end(*self._key, ending=ending.name, cause=cause, ended_ms=ended_ms, deliveries=owed)
         try:
             with trio.fail_after(FLUSH_SECONDS):
                 await self._journal.flush()
@@ -63,4 +74,4 @@ class TranscriptKeeper:
     def _hand_over(self) -> None:
         fragments, self._waiting = self._waiting, []
         if fragments:
-            self._journal.add_fragments(self._interview.interview_id, self._interview.epoch, fragments)
+            self._journal.add_fragments(*self._key, fragments)

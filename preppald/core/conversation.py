@@ -13,8 +13,8 @@ from preppald.core.events import (
     Effect,
     Event,
     InterviewOver,
+    Keep,
     Play,
-    Record,
     ReplyBegan,
     ReplyGenerated,
     ReplyInterrupted,
@@ -216,7 +216,7 @@ class Conversation:
     def _record(self, fragment: Fragment) -> Effect:
         known = self._turns.get(fragment.turn)
         self._turns[fragment.turn] = begun(fragment) if known is None else known.grown(fragment)
-        return Record(fragment)
+        return Keep(fragment)
 
     def _next_seq(self) -> int:
         self._seq += 1

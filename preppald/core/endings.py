@@ -11,6 +11,8 @@ from typing import Literal
 from preppald.core.deliveries import Delivery, Status, status_delivery, transcript_delivery
 from preppald.core.turns import Turn
 
+CloseCodes = Literal["plain", "distinct"]
+
 
 class EndedReason(enum.IntEnum):
     """SessionEnded.Reason, by its numbers on the wire."""
@@ -58,7 +60,7 @@ class Ending:
     ended: EndedReason | None = None
     error: tuple[int, str] | None = None
 
-    def close(self, codes: Literal["plain", "distinct"]) -> Close:
+    def close(self, codes: CloseCodes) -> Close:
         return self.plain if codes == "plain" else Close(self.distinct, self.plain.reason)
 
 

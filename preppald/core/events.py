@@ -156,7 +156,7 @@ class StopPlaying:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class Keep:
     """Journal this fragment and show it to the candidate."""
 
     fragment: Fragment
@@ -172,4 +172,4 @@ class ReplyBegan:
     delay: float | None
 
 
-Effect = Play | StopPlaying | Record | ReplyBegan
+Effect = Play | StopPlaying | Keep | ReplyBegan

@@ -1,0 +1,199 @@
+"""What passes between the two ends of an interview, and what is put on record of it.
+
+Gemini's events become effects by the rules of ``core.conversation``; here the effects happen. Nothing waits.
+"""
+
+from collections.abc import Callable, Sequence
+
+import trio
+
+from preppald.core import frames
+from preppald.core.conversation import Conversation
+from preppald.core.endings import Ending
+from preppald.core.events import (
+    Effect,
+    GeminiEvent,
+    GoingAway,
+    HandleGiven,
+    InterviewOver,
+    Keep,
+    Play,
+    ReplyBegan,
+    SetupCompleted,
+    StopPlaying,
+    TokensUsed,
+    UpstreamLost,
+    UpstreamReady,
+    UpstreamResumed,
+)
+from preppald.core.fair_clock import AUDIBLE_GAP_SECONDS, FairClock
+from preppald.core.frames import NoticeKind
+from preppald.core.interview import Interview
+from preppald.core.patience import Patience
+from preppald.core.turns import Turn
+from preppald.link import Link
+from preppald.logs import Logger
+from preppald.seat import Seat
+from preppald.services import Services
+from preppald.tally import Tally
+from preppald.transcript import Record
+from preppald.uplink import Uplink
+
+
+class Dialogue:
+    """The parts of one interview, wired together. ``end`` is the session's; the rest is as in ``Session``."""
+
+    def __init__(
+        self,
+        services: Services,
+        interview: Interview,
+        log: Logger,
+        end: Callable[[Ending, str], None],
+        *,
+        turns: Sequence[Turn],
+        last_seq: int,
+        recovered: bool,
+    ) -> None:
+        now = trio.current_time()
+        self.end = end
+        self.over = False
+        self.conversation = Conversation(
+            epoch_ms=services.now_ms() - now * 1000, turns=turns, last_seq=last_seq
+        )
+        self.uplink = Uplink()
+        self.link = Link(
+            services,
+            self,
+            conversation=self.conversation,
+            uplink=self.uplink,
+            log=log,
+            handle=interview.handle,
+        )
+        self.seat = Seat()
+        self.patience = Patience()
+        self.record = Record(services.journal, interview, log)
+        self.tally = Tally(services.metrics, self.uplink, self.link, interview.usage)
+        self.clock = FairClock(
+            ends_at=now + (interview.deadline_ms - services.now_ms()) / 1000,
+            credit_limit=services.config.credit_limit,
+            credited=interview.credited_ms / 1000,
+            notices=services.config.ending_soon,
+        )
+        self.clock.begin(now)
+        self._services = services
+        self._interview = interview
+        self._log = log
+        self._recovered = recovered
+        self._started = False
+        self._gemini_lost_at: float | None = None
+        self._reconnecting_told = False
+
+    # -------------------------------------------------------------- from Gemini
+
+    def gemini_ready(self, *, prompted: bool) -> None:
+        if self.over:
+            return
+        now = trio.current_time()
+        self._perform(self.conversation.receive(UpstreamReady() if prompted else UpstreamResumed(), now))
+        if not self._started:
+            self._started = True
+            self._start()
+        if self._gemini_lost_at is not None:
+            self._give_back(now - self._gemini_lost_at)
+            self._gemini_lost_at = None
+        if self._reconnecting_told:
+            self._reconnecting_told = False
+            self.tell(NoticeKind.RECONNECTED, "The interviewer is back.")
+
+    def _start(self) -> None:
+        if not self._recovered:
+            self.record.started(self._services.now_ms())
+        self.seat.post(self._session_started(resumed=self._recovered))
+        self._log.info(
+            "session.started",
+            user=self._interview.user_id,
+            model=self._interview.model,
+            resumed=self._recovered,
+        )
+
+    def gemini_lost(self) -> None:
+        now = trio.current_time()
+        self._gemini_lost_at = now
+        if not self.over:
+            self._perform(self.conversation.receive(UpstreamLost(), now))
+
+    def gemini_said(self, events: Sequence[GeminiEvent]) -> None:
+        if self.over:
+            return
+        now = trio.current_time()
+        for event in events:
+            match event:
+                case TokensUsed():
+                    self.tally.use(event.usage)
+                    self.record.keep_usage(self.tally.usage)
+                case HandleGiven():
+                    self.record.keep_handle(self.link.handle)
+                case SetupCompleted() | GoingAway():
+                    pass
+                case _:
+                    self._perform(self.conversation.receive(event, now))
+
+    def _perform(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Play():
+                    self.tally.bytes_played += len(effect.pcm)
+                    self.seat.play(effect.pcm)
+                case Keep():
+                    self.record.keep(effect.fragment)
+                    self.seat.show(effect.fragment)
+                case StopPlaying():
+                    self._services.metrics.interruptions.inc()
+                    self.seat.stop_playing()
+                case ReplyBegan():
+                    self.patience.answered()
+                    self.link.answered()
+                    if effect.delay is not None:
+                        self._services.metrics.reply_delay.observe(effect.delay)
+
+    # -------------------------------------------------------------- to the browser
+
+    def welcome(self) -> None:
+        """A browser that comes while Gemini is there learns that the interview runs."""
+        if self.link.upstream is not None:
+            self.seat.post(self._session_started(resumed=True))
+
+    def tell(self, kind: NoticeKind, words: str) -> None:
+        self.seat.tell(kind, words, remaining=self.clock.left(trio.current_time()))
+
+    def _session_started(self, *, resumed: bool) -> bytes:
+        remaining = self.clock.left(trio.current_time())
+        return frames.session_started(
+            self._interview.interview_id, remaining_seconds=remaining, resumed=resumed
+        )
+
+    # -------------------------------------------------------------- time
+
+    def _give_back(self, gap: float) -> None:
+        """Time lost because Gemini was away is the candidate's, up to a limit."""
+        credit = self.clock.credit(gap)
+        if credit:
+            left_ms = round(self.clock.left(trio.current_time()) * 1000)
+            self.record.credit(self.clock.credited, self._services.now_ms() + left_ms)
+            self._log.info("time.credited", seconds=round(credit, 1), total=round(self.clock.credited, 1))
+
+    def each_second(self, now: float) -> None:
+        """Tells of a gap that can be heard, and moves the numbers into the metrics."""
+        self.tally.flush()
+        lost_at = self._gemini_lost_at
+        if lost_at is not None and now - lost_at > AUDIBLE_GAP_SECONDS and not self._reconnecting_told:
+            self._reconnecting_told = True
+            self.tell(NoticeKind.RECONNECTING, "The interviewer is being reconnected.")
+
+    def close(self) -> list[Turn]:
+        """Nothing more is said; the transcript."""
+        self.over = True
+        self.link.stop()
+        self._perform(self.conversation.receive(InterviewOver(), trio.current_time()))
+        self.tally.flush()
+        return self.conversation.turns

@@ -1,0 +1,46 @@
+"""What happened in one interview, in numbers: for the metrics once a second, for the log once."""
+
+from preppald.core import frames
+from preppald.core.interview import Usage
+from preppald.link import Link
+from preppald.metrics import Metrics
+from preppald.uplink import BYTES_PER_SECOND, Uplink
+
+TOKEN_KINDS = ("prompt_audio", "prompt_text", "response_audio", "response_text", "thoughts", "cached")
+
+
+class Tally:
+    """Adds up without a call a message; ``flush`` moves what is new into the metrics."""
+
+    def __init__(self, metrics: Metrics, uplink: Uplink, link: Link, usage: Usage) -> None:
+        self.bytes_played = 0
+        self.usage = usage
+        self._metrics = metrics
+        self._uplink = uplink
+        self._link = link
+        self._flushed = (0, 0, 0)
+
+    def use(self, usage: Usage) -> None:
+        self.usage += usage
+        for kind in TOKEN_KINDS:
+            self._metrics.tokens.labels(kind).inc(getattr(usage, kind))
+
+    def flush(self) -> None:
+        totals = (self._uplink.taken_bytes, self.bytes_played, self._uplink.dropped_bytes)
+        taken, played, dropped = (now - before for now, before in zip(totals, self._flushed, strict=True))
+        self._flushed = totals
+        # Audio that could not be sent is given back, and then counts a second time.
+        self._metrics.audio_seconds.labels("in").inc(max(0, taken) / BYTES_PER_SECOND)
+        self._metrics.audio_seconds.labels("out").inc(played / frames.OUTPUT_BYTES_PER_SECOND)
+        self._metrics.audio_dropped_seconds.inc(dropped / BYTES_PER_SECOND)
+
+    def summary(self) -> dict[str, float]:
+        """The numbers of the interview's last log line."""
+        return {
+            "audio_in_seconds": round(self._uplink.taken_bytes / BYTES_PER_SECOND, 1),
+            "audio_out_seconds": round(self.bytes_played / frames.OUTPUT_BYTES_PER_SECOND, 1),
+            "audio_dropped_seconds": round(self._uplink.dropped_bytes / BYTES_PER_SECOND, 1),
+            "tokens": self.usage.total,
+            "rotations": self._link.rotations,
+            "restorations": self._link.restorations,
+        }
