@@ -6,6 +6,7 @@ only listens on TCP (and TLS) and hands the streams over. Whatever goes wrong in
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+import http
 import re
 import ssl
 from typing import Any
@@ -73,6 +74,8 @@ class GeminiSimulator:
         name = self.accepted
         try:
             await self._serve(link, name)
+        except Ending:  # the client was gone while it was being answered or told goodbye
+            self._log("gemini.gone", {"connection": name})
         except Exception as error:  # noqa: BLE001 - a bug here must not end the other connections
             self._log("gemini.bug", {"connection": name, "error": repr(error)})
         finally:
@@ -95,8 +98,9 @@ class GeminiSimulator:
         number = self._count(key or "")
         if scenario is not None and not await self._pass_upgrade_faults(link, name, scenario, number):
             return
-        if not await link.accept(request):
-            self._log("gemini.refused", {"connection": name, "status": 400})
+        status = await link.accept(request)
+        if status != http.HTTPStatus.SWITCHING_PROTOCOLS:
+            self._log("gemini.refused", {"connection": name, "status": int(status)})
             return
         self._log("gemini.connected", {"connection": name, "number": number})
         if not key:

@@ -70,15 +70,19 @@ class Link:
                 for event in self._protocol.events_received():
                     if isinstance(event, Request):
                         return event
-                if self._protocol.eof_sent:
+                if self._protocol.eof_sent:  # websockets gives up on what is not HTTP without a word
+                    await self._write(
+                        self._protocol.reject(http.HTTPStatus.BAD_REQUEST, "not HTTP\n").serialize()
+                    )
                     return None
         return None
 
-    async def accept(self, request: Request) -> bool:
-        """Answer 101, or what is wrong with the handshake; say which."""
-        self._protocol.send_response(self._protocol.accept(request))
+    async def accept(self, request: Request) -> int:
+        """Answer 101, or what is wrong with the handshake; the status."""
+        response = self._protocol.accept(request)
+        self._protocol.send_response(response)
         await self._flush()
-        return self._protocol.state is State.OPEN
+        return response.status_code
 
     async def refuse(self, status: int, body: str = "", *, retry_after: int | None = None) -> None:
         response = self._protocol.reject(
@@ -197,17 +201,19 @@ class Link:
     async def _flush(self) -> None:
         async with self._writing:
             data = b"".join(self._protocol.data_to_send())
-            if not data or self._muted:
-                return
-            # Half a frame would spoil every frame after it: a started write is finished, or the link is lost.
-            with trio.move_on_after(SEND_SECONDS, shield=True) as bound:
-                try:
-                    await self._stream.send_all(data)
-                except (trio.BrokenResourceError, trio.ClosedResourceError):
-                    self._muted = True
-            if bound.cancelled_caught:
+            if data and not self._muted:
+                await self._write(data)
+
+    async def _write(self, data: bytes) -> None:
+        # Half a frame would spoil every frame after it: a started write is finished, or the link is lost.
+        with trio.move_on_after(SEND_SECONDS, shield=True) as bound:
+            try:
+                await self._stream.send_all(data)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
                 self._muted = True
-                raise Reset
+        if bound.cancelled_caught:
+            self._muted = True
+            raise Reset
 
     def _farewell(self) -> PeerLeft:
         close = self._protocol.close_rcvd

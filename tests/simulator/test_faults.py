@@ -258,6 +258,20 @@ async def test_a_client_that_never_reads(nursery: trio.Nursery, autojump_clock: 
     assert simulator.live == 0
 
 
+async def test_a_client_that_never_reads_its_refusal(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """It is nobody's bug: the connection is given up."""
+    told: list[str] = []
+    here, there = trio.testing.lockstep_stream_pair()
+    simulator = GeminiSimulator(log=lambda event, _keys: told.append(event))
+    nursery.start_soon(simulator.handle_stream, there)
+    await here.send_all(b"GET /elsewhere HTTP/1.1\r\nHost: x\r\n\r\n")
+    await trio.sleep(20)
+    assert told == ["gemini.refused", "gemini.gone"]
+    assert simulator.live == 0
+
+
 async def test_late_pongs(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     """Pongs come as late as the scenario says; the conversation does not wait for them."""
     caller = await (await call(GeminiSimulator(Scenario(timing=Timing(pong_delay=12.0))), nursery)).set_up()
@@ -384,14 +398,17 @@ async def test_limits_without_compression(nursery: trio.Nursery, autojump_clock:
     again = await (await call(simulator, nursery)).set_up(
         contextWindowCompression=None, sessionResumption={"handle": handle}
     )
-    began = trio.current_time()
+    began, last = trio.current_time(), ""
     while trio.current_time() < began + 300:
         await again.send(GREET)
-        await _handle(again)
+        last = await _handle(again)
         await trio.sleep(60)
     closed = await again.closed()
     assert (closed.code, closed.reason[:18]) == (1008, "Connection aborted")
     assert trio.current_time() == pytest.approx(900, abs=15)
+    late = await call(simulator, nursery)
+    await late.send(setup_message(contextWindowCompression=None, sessionResumption={"handle": last}))
+    assert (await late.closed()).code == 1008
 
 
 async def _handle(caller: Caller) -> str:
