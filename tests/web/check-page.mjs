@@ -1,0 +1,157 @@
+/**
+ * The demo page in a real, headless Chromium against a running `preppald demo`:
+ *
+ *     node tests/web/check-page.mjs http://127.0.0.1:8787 [folder for screenshots]
+ *
+ * Each scene holds an interview, or fails to on purpose, and exits 1 if anything of it is missing.
+ * CHROMIUM names another browser than /usr/bin/chromium.
+ */
+
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { chromium } from "playwright-core";
+
+const [origin, folder] = process.argv.slice(2);
+assert.ok(origin, "usage: check-page.mjs ORIGIN [FOLDER]");
+if (folder) mkdirSync(folder, { recursive: true });
+
+const CALM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-component-update", "--disable-sync"];
+const SOUND = ["--autoplay-policy=no-user-gesture-required", "--use-fake-device-for-media-stream"];
+const MICROPHONE_ALLOWED = "--use-fake-ui-for-media-stream";
+
+const DESK = { viewport: { width: 1000, height: 720 } };
+const PHONE = { viewport: { width: 375, height: 740 }, deviceScaleFactor: 2, colorScheme: "dark" };
+
+/** The longest scene waits for a greeting, an answer and a reply, each some ten seconds of speech. */
+const SCENE_TIMEOUT_MS = 60 * 1000;
+const LOOK_EVERY_MS = 50;
+const OFFLINE_MS = 3000;
+
+/** Playwright's own waitForFunction needs eval in the page, which the page's CSP rightly forbids. */
+async function until(page, expression, timeoutMs = SCENE_TIMEOUT_MS) {
+  const end = Date.now() + timeoutMs;
+  while (!(await page.evaluate(expression))) {
+    if (Date.now() > end) {
+      const state = await page.evaluate("JSON.stringify([preppalDemo.state, preppalDemo.ending, preppalDemo.transcript])");
+      throw new Error(`never came: ${expression}; ${state}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+}
+
+const state = (name) => `preppalDemo.state === ${JSON.stringify(name)}`;
+const focused = (page) => page.evaluate("document.activeElement.id");
+const transcript = (page) => page.evaluate("JSON.parse(JSON.stringify(preppalDemo.transcript))");
+const shot = (page, name) => (folder ? page.screenshot({ path: `${folder}/${name}.png` }) : undefined);
+
+/** Presses Tab until `id` has the focus. */
+async function tabTo(page, id) {
+  for (let presses = 0; presses < 10; presses += 1) {
+    await page.keyboard.press("Tab");
+    if ((await focused(page)) === id) return;
+  }
+  throw new Error(`the keyboard does not reach #${id}`);
+}
+
+const SCENES = {
+  "a whole interview by the sample answer": {
+    look: DESK,
+    async play(page) {
+      await page.goto(`${origin}/?auto=sample`);
+      await until(page, state("speaking"));
+      await shot(page, "speaking");
+      await until(page, "preppalDemo.client.answering");
+      await shot(page, "answering");
+      await until(page, "preppalDemo.results !== null");
+      const turns = await transcript(page);
+      assert.ok(turns.some(({ speaker }) => speaker === "USER") && turns.filter(({ speaker }) => speaker === "AI").length >= 2);
+      assert.equal(await page.evaluate("preppalDemo.ending"), "You ended the interview.");
+      assert.ok((await page.evaluate("preppalDemo.results.turns.length")) >= 3);
+      await shot(page, "results");
+    },
+  },
+  "by the keyboard alone, with a microphone": {
+    look: { ...DESK, colorScheme: "dark" },
+    async play(page) {
+      await page.goto(`${origin}/`);
+      await tabTo(page, "start");
+      await shot(page, "welcome-focus");
+      await page.keyboard.press("Enter");
+      await until(page, "preppalDemo.client?.hasMicrophone && preppalDemo.transcript.length > 0");
+      assert.equal(await focused(page), "status");
+      await tabTo(page, "mute");
+      await page.keyboard.press("Space");
+      assert.ok(await page.evaluate("preppalDemo.client.muted"));
+      await shot(page, "muted");
+      await tabTo(page, "end");
+      await page.keyboard.press("Enter");
+      await page.keyboard.press("Tab");
+      await page.keyboard.press("Enter");
+      await until(page, state("ended"));
+      assert.equal(await focused(page), "results-title");
+    },
+  },
+  "barge-in, then a lost network, on a phone": {
+    look: PHONE,
+    async play(page, context) {
+      await page.goto(`${origin}/`);
+      await shot(page, "welcome-phone");
+      await page.click("#start-silent");
+      await until(page, state("speaking"));
+      await page.click("#sample");
+      await until(page, "preppalDemo.transcript.some((turn) => turn.cut)");
+      await until(page, `!(${state("speaking")})`, 500);
+      await shot(page, "cut");
+      await until(page, "preppalDemo.transcript.length >= 2");
+      const before = await transcript(page);
+      await context.setOffline(true);
+      await until(page, state("reconnecting"));
+      await shot(page, "reconnecting");
+      await page.waitForTimeout(OFFLINE_MS);
+      await context.setOffline(false);
+      await until(page, `!(${state("reconnecting")})`);
+      assert.notEqual(await page.evaluate("preppalDemo.state"), "ended");
+      const after = await transcript(page);
+      before.forEach(({ text }, i) => assert.ok(after[i].text.startsWith(text), "nothing lost, nothing twice"));
+      await page.click("#end");
+      await shot(page, "confirm");
+      await page.click("#confirm .danger");
+      await until(page, "preppalDemo.results !== null");
+      await shot(page, "results-phone");
+    },
+  },
+  "the microphone is denied": {
+    look: PHONE,
+    denied: true,
+    async play(page) {
+      await page.goto(`${origin}/`);
+      await page.click("#start");
+      await until(page, "document.getElementById('banner').textContent.includes('microphone')");
+      assert.equal(await page.evaluate("preppalDemo.state"), "idle");
+      await shot(page, "denied");
+    },
+  },
+};
+
+for (const [name, { look, denied, play }] of Object.entries(SCENES)) {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: [...CALM, ...SOUND, ...(denied ? [] : [MICROPHONE_ALLOWED])],
+  });
+  const context = await browser.newContext(look);
+  const page = await context.newPage();
+  const faults = [];
+  page.on("pageerror", (problem) => faults.push(problem.stack ?? problem.message));
+  page.on("console", (line) => line.text().includes("Content Security Policy") && faults.push(line.text()));
+  try {
+    await play(page, context);
+    assert.deepEqual(faults, []);
+    console.log(`ok   ${name}`);
+  } catch (problem) {
+    process.exitCode = 1;
+    console.log(`FAIL ${name}\n     ${[problem.message, ...faults].join("\n     ")}`);
+    await shot(page, "failure");
+  } finally {
+    await browser.close();
+  }
+}
