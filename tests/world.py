@@ -1,0 +1,148 @@
+"""A daemon without sockets, threads or waiting: real sessions over memory streams, a simulated Gemini behind them.
+
+For tests with ``autojump_clock``: an hour takes about a second. The wall clock starts at ``WALL_MS`` and follows
+Trio's unless a test moves it.
+"""
+
+from collections.abc import Callable, Mapping
+import sqlite3
+
+import msgspec
+import structlog
+import trio
+import trio.testing
+
+from preppald import auth
+from preppald.backend.outcomes import Delivered, Outcome, Probe
+from preppald.config import Config, load
+from preppald.core.deliveries import Delivery, Kind, StatusUpdate, TranscriptSubmission
+from preppald.journal import Given, Journal
+from preppald.metrics import Metrics
+from preppald.metronome import Metronome
+from preppald.outbox import Outbox
+from preppald.registry import Registry
+from preppald.server import Server
+from preppald.services import Services
+from preppald.simulator import GeminiSimulator, Scenario
+from preppald.upstream import UpstreamError
+from tests.candidates import Candidate
+from tests.durable import inline
+
+SECRET = "a-secret-for-tests-of-32-bytes-or-more"
+WALL_MS = 1_800_000_000_000
+SETTINGS = {"JWT_SECRET": SECRET, "GEMINI_API_KEY": "key-for-tests", "PREPPALD_BACKEND": "none"}
+
+
+class RecordingBackend:
+    """Takes every delivery, unless ``answer`` says otherwise."""
+
+    def __init__(self) -> None:
+        self.posts: list[Delivery] = []
+        self.answer: Callable[[Delivery], Outcome] = lambda _delivery: Delivered()
+
+    async def post(self, delivery: Delivery) -> Outcome:
+        await trio.lowlevel.checkpoint()
+        outcome = self.answer(delivery)
+        if isinstance(outcome, Delivered):
+            self.posts.append(delivery)
+        return outcome
+
+    async def probe(self) -> Probe:
+        return Probe(good=True, sentence="it is there")
+
+    def received(self, interview_id: str) -> list[str | list[tuple[str, str]]]:
+        """What was delivered for an interview, in order: a status, or a transcript's lines."""
+        found: list[str | list[tuple[str, str]]] = []
+        for delivery in self.posts:
+            if delivery.interview_id != interview_id:
+                continue
+            if delivery.kind is Kind.STATUS:
+                found.append(str(msgspec.json.decode(delivery.payload, type=StatusUpdate).status))
+            else:
+                submission = msgspec.json.decode(delivery.payload, type=TranscriptSubmission)
+                found.append([(str(line.speaker), line.content) for line in submission.lines])
+        return found
+
+
+class World:
+    """Everything one daemon has, within reach. ``start`` it in a nursery that outlives the test's body."""
+
+    def __init__(self, settings: Mapping[str, str], scenario: Scenario) -> None:
+        self.config: Config = load({**SETTINGS, **settings})
+        self.wall_offset_ms = 0
+        self.gemini = GeminiSimulator(scenario)
+        self.backend = RecordingBackend()
+        self.metrics = Metrics()
+        self.dials = 0
+        # What the next dials run into, one each, before any reaches the simulator.
+        self.dial_failures: list[UpstreamError] = []
+        self.log_lines = structlog.testing.LogCapture()
+        log = structlog.wrap_logger(
+            structlog.testing.CapturingLogger(),
+            processors=[structlog.processors.add_log_level, self.log_lines],
+            wrapper_class=structlog.make_filtering_bound_logger(0),
+        )
+        self._disk = sqlite3.connect(":memory:", check_same_thread=False)
+        self.journal = Journal(
+            Given(lambda: self._disk), log=log, now_ms=self.now_ms, in_thread=inline, retention_ms=None
+        )
+        self.outbox = Outbox(self.journal, self.backend, log=log, now_ms=self.now_ms, chance=lambda: 0.5)
+        self.services = Services(
+            config=self.config,
+            journal=self.journal,
+            metrics=self.metrics,
+            log=log,
+            metronome=Metronome(),
+            dial=self._dial,
+            now_ms=self.now_ms,
+            chance=lambda: 0.5,
+        )
+        self.registry: Registry
+        self._nursery: trio.Nursery
+
+    def now_ms(self) -> int:
+        return WALL_MS + self.wall_offset_ms + round(trio.current_time() * 1000)
+
+    async def start(self, nursery: trio.Nursery) -> "World":
+        self._nursery = nursery
+        await nursery.start(self.journal.run)
+        await nursery.start(self.outbox.run)
+        nursery.start_soon(self.services.metronome.run)
+        self.registry = Registry(self.services, nursery)
+        await self.registry.recover()
+        self.server = Server(self.services, self.registry)
+        return self
+
+    def token(self, interview_id: str = "iv-1", user_id: str = "user-1", lifetime: int = 300) -> str:
+        now = self.now_ms() // 1000
+        return auth.sign(SECRET, user_id=user_id, interview_id=interview_id, now=now, lifetime=lifetime)
+
+    def connection(
+        self,
+    ) -> trio.StapledStream[trio.testing.MemorySendStream, trio.testing.MemoryReceiveStream]:
+        """A raw connection to the public port."""
+        ours, theirs = trio.testing.memory_stream_pair()
+        self._nursery.start_soon(self.server.handle, theirs)
+        return ours
+
+    async def candidate(
+        self, interview_id: str = "iv-1", *, token: str | None = None, since: int | None = None
+    ) -> Candidate:
+        """A browser in an interview; it reads by itself, and keeps all it was sent."""
+        candidate = Candidate(self.connection())
+        query = "" if since is None else f"?since={since}"
+        await candidate.open(f"/{interview_id}{query}", token or self.token(interview_id))
+        self._nursery.start_soon(candidate.run)
+        return candidate
+
+    def events(self, name: str) -> list[Mapping[str, object]]:
+        """The log's lines of this name."""
+        return [line for line in self.log_lines.entries if line["event"] == name]
+
+    async def _dial(self) -> trio.abc.Stream:
+        self.dials += 1
+        if self.dial_failures:
+            raise self.dial_failures.pop(0)
+        ours, theirs = trio.testing.memory_stream_pair()
+        self._nursery.start_soon(self.gemini.handle_stream, theirs)
+        return ours
