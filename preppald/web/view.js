@@ -1,7 +1,7 @@
 /** What the page shows; it knows the document and nothing of the interview's inner life. */
 
 /** @typedef {{speaker: "USER" | "AI", text: string, complete: boolean, cut: boolean, timestampMs?: number}} ShownTurn */
-/** @typedef {{interviewId: string, state: string, ending: string | null, turns: {speaker: "USER" | "AI", text: string, timestampMs: number, cut: boolean}[], deliveries: {kind: string, state: string}[]}} Results */
+/** @typedef {{interviewId: string, state: string, ending: string | null, turns: {speaker: "USER" | "AI", text: string, timestampMs: number, cut: boolean}[], deliveries?: {kind: string, state: string}[]}} Results deliveries: absent where no backend is owed anything */
 
 const NAMES = { USER: "You", AI: "Interviewer" };
 
@@ -163,7 +163,7 @@ export function showEnd(title, words, saidAnything) {
 }
 
 /** @param {Results} results */
-export function showFacts({ turns, deliveries, state, interviewId }) {
+export function showFacts({ turns, deliveries = [], state, interviewId }) {
   const first = turns[0];
   const last = turns.at(-1);
   const answers = turns.filter((turn) => turn.speaker === "USER").length;
