@@ -6,6 +6,7 @@ stderr. ``SilentDisplay``: nothing.
 """
 
 from dataclasses import dataclass
+import os
 import shutil
 from typing import Protocol, TextIO
 import unicodedata
@@ -178,5 +179,8 @@ def put(stream: TextIO, text: str) -> None:
     try:
         stream.write(text.encode(encoding, "replace").decode(encoding))
         stream.flush()
-    except (BrokenPipeError, ValueError):
-        return
+    except BrokenPipeError:
+        # Python flushes once more when it exits.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

@@ -174,6 +174,8 @@ def _cause(error: BaseException) -> str:
     """The innermost cause as a sentence: what the operating system said."""
     if isinstance(error, TimeoutError) and error.errno is None:
         return f"It did not answer within {CONNECT_SECONDS:.0f} s."
+    if isinstance(error, InvalidMessage) and isinstance(error.__cause__, EOFError):
+        return "It hung up without an answer."
     while (cause := error.__cause__) is not None:
         error = cause
     if isinstance(error, BaseExceptionGroup):

@@ -12,8 +12,7 @@ from pathlib import Path
 import stat
 import struct
 import sys
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 from preppald.errors import EX_DATAERR, EX_IOERR, PreppaldError
 
@@ -88,14 +87,6 @@ class WavReader:
 
     def close(self) -> None:
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _find_samples(self) -> int | None:
         """Read the chunks up to the samples; the samples' size in bytes, None when unknown."""

@@ -33,7 +33,8 @@ what happens:
   The candidate connects, streams silence, hears the greeting to its end, says FILE, hears the
   reply to its end, and ends the interview. The file may have one or two channels and any sample
   rate from 8 to 192 kHz; its samples must be 16-bit PCM. A lost connection is made again for up
-  to a minute; what is being said waits meanwhile.
+  to a minute; what is being said waits meanwhile. Ctrl-C ends the interview politely, a second
+  one at once; either way the files are finished.
 
 examples:
   preppald call --sample                      an answer that comes with preppald, to a daemon here
@@ -165,7 +166,13 @@ def _call(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Report:
             made = Call(address, speech, behaviour, display, save=save)
             return await made.run(), made.transcript
 
-        report, transcript = trio.run(call)
+        try:
+            report, transcript = trio.run(call)
+        except BaseExceptionGroup as group:
+            # Ctrl-C in the moment before the call heeds signals itself; anything else is a bug.
+            if group.split(KeyboardInterrupt)[1] is not None:
+                raise
+            raise KeyboardInterrupt from group
         if arguments.transcript is not None:
             _write(arguments.transcript, transcript.as_json())
     return report

@@ -183,8 +183,8 @@ async def test_every_repeat_waits_for_its_reply(
 async def test_hold_keeps_the_interview_open_with_silence(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock, make_call: MakeCall, memory: Memory
 ) -> None:
-    report = await make_call(Daemon(nursery, [interview]), hold=60).run()
-    assert report.seconds == pytest.approx(67.3, abs=0.1)
+    report = await make_call(Daemon(nursery, [interview]), hold=20).run()
+    assert report.seconds == pytest.approx(27.3, abs=0.1)
     assert memory.states[-1] == "staying silent"
 
 
@@ -396,6 +396,27 @@ async def test_a_server_that_hangs_up_during_the_handshake_is_unreachable(
     assert "closed" in report.outcome.reason
 
 
+async def test_a_server_that_hangs_up_instead_of_answering_is_unreachable(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock, make_call: MakeCall
+) -> None:
+    daemon = Daemon(nursery, [])
+
+    async def read_and_hang_up(stream: trio.abc.Stream) -> None:
+        await stream.receive_some()
+        await stream.aclose()
+
+    async def dial() -> trio.abc.Stream:
+        await trio.lowlevel.checkpoint()
+        ours, theirs = trio.testing.memory_stream_pair()
+        nursery.start_soon(read_and_hang_up, theirs)
+        return ours
+
+    daemon.dial = dial  # type: ignore[method-assign]
+    report = await make_call(daemon).run()
+    assert report.outcome.ending is Ending.UNREACHABLE
+    assert report.outcome.reason == "It hung up without an answer."
+
+
 async def test_a_server_that_does_not_know_the_subprotocol_is_no_preppald(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock, make_call: MakeCall
 ) -> None:
@@ -406,6 +427,34 @@ async def test_a_server_that_does_not_know_the_subprotocol_is_no_preppald(
     report = await make_call(Daemon(nursery, [script])).run()
     assert (report.outcome.ending, report.outcome.ending.status) == (Ending.PROTOCOL, 8)
     assert "is that a preppald?" in report.outcome.reason
+
+
+async def test_what_is_no_websocket_handshake_is_a_protocol_error(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock, make_call: MakeCall
+) -> None:
+    daemon = Daemon(nursery, [])
+
+    async def dial() -> trio.abc.Stream:
+        ours, theirs = trio.testing.memory_stream_pair()
+        await theirs.send_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        return ours
+
+    daemon.dial = dial  # type: ignore[method-assign]
+    report = await make_call(daemon).run()
+    assert report.outcome.ending is Ending.PROTOCOL
+    assert "header" in report.outcome.reason
+
+
+async def test_a_fault_of_the_caller_is_not_taken_for_one_of_the_connection(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def script(line: Line) -> None:
+        await line.until(lambda: False)
+
+    address = link_module.Address("ws://daemon", "call-1", "a.b.c", Daemon(nursery, [script]).dial)
+    with pytest.raises(OSError, match="of the caller"):
+        async with link_module.linked(address):
+            raise OSError("of the caller")
 
 
 async def test_a_failure_of_the_ai_service_is_told(
@@ -419,6 +468,20 @@ async def test_a_failure_of_the_ai_service_is_told(
     assert (report.outcome.ending, report.outcome.ending.status) == (Ending.AI_FAILED, 5)
     assert report.outcome.close_code == 4002
     assert memory.remarks == ["error 4002: Failed to connect to AI service"]
+
+
+async def test_a_failure_is_not_made_good_by_the_end_that_follows(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock, make_call: MakeCall
+) -> None:
+    async def script(line: Line) -> None:
+        await line.started()
+        await line.send(error=pb.ErrorResponse(code=4002, message="AI service error"))
+        await line.ended(END.GEMINI_ENDED)
+        await line.close(1000)
+
+    report = await make_call(Daemon(nursery, [script])).run()
+    assert report.outcome.ending is Ending.AI_FAILED
+    assert report.outcome.reason == "AI service error"
 
 
 async def test_being_replaced_is_told(
@@ -510,11 +573,13 @@ async def test_an_error_that_does_not_end_the_session_is_only_told(
     async def script(line: Line) -> None:
         await line.send(error=pb.ErrorResponse(code=5000, message="Failed to process message"))
         await line.send_raw(b"")  # a payload from the future
+        await line.send(audio_response=pb.AudioResponse())
+        await line.send(notice=pb.Notice(kind=pb.Notice.RECONNECTED, message="Back."))
         await interview(line)
 
     report = await make_call(Daemon(nursery, [script])).run()
     assert report.outcome.ending is Ending.USER
-    assert memory.remarks == ["error 5000: Failed to process message"]
+    assert memory.remarks == ["error 5000: Failed to process message", "Back."]
 
 
 async def test_a_daemon_that_takes_nothing_in_loses_the_connection(
@@ -564,8 +629,8 @@ async def test_a_file_that_breaks_off_ends_the_interview_politely(
     call = make_call(Daemon(nursery, [script]))
 
     def breaks_off(_: object) -> object:
+        yield from ()
         raise BadWavError("answer.wav cannot be used: it is truncated")
-        yield
 
     monkeypatch.setattr("preppald.candidate.speech.Speech.frames", breaks_off)
     report = await call.run()

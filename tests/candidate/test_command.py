@@ -19,6 +19,7 @@ import pytest
 import trio
 
 from preppald import auth
+from preppald.candidate.display import PlainDisplay, TerminalDisplay
 from preppald.commands import call
 from preppald.pb import interview_pb2 as pb
 
@@ -139,6 +140,45 @@ def test_ctrl_c_before_the_call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert capsys.readouterr().err == "preppald call: The call was interrupted.\n"
 
 
+def test_ctrl_c_in_the_first_moment_of_the_call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: object) -> None:
+        raise BaseExceptionGroup("a nursery's", [KeyboardInterrupt()])
+
+    monkeypatch.setattr("trio.run", interrupted)
+    assert run("--sample", "--quiet") == 130
+    assert capsys.readouterr().err == "preppald call: The call was interrupted.\n"
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> None:
+        raise ExceptionGroup("a nursery's", [LookupError("bug")])
+
+    monkeypatch.setattr("trio.run", broken)
+    with pytest.RaisesGroup(LookupError):
+        run("--sample")
+
+
+def test_a_transcript_that_cannot_be_written_is_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        url = f"ws://127.0.0.1:{bound.getsockname()[1]}"
+        assert run("--sample", "--url", url, "--transcript", str(tmp_path)) == 74
+    assert f"{tmp_path} cannot be written: Is a directory" in capsys.readouterr().err
+
+
+def test_a_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    arguments = argparse.Namespace(quiet=False, json=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert isinstance(call._display(arguments), TerminalDisplay)
+    monkeypatch.setenv("TERM", "dumb")
+    assert isinstance(call._display(arguments), PlainDisplay)
+
+
 def test_the_help_tells_every_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run("--help")
@@ -186,7 +226,7 @@ async def called(
 
 async def drain(stream: trio.abc.ReceiveStream, into: bytearray) -> None:
     async for data in stream:
-        into += data
+        into.extend(data)
 
 
 async def test_a_call_from_a_script(two_seconds: Path, tmp_path: Path) -> None:

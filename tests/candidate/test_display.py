@@ -126,5 +126,4 @@ def test_a_reader_that_has_gone_is_not_mourned() -> None:
     stream = os.fdopen(write, "w")
     put(stream, "x")
     put(stream, "y")
-    with pytest.raises(BrokenPipeError):
-        stream.close()
+    stream.close()

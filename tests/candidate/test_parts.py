@@ -70,7 +70,7 @@ def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @given(
     st.lists(
-        st.tuples(st.floats(0, 3, allow_subnormal=False), st.binary(max_size=9_000), st.booleans()),
+        st.tuples(st.floats(0, 0.3, allow_subnormal=False), st.binary(max_size=9_000), st.booleans()),
         max_size=12,
     )
 )
@@ -86,11 +86,11 @@ def test_a_recording_is_as_long_as_the_call_and_nothing_is_lost(
         playback.receive(pcm, now)
         if interrupt:
             playback.interrupt(now)
-    now += 10
+    now += 12 * 9_000 / (2 * RATE_HZ)  # as long as everything could take to play
     playback.advance(now)
     assert len(tape.pcm) == 2 * int(now * RATE_HZ)
     assert not playback.playing
-    heard = sum(1 for sample in array("h", tape.pcm) if sample)
+    heard = len(tape.pcm) // 2 - array("h", tape.pcm).count(0)
     assert 2 * heard <= playback.received_bytes - playback.dropped_bytes
 
 

@@ -2,6 +2,7 @@
 
 from array import array
 import contextlib
+from contextlib import closing
 import os
 from pathlib import Path
 import struct
@@ -37,7 +38,7 @@ def riff(*chunks: bytes, form: bytes = b"WAVE", name: bytes = b"RIFF") -> bytes:
 
 
 def read(path: Path, piece_frames: int = 4_096) -> list[int]:
-    with WavReader(path) as reader:
+    with closing(WavReader(path)) as reader:
         return [sample for piece in reader.pieces(piece_frames) for sample in piece]
 
 
@@ -117,7 +118,7 @@ def test_a_disk_that_fails(monkeypatch: pytest.MonkeyPatch, two_seconds: Path) -
     def failing(size: int) -> bytes:
         raise OSError(5, "Input/output error")
 
-    with WavReader(two_seconds) as reader:
+    with closing(WavReader(two_seconds)) as reader:
         monkeypatch.setattr(reader, "_file", type("File", (), {"read": staticmethod(failing), "close": id}))
         with pytest.raises(BadWavError, match="cannot be read: Input/output error"):
             next(reader.pieces())
@@ -125,7 +126,7 @@ def test_a_disk_that_fails(monkeypatch: pytest.MonkeyPatch, two_seconds: Path) -
 
 
 def test_a_file_that_shrinks_while_it_is_read(two_seconds: Path) -> None:
-    with WavReader(two_seconds) as reader:
+    with closing(WavReader(two_seconds)) as reader:
         pieces = reader.pieces(1_000)
         next(pieces)
         os.truncate(two_seconds, 20_000)
@@ -142,7 +143,7 @@ def test_a_pipe_is_read_to_its_end(tmp_path: Path, size: int | None) -> None:
     writer = threading.Thread(target=pipe.write_bytes, args=(content,))
     writer.start()
     try:
-        with WavReader(pipe) as reader:
+        with closing(WavReader(pipe)) as reader:
             assert (reader.frames is None) == (size == wav.UNKNOWN_SIZE)
             pieces = reader.pieces()
             if size == 1_000_000:
@@ -169,7 +170,7 @@ def test_any_file_is_read_in_pieces_and_mixed(
     samples = data.draw(samples_of(channels))
     path = write_wav(tmp_path_factory.getbasetemp() / "any.wav", samples, channels=channels)
     mixed = [sum(samples[i : i + channels]) // channels for i in range(0, len(samples), channels)]
-    with WavReader(path) as reader:
+    with closing(WavReader(path)) as reader:
         pieces = list(reader.pieces(piece_frames))
         assert reader.frames == len(mixed)
     assert [sample for piece in pieces for sample in piece] == mixed
@@ -247,5 +248,5 @@ def test_beyond_four_gigabytes_nothing_more_is_kept(tmp_path: Path, monkeypatch:
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "long.wav", sine(300, 10, rate=8_000), rate=8_000)
-    with WavReader(path) as reader:
+    with closing(WavReader(path)) as reader:
         assert max(map(len, reader.pieces())) == wav.PIECE_FRAMES
