@@ -348,7 +348,9 @@ class Journal:
                 if faults.damage(error) is not faults.Damage.BROKEN:
                     raise
                 self._log.error("journal.broken", database=self._store.name, cause=str(error))
-                await self._in_thread(partial(self._store.move_on, self.live()))
+                # The new file has nothing of the old one that cannot be read: give it every live row.
+                taken.interviews = self._live | taken.interviews
+                await self._in_thread(self._store.move_on)
                 await self._in_thread(partial(self._store.commit, taken))
             if self._store.short_of_space:
                 await self._in_thread(self._store.renew_reserve)

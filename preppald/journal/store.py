@@ -1,7 +1,8 @@
 """The database as the journal's thread sees it. Every method blocks; one at a time is called."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing, suppress
+from pathlib import Path
 import sqlite3
 from typing import TypeVar
 
@@ -19,6 +20,8 @@ class Store:
         self._place = place
         self._log = log
         self._connection: sqlite3.Connection | None = None
+        # A file whose disk failed, by name, until there is another one.
+        self._left: tuple[str, sqlite3.Connection] | None = None
         self.short_of_space = False
 
     @property
@@ -64,21 +67,22 @@ class Store:
         if self.short_of_space and self._place.reserve():
             self.short_of_space = False
 
-    def move_on(self, live: Iterable[Interview]) -> None:
+    def move_on(self) -> None:
         """Leaves a file whose disk failed for a new one beside it, with all unfinished business.
 
-        What of the old file cannot be read comes from memory: ``live`` is complete, and a batch holds whole
-        rows. The old file is tried again at the next start.
+        The old file is never written again, also when no new one can be made yet: then call this again. What
+        cannot be read of it now is tried again at the next start.
         """
-        old, old_name = self._connection, self.name
-        self._place.succeed()
-        self._connection = None
-        self._connection = self._prepared()
-        if old is not None:
-            self._carry_over(old_name.rpartition("/")[2], old)
-        with writes.transaction(self._connection):
-            writes.put_interviews(self._connection, live)
-        self._log.error("journal.moved_on", failed=old_name, database=self.name)
+        if self._left is None:
+            self._left = (self.name, self._open_connection)
+            self._connection = None
+        left, old = self._left
+        if self.name == left:
+            self._place.succeed()
+        self._connection = _prepared(self._place.connect())
+        self._left = None
+        self._carry_over(Path(left).name, old)
+        self._log.error("journal.moved_on", failed=left, database=self.name)
 
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         return query(self._open_connection)
@@ -87,9 +91,10 @@ class Store:
         return writes.sweep(self._open_connection, before_ms)
 
     def close(self) -> None:
-        connection, self._connection = self._connection, None
+        open_ones = [self._connection, self._left and self._left[1]]
+        self._connection = self._left = None
         try:
-            if connection is not None:
+            for connection in filter(None, open_ones):
                 # Closing writes the WAL back; on a failing disk the WAL simply stays for the next start.
                 with suppress(sqlite3.Error):
                     connection.close()
@@ -99,30 +104,29 @@ class Store:
     @property
     def _open_connection(self) -> sqlite3.Connection:
         if self._connection is None:
-            # A successor could not be set up: the same treatment as any other failed write.
-            raise sqlite3.OperationalError("no database is open")
+            error = sqlite3.OperationalError("no database is open")
+            if self._left is not None:
+                error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+            raise error
         return self._connection
 
     def _checked(self) -> sqlite3.Connection:
-        try:
-            return self._prepared()
-        except sqlite3.Error as error:
-            if not faults.corrupt(error):
-                raise
-        damaged, aside = self.name, self._place.set_aside()
-        self._log.error("journal.corrupt", database=damaged, moved_to=aside)
-        return self._prepared()
-
-    def _prepared(self) -> sqlite3.Connection:
+        """A connection to the present file; or to a new one, when the present one is damaged."""
         connection = self._place.connect()
         try:
             schema.tune(connection)
             schema.check(connection)
-            schema.migrate(connection)
-        except BaseException:
+        except sqlite3.Error as error:
+            if not faults.corrupt(error):
+                connection.close()
+                raise
+            damaged = self.name
+            # Before it is closed: closing would delete the -wal, which may hold the newest rows.
+            aside = self._place.set_aside()
+            self._log.error("journal.corrupt", database=damaged, moved_to=aside)
             connection.close()
-            raise
-        return connection
+            connection = self._place.connect()
+        return _prepared(connection)
 
     def _carry_over(self, file: str, old: sqlite3.Connection) -> None:
         with closing(old):
@@ -134,3 +138,14 @@ class Store:
             else:
                 if rows:
                     self._log.warning("journal.carried_over", database=file, rows=rows)
+
+
+def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """The connection, to a database with today's tables; closed if that fails."""
+    try:
+        schema.tune(connection)
+        schema.migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

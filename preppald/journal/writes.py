@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 import sqlite3
 
-from preppald.core.interview import Interview
 from preppald.journal import reader
 from preppald.journal.batch import Batch
 
@@ -57,13 +56,9 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def commit(connection: sqlite3.Connection, batch: Batch) -> None:
     """The whole batch in one transaction; durable when this returns."""
     with transaction(connection):
-        put_interviews(connection, batch.interviews.values())
+        connection.executemany(PUT_INTERVIEW, map(reader.interview_row, batch.interviews.values()))
         connection.executemany(PUT_FRAGMENT, batch.fragments)
         connection.executemany(PUT_OWED, map(reader.owed_row, batch.owed.values()))
-
-
-def put_interviews(connection: sqlite3.Connection, interviews: Iterable[Interview]) -> None:
-    connection.executemany(PUT_INTERVIEW, map(reader.interview_row, interviews))
 
 
 def carry_over(source: sqlite3.Connection, file: str, target: sqlite3.Connection) -> int:

@@ -1,0 +1,81 @@
+"""Every database that was ever written opens with today's preppald."""
+
+from pathlib import Path
+import sqlite3
+
+import pytest
+
+from preppald.errors import StartError
+from preppald.journal import schema, writes
+from preppald.journal.batch import Batch
+from tests.durable import interview, said
+
+ONE_MORE = "ALTER TABLE interview ADD COLUMN mood TEXT; CREATE INDEX mood ON interview (mood);"
+
+
+def connect(path: Path | str = ":memory:") -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None)
+
+
+def shape(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    return connection.execute("SELECT name, sql FROM sqlite_schema ORDER BY name").fetchall()
+
+
+@pytest.mark.parametrize("start", range(len(schema.MIGRATIONS) + 1))
+def test_each_version_comes_forward(start: int) -> None:
+    """From each version that was released to today's, with the same result as from nothing."""
+    fresh, old = connect(), connect()
+    schema.migrate(fresh)
+    schema.migrate(old, schema.MIGRATIONS[:start])
+    assert schema.version(old) == start
+    schema.migrate(old)
+    assert schema.version(old) == len(schema.MIGRATIONS)
+    assert shape(old) == shape(fresh)
+
+
+def test_rows_survive_a_migration() -> None:
+    connection = connect()
+    schema.migrate(connection)
+    batch = Batch(interviews={"iv": interview()})
+    batch.add_fragments("iv", 1, said(3))
+    writes.commit(connection, batch)
+    schema.migrate(connection, (*schema.MIGRATIONS, ONE_MORE))
+    assert connection.execute("SELECT interview_id, mood FROM interview").fetchall() == [("iv", None)]
+    assert connection.execute("SELECT count(*) FROM fragment").fetchone() == (3,)
+
+
+def test_a_migration_that_fails_leaves_nothing_behind() -> None:
+    """All of it or none, its number included; the next start tries again."""
+    connection = connect()
+    schema.migrate(connection)
+    before = shape(connection)
+    with pytest.raises(sqlite3.Error):
+        schema.migrate(connection, (*schema.MIGRATIONS, f"{ONE_MORE} DROP TABLE nowhere;"))
+    assert not connection.in_transaction
+    assert shape(connection) == before
+    assert schema.version(connection) == len(schema.MIGRATIONS)
+    schema.migrate(connection, (*schema.MIGRATIONS, ONE_MORE))
+    assert schema.version(connection) == len(schema.MIGRATIONS) + 1
+
+
+def test_a_migration_that_does_not_parse() -> None:
+    """SQLite has not begun the transaction then, or it has: it is closed either way."""
+    connection = connect()
+    with pytest.raises(sqlite3.Error):
+        schema.migrate(connection, ("CREATE NONSENSE",))
+    assert not connection.in_transaction
+    assert schema.version(connection) == 0
+
+
+def test_a_newer_database_is_not_touched() -> None:
+    connection = connect()
+    schema.migrate(connection, (*schema.MIGRATIONS, ONE_MORE))
+    with pytest.raises(StartError, match="newer preppald"):
+        schema.migrate(connection)
+
+
+def test_durability_is_switched_on(tmp_path: Path) -> None:
+    connection = connect(tmp_path / "x.db")
+    schema.tune(connection)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
