@@ -100,7 +100,7 @@ function hold(client, interviewId) {
   client.on("answer", ({ speaking }) => {
     view.element("sample").setAttribute("aria-disabled", String(speaking));
     showStatus(client);
-    view.element("sample-label").textContent = speaking ? "Speaking the sample…" : "Use the sample answer";
+    view.element("sample-label").textContent = speaking ? "Speaking the sample…" : "Use sample answer";
   });
   client.on("error", ({ kind, words }) => {
     view.showBanner(words);

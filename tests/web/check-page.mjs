@@ -9,6 +9,7 @@
 
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 const [origin, folder] = process.argv.slice(2);
@@ -18,6 +19,9 @@ if (folder) mkdirSync(folder, { recursive: true });
 const CALM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-component-update", "--disable-sync"];
 const SOUND = ["--autoplay-policy=no-user-gesture-required", "--use-fake-device-for-media-stream"];
 const MICROPHONE_ALLOWED = "--use-fake-ui-for-media-stream";
+
+/** Spoken once, from the moment the page opens its microphone: into the greeting. */
+const RECORDING = fileURLToPath(new URL("../../preppald/candidate/answer.wav", import.meta.url));
 
 const DESK = { viewport: { width: 1000, height: 720 } };
 const PHONE = { viewport: { width: 375, height: 740 }, deviceScaleFactor: 2, colorScheme: "dark" };
@@ -91,6 +95,19 @@ const SCENES = {
       assert.equal(await focused(page), "results-title");
     },
   },
+  "a voice through the microphone": {
+    look: DESK,
+    args: [`--use-file-for-fake-audio-capture=${RECORDING}%noloop`],
+    async play(page) {
+      await page.goto(`${origin}/`);
+      await page.click("#start");
+      await until(page, "preppalDemo.transcript.some((turn) => turn.speaker === 'USER' && turn.complete)");
+      await until(page, state("speaking"));
+      await shot(page, "answered-by-voice");
+      await page.evaluate("preppalDemo.client.end()");
+      await until(page, "preppalDemo.results !== null");
+    },
+  },
   "barge-in, then a lost network, on a phone": {
     look: PHONE,
     async play(page, context) {
@@ -133,10 +150,10 @@ const SCENES = {
   },
 };
 
-for (const [name, { look, denied, play }] of Object.entries(SCENES)) {
+for (const [name, { look, denied = false, args = [], play }] of Object.entries(SCENES)) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: [...CALM, ...SOUND, ...(denied ? [] : [MICROPHONE_ALLOWED])],
+    args: [...CALM, ...SOUND, ...args, ...(denied ? [] : [MICROPHONE_ALLOWED])],
   });
   const context = await browser.newContext(look);
   const page = await context.newPage();
