@@ -67,6 +67,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
             2,
             "/no/where.wav cannot be written: there is no folder /no",
         ),
+        (["/dev/null", "--repeat", "2"], 2, "/dev/null can be read only once: --repeat needs a regular file"),
         (["--sample", "--token", "x"], 2, "the token is not a JWT"),
         (["/no/such.wav"], 65, "/no/such.wav cannot be read: No such file or directory"),
         ([__file__], 65, "cannot be used: it is not a WAV file"),
