@@ -18,7 +18,6 @@ from preppald.core.turns import fold, in_order
 from preppald.daemon import Running, StopSwitch, run_daemon, stop_on_signals
 from preppald.errors import PreppaldError, leaf
 from preppald.http1 import Answer
-from preppald.server import Pages
 from preppald.services import Services
 from preppald.simulator import Running as Simulated, load_scenario, run_simulator, scenario_names
 
@@ -106,18 +105,19 @@ async def _demo(arguments: argparse.Namespace, state_dir: Path, log: logs.Logger
                 "PREPPALD_DRAIN": "0",
             }
         )
-        running: Running = await nursery.start(
-            partial(
-                run_daemon,
-                config,
-                log=log,
-                now_ms=wall_clock_ms,
-                switch=switch,
-                pages=partial(DemoPages, config),
+        async with trio.open_nursery() as serving:
+            running: Running = await serving.start(
+                partial(
+                    run_daemon,
+                    config,
+                    log=log,
+                    now_ms=wall_clock_ms,
+                    switch=switch,
+                    pages=partial(DemoPages, config),
+                )
             )
-        )
-        print(f"The demo is at http://{running.listen}/\n{EPILOG}", end="", flush=True)
-        await switch.drain.wait()
+            print(f"The demo is at http://{running.listen}/\n{EPILOG}", end="", flush=True)
+        nursery.cancel_scope.cancel()
 
 
 class DemoPages:
@@ -175,6 +175,3 @@ class DemoPages:
 
 def _json(content: object) -> Answer:
     return Answer(HTTPStatus.OK, msgspec.json.encode(content), http1.JSON, {"Cache-Control": "no-store"})
-
-
-__all__ = ["DemoPages", "Pages", "add_to", "run"]
