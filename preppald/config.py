@@ -65,7 +65,7 @@ class Config:
     )
     worker_secret: str = setting(
         "WORKER_SHARED_SECRET",
-        parse.optional(parse.secret(16)),
+        parse.optional(parse.secret(MIN_SECRET_BYTES)),
         "the Bearer secret towards the backend; needed unless PREPPALD_BACKEND=none",
         secret=True,
     )
