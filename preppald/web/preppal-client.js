@@ -16,6 +16,7 @@
 import { AudioDesk, AudioError } from "./audio.js";
 import { Connection } from "./connection.js";
 import { endingOf, explain } from "./endings.js";
+import { Samples } from "./samples.js";
 import { Turns } from "./turns.js";
 import { NoticeKind } from "./wire.js";
 
@@ -51,6 +52,7 @@ export class InterviewClient extends EventTarget {
   /** @type {InterviewState} */
   #state = "idle";
   #turns = new Turns();
+  #samples = new Samples();
   /** @type {AudioDesk | null} */
   #audio = null;
   /** @type {Connection | null} */
@@ -61,8 +63,6 @@ export class InterviewClient extends EventTarget {
   #started = false;
   #droppedMs = 0;
   #levels = { microphone: 0, interviewer: 0 };
-  /** Half a sample that a message ended with. @type {number | null} */
-  #oddByte = null;
   /** @type {number | null} when the time is up, on performance.now()'s clock */
   #deadlineAt = null;
 
@@ -186,55 +186,40 @@ export class InterviewClient extends EventTarget {
     await audio?.close();
   }
 
-  /** @param {ServerMessage} message */
+  /** @param {ServerMessage} message SessionEnded is Connection's to keep until the close frame that follows it */
   #receive(message) {
     switch (message.kind) {
       case "sessionStarted":
         this.#started = this.#started || message.resumed;
         this.#audio?.setSourceRate(message.outputSampleRateHz || DEFAULT_OUTPUT_RATE_HZ);
-        this.#setRemaining(message.remainingMs);
+        this.#deadlineAt = performance.now() + message.remainingMs;
         this.#settle();
         break;
       case "transcriptUpdate":
         this.#onTranscript(message);
         break;
       case "audioResponse":
-        this.#play(message.audioContent);
+        this.#audio?.play(this.#samples.join(message.audioContent));
         break;
       case "interrupted":
         this.#audio?.flush();
-        this.#oddByte = null;
+        this.#samples.restart();
         this.#emit("interrupted", { turn: this.#turns.cut(this.#playing) });
         break;
       case "notice":
-        if (message.remainingMs > 0) this.#setRemaining(message.remainingMs);
+        if (message.remainingMs > 0) this.#deadlineAt = performance.now() + message.remainingMs;
         this.#emit("notice", { kind: message.noticeKind, message: message.message, remainingMs: message.remainingMs });
         break;
       case "error":
         this.#trouble("server-complaint");
         break;
-      case "sessionEnded":
-        // The close frame follows; Connection keeps the reason for it.
-        break;
     }
   }
 
   /** @param {Extract<ServerMessage, {kind: "transcriptUpdate"}>} update */
-  #onTranscript(update) {
-    const turn = this.#turns.add(update);
-    if (turn === null) return;
-    const { text, turnComplete, seq } = update;
-    this.#emit("transcript", { speaker: turn.speaker, text, turnComplete, seq, turn });
-  }
-
-  /** @param {Uint8Array} bytes PCM16 LE; a sample may lie across two messages */
-  #play(bytes) {
-    const odd = this.#oddByte === null ? 0 : 1;
-    const whole = new Uint8Array((bytes.length + odd) & ~1);
-    if (this.#oddByte !== null && whole.length > 0) whole[0] = this.#oddByte;
-    whole.set(bytes.subarray(0, whole.length - odd), odd);
-    this.#oddByte = (bytes.length + odd) % 2 === 0 ? null : (bytes.at(-1) ?? null);
-    this.#audio?.play(new Int16Array(whole.buffer));
+  #onTranscript({ speaker, text, turnComplete, seq }) {
+    const turn = this.#turns.add({ speaker, text, turnComplete, seq });
+    if (turn !== null) this.#emit("transcript", { speaker: turn.speaker, text, turnComplete, seq, turn });
   }
 
   /** @param {import("./capture.js").Chunk} chunk */
@@ -263,7 +248,7 @@ export class InterviewClient extends EventTarget {
   }
 
   #onLost() {
-    this.#oddByte = null;
+    this.#samples.restart();
     this.#setState(this.#state === "connecting" ? "connecting" : "reconnecting");
   }
 
@@ -282,11 +267,6 @@ export class InterviewClient extends EventTarget {
   #settle() {
     if (this.#playing) this.#setState("speaking");
     else this.#setState(this.#started ? "listening" : "ready");
-  }
-
-  /** @param {number} remainingMs */
-  #setRemaining(remainingMs) {
-    this.#deadlineAt = performance.now() + remainingMs;
   }
 
   /** @param {InterviewState} state */

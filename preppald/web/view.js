@@ -5,6 +5,9 @@
 
 const NAMES = { USER: "You", AI: "Interviewer" };
 
+/** How the kept transcript marks a turn that was spoken over; the page has a mark of its own. */
+const INTERRUPTED = /\s*\[interrupted\]$/;
+
 /** A reader who scrolled up further than this reads; do not pull them back down. */
 const FOLLOW_WITHIN_PX = 120;
 
@@ -138,7 +141,7 @@ function fill(item, turn, atMs) {
   item.classList.toggle("cut", turn.cut);
   const who = labelled("span", "who", NAMES[turn.speaker]);
   if (atMs !== null) who.append(labelled("span", "when", minutesSeconds(atMs)));
-  item.replaceChildren(who, labelled("span", "said", turn.cut ? `${turn.text.trimEnd()} —` : turn.text));
+  item.replaceChildren(who, labelled("span", "said", turn.cut ? `${turn.text.trimEnd().replace(INTERRUPTED, "")} —` : turn.text));
   if (turn.cut) item.append(document.createElement("br"), labelled("span", "cut-mark", "You spoke over this"));
 }
 

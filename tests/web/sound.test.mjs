@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { CAPTURE_RATE_HZ, CHUNK_MS, Capture, meterLevel } from "../../preppald/web/capture.js";
 import { CUSHION_MS, MAX_BUFFERED_MS, Playback } from "../../preppald/web/playback.js";
 import { Resampler } from "../../preppald/web/resampler.js";
+import { Samples } from "../../preppald/web/samples.js";
 
 const QUANTUM = 128;
 const tone = (hz, rate, samples, from = 0) => Float32Array.from({ length: samples }, (_, i) => Math.sin((2 * Math.PI * hz * (from + i)) / rate));
@@ -189,4 +190,23 @@ test("after running dry within a reply the next cushion is longer", () => {
   playback.push(piece(CUSHION_MS));
   assert.equal(heardMs(rendered(playback, CUSHION_MS - 10)), 0);
   assert.ok(heardMs(rendered(playback, 2 * CUSHION_MS + 100)) > CUSHION_MS - 5);
+});
+
+test("a sample that lies across messages is put together, wherever they are cut", () => {
+  const expected = Int16Array.of(1, -2, 300, -400, 32767);
+  const bytes = new Uint8Array(expected.buffer);
+  for (let first = 0; first <= bytes.length; first += 1) {
+    for (let second = first; second <= bytes.length; second += 1) {
+      const samples = new Samples();
+      const parts = [bytes.subarray(0, first), bytes.subarray(first, second), bytes.subarray(second)];
+      assert.deepEqual(parts.flatMap((part) => [...samples.join(part)]), [...expected]);
+    }
+  }
+});
+
+test("after a restart half a sample is forgotten", () => {
+  const samples = new Samples();
+  samples.join(Uint8Array.of(9));
+  samples.restart();
+  assert.deepEqual([...samples.join(Uint8Array.of(1, 0))], [1]);
 });
