@@ -1,5 +1,7 @@
 """The application's API over HTTP: one client, one try at a time per call, every wait bounded."""
 
+import os
+import socket
 import ssl
 from types import TracebackType
 from typing import Any, Self
@@ -140,11 +142,13 @@ class TrpcBackend:
 
 async def _beginning(response: httpx.Response) -> bytes:
     body = bytearray()
-    async for part in response.aiter_raw():
-        body += part
-        if len(body) > MAX_ANSWER_BYTES:
-            # Whatever it is, it is not a mutation's answer: cut, it does not decode, which is a failure.
-            break
+    with trio.CancelScope() as enough:
+        async for part in response.aiter_raw():
+            body += part
+            if len(body) > MAX_ANSWER_BYTES:
+                # Whatever it is, it is not a mutation's answer: cut, it does not decode, which is a failure. Not
+                # by a break: httpx's generators end cleanly only by an exception from the innermost one.
+                enough.cancel()
     return bytes(body[:MAX_ANSWER_BYTES])
 
 
@@ -171,9 +175,12 @@ def _root(error: BaseException) -> str:
             case ssl.SSLCertVerificationError():
                 return f"its certificate is not trusted: {link.verify_message}"
             case ssl.SSLError():
-                return f"TLS: {link.reason}"
-            case OSError() if link.strerror:
-                return link.strerror
+                reason = getattr(link, "reason", None)
+                return f"TLS failed: {reason}" if reason else "TLS failed"
+            case socket.gaierror():
+                return str(link.strerror)
+            case OSError() if link.errno:
+                return os.strerror(link.errno)
             case BaseExceptionGroup():
                 link = link.exceptions[0]
             case _:
