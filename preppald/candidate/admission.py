@@ -1,7 +1,7 @@
 """Which interview to call, and the token that opens it."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 import json
 from pathlib import Path
@@ -9,11 +9,15 @@ import re
 import secrets
 from urllib.parse import urlsplit
 
+import httpx
+
 from preppald import auth
 from preppald.errors import PreppaldError
 
 TOKEN_VARIABLE = "PREPPALD_TOKEN"  # noqa: S105 - the variable's name
 SECRET_VARIABLE = "JWT_SECRET"  # noqa: S105 - the variable's name
+# A demo is on this machine or next to it.
+DEMO_SECONDS = 5.0
 # A JWT's alphabet, which is also within what a WebSocket subprotocol may hold.
 _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
@@ -40,8 +44,10 @@ def admission(
     user_id: str,
     environ: Mapping[str, str],
     now: int,
+    demo: Callable[[], "Admission | None"] = lambda: None,
 ) -> Admission:
-    """The first of: the token given, the token in a file, ``PREPPALD_TOKEN``, one signed with ``JWT_SECRET``.
+    """The first of: the token given, the token in a file, ``PREPPALD_TOKEN``, one signed with ``JWT_SECRET``,
+    one that a demo gives to everybody who asks.
 
     A given token names its interview itself. ``now``: the wall clock, seconds since the epoch.
 
@@ -55,12 +61,24 @@ def admission(
         return Admission(_checked(interview_id or _interview_of(given)), given)
     secret = environ.get(SECRET_VARIABLE)
     if not secret:
+        if offered := demo():
+            return offered
         raise UsageError(
             f"a token is needed: --token, --token-file or {TOKEN_VARIABLE}; "
-            f"or {SECRET_VARIABLE}, the daemon's own, to sign one here"
+            f"or {SECRET_VARIABLE}, the daemon's own, to sign one here; only `preppald demo` gives them away"
         )
     named = _checked(interview_id or f"call-{secrets.token_hex(4)}")
     return Admission(named, auth.sign(secret, user_id=user_id, interview_id=named, now=now))
+
+
+def from_demo(url: str) -> Admission | None:
+    """An interview from a running `preppald demo`, which hands them out as an application would; else None."""
+    try:
+        answer = httpx.post(f"http{url.removeprefix('ws').rstrip('/')}/demo/interview", timeout=DEMO_SECONDS)
+        offered = answer.raise_for_status().json()
+        return Admission(_checked(str(offered["interviewId"])), str(offered["token"]))
+    except (httpx.HTTPError, ValueError, KeyError, TypeError, UsageError):
+        return None
 
 
 def checked_url(url: str) -> str:

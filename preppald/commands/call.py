@@ -4,13 +4,14 @@ import argparse
 from collections.abc import Callable, Iterator, Mapping
 import contextlib
 from datetime import UTC, datetime
+from functools import partial
 import os
 from pathlib import Path
 import sys
 
 import trio
 
-from preppald.candidate.admission import UsageError, admission, checked_url
+from preppald.candidate.admission import UsageError, admission, checked_url, from_demo
 from preppald.candidate.call import Behaviour, Call
 from preppald.candidate.display import Display, PlainDisplay, SilentDisplay, TerminalDisplay, put
 from preppald.candidate.endings import Ending, Outcome
@@ -44,7 +45,8 @@ examples:
   preppald call --sample --speed 20 --json    for scripts: twenty times as fast, one JSON object
 
 the token, the first of these that is there:
-  --token, --token-file, PREPPALD_TOKEN; otherwise one is signed with JWT_SECRET, the daemon's own.
+  --token, --token-file, PREPPALD_TOKEN; otherwise one is signed with JWT_SECRET, the daemon's own;
+  otherwise a running `preppald demo` gives one.
   It names its interview by itself. It is sent as a WebSocket subprotocol and never printed.
 
 exit status:
@@ -150,6 +152,7 @@ def _call(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Report:
         user_id=arguments.user,
         environ=environ,
         now=int(datetime.now(UTC).timestamp()),
+        demo=partial(from_demo, url),
     )
     behaviour = Behaviour(
         speed=arguments.speed,

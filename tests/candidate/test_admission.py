@@ -3,11 +3,12 @@
 from pathlib import Path
 import re
 
+import httpx
 import jwt
 import pytest
 
 from preppald import auth
-from preppald.candidate.admission import Admission, UsageError, admission, checked_url
+from preppald.candidate.admission import Admission, UsageError, admission, checked_url, from_demo
 
 SECRET = "0123456789abcdef0123456789abcdef"
 NOW = 1_700_000_000
@@ -107,3 +108,40 @@ def test_what_is_no_websocket_url_is_refused(url: str, complaint: str) -> None:
 def test_a_websocket_url_passes() -> None:
     for url in ("ws://127.0.0.1:8787", "wss://interviews.example.com/live"):
         assert checked_url(url) == url
+
+
+def test_a_demo_gives_an_interview_to_whoever_asks() -> None:
+    """Without any token the demo is asked, and last of all."""
+    offered = Admission("demo-1", "a.b.c")
+    given = admission(
+        token=None, token_file=None, interview_id=None, user_id="u", environ={}, now=NOW, demo=lambda: offered
+    )
+    assert given == offered
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(404, b"Not found"), (200, b"<html>"), (200, b"[]"), (200, b'{"interviewId":"../x","token":"t"}')],
+)
+def test_what_is_no_demo_gives_nothing(monkeypatch: pytest.MonkeyPatch, status: int, body: bytes) -> None:
+    """Another server at the address is not mistaken for a demo."""
+
+    def post(url: str, **_: object) -> httpx.Response:
+        return httpx.Response(status, content=body, request=httpx.Request("POST", url))
+
+    monkeypatch.setattr(httpx, "post", post)
+    assert from_demo("ws://127.0.0.1:8787") is None
+
+
+def test_a_demo_is_asked_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page's own request, at the daemon's address."""
+    asked: list[str] = []
+
+    def post(url: str, **_: object) -> httpx.Response:
+        asked.append(url)
+        content = {"interviewId": "demo-7", "token": "a.b.c"}
+        return httpx.Response(200, json=content, request=httpx.Request("POST", url))
+
+    monkeypatch.setattr(httpx, "post", post)
+    assert from_demo("wss://host/base/") == Admission("demo-7", "a.b.c")
+    assert asked == ["https://host/base/demo/interview"]
