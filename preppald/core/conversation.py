@@ -52,12 +52,15 @@ class Conversation:
         # Whether this Gemini tells of voice activity, and whether it did since the interviewer last began.
         self._tells_activity = False
         self._spoke_since_reply = False
+        self._speech_began_at: float | None = None
         self._speech_ended_at: float | None = None
         # The reply under way: a byte of half a sample, the audio so far, and until when it plays.
         self._odd_byte = b""
         self._reply_bytes = 0
         self._generated = False
         self._playing_until = 0.0
+        # Whether the candidate spoke over the last one before it was heard out.
+        self._cut_short = False
 
     @property
     def turns(self) -> list[Turn]:
@@ -110,8 +113,25 @@ class Conversation:
 
     def _text_spoken(self, event: TextSpoken, now: float) -> list[Effect]:
         if self.state is State.CUT:
-            return [self._fragment(Speaker.AI, event.text, now, turn=self._last[Speaker.AI])]
+            return [self._rest_of_cut_turn(event.text, now)]
         return [*self._reply_begins(now), self._fragment(Speaker.AI, event.text, now)]
+
+    def _rest_of_cut_turn(self, text: str, now: float) -> Effect:
+        """Text runs behind audio. Where all of it does, its first piece is taken for what was heard."""
+        number = self._last[Speaker.AI]
+        first = number not in self._turns
+        heard = len(text) if first and self._cut_short else None
+        return self._record(
+            Fragment(
+                self._next_seq(),
+                number,
+                Speaker.AI,
+                text,
+                self._wall_ms(now),
+                turn_complete=first,
+                heard=heard,
+            )
+        )
 
     def _reply_begins(self, now: float) -> list[Effect]:
         """On the first sign of a reply: the candidate's turn is over, and a new clock runs."""
@@ -121,6 +141,7 @@ class Conversation:
         self._spoke_since_reply = self.candidate_speaking = False
         self._reply_bytes = 0
         self._generated = False
+        self._speech_began_at = None
         ended_at, self._speech_ended_at = self._speech_ended_at, None
         began = ReplyBegan(None if ended_at is None else now - ended_at)
         return [*self._close(Speaker.USER, now), began]
@@ -142,7 +163,8 @@ class Conversation:
         number = self._open.get(Speaker.AI)
         turn = None if number is None else self._turns.get(number)
         sent = self._reply_bytes / OUTPUT_BYTES_PER_SECOND
-        if turn is None or not sent or playing_until <= now:
+        self._cut_short = bool(sent) and playing_until > now
+        if turn is None or not self._cut_short:
             return self._close(Speaker.AI, now)
         played = max(0.0, sent - (playing_until - now))
         heard = _end_of_word(turn.text, round(len(turn.text) * played / sent))
@@ -161,8 +183,10 @@ class Conversation:
 
     # -------------------------------------------------------------- the candidate
 
-    def _speech_began(self, _event: SpeechBegan, _now: float) -> list[Effect]:
+    def _speech_began(self, _event: SpeechBegan, now: float) -> list[Effect]:
         self._tells_activity = self._spoke_since_reply = self.candidate_speaking = True
+        if Speaker.USER not in self._open:
+            self._speech_began_at = now
         return []
 
     def _speech_ended(self, _event: SpeechEnded, now: float) -> list[Effect]:
@@ -176,21 +200,25 @@ class Conversation:
         replying = Speaker.AI in self._open
         late = not self._spoke_since_reply and (replying or self._tells_activity)
         if late and Speaker.USER not in self._open and Speaker.AI in self._last:
-            return [self._heard_before_reply(event.text)]
+            return [self._heard_before_reply(event.text, now)]
         if Speaker.USER not in self._open:
             self._open[Speaker.USER] = self._new_turn(Speaker.USER)
+            # The text of a whole utterance comes at its end; the turn began when the voice did.
+            now, self._speech_began_at = self._speech_began_at or now, None
         return [self._fragment(Speaker.USER, event.text, now)]
 
-    def _heard_before_reply(self, text: str) -> Effect:
-        """Text that came late: it belongs before the reply that answered it."""
-        reply = self._turns.get(self._last[Speaker.AI])
-        before = self._turns.get(self._last.get(Speaker.USER, 0))
-        at_ms = round(self._epoch_ms) if reply is None else reply.started_ms - 1
-        if before is not None and reply is not None and before.number == reply.number - 1:
-            number = before.number
-        else:
+    def _heard_before_reply(self, text: str, now: float) -> Effect:
+        """Text that came late: it belongs before the reply that answered it, which may have no text yet."""
+        reply_number = self._last[Speaker.AI]
+        reply = self._turns.get(reply_number)
+        before_ms = (self._wall_ms(now) if reply is None else reply.started_ms) - 1
+        number = self._last.get(Speaker.USER, 0)
+        # The turn that the reply ended, or one that was begun by an earlier piece of this text.
+        if number not in self._turns or number < reply_number - 1:
             number = self._new_turn(Speaker.USER)
-        return self._record(Fragment(self._next_seq(), number, Speaker.USER, text, at_ms, turn_complete=True))
+        return self._record(
+            Fragment(self._next_seq(), number, Speaker.USER, text, before_ms, turn_complete=True)
+        )
 
     # -------------------------------------------------------------- turns
 
@@ -200,8 +228,8 @@ class Conversation:
         self._last[speaker] = self._last_number
         return self._last_number
 
-    def _fragment(self, speaker: Speaker, text: str, now: float, turn: int | None = None) -> Effect:
-        number = self._open[speaker] if turn is None else turn
+    def _fragment(self, speaker: Speaker, text: str, now: float) -> Effect:
+        number = self._open[speaker]
         return self._record(Fragment(self._next_seq(), number, speaker, text, self._wall_ms(now)))
 
     def _close(self, speaker: Speaker, now: float, heard: int | None = None) -> list[Effect]:
