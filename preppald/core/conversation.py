@@ -56,6 +56,7 @@ class Conversation:
         self._speech_ended_at: float | None = None
         # The reply under way: a byte of half a sample, the audio so far, and until when it plays.
         self._odd_byte = b""
+        self._reply_began_at = 0.0
         self._reply_bytes = 0
         self._generated = False
         self._playing_until = 0.0
@@ -114,7 +115,10 @@ class Conversation:
     def _text_spoken(self, event: TextSpoken, now: float) -> list[Effect]:
         if self.state is State.CUT:
             return [self._rest_of_cut_turn(event.text, now)]
-        return [*self._reply_begins(now), self._fragment(Speaker.AI, event.text, now)]
+        effects = self._reply_begins(now)
+        # Text may come after the candidate spoke over the voice: the turn began when the voice did.
+        began = now if self._open[Speaker.AI] in self._turns else self._reply_began_at
+        return [*effects, self._fragment(Speaker.AI, event.text, began)]
 
     def _rest_of_cut_turn(self, text: str, now: float) -> Effect:
         """Text runs behind audio. Where all of it does, its first piece is taken for what was heard."""
@@ -127,7 +131,7 @@ class Conversation:
                 number,
                 Speaker.AI,
                 text,
-                self._wall_ms(now),
+                self._wall_ms(self._reply_began_at if first else now),
                 turn_complete=first,
                 heard=heard,
             )
@@ -139,6 +143,7 @@ class Conversation:
             return []
         self._open[Speaker.AI] = self._new_turn(Speaker.AI)
         self._spoke_since_reply = self.candidate_speaking = False
+        self._reply_began_at = now
         self._reply_bytes = 0
         self._generated = False
         self._speech_began_at = None
@@ -200,18 +205,17 @@ class Conversation:
         replying = Speaker.AI in self._open
         late = not self._spoke_since_reply and (replying or self._tells_activity)
         if late and Speaker.USER not in self._open and Speaker.AI in self._last:
-            return [self._heard_before_reply(event.text, now)]
+            return [self._heard_before_reply(event.text)]
         if Speaker.USER not in self._open:
             self._open[Speaker.USER] = self._new_turn(Speaker.USER)
             # The text of a whole utterance comes at its end; the turn began when the voice did.
             now, self._speech_began_at = self._speech_began_at or now, None
         return [self._fragment(Speaker.USER, event.text, now)]
 
-    def _heard_before_reply(self, text: str, now: float) -> Effect:
+    def _heard_before_reply(self, text: str) -> Effect:
         """Text that came late: it belongs before the reply that answered it, which may have no text yet."""
         reply_number = self._last[Speaker.AI]
-        reply = self._turns.get(reply_number)
-        before_ms = (self._wall_ms(now) if reply is None else reply.started_ms) - 1
+        before_ms = self._wall_ms(self._reply_began_at) - 1
         number = self._last.get(Speaker.USER, 0)
         # The turn that the reply ended, or one that was begun by an earlier piece of this text.
         if number not in self._turns or number < reply_number - 1:
