@@ -25,6 +25,7 @@ from preppald.journal import Journal, OnDisk
 from preppald.logs import Logger
 from preppald.metrics import CONTENT_TYPE, Metrics
 from preppald.metronome import Metronome
+from preppald.notify import Sockets, Supervisor
 from preppald.outbox import Outbox
 from preppald.parse import Address
 from preppald.registry import Registry
@@ -67,6 +68,7 @@ async def run_daemon(
     switch: StopSwitch,
     dial: Dial | None = None,
     pages: Callable[[Services], Pages] | None = None,
+    supervisor: Supervisor | None = None,
     task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves until the switch is thrown, then drains.
@@ -74,6 +76,7 @@ async def run_daemon(
     Raises:
         StartError: a port or the state directory is taken, or cannot be used.
     """
+    supervisor = supervisor or Supervisor({}, 0)
     metrics = Metrics()
     journal = Journal(
         OnDisk(config.state_dir, config.instance),
@@ -92,7 +95,7 @@ async def run_daemon(
         now_ms=now_ms,
         chance=random.random,
     )
-    async with _listeners(config) as (public, admin), _backend(config) as backend:
+    async with _listeners(config, *supervisor.sockets()) as (public, admin), _backend(config) as backend:
         outbox = Outbox(journal, backend, log=log, now_ms=now_ms, chance=random.random, meters=metrics)
         metrics.watch(partial(_gauges, outbox, journal))
         async with trio.open_nursery() as base:
@@ -102,6 +105,7 @@ async def run_daemon(
             async with trio.open_nursery() as sessions:
                 registry = Registry(services, sessions)
                 recovered = await registry.recover()
+                base.start_soon(supervisor.attend, partial(_status, registry))
                 server = Server(services, registry, pages and pages(services))
                 async with trio.open_nursery() as accepting:
                     for listeners, handler in (
@@ -120,7 +124,9 @@ async def run_daemon(
                         recovered=recovered,
                     )
                     task_status.started(running)
+                    supervisor.ready()
                     await switch.drain.wait()
+                    supervisor.stopping()
                     # Candidates who lose their connection now must still get back in.
                     await _drained(registry, switch, config.drain_seconds, log)
                     accepting.cancel_scope.cancel()
@@ -133,13 +139,28 @@ async def run_daemon(
 
 
 async def stop_on_signals(
-    switch: StopSwitch, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    switch: StopSwitch,
+    *,
+    reload: Callable[[], None] | None = None,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """SIGTERM or SIGINT drains; a second one ends now."""
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    """SIGTERM or SIGINT drains; a second one ends now. SIGHUP reloads, or stops too where nothing can be reloaded."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         task_status.started()
-        async for _ in signals:
-            switch.stop()
+        async for number in signals:
+            if number == signal.SIGHUP and reload is not None:
+                reload()
+            else:
+                switch.stop()
+
+
+def _status(registry: Registry) -> str:
+    """The line in ``systemctl status``."""
+    live, waiting = len(registry), registry.waiting
+    words = f"{live} interview{'' if live == 1 else 's'}"
+    if waiting:
+        words += f", {waiting} waiting to reconnect"
+    return f"Draining: {words} left" if registry.draining else words
 
 
 async def _drained(registry: Registry, switch: StopSwitch, seconds: float, log: Logger) -> None:
@@ -164,18 +185,25 @@ async def _cancel_when(event: trio.Event, scope: trio.CancelScope) -> None:
 
 @asynccontextmanager
 async def _listeners(
-    config: Config,
+    config: Config, given_public: Sockets, given_admin: Sockets
 ) -> AsyncIterator[tuple[list[trio.SocketListener], list[trio.SocketListener]]]:
-    """Both ports, before anything else is touched: a port that is taken is the commonest failure."""
-    public = await _open(config.listen, "PREPPALD_LISTEN")
+    """Both ports, before anything else is touched: a port that is taken is the commonest failure.
+
+    A socket that systemd opened takes the place of the address that is configured.
+    """
+    public = _adopted(given_public) or await _open(config.listen, "PREPPALD_LISTEN")
     try:
-        admin = await _open(config.admin_listen, "PREPPALD_ADMIN_LISTEN")
+        admin = _adopted(given_admin) or await _open(config.admin_listen, "PREPPALD_ADMIN_LISTEN")
         try:
             yield public, admin
         finally:
             await _close(admin)
     finally:
         await _close(public)
+
+
+def _adopted(sockets: Sockets) -> list[trio.SocketListener]:
+    return [trio.SocketListener(trio.socket.from_stdlib_socket(socket)) for socket in sockets]
 
 
 async def _open(address: Address, setting: str) -> list[trio.SocketListener]:

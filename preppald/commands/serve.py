@@ -1,6 +1,7 @@
 """``preppald serve``: the daemon."""
 
 import argparse
+from functools import partial
 import os
 import time
 
@@ -11,12 +12,17 @@ from preppald.config import Config, load
 from preppald.daemon import StopSwitch, run_daemon, stop_on_signals
 from preppald.errors import PreppaldError, leaf
 from preppald.logs import Logger
+from preppald.notify import Supervisor
 
 EPILOG = """\
 The configuration comes from the environment; `preppald check` validates it and prints it.
 
 SIGTERM drains: no new interviews, those that run may finish (PREPPALD_DRAIN). A second SIGTERM ends them now,
 with what was said so far delivered as a partial transcript.
+
+Under systemd it says when it is ready and how many interviews it holds, feeds the watchdog from its loop, and takes
+the sockets that systemd opened (FileDescriptorName=admin: the operator's; any other: browsers') in place of
+PREPPALD_LISTEN and PREPPALD_ADMIN_LISTEN.
 """
 
 
@@ -39,7 +45,7 @@ def run(_arguments: argparse.Namespace) -> int:
     config = load(os.environ)
     log, close_log = logs.configure(config.log_format, config.log_level)
     try:
-        trio.run(_serve, config, log)
+        trio.run(_serve, config, log, Supervisor(os.environ, os.getpid()))
     except* PreppaldError as group:
         raise leaf(group) from group
     finally:
@@ -47,9 +53,14 @@ def run(_arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _serve(config: Config, log: Logger) -> None:
+async def _serve(config: Config, log: Logger, supervisor: Supervisor) -> None:
+    def reload() -> None:
+        supervisor.reloading()
+        log.info("daemon.reloaded")
+        supervisor.ready()
+
     switch = StopSwitch()
     async with trio.open_nursery() as nursery:
-        await nursery.start(stop_on_signals, switch)
-        await run_daemon(config, log=log, now_ms=wall_clock_ms, switch=switch)
+        await nursery.start(partial(stop_on_signals, switch, reload=reload))
+        await run_daemon(config, log=log, now_ms=wall_clock_ms, switch=switch, supervisor=supervisor)
         nursery.cancel_scope.cancel()
