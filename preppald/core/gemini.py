@@ -30,6 +30,8 @@ from preppald.errors import RemoteProtocolError
 
 PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 KEY_HEADER = "x-goog-api-key"
+# A day of audio is three million tokens; a count above this is none.
+MAX_TOKENS = 10**9
 
 
 class _Message(msgspec.Struct, rename="camel"):
@@ -158,16 +160,21 @@ def _content(content: _ServerContent) -> Iterator[GeminiEvent]:
 
 
 def _usage(usage: _Usage) -> Usage:
-    prompt = {count.modality: count.token_count for count in usage.prompt_tokens_details}
-    response = {count.modality: count.token_count for count in usage.response_tokens_details}
+    prompt = {count.modality: _count(count.token_count) for count in usage.prompt_tokens_details}
+    response = {count.modality: _count(count.token_count) for count in usage.response_tokens_details}
     return Usage(
         prompt_audio=prompt.get("AUDIO", 0),
         prompt_text=prompt.get("TEXT", 0),
         response_audio=response.get("AUDIO", 0),
         response_text=response.get("TEXT", 0),
-        thoughts=usage.thoughts_token_count,
-        cached=usage.cached_content_token_count,
+        thoughts=_count(usage.thoughts_token_count),
+        cached=_count(usage.cached_content_token_count),
     )
+
+
+def _count(tokens: int) -> int:
+    """Neither a counter nor a database takes every number that JSON can write."""
+    return tokens if 0 <= tokens <= MAX_TOKENS else 0
 
 
 def _seconds(duration: str) -> float | None:

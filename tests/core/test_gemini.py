@@ -1,0 +1,334 @@
+"""Gemini's JSON: every field that counts, in every shape in which it was seen, and all that is none."""
+
+import base64
+import contextlib
+import json
+from typing import Any
+
+from hypothesis import given, strategies as st
+import pytest
+
+from preppald.core import gemini
+from preppald.core.events import (
+    AudioSpoken,
+    GeminiEvent,
+    GoingAway,
+    HandleGiven,
+    ReplyGenerated,
+    ReplyInterrupted,
+    SetupCompleted,
+    SpeechBegan,
+    SpeechEnded,
+    TextHeard,
+    TextSpoken,
+    TokensUsed,
+    TurnCompleted,
+)
+from preppald.core.interview import Usage
+from preppald.errors import RemoteProtocolError
+
+
+def decoded(frame: object) -> list[GeminiEvent]:
+    return gemini.decode(json.dumps(frame).encode())
+
+
+def content(**fields: object) -> list[GeminiEvent]:
+    return decoded({"serverContent": fields})
+
+
+def pcm_part(pcm: bytes, mime_type: str = "audio/pcm;rate=24000") -> dict[str, Any]:
+    return {"inlineData": {"mimeType": mime_type, "data": base64.b64encode(pcm).decode()}}
+
+
+# ------------------------------------------------------------------ from Gemini
+
+
+@pytest.mark.parametrize(
+    ("frame", "events"),
+    [
+        ({"setupComplete": {}}, [SetupCompleted()]),
+        ({"setupComplete": {"sessionId": "s"}}, [SetupCompleted()]),
+        ({"serverContent": {}}, []),
+        ({"serverContent": {"modelTurn": {}}}, []),
+        ({"serverContent": {"modelTurn": {"parts": [pcm_part(b"ab")]}}}, [AudioSpoken(b"ab")]),
+        ({"serverContent": {"modelTurn": {"parts": [pcm_part(b"a", "audio/pcm")]}}}, [AudioSpoken(b"a")]),
+        ({"serverContent": {"modelTurn": {"parts": [pcm_part(b"")]}}}, []),
+        ({"serverContent": {"modelTurn": {"parts": [{"text": "Hello "}]}}}, [TextSpoken("Hello ")]),
+        ({"serverContent": {"modelTurn": {"parts": [{"text": "Plan", "thought": True}]}}}, []),
+        ({"serverContent": {"outputTranscription": {"text": " Hi"}}}, [TextSpoken(" Hi")]),
+        ({"serverContent": {"outputTranscription": {}}}, []),
+        ({"serverContent": {"outputTranscription": {"text": "x", "finished": True}}}, [TextSpoken("x")]),
+        ({"serverContent": {"inputTranscription": {"text": "I "}}}, [TextHeard("I ")]),
+        ({"serverContent": {"inputTranscription": {}}}, []),
+        ({"serverContent": {"interimInputTranscription": {"text": "I"}}}, []),
+        ({"serverContent": {"interrupted": True}}, [ReplyInterrupted()]),
+        ({"serverContent": {"interrupted": False}}, []),
+        ({"serverContent": {"generationComplete": True}}, [ReplyGenerated()]),
+        ({"serverContent": {"turnComplete": True}}, [TurnCompleted()]),
+        ({"serverContent": {"turnComplete": True, "turnCompleteReason": "NEW"}}, [TurnCompleted()]),
+        ({"serverContent": {"waitingForInput": True, "interactionStatus": "IDLE"}}, []),
+        ({"voiceActivity": {"type": "ACTIVITY_START", "audioOffset": "6.040s"}}, [SpeechBegan()]),
+        ({"voiceActivity": {"type": "ACTIVITY_END"}}, [SpeechEnded()]),
+        ({"voiceActivity": {"type": "ACTIVITY_OF_TOMORROW"}}, []),
+        ({"sessionResumptionUpdate": {"newHandle": "h", "resumable": True}}, [HandleGiven("h")]),
+        ({"sessionResumptionUpdate": {"newHandle": "h"}}, []),
+        ({"sessionResumptionUpdate": {"resumable": True}}, []),
+        ({"sessionResumptionUpdate": {}}, []),
+        ({"goAway": {"timeLeft": "50s"}}, [GoingAway(50.0)]),
+        ({"goAway": {"timeLeft": "9.500s"}}, [GoingAway(9.5)]),
+        ({"goAway": {"timeLeft": "0s"}}, [GoingAway(0.0)]),
+        ({"goAway": {}}, [GoingAway(None)]),
+        ({"goAway": {"timeLeft": "soon"}}, [GoingAway(None)]),
+        ({"goAway": {"timeLeft": "sss"}}, [GoingAway(None)]),
+        ({"goAway": {"timeLeft": "infs"}}, [GoingAway(None)]),
+        ({"goAway": {"timeLeft": "nans"}}, [GoingAway(None)]),
+        ({"goAway": {"timeLeft": "-5s"}}, [GoingAway(None)]),
+        ({"toolCall": {"functionCalls": [{"id": "1", "name": "f", "args": {}}]}}, []),
+        ({"toolCallCancellation": {"ids": ["1"]}}, []),
+        ({"usageMetadata": {}}, [TokensUsed(Usage())]),
+        ({"messageOfTomorrow": {"deep": [1, {"x": None}]}}, []),
+        ({}, []),
+    ],
+)
+def test_every_message_says_what_it_says_and_no_more(frame: object, events: list[GeminiEvent]) -> None:
+    """The whole table of the server's messages; absent means the default, and what is unknown is skipped."""
+    assert decoded(frame) == events
+
+
+def test_usage_is_read_by_modality() -> None:
+    """Modalities with no tokens are left out by Gemini; the totals are not needed."""
+    usage = {
+        "promptTokenCount": 130,
+        "promptTokensDetails": [
+            {"modality": "TEXT", "tokenCount": 30},
+            {"modality": "AUDIO", "tokenCount": 100},
+        ],
+        "responseTokenCount": 55,
+        "responseTokensDetails": [{"modality": "AUDIO", "tokenCount": 50}],
+        "thoughtsTokenCount": 5,
+        "cachedContentTokenCount": 7,
+        "totalTokenCount": 190,
+        "trafficType": "ON_DEMAND",
+    }
+    (event,) = decoded({"usageMetadata": usage})
+    assert event == TokensUsed(
+        Usage(prompt_audio=100, prompt_text=30, response_audio=50, thoughts=5, cached=7)
+    )
+    assert isinstance(event, TokensUsed)
+    assert event.usage.total == 185
+
+
+@pytest.mark.parametrize("count", [-1, 2**63, 10**400])
+def test_a_count_that_is_none_counts_nothing(count: int) -> None:
+    """Counters only go up, and databases have 63 bits: such a number would have ended the interview."""
+    usage = {
+        "thoughtsTokenCount": count,
+        "cachedContentTokenCount": count,
+        "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": count}],
+        "responseTokensDetails": [{"modality": "AUDIO", "tokenCount": count}],
+    }
+    assert decoded({"usageMetadata": usage}) == [TokensUsed(Usage())]
+
+
+def test_in_a_frame_with_everything_content_comes_first_and_flags_last() -> None:
+    """3.x bundles audio, text and turnComplete; none of it may be lost, and the turn must not close too early."""
+    events = decoded(
+        {
+            "goAway": {"timeLeft": "10s"},
+            "usageMetadata": {"thoughtsTokenCount": 1},
+            "sessionResumptionUpdate": {"newHandle": "h", "resumable": True},
+            "voiceActivity": {"type": "ACTIVITY_START"},
+            "serverContent": {
+                "turnComplete": True,
+                "generationComplete": True,
+                "interrupted": True,
+                "outputTranscription": {"text": "there"},
+                "modelTurn": {"role": "model", "parts": [{"text": "Hi"}, pcm_part(b"ab"), pcm_part(b"cd")]},
+                "inputTranscription": {"text": "Me"},
+            },
+        }
+    )
+    assert events == [
+        SpeechBegan(),
+        TextHeard("Me"),
+        TextSpoken("Hi"),
+        AudioSpoken(b"ab"),
+        AudioSpoken(b"cd"),
+        TextSpoken("there"),
+        ReplyInterrupted(),
+        ReplyGenerated(),
+        TurnCompleted(),
+        TokensUsed(Usage(thoughts=1)),
+        HandleGiven("h"),
+        GoingAway(10.0),
+    ]
+
+
+def test_what_was_heard_is_told_before_the_end_of_speech() -> None:
+    """Recorded on 3.8: the utterance's text comes with ACTIVITY_END, and belongs to it."""
+    frame = {
+        "voiceActivity": {"type": "ACTIVITY_END"},
+        "serverContent": {"inputTranscription": {"text": "I am."}},
+    }
+    assert decoded(frame) == [TextHeard("I am."), SpeechEnded()]
+
+
+def test_text_frames_and_odd_white_space_are_read_as_well() -> None:
+    """The real service sends binary frames with a newline at their end; others send text."""
+    assert gemini.decode('\n{\n "setupComplete": { } }\n') == [SetupCompleted()]
+    assert gemini.decode(b'{"serverContent":{"outputTranscription":{"text":"\\ud83d\\ude00"}}}') == [
+        TextSpoken("😀")
+    ]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"17",
+        b'"setupComplete"',
+        b"\xff\xfe\x00",
+        b'{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"data":"a?b"}}]}}}',
+        b'{"serverContent":{"modelTurn":{"parts":{}}}}',
+        b'{"serverContent":[]}',
+        b'{"serverContent":{"turnComplete":"yes"}}',
+        b'{"serverContent":{"outputTranscription":{"text":7}}}',
+        b'{"serverContent":{"outputTranscription":{"text":"\\ud800"}}}',
+        b'{"goAway":{"timeLeft":5}}',
+        b'{"usageMetadata":{"thoughtsTokenCount":NaN}}',
+        b'{"usageMetadata":{"thoughtsTokenCount":' + b"9" * 5000 + b"}}",
+        b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"setupComplete":{}} trailing',
+    ],
+)
+def test_a_frame_that_is_no_message_is_refused_without_its_text(frame: bytes) -> None:
+    """It is dropped and counted by the caller; what was in it may be somebody's words."""
+    with pytest.raises(RemoteProtocolError, match=r"cannot be read \(\w+\)$"):
+        gemini.decode(frame)
+
+
+def test_a_null_is_like_nothing() -> None:
+    """Some proxies write defaults out."""
+    assert decoded({"serverContent": None, "goAway": None, "setupComplete": None}) == []
+
+
+@given(st.one_of(st.binary(), st.text()))
+def test_any_bytes_are_events_or_refused(frame: bytes | str) -> None:
+    """Nothing else ever leaves the decoder."""
+    with contextlib.suppress(RemoteProtocolError):
+        assert isinstance(gemini.decode(frame), list)
+
+
+KEYS = [
+    "setupComplete",
+    "serverContent",
+    "modelTurn",
+    "parts",
+    "inlineData",
+    "data",
+    "text",
+    "thought",
+    "goAway",
+    "timeLeft",
+    "usageMetadata",
+    "promptTokensDetails",
+    "modality",
+    "tokenCount",
+    "voiceActivity",
+    "type",
+    "turnComplete",
+]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=4))
+def test_any_json_with_known_keys_is_events_or_refused(frame: dict[str, object]) -> None:
+    """Right names, wrong shapes."""
+    with contextlib.suppress(RemoteProtocolError):
+        assert isinstance(gemini.decode(json.dumps(frame)), list)
+
+
+@given(st.binary(max_size=2000))
+def test_audio_comes_out_as_it_was_sent(pcm: bytes) -> None:
+    assert content(modelTurn={"parts": [pcm_part(pcm)]}) == ([AudioSpoken(pcm)] if pcm else [])
+
+
+def test_no_words_and_no_handle_show_in_a_repr() -> None:
+    """A repr ends in tracebacks, and those in logs."""
+    secret = "CANARY"
+    events = [TextSpoken(secret), TextHeard(secret), HandleGiven(secret), AudioSpoken(secret.encode())]
+    assert secret not in repr(events)
+
+
+# ------------------------------------------------------------------ to Gemini
+
+
+@given(st.binary(max_size=2000))
+def test_audio_is_one_realtime_input_of_pcm_at_16_khz(pcm: bytes) -> None:
+    """Written by hand for speed: it must be the same JSON."""
+    message = json.loads(gemini.audio(pcm))
+    blob = {"mimeType": "audio/pcm;rate=16000", "data": base64.b64encode(pcm).decode()}
+    assert message == {"realtimeInput": {"audio": blob}}
+    assert gemini.audio(memoryview(pcm)) == gemini.audio(bytearray(pcm)) == gemini.audio(pcm)
+
+
+def test_a_prompt_is_realtime_text() -> None:
+    assert json.loads(gemini.prompt('Say "hi"\n😀')) == {"realtimeInput": {"text": 'Say "hi"\n😀'}}
+
+
+OPTIONS = gemini.Setup(
+    model="gemini-3.8-live",
+    voice="Puck",
+    instruction="Ask.",
+    start_sensitivity="low",
+    end_sensitivity="high",
+    silence_ms=1200,
+    prefix_padding_ms=300,
+)
+
+
+def test_the_setup_asks_for_all_that_an_hour_needs() -> None:
+    """Audio only, both transcriptions, compression and resumption; int64 as strings, as ProtoJSON has them."""
+    setup = json.loads(gemini.setup(OPTIONS))["setup"]
+    assert setup == {
+        "model": "models/gemini-3.8-live",
+        "generationConfig": {
+            "responseModalities": ["AUDIO"],
+            "speechConfig": {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": "Puck"}}},
+        },
+        "systemInstruction": {"parts": [{"text": "Ask."}]},
+        "realtimeInputConfig": {
+            "automaticActivityDetection": {
+                "startOfSpeechSensitivity": "START_SENSITIVITY_LOW",
+                "endOfSpeechSensitivity": "END_SENSITIVITY_HIGH",
+                "silenceDurationMs": 1200,
+                "prefixPaddingMs": 300,
+            },
+            "turnCoverage": "TURN_INCLUDES_ONLY_ACTIVITY",
+        },
+        "inputAudioTranscription": {},
+        "outputAudioTranscription": {},
+        "contextWindowCompression": {
+            "triggerTokens": "80000",
+            "slidingWindow": {"targetTokens": "40000"},
+        },
+        "sessionResumption": {},
+    }
+
+
+def test_with_a_handle_the_setup_resumes() -> None:
+    assert json.loads(gemini.setup(OPTIONS, "h-1"))["setup"]["sessionResumption"] == {"handle": "h-1"}
+    assert json.loads(gemini.setup(OPTIONS, ""))["setup"]["sessionResumption"] == {}
+
+
+def test_a_model_may_be_named_with_its_prefix() -> None:
+    """Google's own documentation writes it both ways."""
+    named = gemini.Setup(**{**json.loads(gemini._json(OPTIONS)), "model": "models/gemini-3.8-live"})
+    assert gemini.setup(named) == gemini.setup(OPTIONS)
