@@ -70,6 +70,9 @@ class Talk:
         self.effects += new
         return new
 
+    def is_in(self, state: State) -> bool:
+        return self.conversation.state is state
+
     @property
     def fragments(self) -> list[Fragment]:
         return kept(self.effects)
@@ -233,17 +236,17 @@ def test_an_interview_goes_on_from_what_the_journal_holds() -> None:
 def test_a_greeting_an_answer_and_a_reply_become_three_turns() -> None:
     """Each with the time at which it began, closed when the other one takes over or the reply is over."""
     talk = Talk()
-    assert talk.conversation.state is State.AWAITED
+    assert talk.is_in(State.AWAITED)
     assert not talk.conversation.begun
     assert talk.at(1, voice(2))[0] == ReplyBegan(None)
     talk.at(1.5, TextSpoken("Hello. "), TextSpoken("Who are you?"), ReplyGenerated())
-    assert talk.conversation.state is State.PLAYING
+    assert talk.is_in(State.PLAYING)
     talk.at(3, TurnCompleted())
-    assert talk.conversation.state is State.LISTENING
+    assert talk.is_in(State.LISTENING)
     talk.at(4, SpeechBegan())
     assert talk.conversation.candidate_speaking
     talk.at(7, TextHeard("I am Ada."), SpeechEnded())
-    assert talk.conversation.state is State.AWAITED
+    assert talk.is_in(State.AWAITED)
     assert talk.at(7.5, voice(1))[-2] == ReplyBegan(0.5)
     talk.at(8, TextSpoken("Fine."), ReplyGenerated(), TurnCompleted())
     assert talk.lines == [("AI", "Hello. Who are you?"), ("USER", "I am Ada."), ("AI", "Fine.")]
@@ -257,7 +260,7 @@ def test_the_delay_is_counted_from_the_words_where_gemini_tells_of_no_activity()
     talk = Talk()
     talk.at(1, voice(1), TextSpoken("Hello."), ReplyGenerated(), TurnCompleted())
     talk.at(5, TextHeard("Hi."))
-    assert talk.conversation.state is State.AWAITED
+    assert talk.is_in(State.AWAITED)
     assert ReplyBegan(0.75) in talk.at(5.75, voice(1))
 
 
@@ -265,7 +268,7 @@ def test_a_reply_without_content_is_still_awaited() -> None:
     """Gemini sometimes completes a turn that it never gave: the watchdog must go on waiting."""
     talk = Talk()
     talk.at(1, ReplyGenerated(), TurnCompleted())
-    assert talk.conversation.state is State.AWAITED
+    assert talk.is_in(State.AWAITED)
     assert talk.conversation.since == 0
 
 
@@ -303,7 +306,7 @@ def test_a_reply_that_was_spoken_over_stops_at_once() -> None:
     talk.at(10, voice(4), TextSpoken(GREETING))
     effects = talk.at(11, ReplyInterrupted())
     assert effects[0] == StopPlaying()
-    assert talk.conversation.state is State.CUT
+    assert talk.is_in(State.CUT)
 
 
 @pytest.mark.parametrize(
@@ -341,7 +344,7 @@ def test_the_rest_of_a_cut_turns_text_belongs_to_it() -> None:
     """Text runs behind audio, too: what comes after the interruption was not heard."""
     talk = cut_at(12, text="Hello there")
     talk.at(12.1, TextSpoken(", tell me."), TurnCompleted())
-    assert talk.conversation.state is State.LISTENING
+    assert talk.is_in(State.LISTENING)
     assert talk.lines == [("AI", "Hello there" + CUT_MARK)]
     assert talk.conversation.turns[0].text == "Hello there, tell me."
 
@@ -387,7 +390,7 @@ def test_an_interruption_with_nothing_to_interrupt_stops_what_still_plays() -> N
     """Gemini interrupts replies of which nothing was sent yet; the browser may still play the one before."""
     talk = Talk()
     assert talk.at(1, ReplyInterrupted()) == [StopPlaying()]
-    assert talk.conversation.state is State.LISTENING
+    assert talk.is_in(State.LISTENING)
 
 
 def test_the_end_of_the_interview_cuts_what_plays_and_closes_what_is_open() -> None:
@@ -411,7 +414,7 @@ def test_a_reply_that_breaks_off_says_so() -> None:
     talk = Talk()
     talk.at(10, voice(4), TextSpoken("Hello there"))
     talk.at(10.5, UpstreamLost())
-    assert talk.conversation.state is State.CONNECTING
+    assert talk.is_in(State.CONNECTING)
     assert talk.conversation.owed
     assert talk.lines == [("AI", "Hello there" + CUT_MARK)]
 
@@ -447,7 +450,7 @@ def test_the_candidates_words_may_come_after_the_reply_began() -> None:
     talk.at(6, voice(1), TextSpoken("I see."))
     talk.at(6.5, TextHeard("I fixed a race."))
     assert [speaker for speaker, _ in talk.lines] == ["AI", "USER", "AI"]
-    assert talk.conversation.state is State.SPEAKING
+    assert talk.is_in(State.SPEAKING)
 
 
 def test_the_candidates_words_may_come_after_the_reply_was_over() -> None:

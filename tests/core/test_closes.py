@@ -1,0 +1,122 @@
+"""Why Gemini closed: every row of the observed table, matched by what it says, as cut as it comes."""
+
+import pytest
+
+from preppald.core import closes
+from preppald.core.closes import Cause, Remedy, of_close, of_http_status
+
+MODEL = (
+    "models/gemini-9-live is not found for API version v1beta, or is not supported for bidiGenerateContent."
+)
+MODALITIES = "The requested combination of response modalities (TEXT) is not supported by the model. models/x"
+CALLERS = (
+    "Method doesn't allow unregistered callers (callers without established identity). "
+    "Please use API Key or other form of API c"
+)
+GO_AWAY = (
+    "Connection aborted because the client failed to close the connection after receiving a GoAway "
+    "signal once the session durat"
+)
+QUOTA = (
+    "You exceeded your current quota, please check your plan and billing details. For more information "
+    "on this error, head to: h"
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "cause"),
+    [
+        (1007, "API key not valid. Please pass a valid API key.", closes.BAD_KEY),
+        (1008, CALLERS, closes.NO_KEY),
+        (1007, "User location is not supported for the API use.", closes.BAD_LOCATION),
+        (1008, MODEL, closes.BAD_MODEL),
+        (1008, "Publisher Model `projects/p/locations/l/x` was not found.", closes.BAD_MODEL),
+        (1008, "`Publisher Model `projects/p/locations/l/x` was not found.", closes.BAD_MODEL),
+        (
+            1007,
+            "Invalid JSON payload received. Unknown name \"x\" at 'setup': Cannot find field.",
+            closes.BAD_SETUP,
+        ),
+        (1007, "Request contains an invalid argument.", closes.INVALID_ARGUMENT),
+        (1007, "Precondition check failed.", closes.PRECONDITION),
+        (1007, "Thinking level is not supported for this model.", closes.BAD_SETUP),
+        (1007, "Thinking level must be specified for this model.", closes.BAD_SETUP),
+        (1007, "Thinking level MINIMAL is not supported for this model.", closes.BAD_SETUP),
+        (1007, MODALITIES, closes.BAD_SETUP),
+        (1007, "Text output is not supported for native audio output model.", closes.BAD_SETUP),
+        (1007, "No matching speaker voice found for name: alloy", closes.BAD_VOICE),
+        (1008, GO_AWAY, closes.GO_AWAY_IGNORED),
+        (1008, "The operation was aborted.", closes.ABORTED),
+        (1008, "BidiGenerateContent session not found", closes.UNKNOWN_HANDLE),
+        (1008, "BidiGenerateContent session history not found", closes.UNKNOWN_HANDLE),
+        (1008, "Requested entity was not found.", closes.NOT_FOUND),
+        (1008, "Operation is not implemented, or supported, or enabled.", closes.NOT_FOUND),
+        (1008, "Quota exceeded for quota metric 'Bidi requests' and limit 'per minute'.", closes.QUOTA),
+        (1011, QUOTA, closes.QUOTA),
+        (1011, "RESOURCE_EXHAUSTED", closes.QUOTA),
+        (1011, "Internal error encountered.", closes.INTERNAL),
+        (1011, "Internal error occurred.", closes.INTERNAL),
+        (1011, "The service is currently unavailable.", closes.OVERLOADED),
+        (1011, "Deadline expired before operation could complete.", closes.CONNECTION_CAP),
+        (1006, "", closes.NETWORK),
+        (1000, "", closes.CLOSED),
+        (1001, "", closes.CLOSED),
+        (1011, "", closes.UNRECOGNISED),
+        (4999, "Something new.", closes.UNRECOGNISED),
+    ],
+)
+def test_a_close_frame_is_known_by_its_words(code: int, reason: str, cause: Cause) -> None:
+    """The same code stands for a bad key and for a passing fault; the reason is what tells them apart."""
+    assert of_close(code, reason) is cause
+
+
+PERMANENT = {
+    closes.BAD_KEY,
+    closes.NO_KEY,
+    closes.BAD_LOCATION,
+    closes.BAD_MODEL,
+    closes.BAD_SETUP,
+    closes.BAD_VOICE,
+    closes.PRECONDITION,
+    closes.TLS,
+    closes.UNAUTHORISED,
+    closes.HTTP_REFUSED,
+}
+FRESH = {closes.INVALID_ARGUMENT, closes.UNKNOWN_HANDLE, closes.NOT_FOUND}
+CAUSES = [value for value in vars(closes).values() if isinstance(value, Cause)]
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.name)
+def test_each_cause_has_its_remedy(cause: Cause) -> None:
+    """What would fail again is not tried again, a quota is left alone, the rest is transient."""
+    if cause in PERMANENT:
+        assert cause.remedy is Remedy.NONE
+    elif cause in FRESH:
+        assert cause.remedy is Remedy.FRESH
+    else:
+        assert cause.remedy is (Remedy.WAIT if cause is closes.QUOTA else Remedy.RESUME)
+
+
+def test_causes_are_told_apart_by_name() -> None:
+    """The names are labels of a metric: two causes under one would hide each other."""
+    names = [cause.name for cause in CAUSES]
+    assert len(set(names)) == len(names)
+    assert all(name.replace("_", "").isalpha() and name.islower() for name in names)
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [
+        (400, closes.HTTP_REFUSED),
+        (401, closes.UNAUTHORISED),
+        (403, closes.UNAUTHORISED),
+        (404, closes.HTTP_REFUSED),
+        (429, closes.QUOTA),
+        (500, closes.HTTP_FAILED),
+        (503, closes.HTTP_FAILED),
+        (302, closes.HTTP_FAILED),
+    ],
+)
+def test_an_http_answer_is_known_by_its_status(status: int, cause: Cause) -> None:
+    """Rare, but seen: an error in place of the upgrade."""
+    assert of_http_status(status) is cause

@@ -1,0 +1,97 @@
+"""The browser's messages: what goes out can be read by any client, what comes in is an event or refused."""
+
+from hypothesis import given, strategies as st
+import pytest
+
+from preppald.core import frames
+from preppald.core.endings import EndedReason
+from preppald.core.events import AudioHeard, EndRequested
+from preppald.core.frames import NoticeKind
+from preppald.core.turns import Fragment, Speaker
+from preppald.errors import RemoteProtocolError
+from preppald.pb import interview_pb2 as pb
+
+
+def sent(message: bytes) -> pb.ServerToClientMessage:
+    return pb.ServerToClientMessage.FromString(message)
+
+
+@given(st.binary(max_size=2000))
+def test_audio_is_heard_as_it_was_spoken(pcm: bytes) -> None:
+    """Any length, even none and even an odd one."""
+    chunk = pb.ClientToServerMessage(audio_chunk=pb.AudioChunk(audio_content=pcm))
+    assert frames.decode(chunk.SerializeToString()) == AudioHeard(pcm)
+    assert sent(frames.audio(pcm)).audio_response.audio_content == pcm
+
+
+def test_the_end_button_is_read() -> None:
+    message = pb.ClientToServerMessage(end_request=pb.EndRequest())
+    assert frames.decode(message.SerializeToString()) == EndRequested()
+
+
+def test_the_existing_clients_bytes_are_read() -> None:
+    """As it sends them: field 1, then the PCM in field 1 of that."""
+    assert frames.decode(bytes([0x0A, 4, 0x0A, 2, 7, 8])) == AudioHeard(b"\x07\x08")
+    assert frames.decode(bytes([0x12, 0])) == EndRequested()
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["", "text", b"", b"\xff", b"\x0a\x05\x0a", b"\x1a\x02\x0a\x00", b"\x0a" + b"\xff" * 20],
+    ids=["empty text", "text", "empty", "garbage", "cut", "unknown payload", "overlong"],
+)
+def test_what_is_no_message_is_refused(message: bytes | str) -> None:
+    """Text, garbage, half a message, and one whose payload is not known here."""
+    with pytest.raises(RemoteProtocolError, match="the message"):
+        frames.decode(message)
+
+
+@given(st.one_of(st.binary(), st.text()))
+def test_any_bytes_are_an_event_or_refused(message: bytes | str) -> None:
+    """Nothing else ever leaves the decoder."""
+    try:
+        event = frames.decode(message)
+    except RemoteProtocolError:
+        return
+    assert isinstance(event, AudioHeard | EndRequested)
+
+
+def test_unknown_fields_of_newer_clients_are_skipped() -> None:
+    chunk = pb.ClientToServerMessage(audio_chunk=pb.AudioChunk(audio_content=b"ab")).SerializeToString()
+    assert frames.decode(chunk + bytes([0x98, 0x06, 1])) == AudioHeard(b"ab")
+
+
+def test_a_fragment_becomes_a_transcript_update() -> None:
+    """``is_final`` is what existing clients wait for: fragments are never revised."""
+    fragment = Fragment(7, 3, Speaker.USER, " hello", 1000, turn_complete=True)
+    update = sent(frames.transcript(fragment)).transcript_update
+    assert (update.speaker, update.text, update.seq) == ("USER", " hello", 7)
+    assert update.is_final
+    assert update.turn_complete
+
+
+def test_the_other_messages_say_what_they_are_given() -> None:
+    started = sent(frames.session_started("iv", remaining_seconds=3599.9996, resumed=True)).session_started
+    assert (started.interview_id, started.remaining_ms, started.resumed) == ("iv", 3_600_000, True)
+    assert started.output_sample_rate_hz == 24_000
+    assert sent(frames.interrupted()).WhichOneof("payload") == "interrupted"
+    error = sent(frames.error(5000, "Failed")).error
+    assert (error.code, error.message) == (5000, "Failed")
+    notice = sent(frames.notice(NoticeKind.ENDING_SOON, "soon", remaining_seconds=-3)).notice
+    assert (notice.kind, notice.message, notice.remaining_ms) == (pb.Notice.ENDING_SOON, "soon", 0)
+
+
+@pytest.mark.parametrize("reason", EndedReason)
+def test_reasons_keep_their_numbers(reason: EndedReason) -> None:
+    """They are on the wire of clients that nobody can update."""
+    assert sent(frames.session_ended(reason)).session_ended.reason == reason.value
+
+
+@pytest.mark.parametrize("kind", NoticeKind)
+def test_notices_keep_their_numbers(kind: NoticeKind) -> None:
+    assert sent(frames.notice(kind, "", remaining_seconds=1)).notice.kind == kind.value
+
+
+def test_nothing_said_shows_in_a_repr() -> None:
+    """A repr ends in tracebacks, and those in logs."""
+    assert "CANARY" not in repr(AudioHeard(b"CANARY"))

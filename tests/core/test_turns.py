@@ -1,0 +1,116 @@
+"""Fragments and turns, models and their rules, what the interviewer is told: the small parts of the core."""
+
+from hypothesis import given, strategies as st
+import pytest
+
+from preppald.core import interviewer, models
+from preppald.core.interview import Usage
+from preppald.core.models import Thinking, model_of
+from preppald.core.turns import CUT_MARK, Fragment, Speaker, Turn, begun, fold, in_order
+
+# ------------------------------------------------------------------ turns
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.text(max_size=5), st.booleans()), max_size=20))
+def test_turns_are_what_their_fragments_add_up_to(said: list[tuple[int, str, bool]]) -> None:
+    """Joining is concatenation, in the order of the numbers; folding in two steps is folding once."""
+    fragments = [
+        Fragment(seq, turn, Speaker.AI, text, 1000 + seq, turn_complete=complete)
+        for seq, (turn, text, complete) in enumerate(said, 1)
+    ]
+    turns = fold(fragments)
+    for number, turn in turns.items():
+        own = [fragment for fragment in fragments if fragment.turn == number]
+        assert turn.text == "".join(fragment.text for fragment in own)
+        assert turn.started_ms == own[0].at_ms
+        assert turn.complete == any(fragment.turn_complete for fragment in own)
+
+
+def test_a_turn_closed_as_cut_stays_cut() -> None:
+    turn = begun(Fragment(1, 1, Speaker.AI, "Hello there", 1))
+    assert not turn.cut
+    cut = turn.grown(Fragment(2, 1, Speaker.AI, "", 2, turn_complete=True, heard=5))
+    later = cut.grown(Fragment(3, 1, Speaker.AI, ", you", 3))
+    assert later.cut
+    assert later.complete
+    assert later.spoken == "Hello" + CUT_MARK
+    assert later.text == "Hello there, you"
+
+
+def test_the_transcript_is_in_the_order_of_speech_and_has_only_what_was_heard() -> None:
+    """Blank turns and turns cut before their first sound are left out."""
+    turns = [
+        Turn(3, Speaker.AI, "third", 30),
+        Turn(4, Speaker.USER, "second", 20),
+        Turn(1, Speaker.AI, "first", 10),
+        Turn(2, Speaker.USER, "  ", 15),
+        Turn(5, Speaker.AI, "unheard", 40, heard=0),
+        Turn(6, Speaker.USER, "also third", 30),
+    ]
+    assert [turn.text for turn in in_order(turns)] == ["first", "second", "third", "also third"]
+
+
+def test_words_do_not_show_in_a_repr() -> None:
+    assert "CANARY" not in repr([Fragment(1, 1, Speaker.AI, "CANARY", 1), Turn(1, Speaker.AI, "CANARY", 1)])
+
+
+def test_usage_adds_up_by_modality() -> None:
+    one = Usage(1, 2, 3, 4, 5, 6)
+    assert one + one == Usage(2, 4, 6, 8, 10, 12)
+    assert one.total == 15
+
+
+# ------------------------------------------------------------------ models
+
+
+@pytest.mark.parametrize(
+    ("name", "thinking"),
+    [
+        ("gemini-3.8-live", Thinking.REFUSED),
+        ("models/gemini-3.8-live", Thinking.REFUSED),
+        ("gemini-3.8-live-extended-thinking", Thinking.REQUIRED),
+        ("gemini-3.1-flash-live-preview", Thinking.ALLOWED),
+        ("gemini-of-tomorrow", Thinking.REFUSED),
+    ],
+)
+def test_each_model_has_its_rules_and_an_unknown_one_the_defaults(name: str, thinking: Thinking) -> None:
+    assert model_of(name).thinking is thinking
+
+
+def test_what_gemini_would_refuse_is_told_before_it_is_dialled() -> None:
+    """3.8 says nothing about an unknown voice and speaks with another: it must be caught here."""
+    assert list(models.faults("gemini-3.8-live", "Puck")) == []
+    faults = list(models.faults("gemini-2.0-flash-live-001", "alloy"))
+    assert len(faults) == 2
+    assert "gemini-2.0-flash-live-001" in faults[0]
+    assert "use gemini-3.8-live" in faults[0]
+    assert "'alloy'" in faults[1]
+    assert "Puck" in faults[1]
+    assert len(models.VOICES) == 30
+
+
+# ------------------------------------------------------------------ the interviewer
+
+
+def test_without_history_the_brief_is_as_it_is() -> None:
+    assert interviewer.with_history("Brief.", []) == "Brief."
+
+
+def test_history_says_who_said_what_and_only_what_was_heard() -> None:
+    turns = [
+        Turn(1, Speaker.AI, "Hello there, you. ", 1, heard=5),
+        Turn(2, Speaker.USER, " I am Ada.", 2),
+    ]
+    brief = interviewer.with_history("Brief.", turns)
+    assert brief.startswith("Brief.\n\n")
+    assert brief.endswith(f"Interviewer: Hello{CUT_MARK}\nCandidate: I am Ada.")
+
+
+def test_a_long_history_loses_its_oldest_lines_only() -> None:
+    """It must fit into the model's window, and the last question counts most."""
+    turns = [Turn(n, Speaker.USER, f"line {n} " + "x" * 990, n) for n in range(1, 101)]
+    brief = interviewer.with_history("Brief.", turns)
+    assert brief.startswith("Brief.\n\n")
+    assert len(brief) < interviewer.HISTORY_CHARS + 200
+    assert "line 100 " in brief
+    assert "line 1 " not in brief
