@@ -1,12 +1,16 @@
-"""The command line: which command, and what a failure looks like."""
+"""The command line: which command, and what a failure looks like.
+
+Only the command that was asked for is imported: ``--version``, ``--help`` and shell completion must be quick, and
+Trio, httpx and protobuf together take half a second.
+"""
 
 import argparse
 from collections.abc import Sequence
+import importlib
 import os
 import sys
 
 from preppald import __version__
-from preppald.commands import call, check, demo, serve, simulate, token
 from preppald.errors import ConfigError, PreppaldError
 
 DESCRIPTION = "The daemon between a candidate's browser and Gemini Live, for spoken interviews."
@@ -16,9 +20,24 @@ First steps:
   preppald check               is the configuration right?
   preppald serve               run the daemon
 """
+# Each is a module of preppald.commands, and says the same about itself.
+COMMANDS = {
+    "serve": "run the daemon",
+    "check": "validate the configuration",
+    "demo": "hold an interview here, without a key or a network",
+    "call": "be the candidate: speak a WAV file to a daemon, hear its interviewer",
+    "simulate": "run a Gemini Live service and a backend to develop against",
+    "token": "sign a token for a test",
+    "interviews": "list the interviews, live and past",
+    "transcript": "print what was said in an interview",
+    "outbox": "see and mend what the backend is still owed",
+}
+# These read the journal, and need no other setting.
+READERS = ("interviews", "transcript", "outbox")
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(chosen: str | None = None) -> argparse.ArgumentParser:
+    """The whole command line, with the arguments of the ``chosen`` command only."""
     whole = argparse.ArgumentParser(
         prog="preppald",
         description=DESCRIPTION,
@@ -26,16 +45,22 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     whole.add_argument("--version", action="version", version=f"preppald {__version__}")
-    subparsers = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (serve, check, demo, call, simulate, token):
-        command.add_to(subparsers)
+    subparsers = whole.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
+    for name, words in COMMANDS.items():
+        if name == chosen:
+            importlib.import_module(f"preppald.commands.{name}").add_to(subparsers)
+        else:
+            subparsers.add_parser(name, help=words)
     return whole
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    # No option before the command takes a value, so the first other word is the command.
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    arguments = parser(chosen).parse_args(words)
     try:
-        status: int = arguments.run(arguments)
+        status: int = _run(arguments)
     except ConfigError as error:
         print("preppald: the configuration is wrong:", *error.faults, sep="\n  ", file=sys.stderr)
         return error.exit_status
@@ -46,4 +71,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read us has left: nothing more to say, and Python must not try at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    return status
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    status: int
+    if arguments.command in READERS:
+        from preppald.config import state_dir  # noqa: PLC0415 - see the top
+
+        status = arguments.run(arguments, state_dir(os.environ))
+    else:
+        status = arguments.run(arguments)
     return status

@@ -20,6 +20,8 @@ MINUTE = 60.0
 HOUR = 3600.0
 # HS256 is as strong as its key: RFC 7518 §3.2 asks for at least the hash's 256 bits.
 MIN_SECRET_BYTES = 32
+# StateDirectory= of the units in systemd/.
+SERVICE_STATE_DIR = Path("/var/lib/preppald")
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,8 +268,19 @@ def load(env: Mapping[str, str]) -> Config:
     return Config(**values)
 
 
+def state_dir(env: Mapping[str, str]) -> Path:
+    """Where the journal lives, for commands that read it and need no other setting.
+
+    Where nothing says so, and nothing is here, it is where the packaged service keeps it.
+    """
+    if said := env.get("PREPPALD_STATE_DIR") or env.get("STATE_DIRECTORY"):
+        return Path(said)
+    here = Path(settings()["state_dir"].default)
+    return here if here.exists() or not SERVICE_STATE_DIR.exists() else SERVICE_STATE_DIR
+
+
 def _value(item: Setting, env: Mapping[str, str]) -> Any:
-    raw = _secret_text(item, env) if item.secret else env.get(item.env, "")
+    raw = secret_text(item, env) if item.secret else env.get(item.env, "")
     if item.env == "PREPPALD_STATE_DIR" and not raw:
         raw = env.get("STATE_DIRECTORY", "")  # systemd's StateDirectory=
     raw = raw.strip() or item.default
@@ -282,7 +295,8 @@ def _value(item: Setting, env: Mapping[str, str]) -> Any:
         raise Invalid(f"{shown} {error}") from error
 
 
-def _secret_text(item: Setting, env: Mapping[str, str]) -> str:
+def secret_text(item: Setting, env: Mapping[str, str]) -> str:
+    """The secret from the environment, its file or systemd's credentials; empty where it is in none of them."""
     if env.get(item.env):
         return env[item.env]
     if named := env.get(f"{item.env}_FILE"):

@@ -1,6 +1,7 @@
 """``preppald check``: is the configuration right; with ``--online``, does the world agree."""
 
 import argparse
+from collections.abc import Mapping
 from functools import partial
 import json
 import os
@@ -10,9 +11,10 @@ import trio
 
 from preppald.backend import TrpcBackend
 from preppald.backend.trpc import Transformer
-from preppald.config import Config, load, settings, shown
+from preppald.config import Config, load, secret_text, settings, shown
 from preppald.core import gemini
 from preppald.errors import EX_UNAVAILABLE
+from preppald.parse import Invalid
 from preppald.upstream import UpstreamError, connected, dialler
 
 EPILOG = """\
@@ -23,6 +25,9 @@ Examples:
   preppald check --online              also connects to Gemini and asks the backend
   preppald check --list                every setting with its meaning and default
 """
+
+# systemd skips a unit whose ExecCondition= exits with 1 to 254: neither failed nor restarted.
+NOT_CONFIGURED = 1
 
 
 def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -36,29 +41,66 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--online", action="store_true", help="also try Gemini and the backend")
     parser.add_argument("--list", action="store_true", help="print every setting and what it means")
     parser.add_argument("--json", action="store_true", help="print for machines")
+    parser.add_argument("--quiet", action="store_true", help="print only what is wrong")
+    parser.add_argument(
+        "--begun",
+        action="store_true",
+        help="only whether anybody has begun to configure it; 1 where no secret is set (for ExecCondition=)",
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.list:
-        for item in settings().values():
-            default = f" (default {item.default})" if item.default else " (needed)" if item.needed else ""
-            print(f"{item.env}{default}\n    {item.doc}")
-        return 0
+        return _list()
+    if arguments.begun:
+        return _begun(os.environ)
     config = load(os.environ)
     found = trio.run(_online, config) if arguments.online else []
     if arguments.json:
         answers = [{"what": what, "good": good, "answer": words} for what, good, words in found]
         print(json.dumps({"settings": shown(config), "online": answers}, indent=2))
     else:
-        width = max(map(len, shown(config)))
-        for name, value in shown(config).items():
-            print(f"{name:<{width}}  {value}")
+        if not arguments.quiet:
+            _show(config)
         for what, good, words in found:
-            print(f"{what}: {'ok' if good else 'FAULT'}: {words}", file=sys.stdout if good else sys.stderr)
-        if not found:
+            if not (good and arguments.quiet):
+                print(
+                    f"{what}: {'ok' if good else 'FAULT'}: {words}", file=sys.stdout if good else sys.stderr
+                )
+        if not found and not arguments.quiet:
             print("The configuration is complete.")
     return 0 if all(good for _, good, _ in found) else EX_UNAVAILABLE
+
+
+def _list() -> int:
+    for item in settings().values():
+        default = f" (default {item.default})" if item.default else " (needed)" if item.needed else ""
+        print(f"{item.env}{default}\n    {item.doc}")
+    return 0
+
+
+def _show(config: Config) -> None:
+    width = max(map(len, shown(config)))
+    for name, value in shown(config).items():
+        print(f"{name:<{width}}  {value}")
+
+
+def _begun(env: Mapping[str, str]) -> int:
+    """A package that was just installed is no failure: its service is skipped, and says why."""
+    try:
+        begun = any(secret_text(item, env) for item in settings().values() if item.secret)
+    except Invalid:
+        begun = True  # somebody has tried: `check` says what is wrong
+    if begun:
+        return 0
+    needed = [item.env for item in settings().values() if item.needed]
+    print(
+        f"preppald is not configured yet, and is not started: set {', '.join(needed)} and what else the file "
+        "asks for in /etc/preppald/preppald.env, then `systemctl start` it again",
+        file=sys.stderr,
+    )
+    return NOT_CONFIGURED
 
 
 async def _online(config: Config) -> list[tuple[str, bool, str]]:

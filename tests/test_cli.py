@@ -1,0 +1,109 @@
+"""The command line as a whole: quick where it must be, and one command at a time."""
+
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+from preppald import __version__, cli, config
+from preppald.errors import EX_CONFIG, EX_IOERR
+from tests.world import SETTINGS
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_a_command_says_the_same_about_itself_as_the_list(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The list is written by hand, so that no command has to be imported for it."""
+    cli.parser(None).print_help()
+    listed = capsys.readouterr().out
+    cli.parser(name).print_help()
+    assert capsys.readouterr().out == listed
+
+
+@pytest.mark.parametrize("argument", ["--version", "--help"])
+def test_version_and_help_import_nothing_heavy(argument: str) -> None:
+    code = (
+        "import sys\nfrom preppald import cli\n"
+        f"try: cli.main(['{argument}'])\nexcept SystemExit: pass\n"
+        "print(sorted({'trio', 'httpx', 'google.protobuf', 'websockets'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.endswith("[]\n")
+    assert ("preppald " + __version__ in ran.stdout) == (argument == "--version")
+
+
+@pytest.mark.parametrize("argv", [["--help"], [], ["juggle"]])
+def test_what_cannot_be_run_is_told_by_argparse(argv: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(argv)
+
+
+def test_the_words_come_from_the_process_unless_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["preppald", "--version"])
+    with pytest.raises(SystemExit):
+        cli.main()
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in ("JWT_SECRET", "GEMINI_API_KEY", "WORKER_SHARED_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_check_prints_what_would_run_and_nothing_when_asked_to_be_quiet(
+    configured: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["check"]) == 0
+    assert "The configuration is complete." in capsys.readouterr().out
+    assert cli.main(["check", "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_wrong_configuration_is_told_whole(
+    configured: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configured.setenv("PREPPALD_VOICE", "Nobody")
+    configured.setenv("PREPPALD_PORT", "80")
+    assert cli.main(["check", "--quiet"]) == EX_CONFIG
+    told = capsys.readouterr().err
+    assert "PREPPALD_VOICE" in told
+    assert "PREPPALD_PORT" in told
+
+
+def test_a_service_is_begun_when_a_secret_is_there_or_was_tried(
+    configured: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """systemd skips what is not; a secret that cannot be read is a fault to be told, not a service to be skipped."""
+    assert cli.main(["check", "--begun"]) == 0
+    configured.delenv("JWT_SECRET")
+    configured.delenv("GEMINI_API_KEY")
+    assert cli.main(["check", "--begun"]) == 1
+    assert "not configured yet" in capsys.readouterr().err
+    configured.setenv("JWT_SECRET_FILE", str(tmp_path / "missing"))
+    assert cli.main(["check", "--begun"]) == 0
+
+
+def test_a_failure_for_people_is_a_sentence(
+    configured: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    configured.setenv("PREPPALD_STATE_DIR", str(tmp_path / "nowhere"))
+    assert cli.main(["interviews"]) == EX_IOERR
+    assert capsys.readouterr().err.startswith("preppald: there is no state directory")
+
+
+def test_readers_find_the_journal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    service = tmp_path / "service"
+    monkeypatch.setattr(config, "SERVICE_STATE_DIR", service)
+    assert config.state_dir({}) == Path("var")
+    service.mkdir()
+    assert config.state_dir({}) == service
+    (tmp_path / "var").mkdir()
+    assert config.state_dir({}) == Path("var")
+    assert config.state_dir({"STATE_DIRECTORY": "/s"}) == Path("/s")
+    assert config.state_dir({"STATE_DIRECTORY": "/s", "PREPPALD_STATE_DIR": "/p"}) == Path("/p")
