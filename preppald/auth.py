@@ -69,6 +69,9 @@ def verify(token: str, rules: TokenRules, *, now: float) -> Claims:
     user_id = _text(payload, "userId")
     if len(user_id) > MAX_USER_ID_CHARS:
         raise TokenError(f"userId is longer than {MAX_USER_ID_CHARS} characters")
+    if not user_id.isprintable():
+        # Half a surrogate pair is valid JSON, and no database or log can hold it.
+        raise TokenError("userId holds a character that cannot be printed")
     return Claims(
         user_id=user_id,
         interview_id=interview_id,
