@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
+_PORT = re.compile(r"[0-9]{1,5}")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 # A secret in a file is a line; a larger file is a mistake.
 MAX_SECRET_FILE_BYTES = 16 * 1024
@@ -147,7 +148,7 @@ def address(raw: str) -> Address:
     """``host:port``; an IPv6 host in brackets; port 0 lets the system choose."""
     host, colon, port = raw.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not port.isdigit() or int(port) > 65535:
+    if not colon or not host or not _PORT.fullmatch(port) or int(port) > 65535:
         raise Invalid("is not host:port, like 127.0.0.1:8787 or [::1]:8787")
     if host != "localhost":
         try:
