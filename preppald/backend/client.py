@@ -58,7 +58,9 @@ class TrpcBackend:
             limits=httpx.Limits(max_connections=IN_FLIGHT, keepalive_expiry=KEEPALIVE_SECONDS),
             # Only config.py reads the environment: no proxies and no netrc by surprise.
             trust_env=False,
-            verify=True if tls is None else tls,
+            # As towards Gemini: this machine's certificates, so that an operator's own CA counts; httpx would
+            # take certifi's instead.
+            verify=tls or ssl.create_default_context(),
             transport=transport,
         )
 
