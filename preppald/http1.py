@@ -6,11 +6,11 @@ The parser is that of the WebSocket library, which takes GET only and no bodies:
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 import http
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import trio
 from websockets.datastructures import Headers, MultipleValuesError
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
@@ -44,6 +44,7 @@ class Exchange:
     protocol: ServerProtocol
     path: str
     query: Mapping[str, str]
+    acceptance: Response | None = None
 
     @property
     def wants_upgrade(self) -> bool:
@@ -81,12 +82,12 @@ async def read(stream: trio.abc.Stream) -> Exchange | None:
 
 
 def _exchange(request: Request, protocol: ServerProtocol) -> Exchange:
+    """The path is taken as it stands: with another host in front of it, or with escapes, it is no path of ours."""
+    path, _, query = request.path.partition("?")
     try:
-        parts = urlsplit(request.path)
-        query = dict(parse_qsl(parts.query, max_num_fields=8))
+        return Exchange(request, protocol, path, dict(parse_qsl(query, max_num_fields=8)))
     except ValueError:
         return Exchange(request, protocol, "", {})
-    return Exchange(request, protocol, parts.path, query)
 
 
 def _select(_protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
@@ -99,12 +100,20 @@ async def answer(stream: trio.abc.Stream, reply: Answer) -> None:
     await _send(stream, _raw(reply))
 
 
-async def upgrade(stream: trio.abc.Stream, exchange: Exchange) -> bool:
-    """Answers 101, or says what is wrong with the handshake; whether there is a WebSocket now."""
+def handshake(exchange: Exchange) -> Answer | None:
+    """What is wrong with a request for a WebSocket, if anything. Nothing is sent yet: see ``upgrade``."""
     response = exchange.protocol.accept(exchange.request)
-    exchange.protocol.send_response(response)
-    sent = await _send(stream, b"".join(exchange.protocol.data_to_send()))
-    return sent and response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS
+    if response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS:
+        exchange.acceptance = response
+        return None
+    return Answer(http.HTTPStatus(response.status_code), bytes(response.body))
+
+
+async def upgrade(stream: trio.abc.Stream, exchange: Exchange) -> bool:
+    """Answers 101, after a ``handshake`` that found no fault; whether the answer was taken."""
+    assert exchange.acceptance is not None  # noqa: S101 - nobody is admitted without a handshake
+    exchange.protocol.send_response(exchange.acceptance)
+    return await _send(stream, b"".join(exchange.protocol.data_to_send()))
 
 
 def _raw(reply: Answer) -> bytes:

@@ -15,7 +15,7 @@ from preppald.http1 import Answer, Exchange
 from preppald.registry import RETRY_AFTER_SECONDS, AlreadyEnded, Refusal, Registry
 from preppald.services import Services
 
-SESSION_PATH = re.compile(r"/(?:ws/)?([A-Za-z0-9_-]{1,64})|/ws")
+SESSION_PATH = re.compile(r"/ws|/(?:ws/)?([A-Za-z0-9_-]{1,64})")
 MAX_PATH_CHARS = 128
 MAX_HEADERS = 64
 TOKEN_SUBPROTOCOL = "token."  # noqa: S105 - the prefix of a subprotocol that carries one
@@ -78,6 +78,9 @@ class Server:
             return http1.text(HTTPStatus.NOT_FOUND, "Not found")
         if not exchange.wants_upgrade:
             return http1.text(HTTPStatus.UPGRADE_REQUIRED, "Connect with a WebSocket", Upgrade="websocket")
+        # Before anybody has a seat: a probe must not leave an interview behind that nobody is in.
+        if fault := http1.handshake(exchange):
+            return fault
         self._check_origin(exchange.header("Origin"))
         claims = self._claims(exchange)
         if named[1] is not None and named[1] != claims.interview_id:
