@@ -6,7 +6,7 @@ Rule 2: all faults are told at once, each with the setting's name, its value (ne
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,19 +14,24 @@ from preppald import parse
 from preppald.auth import TokenRules
 from preppald.core import models
 from preppald.errors import ConfigError
-from preppald.parse import Address, Endpoint, Invalid
+from preppald.parse import Address, Endpoint, Invalid, Network
 
 MINUTE = 60.0
 HOUR = 3600.0
 # HS256 is as strong as its key: RFC 7518 §3.2 asks for at least the hash's 256 bits.
 MIN_SECRET_BYTES = 32
+# Names the file that is read before the environment; it is a setting like others, and yet read first.
+ENV_FILE = "PREPPALD_ENV_FILE"
 # StateDirectory= of the units in systemd/.
 SERVICE_STATE_DIR = Path("/var/lib/preppald")
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How one field of Config is read. ``doc`` is its line in the README, the env file and ``--help``."""
+    """How one field of Config is read. ``doc`` is its line in the README, the env file and ``--help``.
+
+    ``restart``: it is read at the start only; any other may change at SIGHUP, for the interviews that begin then.
+    """
 
     env: str
     read: Callable[[str], Any]
@@ -34,6 +39,7 @@ class Setting:
     default: str = ""
     secret: bool = False
     needed: bool = False
+    restart: bool = False
 
 
 def setting(
@@ -44,8 +50,10 @@ def setting(
     default: str = "",
     secret: bool = False,
     needed: bool = False,
+    restart: bool = False,
 ) -> Any:  # a dataclass field, whatever the attribute's type says
-    return field(repr=not secret, metadata={"setting": Setting(env, read, doc, default, secret, needed)})
+    found = Setting(env, read, doc, default, secret, needed, restart)
+    return field(repr=not secret, metadata={"setting": found})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,18 +90,21 @@ class Config:
         "NEXT_PUBLIC_API_URL",
         parse.optional(parse.http_url),
         "the application's origin; needed unless PREPPALD_BACKEND=none",
+        restart=True,
     )
     listen: Address = setting(
         "PREPPALD_LISTEN",
         parse.address,
         "where browsers connect",
         default="127.0.0.1:8787",
+        restart=True,
     )
     admin_listen: Address = setting(
         "PREPPALD_ADMIN_LISTEN",
         parse.address,
         "where metrics are read; keep it on loopback",
         default="127.0.0.1:9464",
+        restart=True,
     )
     allowed_origins: tuple[str, ...] = setting(
         "PREPPALD_ALLOWED_ORIGINS",
@@ -115,6 +126,7 @@ class Config:
         parse.websocket_endpoint,
         "another Gemini: the simulator, a proxy (ws:// or wss://, path optional)",
         default="wss://generativelanguage.googleapis.com",
+        restart=True,
     )
     gemini_model: str = setting(
         "PREPPALD_GEMINI_MODEL",
@@ -128,12 +140,14 @@ class Config:
         parse.one_of("trpc", "none"),
         "the application's wire; none keeps interviews in the local journal only",
         default="trpc",
+        restart=True,
     )
     trpc_transformer: Literal["superjson", "none"] = setting(
         "PREPPALD_TRPC_TRANSFORMER",
         parse.one_of("superjson", "none"),
         "how the tRPC router reads its input",
         default="superjson",
+        restart=True,
     )
     vad_start: Literal["low", "high"] = setting(
         "PREPPALD_VAD_START",
@@ -205,12 +219,14 @@ class Config:
         parse.path,
         "where the journal lives; under systemd its StateDirectory, else ./var",
         default="var",
+        restart=True,
     )
     instance: str = setting(
         "PREPPALD_INSTANCE",
         parse.name,
         "this daemon's name among those that share the state directory",
         default="preppald",
+        restart=True,
     )
     max_sessions: int = setting(
         "PREPPALD_MAX_SESSIONS",
@@ -218,17 +234,62 @@ class Config:
         "interviews at a time; more get 503",
         default="500",
     )
+    max_sessions_per_user: int = setting(
+        "PREPPALD_MAX_SESSIONS_PER_USER",
+        parse.whole_number(least=1, most=100_000),
+        "interviews at a time of one user; more get 429",
+        default="3",
+    )
+    max_connections: int = setting(
+        "PREPPALD_MAX_CONNECTIONS",
+        parse.whole_number(least=1, most=1_000_000),
+        "connections at a time, with or without an interview; more get 503",
+        default="2000",
+    )
+    max_connections_per_address: int = setting(
+        "PREPPALD_MAX_CONNECTIONS_PER_ADDRESS",
+        parse.whole_number(least=1, most=1_000_000),
+        "connections at a time of one address, which may be a whole school's; more get 429",
+        default="64",
+    )
+    max_bad_tokens: int = setting(
+        "PREPPALD_MAX_BAD_TOKENS",
+        parse.whole_number(least=1, most=1_000_000),
+        "tokens a minute that one address may get wrong; then it gets 429",
+        default="30",
+    )
+    trusted_proxies: tuple[Network, ...] = setting(
+        "PREPPALD_TRUSTED_PROXIES",
+        parse.networks,
+        "whose X-Forwarded-For is believed, as addresses or networks separated by commas; none: nobody's",
+        default="127.0.0.0/8,::1",
+    )
+    memory_limit: int | None = setting(
+        "PREPPALD_MEMORY_LIMIT",
+        parse.optional_size,
+        "the resident size, like 512M or 2G, above which new interviews get 503; "
+        "empty: four fifths of what the control group allows",
+    )
     log_format: Literal["json", "console"] = setting(
         "PREPPALD_LOG_FORMAT",
         parse.one_of("json", "console"),
         "for machines or for people",
         default="json",
+        restart=True,
     )
     log_level: Literal["debug", "info", "warning", "error"] = setting(
         "PREPPALD_LOG_LEVEL",
         parse.one_of("debug", "info", "warning", "error"),
         "the least that is logged",
         default="info",
+        restart=True,
+    )
+    env_file: Path | None = setting(
+        "PREPPALD_ENV_FILE",
+        parse.optional_path,
+        "a file of NAME=value lines, not readable by others, read at the start and at each SIGHUP; "
+        "its lines go before the environment's",
+        restart=True,
     )
 
     @property
@@ -255,6 +316,10 @@ def load(env: Mapping[str, str]) -> Config:
     Raises:
         ConfigError: all faults at once.
     """
+    try:
+        env = with_file(env)
+    except Invalid as error:
+        raise ConfigError([f"{ENV_FILE}: {error}"]) from error
     faults = list(_unknown(env))
     values: dict[str, Any] = {}
     for name, item in settings().items():
@@ -266,6 +331,31 @@ def load(env: Mapping[str, str]) -> Config:
     if faults:
         raise ConfigError(faults)
     return Config(**values)
+
+
+def with_file(env: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment with the lines of ``PREPPALD_ENV_FILE`` before it.
+
+    Raises:
+        Invalid: the file cannot be used.
+    """
+    named = env.get(ENV_FILE)
+    return {**env, **parse.env_file(Path(named))} if named else env
+
+
+def changes(old: Config, new: Config) -> tuple[list[str], list[str]]:
+    """What a reload changes, by the names of the environment: what takes effect, and what needs a restart."""
+    changed = [
+        (item.env, item.restart)
+        for name, item in settings().items()
+        if getattr(old, name) != getattr(new, name)
+    ]
+    return [env for env, restart in changed if not restart], [env for env, restart in changed if restart]
+
+
+def reloaded(old: Config, new: Config) -> Config:
+    """The new settings, but for those that need a restart."""
+    return replace(new, **{name: getattr(old, name) for name, item in settings().items() if item.restart})
 
 
 def state_dir(env: Mapping[str, str]) -> Path:

@@ -12,8 +12,15 @@ _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
 _PORT = re.compile(r"[0-9]{1,5}")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_SIZE = re.compile(r"([0-9]{1,15})([KMGT]?)")
+_SIZE_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_LINE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 # A secret in a file is a line; a larger file is a mistake.
 MAX_SECRET_FILE_BYTES = 16 * 1024
+# The whole configuration is 3 KiB with all comments.
+MAX_ENV_FILE_BYTES = 64 * 1024
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Invalid(ValueError):
@@ -56,6 +63,32 @@ def text(raw: str) -> str:
 
 def path(raw: str) -> Path:
     return Path(raw)
+
+
+def optional_path(raw: str) -> Path | None:
+    return Path(raw) if raw else None
+
+
+def optional_size(raw: str) -> int | None:
+    """Bytes, from "536870912", "512M" or "2G"; None for "not set"."""
+    if not raw:
+        return None
+    match = _SIZE.fullmatch(raw)
+    if match is None or not int(match[1]):
+        raise Invalid("is not a size like 512M or 2G")
+    return int(match[1]) * _SIZE_UNITS[match[2]]
+
+
+def networks(raw: str) -> tuple[Network, ...]:
+    """Addresses and networks separated by commas; "none" for no one."""
+    if raw in {"", "none"}:
+        return ()
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in raw.split(","))
+    except ValueError:
+        raise Invalid(
+            "is not a list of addresses or networks like 10.0.0.0/8,2001:db8::1, nor none"
+        ) from None
 
 
 def name(raw: str) -> str:
@@ -131,13 +164,34 @@ def secret(least: int) -> Callable[[str], str]:
 
 def secret_file(file: Path) -> str:
     """The first line of a file that only its owner (and group) may read."""
+    return _private_text(file, MAX_SECRET_FILE_BYTES, "not a secret").strip()
+
+
+def env_file(file: Path) -> dict[str, str]:
+    """``NAME=value`` lines, as systemd's EnvironmentFile= has them: values bare or in quotes, # and ; for comments."""
+    found: dict[str, str] = {}
+    text = _private_text(file, MAX_ENV_FILE_BYTES, "not an env file")
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        if not line or line[0] in "#;":
+            continue
+        match = _LINE.fullmatch(line)
+        if match is None:
+            # The line may hold a secret: its number has to do.
+            raise Invalid(f"{file}, line {number}: is not NAME=value")
+        value = match[2].strip()
+        quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'"
+        found[match[1]] = value[1:-1] if quoted else value
+    return found
+
+
+def _private_text(file: Path, most_bytes: int, what_else: str) -> str:
     try:
         state = file.stat()
         if state.st_mode & stat.S_IROTH:
             raise Invalid(f"{file} may be read by everybody on this machine: chmod o-r it")
-        if state.st_size > MAX_SECRET_FILE_BYTES:
-            raise Invalid(f"{file} is larger than {MAX_SECRET_FILE_BYTES} bytes: not a secret")
-        return file.read_text(encoding="utf-8").strip()
+        if state.st_size > most_bytes:
+            raise Invalid(f"{file} is larger than {most_bytes} bytes: {what_else}")
+        return file.read_text(encoding="utf-8")
     except OSError as error:
         raise Invalid(f"{file} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -207,6 +261,8 @@ def written(value: object) -> str:
     """A value as its setting's text would be."""
     if isinstance(value, float):
         return as_duration(value) if value >= 0 else ""
+    if value is None:
+        return ""
     if isinstance(value, tuple):
         return ",".join(written(item) for item in value)
     return str(value)

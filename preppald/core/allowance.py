@@ -1,0 +1,56 @@
+"""How much a browser may send: a microphone's worth, with room for a line that stalled. Counted once a read.
+
+Past it the connection is throttled: nothing is read, and TCP holds the sender up. One that pushes on all the same
+is no microphone, and is cut. The numbers are those of the busiest honest page: 375 messages of 86 bytes a second,
+92 on the wire with their frame's head, so 34 500 bytes.
+"""
+
+from preppald.core.bucket import Bucket
+
+# Twice real time: a clock that is off, and a page that catches up, stay below it.
+FRAMES_PER_SECOND = 750
+BYTES_PER_SECOND = 64 * 1024
+# Half a minute of real time, which may come at once: a line may stall for 25 s before it is given up, and a page
+# that reconnects sends the 5 s that it kept.
+BURST_FRAMES = 11_250
+BURST_BYTES = 1024 * 1024
+# Frames that carry nothing: pings, pongs, empty fragments. A library pings each 20 s, and answers our own each 15 s.
+EMPTY_FRAMES_PER_SECOND = 2
+BURST_EMPTY_FRAMES = 100
+# How long a sender may go on pushing against the throttle: 50 s of audio that are sent in one go are through by then.
+PUSHING_SECONDS = 10.0
+
+
+class Allowance:
+    """One an interview, not one a connection: coming back does not fill it again."""
+
+    def __init__(self) -> None:
+        self._frames = Bucket(FRAMES_PER_SECOND, BURST_FRAMES)
+        self._bytes = Bucket(BYTES_PER_SECOND, BURST_BYTES)
+        self._empty = Bucket(EMPTY_FRAMES_PER_SECOND, BURST_EMPTY_FRAMES)
+        self._pushing_since: float | None = None
+
+    def spend(self, now: float, *, size: int, frames: int, empty: int) -> None:
+        """One read brought ``size`` bytes with so many frames, ``empty`` of which carry nothing."""
+        self._bytes.spend(size, now)
+        self._frames.spend(frames, now)
+        if empty:
+            self._empty.spend(empty, now)
+
+    def throttled(self, now: float) -> bool:
+        """Whether nothing may be read now."""
+        spent = self._bytes.level(now) < 0 or self._frames.level(now) < 0
+        if spent:
+            if self._pushing_since is None:
+                self._pushing_since = now
+        elif self._bytes.level(now) > BYTES_PER_SECOND and self._frames.level(now) > FRAMES_PER_SECOND:
+            self._pushing_since = None  # it has let off for a second or so
+        return spent
+
+    def fault(self, now: float) -> str | None:
+        """Why this sender is to be cut, in words for its developer."""
+        if self._empty.level(now) < 0:
+            return "Too many control frames"
+        if self._pushing_since is not None and now - self._pushing_since > PUSHING_SECONDS:
+            return "Sending faster than real time"
+        return None
