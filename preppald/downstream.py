@@ -4,21 +4,29 @@ Sans-IO: one receive takes all frames there are, one send carries all messages t
 """
 
 from collections import deque
+from contextlib import suppress
 
 import trio
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from preppald.core.allowance import Allowance
 from preppald.core.endings import Close
 
-# A client sends 12 KiB in the longest tick that is normal; more only after a stall.
-RECEIVE_BYTES = 64 * 1024
+# A tick's audio is 700 bytes. After a stall this is twelve times real time, and the smallest frames that fit take
+# a few milliseconds, which is all that anybody else has to wait for this browser.
+RECEIVE_BYTES = 8 * 1024
+# A read of what is thrown away.
+DISCARD_BYTES = 64 * 1024
 # 87 s of 24 kHz PCM. Gemini speaks at four times real time, so that a slow line may lag by most of a long
 # answer; a browser further behind than this is not listening any more.
 OUTBOX_BYTES = 4 * 1024 * 1024
 # How long the peer may take to answer a close frame.
 CLOSE_SECONDS = 2.0
+# Why a connection was ended that way: its name in logs and metrics.
+TOO_SLOW = "too_slow"
+FLOOD = "flood"
 # RFC 6455 §7.1.5: what a connection is said to have closed with when no close frame came.
 ABNORMAL = 1006
 
@@ -40,6 +48,8 @@ class Browser:
     One task reads, one task writes; everybody else only posts messages, which never blocks.
     ``sending_since``: when a send began that has not ended yet, for whoever watches for stalls.
     ``heard_at``: when the browser last sent anything. ``gone`` is set once nothing more will happen here.
+    ``allowance``: how much it may send; the interview's own, once it has a seat there.
+    ``cut``: why we ended the connection, if it was the browser's fault.
     """
 
     def __init__(self, stream: trio.abc.Stream, protocol: ServerProtocol, *, peer: str = "") -> None:
@@ -47,7 +57,8 @@ class Browser:
         self.gone = trio.Event()
         self.sending_since: float | None = None
         self.heard_at = trio.current_time()
-        self.overflowed = False
+        self.cut: str | None = None
+        self.allowance = Allowance()
         self._stream = stream
         self._protocol = protocol
         self._outbox: deque[tuple[bytes, bool]] = deque()
@@ -65,9 +76,7 @@ class Browser:
         if self._closing is not None:
             return
         if self._outbox_bytes + len(message) > OUTBOX_BYTES:
-            self.overflowed = True
-            self.drop_audio()
-            self.close(Close(1008, "Too slow to receive"))
+            self._cut(TOO_SLOW, "Too slow to receive")
             return
         self._outbox.append((message, audio))
         self._outbox_bytes += len(message)
@@ -94,29 +103,63 @@ class Browser:
     async def receive(self) -> list[Message]:
         """All messages that one read brings; often none. Text comes as ``str``.
 
+        A browser that sends too much is not read for a while, and then cut.
+
         Raises:
             BrowserGone: the connection ended.
         """
         if self._protocol.eof_sent:
             raise self._goodbye()
-        try:
-            data = await self._stream.receive_some(RECEIVE_BYTES)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            raise BrowserGone(ABNORMAL) from None
+        if self.cut == FLOOD:
+            return await self._discard()
+        now = trio.current_time()
+        if self.allowance.throttled(now):
+            self.heard_at = now
+            self._cut_if_faulty(now)
+            return []
+        data = await self._read(RECEIVE_BYTES)
         self.heard_at = trio.current_time()
         if data:
             self._protocol.receive_data(data)
         else:
             self._protocol.receive_eof()
         messages: list[Message] = []
-        for frame in self._protocol.events_received():
+        frames = self._protocol.events_received()
+        empty = 0
+        for frame in frames:
             assert isinstance(frame, Frame)  # noqa: S101 - the handshake is over: only frames are left
-            self._take(frame, messages)
+            empty += self._take(frame, messages)
+        self.allowance.spend(self.heard_at, size=len(data), frames=len(frames), empty=empty)
+        if empty:
+            self._cut_if_faulty(self.heard_at)
         if self._protocol.writes:  # a pong, or the answer to a close
             self._writer.unpark()
         return messages
 
-    def _take(self, frame: Frame, messages: list[Message]) -> None:
+    async def _read(self, most: int) -> bytes | bytearray:
+        try:
+            return await self._stream.receive_some(most)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise BrowserGone(ABNORMAL) from None
+
+    async def _discard(self) -> list[Message]:
+        """It is told why, and what it sends meanwhile is thrown away: unread, it would keep the close from it."""
+        if not await self._read(DISCARD_BYTES):
+            self._protocol.receive_eof()
+            raise self._goodbye()
+        return []
+
+    def _cut_if_faulty(self, now: float) -> None:
+        if fault := self.allowance.fault(now):
+            self._cut(FLOOD, fault)
+
+    def _cut(self, why: str, words: str) -> None:
+        self.cut = why
+        self.drop_audio()
+        self.close(Close(1008, words))
+
+    def _take(self, frame: Frame, messages: list[Message]) -> bool:
+        """Whether the frame is one of those that carry nothing."""
         match frame.opcode:
             case Opcode.BINARY if frame.fin:
                 messages.append(bytes(frame.data))
@@ -129,8 +172,10 @@ class Browser:
                 if frame.fin:
                     messages.append(b"".join(self._fragments))
                     self._fragments.clear()
+                return not frame.fin and not frame.data
             case _:
-                pass  # pings, pongs and closes are the protocol's
+                return True  # pings, pongs and closes are the protocol's
+        return False
 
     def _goodbye(self) -> BrowserGone:
         """Why the connection ended: what the peer said, or else what we told it."""
@@ -175,9 +220,18 @@ class Browser:
     # -------------------------------------------------------------- the end
 
     async def part(self) -> None:
-        """After ``receive`` said that the connection ended: lets the writer finish, then hangs up."""
+        """After ``receive`` said that the connection ended: lets the writer finish, then hangs up.
+
+        Where the protocol was broken, the peer may still be sending. Hung up on at once, the kernel would reset the
+        connection, and our close with its reason might never be read: so it gets the end of our stream first.
+        """
         with trio.move_on_after(CLOSE_SECONDS):
             await self._flushed.wait()
+            if self._protocol.close_rcvd is None and isinstance(self._stream, trio.abc.HalfCloseableStream):
+                with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                    await self._stream.send_eof()
+                    while await self._stream.receive_some(DISCARD_BYTES):
+                        pass
         await self.hang_up()
 
     async def see_off(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import logging
 import sys
 import threading
+import time
 from typing import Literal, TextIO
 
 import structlog
@@ -21,7 +22,11 @@ QUEUE_BYTES = 4 * 1024 * 1024
 FLUSH_SECONDS = 2.0
 
 # They print headers, tokens and whole URLs at their lower levels.
-TALKATIVE_LIBRARIES = ("websockets", "httpx", "httpcore", "trio-websocket", "wsproto")
+TALKATIVE_LIBRARIES = ("websockets", "httpx", "httpcore", "trio", "trio-websocket", "wsproto")
+# How often a library may say the same. trio.serve_listeners warns ten times a second while descriptors are short.
+REPEAT_SECONDS = 10.0
+# Different warnings that are remembered; libraries have a handful.
+MAX_WARNINGS = 256
 
 
 class LineQueue:
@@ -78,14 +83,28 @@ class LineQueue:
 
 
 class _ToStructlog(logging.Handler):
-    """Warnings of the libraries, as lines like ours; never their arguments' tracebacks of parsed input."""
+    """Warnings of the libraries, as lines like ours; never their arguments' tracebacks of parsed input.
 
-    def __init__(self, logger: Logger) -> None:
+    The same warning comes once in ``REPEAT_SECONDS``, with how often it was meant since.
+    """
+
+    def __init__(self, logger: Logger, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(logging.WARNING)
         self._logger = logger
+        self._clock = clock
+        # By the template, which is constant where the text is not: when it was last written, and how often not.
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._logger.warning("library.warned", library=record.name, text=record.getMessage())
+        key, now = (record.name, str(record.msg)), self._clock()
+        said_at, untold = self._said.get(key, (now - REPEAT_SECONDS, 0))
+        if now - said_at < REPEAT_SECONDS:
+            self._said[key] = (said_at, untold + 1)
+            return
+        if len(self._said) >= MAX_WARNINGS:
+            self._said.clear()
+        self._said[key] = (now, 0)
+        self._logger.warning("library.warned", library=record.name, text=record.getMessage(), untold=untold)
 
 
 def configure(

@@ -16,6 +16,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Seconds. People notice a pause in an answer from about half a second on.
 REPLY_BUCKETS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+# A rotation takes a few round trips; from one second on a gap can be heard, after thirty the interview ends.
+GAP_BUCKETS = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 BACKEND_BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 # A *_created series beside each counter says nothing that a process's start time does not.
@@ -30,6 +32,7 @@ class Metrics:
     sessions_live: Gauge = field(init=False)
     sessions_ended: Counter = field(init=False)
     connections_refused: Counter = field(init=False)
+    browsers_cut: Counter = field(init=False)
     upstream_connects: Counter = field(init=False)
     upstream_failures: Counter = field(init=False)
     upstream_malformed: Counter = field(init=False)
@@ -38,6 +41,7 @@ class Metrics:
     interruptions: Counter = field(init=False)
     interventions: Counter = field(init=False)
     reply_delay: Histogram = field(init=False)
+    upstream_gap: Histogram = field(init=False)
     backend_calls: Counter = field(init=False)
     backend_seconds: Histogram = field(init=False)
     tokens: Counter = field(init=False)
@@ -52,6 +56,9 @@ class Metrics:
         self.sessions_live = Gauge("preppald_sessions_live", "interviews now", registry=self.registry)
         self.sessions_ended = counter("sessions_ended", "interviews ended", "ending")
         self.connections_refused = counter("connections_refused", "connections refused at the door", "why")
+        self.browsers_cut = counter(
+            "browsers_cut", "connections that took too little or sent too much", "why"
+        )
         self.upstream_connects = counter("upstream_connects", "connections to Gemini set up", "kind")
         self.upstream_failures = counter(
             "upstream_failures", "connections to Gemini lost or not had", "cause"
@@ -63,6 +70,9 @@ class Metrics:
         self.interventions = counter("interventions", "what a watchdog did", "stage")
         self.reply_delay = histogram(
             "reply_delay_seconds", "from Gemini's notice of the end of speech to the reply", REPLY_BUCKETS
+        )
+        self.upstream_gap = histogram(
+            "upstream_gap_seconds", "between two connections of an interview to Gemini", GAP_BUCKETS
         )
         self.backend_calls = counter("backend_calls", "posts to the backend", "kind", "outcome")
         self.backend_seconds = histogram(

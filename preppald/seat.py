@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import trio
 
 from preppald.core import frames
+from preppald.core.allowance import Allowance
 from preppald.core.endings import REPLACED, CloseCodes, Ending
 from preppald.core.frames import NoticeKind
 from preppald.core.turns import Fragment
@@ -26,12 +27,14 @@ class Seat:
     def __init__(self) -> None:
         self.browser: Browser | None = None
         self.left_at = trio.current_time()
+        self._allowance = Allowance()
         self._replaying = False
         self._held: list[Fragment] = []
 
     def take(self, browser: Browser) -> None:
         """The newest connection has the seat; the one before is told so and closed."""
         previous, self.browser = self.browser, browser
+        browser.allowance = self._allowance
         self._replaying = False
         if previous is not None:
             previous.close(REPLACED)

@@ -174,7 +174,9 @@ class Session:
         except BrowserGone as gone:
             if browser is self._seat.browser and not self.over:
                 self._seat.leave()
-                self._log.info("browser.left", code=gone.code, overflowed=browser.overflowed)
+                self._log.info("browser.left", code=gone.code, cut=browser.cut)
+                if browser.cut is not None:
+                    self._services.metrics.browsers_cut.labels(browser.cut).inc()
             await browser.part()
         finally:
             # The one who has the seat still gets a goodbye.
