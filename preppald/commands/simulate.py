@@ -1,6 +1,7 @@
 """``preppald simulate``: a Gemini Live service and a backend to develop against."""
 
 import argparse
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 import sys
@@ -14,6 +15,7 @@ from preppald.simulator import (
     BACKEND_ADDRESS,
     GEMINI_ADDRESS,
     RecordingError,
+    Running,
     ScenarioError,
     load_scenario,
     run_simulator,
@@ -70,6 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         scenario = load_scenario(arguments.scenario) if arguments.scenario else None
         trio.run(
+            _announced,
+            log,
+            arguments,
             partial(
                 run_simulator,
                 gemini_listen=(arguments.listen.host, arguments.listen.port),
@@ -80,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
                 tls_key=arguments.key,
                 record=arguments.record,
                 log=lambda event, keys: log.info(event, **keys),
-            )
+            ),
         )
     except* (OSError, ScenarioError, RecordingError) as group:
         raise StartError(f"the simulator cannot start: {leaf(group)}") from group
@@ -89,3 +94,17 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         close_log()
     return 0
+
+
+async def _announced(
+    log: logs.Logger, arguments: argparse.Namespace, simulate: Callable[..., Awaitable[None]]
+) -> None:
+    """Runs it, and says where it listens: a port of the system's choice is known only now."""
+    async with trio.open_nursery() as tasks:
+        running: Running = await tasks.start(simulate)
+        log.info(
+            "simulator.ready",
+            gemini=f"{'wss' if arguments.certificate else 'ws'}://"
+            f"{Address(arguments.listen.host, running.gemini_port)}",
+            backend=f"http://{Address(arguments.backend_listen.host, running.backend_port or 0)}",
+        )

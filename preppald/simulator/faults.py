@@ -23,8 +23,8 @@ HOLD_SECONDS = 3600.0
 
 class _Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
     connection: int | Literal["all"] = 1
-    """Which connection it strikes. Connections count from 1 for each API key, so that `scenario:NAME#alice`
-    and `scenario:NAME#bob` have their own first connections."""
+    """Which connection it strikes. Connections count from 1 for each API key, so that `scenario:NAME/alice`
+    and `scenario:NAME/bob` have their own first connections."""
     resumed: bool | None = None
     """Only on connections that resume (true) or begin afresh (false)."""
 

@@ -6,6 +6,7 @@ Every key has a default, so that an empty file is the well-behaved service. All 
 from functools import cache
 from importlib import resources
 from pathlib import Path
+import re
 import tomllib
 from typing import Annotated, Literal
 
@@ -18,9 +19,11 @@ from preppald.simulator.explain import explain
 from preppald.simulator.faults import Fault
 from preppald.simulator.voice import Line, recordings, spoken
 
-# An API key of this form chooses a scenario for its connection: scenario:NAME, or scenario:NAME#ANYTHING
-# to have connections counted apart from others of that scenario.
+# An API key of this form chooses a scenario for its connection: scenario:NAME, or scenario:NAME/ANYTHING
+# to have connections counted apart from others of that scenario (# serves too, but not in a URL, where Google's
+# JavaScript SDK puts the key as it is).
 KEY_PREFIX = "scenario:"
+_MARKS = re.compile(r"[#/]")
 
 # 15 s of audio are 960 kB of base64. Google's Python SDK closes at a frame of 1 MiB, and no real one is near.
 MAX_FRAME_MS = 15_000
@@ -206,4 +209,4 @@ def load(name_or_path: str | Path) -> Scenario:
 
 def name_in_key(key: str) -> str | None:
     """The scenario that an API key asks for, if it is of that form."""
-    return key.removeprefix(KEY_PREFIX).split("#")[0] if key.startswith(KEY_PREFIX) else None
+    return _MARKS.split(key.removeprefix(KEY_PREFIX))[0] if key.startswith(KEY_PREFIX) else None

@@ -48,7 +48,9 @@ class Program:
 @asynccontextmanager
 async def started(command: Sequence[str | Path]) -> AsyncIterator[Program]:
     """A program that runs until it is no longer needed."""
-    process = await trio.lowlevel.open_process([str(word) for word in command], stdout=subprocess.PIPE)
+    process = await trio.lowlevel.open_process(
+        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     program = Program(process)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(program.listen)

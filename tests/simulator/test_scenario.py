@@ -79,7 +79,13 @@ def test_loading(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "name"), [("AIza", None), ("scenario:quota", "quota"), ("scenario:quota#alice", "quota")]
+    ("key", "name"),
+    [
+        ("AIza", None),
+        ("scenario:quota", "quota"),
+        ("scenario:quota/alice", "quota"),
+        ("scenario:quota#alice", "quota"),
+    ],
 )
 def test_names_in_keys(key: str, name: str | None) -> None:
     assert name_in_key(key) == name
