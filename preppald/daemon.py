@@ -18,7 +18,7 @@ from preppald import __version__, http1
 from preppald.backend import NoBackend, TrpcBackend
 from preppald.backend.outcomes import Backend
 from preppald.backend.trpc import Transformer
-from preppald.config import Config
+from preppald.config import Config, changes, reloaded
 from preppald.errors import StartError
 from preppald.http1 import Answer
 from preppald.journal import Journal, OnDisk
@@ -42,11 +42,15 @@ BACKLOG = 1024
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What a started daemon reports: where it listens (ports may have been chosen by the system)."""
+    """What a started daemon reports: where it listens (ports may have been chosen by the system).
+
+    ``reload`` takes a new configuration to a daemon that runs.
+    """
 
     listen: Address
     admin: Address
     registry: Registry
+    reload: Callable[[Config], None]
 
 
 class StopSwitch:
@@ -107,6 +111,7 @@ async def run_daemon(
                 recovered = await registry.recover()
                 base.start_soon(supervisor.attend, partial(_status, registry))
                 server = Server(services, registry, pages and pages(services))
+                metrics.watch(partial(_connections, server))
                 async with trio.open_nursery() as accepting:
                     for listeners, handler in (
                         (public, server.handle),
@@ -115,7 +120,12 @@ async def run_daemon(
                         await accepting.start(
                             partial(trio.serve_listeners, handler, listeners, handler_nursery=sessions)
                         )
-                    running = Running(_address(public), _address(admin), registry)
+                    running = Running(
+                        _address(public),
+                        _address(admin),
+                        registry,
+                        partial(_reload, services, registry, backend),
+                    )
                     log.info(
                         "daemon.ready",
                         version=__version__,
@@ -128,7 +138,7 @@ async def run_daemon(
                     await switch.drain.wait()
                     supervisor.stopping()
                     # Candidates who lose their connection now must still get back in.
-                    await _drained(registry, switch, config.drain_seconds, log)
+                    await _drained(registry, switch, services.config.drain_seconds, log)
                     accepting.cancel_scope.cancel()
                 sessions.cancel_scope.deadline = trio.current_time() + GOODBYE_SECONDS
                 await registry.empty()
@@ -152,6 +162,15 @@ async def stop_on_signals(
                 reload()
             else:
                 switch.stop()
+
+
+def _reload(services: Services, registry: Registry, backend: Backend, new: Config) -> None:
+    """Secrets count everywhere from now on, other settings for interviews that begin from now on."""
+    changed, need_restart = changes(services.config, new)
+    registry.reload(reloaded(services.config, new))
+    if isinstance(backend, TrpcBackend):
+        backend.renew(new.worker_secret)
+    services.log.info("daemon.reloaded", changed=changed, need_restart=need_restart)
 
 
 def _status(registry: Registry) -> str:
@@ -241,6 +260,10 @@ def _gauges(outbox: Outbox, journal: Journal) -> Iterable[tuple[str, str, float]
     yield "outbox_paused", "1 while the backend refuses the secret", float(outbox.paused)
     yield "journal_pending_bytes", "transcript that is not on disk yet", journal.pending_bytes
     yield "journal_faulty", "1 while the journal cannot be written", float(journal.fault is not None)
+
+
+def _connections(server: Server) -> Iterable[tuple[str, str, float]]:
+    yield "connections", "TCP connections at the public port now", server.connections
 
 
 async def _serve_admin(metrics: Metrics, registry: Registry, log: Logger, stream: trio.abc.Stream) -> None:

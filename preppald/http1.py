@@ -16,9 +16,14 @@ from websockets.typing import Subprotocol
 
 # From the first byte to the last of a request; a browser needs milliseconds.
 REQUEST_SECONDS = 5.0
+# The parser takes 128 lines of 8 KiB, which is a megabyte. A browser with cookies sends 2 KiB.
+REQUEST_BYTES = 32 * 1024
+END_OF_HEAD = b"\r\n\r\n"
 RECEIVE_BYTES = 16 * 1024
 # An answer that is not taken within this is for nobody.
 ANSWER_SECONDS = 5.0
+# How long a connection that is turned away may take to say what it wants, so that it reads the answer.
+TURN_AWAY_SECONDS = 1.0
 # A browser's message: 20 ms of audio are 640 bytes, a second is 32 000.
 MAX_MESSAGE_BYTES = 64 * 1024
 SUBPROTOCOL = Subprotocol("preppal.v1")
@@ -38,12 +43,16 @@ class Answer:
 
 @dataclass(slots=True)
 class Exchange:
-    """A request and the protocol object that can still answer it, or upgrade."""
+    """A request and the protocol object that can still answer it, or upgrade.
+
+    ``early``: what came right behind the request.
+    """
 
     request: Request
     protocol: ServerProtocol
     path: str
     query: Mapping[str, str]
+    early: bytes = b""
     acceptance: Response | None = None
 
     @property
@@ -57,6 +66,10 @@ class Exchange:
         except MultipleValuesError:
             return ""
 
+    def headers(self, name: str) -> list[str]:
+        """All of that name, in their order."""
+        return self.request.headers.get_all(name)
+
 
 def text(status: http.HTTPStatus, words: str, **headers: str) -> Answer:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -66,28 +79,43 @@ def text(status: http.HTTPStatus, words: str, **headers: str) -> Answer:
 async def read(stream: trio.abc.Stream) -> Exchange | None:
     """The one request, or None when none came in time, or none that is HTTP; then that is answered already."""
     protocol = ServerProtocol(max_size=MAX_MESSAGE_BYTES, select_subprotocol=_select)
+    received = 0
+    tail = b""
     with trio.move_on_after(REQUEST_SECONDS):
-        while protocol.handshake_exc is None:
+        while protocol.handshake_exc is None and received < REQUEST_BYTES:
             data = await stream.receive_some(RECEIVE_BYTES)
             if not data:
                 return None
-            protocol.receive_data(data)
+            received += len(data)
+            head, early, tail = _cut(tail, bytes(data))
+            protocol.receive_data(head)
             for event in protocol.events_received():
                 if isinstance(event, Request):
-                    return _exchange(event, protocol)
+                    return _exchange(event, protocol, early)
         await _send(stream, _raw(text(http.HTTPStatus.BAD_REQUEST, "Not a request that is served here")))
         return None
     await _send(stream, _raw(text(http.HTTPStatus.REQUEST_TIMEOUT, "The request did not come in time")))
     return None
 
 
-def _exchange(request: Request, protocol: ServerProtocol) -> Exchange:
+def _cut(tail: bytes, data: bytes) -> tuple[bytes, bytes, bytes]:
+    """What of the data is still the request's head, what comes behind it, and the new tail of what was seen.
+
+    A frame that is parsed before the answer would itself be answered before it.
+    """
+    seen = tail + data
+    at = seen.find(END_OF_HEAD)
+    end = len(data) if at < 0 else at + len(END_OF_HEAD) - len(tail)
+    return data[:end], data[end:], seen[-len(END_OF_HEAD) + 1 :]
+
+
+def _exchange(request: Request, protocol: ServerProtocol, early: bytes) -> Exchange:
     """The path is taken as it stands: with another host in front of it, or with escapes, it is no path of ours."""
     path, _, query = request.path.partition("?")
     try:
-        return Exchange(request, protocol, path, dict(parse_qsl(query, max_num_fields=8)))
+        return Exchange(request, protocol, path, dict(parse_qsl(query, max_num_fields=8)), early)
     except ValueError:
-        return Exchange(request, protocol, "", {})
+        return Exchange(request, protocol, "", {}, early)
 
 
 def _select(_protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
@@ -98,6 +126,13 @@ def _select(_protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subpro
 async def answer(stream: trio.abc.Stream, reply: Answer) -> None:
     """Sends the answer, within a bound."""
     await _send(stream, _raw(reply))
+
+
+async def turn_away(stream: trio.abc.Stream, reply: Answer) -> None:
+    """Answers whatever is asked: closed on an unread request, the connection would take the answer with it."""
+    with trio.move_on_after(TURN_AWAY_SECONDS):
+        await stream.receive_some(RECEIVE_BYTES)
+    await answer(stream, reply)
 
 
 def handshake(exchange: Exchange) -> Answer | None:
@@ -113,7 +148,10 @@ async def upgrade(stream: trio.abc.Stream, exchange: Exchange) -> bool:
     """Answers 101, after a ``handshake`` that found no fault; whether the answer was taken."""
     assert exchange.acceptance is not None  # noqa: S101 - nobody is admitted without a handshake
     exchange.protocol.send_response(exchange.acceptance)
-    return await _send(stream, b"".join(exchange.protocol.data_to_send()))
+    sent = await _send(stream, b"".join(exchange.protocol.data_to_send()))
+    if sent and exchange.early:
+        exchange.protocol.receive_data(exchange.early)
+    return sent
 
 
 def _raw(reply: Answer) -> bytes:

@@ -6,24 +6,14 @@ import http
 import trio
 
 from preppald.auth import Claims
+from preppald.config import Config
 from preppald.core.endings import DAEMON_STOPPED
 from preppald.core.interview import Interview, Phase
 from preppald.core.turns import fold
+from preppald.door import Refusal
 from preppald.errors import JournalError, PreppaldError
 from preppald.services import Services
 from preppald.session import Session
-
-# What a client is told when it comes too early; jitter is its own business.
-RETRY_AFTER_SECONDS = 5
-
-
-class Refusal(PreppaldError):
-    """Why a connection gets no seat. ``status``: the HTTP status it is told; ``why``: for the metrics."""
-
-    def __init__(self, status: http.HTTPStatus, why: str, words: str) -> None:
-        super().__init__(words)
-        self.status = status
-        self.why = why
 
 
 class AlreadyEnded(PreppaldError):
@@ -56,6 +46,8 @@ class Registry:
             return "draining"
         if len(self._sessions) >= self._services.config.max_sessions:
             return "at capacity"
+        if self._services.memory.short(self._services.config.memory_limit):
+            return "short of memory"
         if self._services.journal.fault is not None:
             return f"the journal is not writable: {self._services.journal.fault}"
         return None
@@ -67,20 +59,40 @@ class Registry:
             Refusal: there is no seat for them.
             AlreadyEnded: the interview is over.
         """
-        if session := self._joined(claims):
-            return session
-        async with self._opening:
+        while True:
             if session := self._joined(claims):
                 return session
             if ending := self._sessions.get(claims.interview_id):
+                # Not with the lock: a goodbye may take seconds, and is nobody else's affair.
                 await ending.done.wait()
-            if claims.expired:
-                raise _unauthorised()
-            if why := self.unready():
-                raise Refusal(http.HTTPStatus.SERVICE_UNAVAILABLE, why.partition(":")[0], why)
-            session = Session(self._services, claims, await self._begin(claims))
-            await self._start(session)
-            return session
+                continue
+            async with self._opening:
+                if claims.interview_id not in self._sessions:
+                    return await self._open(claims)
+
+    async def _open(self, claims: Claims) -> Session:
+        if claims.expired:
+            raise _unauthorised()
+        if why := self.unready():
+            raise Refusal(http.HTTPStatus.SERVICE_UNAVAILABLE, why.partition(":")[0], why)
+        theirs = sum(session.claims.user_id == claims.user_id for session in self._sessions.values())
+        if theirs >= self._services.config.max_sessions_per_user:
+            raise Refusal(
+                http.HTTPStatus.TOO_MANY_REQUESTS, "the user", "Too many interviews of this user at a time"
+            )
+        session = Session(self._own(), claims, await self._begin(claims))
+        await self._start(session)
+        return session
+
+    def _own(self) -> Services:
+        """What an interview gets: the same parts, and the settings of the moment, which a reload leaves to it."""
+        return replace(self._services)
+
+    def reload(self, config: Config) -> None:
+        """New interviews have the new settings; those that run only the new key, for their next connection."""
+        self._services.config = config
+        for session in self._sessions.values():
+            session.renew(config.gemini_key)
 
     def _joined(self, claims: Claims) -> Session | None:
         session = self._sessions.get(claims.interview_id)
@@ -133,9 +145,7 @@ class Registry:
             last_seq = fragments[-1].seq if fragments else 0
             turns = fold(fragments).values()
             await self._start(
-                Session(
-                    self._services, claims, interview, turns=tuple(turns), last_seq=last_seq, recovered=True
-                )
+                Session(self._own(), claims, interview, turns=tuple(turns), last_seq=last_seq, recovered=True)
             )
         return len(left)
 

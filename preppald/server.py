@@ -3,22 +3,28 @@
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 import re
+import socket
 
 import trio
 
 from preppald import auth, http1
 from preppald.auth import Claims
 from preppald.core.endings import ALREADY_ENDED
+from preppald.door import RETRY_AFTER_SECONDS, Door, Refusal, Visit
 from preppald.downstream import Browser
 from preppald.errors import TokenError
 from preppald.http1 import Answer, Exchange
-from preppald.registry import RETRY_AFTER_SECONDS, AlreadyEnded, Refusal, Registry
+from preppald.registry import AlreadyEnded, Registry
 from preppald.services import Services
 
 SESSION_PATH = re.compile(r"/ws|/(?:ws/)?([A-Za-z0-9_-]{1,64})")
 MAX_PATH_CHARS = 128
 MAX_HEADERS = 64
 TOKEN_SUBPROTOCOL = "token."  # noqa: S105 - the prefix of a subprotocol that carries one
+# A peer that acknowledges nothing, or takes nothing, for this long is gone, also where nobody minds it any more.
+UNACKNOWLEDGED_MS = 20_000
+# Connections that are told at one time that there is no room; the rest are closed without a word.
+TURNED_AWAY_AT_ONCE = 64
 # What else a server may answer, by path: the demo's pages.
 Pages = Callable[[str, str], Awaitable[Answer | None]]
 
@@ -30,23 +36,49 @@ class Server:
         self._services = services
         self._registry = registry
         self._pages = pages
+        self._door = Door(services)
+        self._turning_away = 0
 
-    async def handle(self, stream: trio.abc.Stream) -> None:
-        """One connection from its first byte to its last. Nothing that it does leaves this function."""
+    @property
+    def connections(self) -> int:
+        """How many there are now."""
+        return self._door.connections
+
+    async def handle(self, stream: trio.abc.Stream, peer: str = "") -> None:
+        """One connection from its first byte to its last. Nothing that it does leaves this function.
+
+        ``peer``: its address, where the stream is no socket.
+        """
         try:
             async with stream:
-                await self._serve(stream)
+                peer = _settled(stream) if isinstance(stream, trio.SocketStream) else peer
+                try:
+                    with self._door.visit(peer) as visit:
+                        await self._serve(stream, visit)
+                except Refusal as refusal:
+                    await self._no_room(stream, refusal)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the peer went away
         except Exception:
             self._services.log.exception("connection.crashed")
 
-    async def _serve(self, stream: trio.abc.Stream) -> None:
+    async def _no_room(self, stream: trio.abc.Stream, refusal: Refusal) -> None:
+        reply = self._refused(refusal)
+        if self._turning_away >= TURNED_AWAY_AT_ONCE:
+            return
+        self._turning_away += 1
+        try:
+            await http1.turn_away(stream, reply)
+        finally:
+            self._turning_away -= 1
+
+    async def _serve(self, stream: trio.abc.Stream, visit: Visit) -> None:
         exchange = await http1.read(stream)
         if exchange is None:
             return
         try:
-            claims = await self._admitted(exchange)
+            self._door.identify(visit, exchange.headers("X-Forwarded-For"))
+            claims = await self._admitted(exchange, visit)
             if isinstance(claims, Answer):
                 await http1.answer(stream, claims)
                 return
@@ -58,18 +90,19 @@ class Server:
             await http1.answer(stream, self._refused(refusal))
             return
         if await http1.upgrade(stream, exchange):
+            self._door.seated(visit)
             browser = Browser(stream, exchange.protocol)
             session.attach(browser, _whole(exchange.query.get("since")))
             await browser.gone.wait()
 
-    async def _admitted(self, exchange: Exchange) -> Claims | Answer:
+    async def _admitted(self, exchange: Exchange, visit: Visit) -> Claims | Answer:
         """The claims of a connection that may have a session, or the answer to any other request.
 
         Raises:
             Refusal: it asks for a session, and may not have one.
         """
         path = exchange.path
-        if len(path) > MAX_PATH_CHARS or len(exchange.request.headers) > MAX_HEADERS:
+        if len(path) > MAX_PATH_CHARS or len(list(exchange.request.headers.raw_items())) > MAX_HEADERS:
             raise Refusal(HTTPStatus.BAD_REQUEST, "too long", "The request's path or headers are too long")
         if not exchange.wants_upgrade and (page := await self._page(path, exchange.request.method)):
             return page
@@ -82,7 +115,7 @@ class Server:
         if fault := http1.handshake(exchange):
             return fault
         self._check_origin(exchange.header("Origin"))
-        claims = self._claims(exchange)
+        claims = self._claims(exchange, visit)
         if named[1] is not None and named[1] != claims.interview_id:
             raise Refusal(HTTPStatus.FORBIDDEN, "another interview", "The token is for another interview")
         return claims
@@ -99,21 +132,23 @@ class Server:
         if allowed and origin not in allowed:
             raise Refusal(HTTPStatus.FORBIDDEN, "origin", "This page may not connect here")
 
-    def _claims(self, exchange: Exchange) -> Claims:
+    def _claims(self, exchange: Exchange, visit: Visit) -> Claims:
         token = _token(exchange)
         if not token:
             raise Refusal(HTTPStatus.UNAUTHORIZED, "no token", "Missing JWT token")
+        self._door.check_failures(visit)
         try:
             return auth.verify(token, self._services.config.token_rules, now=self._services.now_ms() / 1000)
         except TokenError as error:
+            self._door.note_failure(visit)
             self._services.log.info("token.refused", why=str(error))
             raise Refusal(HTTPStatus.UNAUTHORIZED, "bad token", "Invalid or expired token") from error
 
     def _refused(self, refusal: Refusal) -> Answer:
         self._services.metrics.connections_refused.labels(refusal.why).inc()
         headers = {}
-        if refusal.status is HTTPStatus.SERVICE_UNAVAILABLE:
-            headers["Retry_After"] = str(RETRY_AFTER_SECONDS)
+        if refusal.retry_after is not None:
+            headers["Retry_After"] = str(refusal.retry_after)
         return http1.text(refusal.status, str(refusal), **headers)
 
     async def _turn_away(self, stream: trio.abc.Stream, exchange: Exchange) -> None:
@@ -123,7 +158,8 @@ class Server:
             return
         browser = Browser(stream, exchange.protocol)
         browser.close(ALREADY_ENDED)
-        await browser.write()
+        with trio.move_on_after(http1.ANSWER_SECONDS):
+            await browser.write()
 
 
 def readiness(registry: Registry) -> Answer:
@@ -131,6 +167,15 @@ def readiness(registry: Registry) -> Answer:
     if why := registry.unready():
         return http1.text(HTTPStatus.SERVICE_UNAVAILABLE, why, Retry_After=str(RETRY_AFTER_SECONDS))
     return Answer(HTTPStatus.OK, b'{"status":"ready"}', http1.JSON)
+
+
+def _settled(stream: trio.SocketStream) -> str:
+    """The peer's address, after the kernel was told when to give it up."""
+    try:
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
+        return str(stream.socket.getpeername()[0])
+    except OSError:
+        return ""  # it has gone already
 
 
 def _token(exchange: Exchange) -> str:

@@ -7,31 +7,53 @@ from preppald.config import Config
 from preppald.core.closes import QUOTA, Cause
 from preppald.journal import Journal
 from preppald.logs import Logger
+from preppald.memory import Memory
 from preppald.metrics import Metrics
 from preppald.metronome import Metronome
 from preppald.upstream import Dial
 
-# Long enough that hundreds of interviews do not hammer a quota, short enough for a per-minute one to refill.
-QUOTA_PAUSE_SECONDS = 30.0
+# Long enough that hundreds of interviews do not hammer a quota; short enough that one which is under way can
+# try once more within its budget.
+QUOTA_PAUSE_SECONDS = 20.0
+# After the pause one goes ahead. What a setup takes: then the others know.
+PROBE_SECONDS = 2.0
 
 
 @dataclass(slots=True)
 class QuotaBreaker:
-    """One for the process: when Gemini's quota is used up, nobody dials for a while."""
+    """One for the process: when Gemini's quota is used up, nobody dials for a while, and then one at a time."""
 
-    _open_until: float = 0.0
+    _open_until: float | None = None
 
     def note(self, cause: Cause, now: float) -> None:
+        """What Gemini closed a connection with."""
         if cause is QUOTA:
             self._open_until = now + QUOTA_PAUSE_SECONDS
 
-    def open(self, now: float) -> bool:
-        return now < self._open_until
+    def admit(self, now: float) -> bool:
+        """Whether the asker may dial. Once the pause is over that holds for one, until it ``passed``."""
+        if self._open_until is None:
+            return True
+        if now < self._open_until:
+            return False
+        self._open_until = now + PROBE_SECONDS
+        return True
+
+    def passed(self) -> None:
+        """Gemini accepted a session: there is quota again."""
+        self._open_until = None
+
+    def wait(self, now: float) -> float:
+        """Seconds until it is worth asking."""
+        return 0.0 if self._open_until is None else max(0.0, self._open_until - now)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Services:
-    """``now_ms``: the wall clock. ``chance``: random numbers in [0, 1). ``dial``: how to reach Gemini."""
+    """``now_ms``: the wall clock. ``chance``: random numbers in [0, 1). ``dial``: how to reach Gemini.
+
+    Only ``config`` ever changes: at a reload, for what begins after it. Each interview has a copy of its own.
+    """
 
     config: Config
     journal: Journal
@@ -42,3 +64,4 @@ class Services:
     now_ms: Callable[[], int]
     chance: Callable[[], float]
     breaker: QuotaBreaker = field(default_factory=QuotaBreaker)
+    memory: Memory = field(default_factory=Memory)

@@ -9,6 +9,7 @@ task is a bug: it ends this interview as one, and no other.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import trio
 
@@ -221,6 +222,10 @@ class Session:
         self._seat.post(frames.error(ERROR_INTERNAL, "Failed to process message"))
         if self._bad_messages >= BAD_MESSAGES:
             self.end(MISUSED, f"{BAD_MESSAGES} messages in a row that cannot be read")
+
+    def renew(self, gemini_key: str) -> None:
+        """A secret was rotated while the interview ran."""
+        self._services.config = replace(self._services.config, gemini_key=gemini_key)
 
     def tell_draining(self) -> None:
         """The daemon is to stop, and waits for this interview."""

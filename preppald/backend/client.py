@@ -64,6 +64,10 @@ class TrpcBackend:
             transport=transport,
         )
 
+    def renew(self, secret: str) -> None:
+        """A secret was rotated: the next try carries the new one."""
+        self._client.headers["Authorization"] = f"Bearer {secret}"
+
     async def __aenter__(self) -> Self:
         return self
 

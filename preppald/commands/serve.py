@@ -9,13 +9,16 @@ import trio
 
 from preppald import logs
 from preppald.config import Config, load
-from preppald.daemon import StopSwitch, run_daemon, stop_on_signals
-from preppald.errors import PreppaldError, leaf
+from preppald.daemon import Running, StopSwitch, run_daemon, stop_on_signals
+from preppald.errors import ConfigError, PreppaldError, leaf
 from preppald.logs import Logger
 from preppald.notify import Supervisor
 
 EPILOG = """\
 The configuration comes from the environment; `preppald check` validates it and prints it.
+
+SIGHUP reads PREPPALD_ENV_FILE and the secrets' files again; the README's table says which settings that changes.
+A configuration with a fault is refused, and the daemon goes on with the one it has.
 
 SIGTERM drains: no new interviews, those that run may finish (PREPPALD_DRAIN). A second SIGTERM ends them now,
 with what was said so far delivered as a partial transcript.
@@ -54,13 +57,24 @@ def run(_arguments: argparse.Namespace) -> int:
 
 
 async def _serve(config: Config, log: Logger, supervisor: Supervisor) -> None:
+    running: Running | None = None
+
     def reload() -> None:
+        if running is None:
+            return  # it has only just read everything
         supervisor.reloading()
-        log.info("daemon.reloaded")
+        try:
+            running.reload(load(os.environ))
+        except ConfigError as error:
+            log.error("reload.refused", faults=error.faults)  # noqa: TRY400 - a fault of the operator, no bug
         supervisor.ready()
 
     switch = StopSwitch()
     async with trio.open_nursery() as nursery:
         await nursery.start(partial(stop_on_signals, switch, reload=reload))
-        await run_daemon(config, log=log, now_ms=wall_clock_ms, switch=switch, supervisor=supervisor)
+        async with trio.open_nursery() as serving:
+            serve = partial(
+                run_daemon, config, log=log, now_ms=wall_clock_ms, switch=switch, supervisor=supervisor
+            )
+            running = await serving.start(serve)
         nursery.cancel_scope.cancel()
