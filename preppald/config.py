@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from preppald import parse
 from preppald.auth import TokenRules
-from preppald.core import models
+from preppald.core import gemini, models
 from preppald.errors import ConfigError
 from preppald.parse import Address, Endpoint, Invalid, Network
 
@@ -135,6 +135,11 @@ class Config:
         default="gemini-3.8-live",
     )
     voice: str = setting("PREPPALD_VOICE", parse.text, "one of Gemini's prebuilt voices", default="Puck")
+    thinking: Literal["", "minimal", "low", "medium", "high"] = setting(
+        "PREPPALD_THINKING",
+        parse.optional(parse.one_of(*models.THINKING_LEVELS)),
+        "how long the model thinks, for models that have levels; empty for those that have none",
+    )
     backend: Literal["trpc", "none"] = setting(
         "PREPPALD_BACKEND",
         parse.one_of("trpc", "none"),
@@ -297,6 +302,19 @@ class Config:
         secrets = [secret for secret in (self.jwt_secret, self.jwt_secret_previous) if secret]
         return TokenRules(tuple(secrets), self.jwt_audience or None, self.jwt_issuer or None)
 
+    def gemini_setup(self, instruction: str) -> gemini.Setup:
+        """What a session with Gemini is asked for."""
+        return gemini.Setup(
+            model=self.gemini_model,
+            voice=self.voice,
+            instruction=instruction,
+            start_sensitivity=self.vad_start,
+            end_sensitivity=self.vad_end,
+            silence_ms=round(self.vad_silence * 1000),
+            prefix_padding_ms=round(self.vad_prefix * 1000),
+            thinking=self.thinking,
+        )
+
     @property
     def drain_seconds(self) -> float:
         """``PREPPALD_DRAIN``, or the session limit: by then every interview has ended by itself."""
@@ -419,8 +437,8 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
             for name, env in (("api_url", "NEXT_PUBLIC_API_URL"), ("worker_secret", "WORKER_SHARED_SECRET"))
             if values.get(name) == ""
         ]
-    if "gemini_model" in values and "voice" in values:
-        faults += models.faults(values["gemini_model"], values["voice"])
+    if {"gemini_model", "voice", "thinking"} <= values.keys():
+        faults += models.faults(values["gemini_model"], values["voice"], values["thinking"])
     jwt_secret = values.get("jwt_secret")
     if jwt_secret and jwt_secret == values.get("worker_secret"):
         faults.append("WORKER_SHARED_SECRET: (hidden) equals JWT_SECRET; use two different secrets")

@@ -85,7 +85,6 @@ class Dialogue:
         self._log = log
         self._recovered = recovered
         self._started = False
-        self._gemini_lost_at: float | None = None
         self._reconnecting_told = False
 
     # -------------------------------------------------------------- from Gemini
@@ -98,9 +97,9 @@ class Dialogue:
         if not self._started:
             self._started = True
             self._start()
-        if self._gemini_lost_at is not None:
-            self._give_back(now - self._gemini_lost_at)
-            self._gemini_lost_at = None
+        if gap := self.clock.gap(now):
+            self._services.metrics.upstream_gap.observe(gap)
+        self._give_back(self.clock.restored(now))
         if self._reconnecting_told:
             self._reconnecting_told = False
             self.tell(NoticeKind.RECONNECTED, "The interviewer is back.")
@@ -117,10 +116,15 @@ class Dialogue:
         )
 
     def gemini_lost(self) -> None:
+        if self.over:
+            return
         now = trio.current_time()
-        self._gemini_lost_at = now
-        if not self.over:
-            self._perform(self.conversation.receive(UpstreamLost(), now))
+        self.clock.lost(now)
+        self._perform(self.conversation.receive(UpstreamLost(), now))
+
+    def handle_changed(self) -> None:
+        """A restart is to find the handle that may be resumed with, and none that failed."""
+        self.record.keep_handle(self.link.handle)
 
     def gemini_said(self, events: Sequence[GeminiEvent]) -> None:
         if self.over:
@@ -132,7 +136,7 @@ class Dialogue:
                     self.tally.use(event.usage)
                     self.record.keep_usage(self.tally.usage)
                 case HandleGiven():
-                    self.record.keep_handle(self.link.handle)
+                    self.handle_changed()
                 case SetupCompleted() | GoingAway():
                     pass
                 case _:
@@ -159,9 +163,12 @@ class Dialogue:
     # -------------------------------------------------------------- to the browser
 
     def welcome(self) -> None:
-        """A browser that comes while Gemini is there learns that the interview runs."""
-        if self.link.upstream is not None:
-            self.seat.post(self._session_started(resumed=True))
+        """A browser that comes while the interview runs learns so, and whether its interviewer is there."""
+        if not self._started:
+            return
+        self.seat.post(self._session_started(resumed=True))
+        if self._reconnecting_told:
+            self._tell_reconnecting()
 
     def tell(self, kind: NoticeKind, words: str) -> None:
         self.seat.tell(kind, words, remaining=self.clock.left(trio.current_time()))
@@ -174,21 +181,23 @@ class Dialogue:
 
     # -------------------------------------------------------------- time
 
-    def _give_back(self, gap: float) -> None:
-        """Time lost because Gemini was away is the candidate's, up to a limit."""
-        credit = self.clock.credit(gap)
-        if credit:
-            left_ms = round(self.clock.left(trio.current_time()) * 1000)
-            self.record.credit(self.clock.credited, self._services.now_ms() + left_ms)
-            self._log.info("time.credited", seconds=round(credit, 1), total=round(self.clock.credited, 1))
+    def _give_back(self, credit: float) -> None:
+        """Time lost because Gemini was away is the candidate's: on record, for a restart keeps to it, too."""
+        if not credit:
+            return
+        left_ms = round(self.clock.left(trio.current_time()) * 1000)
+        self.record.credit(self.clock.credited, self._services.now_ms() + left_ms)
+        self._log.info("time.credited", seconds=round(credit, 1), total=round(self.clock.credited, 1))
 
     def each_second(self, now: float) -> None:
         """Tells of a gap that can be heard, and moves the numbers into the metrics."""
         self.tally.flush()
-        lost_at = self._gemini_lost_at
-        if lost_at is not None and now - lost_at > AUDIBLE_GAP_SECONDS and not self._reconnecting_told:
+        if self.clock.gap(now) > AUDIBLE_GAP_SECONDS and not self._reconnecting_told:
             self._reconnecting_told = True
-            self.tell(NoticeKind.RECONNECTING, "The interviewer is being reconnected.")
+            self._tell_reconnecting()
+
+    def _tell_reconnecting(self) -> None:
+        self.tell(NoticeKind.RECONNECTING, "The interviewer is being reconnected.")
 
     def close(self) -> list[Turn]:
         """Nothing more is said; the transcript."""

@@ -13,23 +13,20 @@ from typing import Protocol
 import trio
 
 from preppald.core import gemini, interviewer
-from preppald.core.closes import CLOSED, QUOTA, Cause, Remedy
+from preppald.core.closes import CLOSED, NOT_THE_HANDLE, QUOTA, STALLED, Cause, Remedy
 from preppald.core.conversation import Conversation
 from preppald.core.endings import AI_ENDED, AI_FAILED, AI_UNREACHABLE, Ending
-from preppald.core.events import GeminiEvent, GoingAway, HandleGiven
+from preppald.core.events import AudioSpoken, GeminiEvent, GoingAway, HandleGiven, SpeechBegan, TextHeard
 from preppald.core.interview import Handle
-from preppald.core.ladder import Ladder, Rung
+from preppald.core.ladder import RESTORE_BUDGET_SECONDS, START_BUDGET_SECONDS, Ladder, Rung
+from preppald.core.lifespan import Lifespan
 from preppald.logs import Logger
 from preppald.services import Services
 from preppald.uplink import Uplink
 from preppald.upstream import Upstream, UpstreamError, connected
 
 # A send that takes longer has lost its connection: half a frame cannot be taken back.
-SEND_SECONDS = 10.0
-# Kept from a goAway's time: closing, dialling and setting up must fit.
-GO_AWAY_MARGIN_SECONDS = 5.0
-# What a goAway without a time is taken to say.
-GO_AWAY_DEFAULT_SECONDS = 10.0
+SEND_SECONDS = 5.0
 # A handle is good for two hours after its session's end.
 HANDLE_LIFETIME_MS = 2 * 3600 * 1000
 
@@ -40,6 +37,7 @@ class Owner(Protocol):
     def gemini_said(self, events: Sequence[GeminiEvent]) -> None: ...
     def gemini_ready(self, *, prompted: bool) -> None: ...
     def gemini_lost(self) -> None: ...
+    def handle_changed(self) -> None: ...
     def end(self, ending: Ending, cause: str) -> None: ...
 
 
@@ -66,12 +64,14 @@ class Link:
         self._uplink = uplink
         self._log = log
         self._handle = handle if self._usable(handle) else None
-        self._ladder = Ladder()
+        # Whether the handle knows all that was said: nothing was since it was given.
+        self._handle_is_current = True
+        self._ladder = Ladder(RESTORE_BUDGET_SECONDS if conversation.begun else START_BUDGET_SECONDS)
         self._generation = 0
-        self._set_up_at = 0.0
-        self._leave_by: float | None = None
+        self._lifespan = Lifespan(0.0, services.config.rotate_after)
+        self._lost_at: float | None = None
         self._listening: trio.CancelScope | None = None
-        self._last_failure: UpstreamError | None = None
+        self._failure: UpstreamError | None = None
         self._stopping = False
         self._life = trio.CancelScope()
 
@@ -84,14 +84,15 @@ class Link:
 
     async def read(self) -> None:
         """Connects, listens, rotates and restores, until that is hopeless: then it ends the interview."""
-        rung: Rung | None = Rung(0.0, resume=self._handle is not None)
+        self._ladder.down(trio.current_time())
+        rung: Rung | None = self._ladder.rotated(has_handle=self._handle is not None)
         with self._life:
             while rung is not None:
                 await trio.sleep(rung.delay)
-                cause = await self._converse(resume=rung.resume)
+                failure = await self._converse(rung)
                 if self._stopping:
                     return
-                rung = self._next_rung(cause)
+                rung = self._next_rung(failure)
             self._give_up()
 
     def stop(self) -> None:
@@ -102,66 +103,94 @@ class Link:
         else:
             self._listening.cancel()
 
-    def _next_rung(self, cause: Cause | None) -> Rung | None:
+    def _next_rung(self, failure: Cause | None) -> Rung | None:
         has_handle = self._handle is not None
-        if cause is None:
+        if failure is None:
             self.rotations += 1
-            return Rung(0.0, resume=has_handle)
-        self.restorations += 1
+            return self._ladder.rotated(has_handle=has_handle)
+        now = trio.current_time()
         return self._ladder.lost(
-            cause, now=trio.current_time(), has_handle=has_handle, chance=self._services.chance()
+            failure,
+            now=now,
+            has_handle=has_handle,
+            chance=self._services.chance(),
+            wait=self._services.breaker.wait(now),
         )
 
-    async def _converse(self, *, resume: bool) -> Cause | None:
+    async def _converse(self, rung: Rung) -> Cause | None:
         """One connection from dial to end; why it was lost, or None when it was left on purpose."""
-        if self._services.breaker.open(trio.current_time()):
-            return self._failed(UpstreamError(QUOTA))
+        if not self._services.breaker.admit(trio.current_time()):
+            return self._note(UpstreamError(QUOTA, detail="not asked again so soon"))
         self._generation += 1
-        setup = gemini.setup(
-            self._options(resume=resume), self._handle.value if resume and self._handle else None
-        )
+        handle = self._handle.value if rung.resume and self._handle else None
         config = self._services.config
+        connecting = connected(
+            self._services.dial,
+            config.gemini_url,
+            config.gemini_key,
+            gemini.setup(config.gemini_setup(self._instruction(resume=rung.resume)), handle),
+            generation=self._generation,
+            by=rung.by,
+        )
+        set_up = False
         try:
-            async with connected(
-                self._services.dial, config.gemini_url, config.gemini_key, setup, generation=self._generation
-            ) as upstream:
-                await self._begin(upstream, resume=resume)
+            async with connecting as upstream:
+                set_up = True
+                await self._begin(upstream, resume=rung.resume)
                 with trio.CancelScope() as self._listening:
                     while True:
                         self._hear(await upstream.receive())
                 self._lose()
         except UpstreamError as error:
             self._lose()
-            return self._failed(error)
+            return self._failed(error, refused=handle is not None and not set_up)
         return None
 
     async def _begin(self, upstream: Upstream, *, resume: bool) -> None:
         """Makes the interviewer speak where it must, before the microphone opens: text and noise race."""
+        now = trio.current_time()
+        self._services.breaker.passed()
+        self._ladder.connected(now)
+        self._services.metrics.upstream_connects.labels("resumed" if resume else "fresh").inc()
+        self._lifespan = Lifespan(now, self._services.config.rotate_after)
         prompt = None
         if not self._conversation.begun:
             prompt = interviewer.GREETING
-        elif self._conversation.owed or not resume:
+        elif self._conversation.owed:
             prompt = interviewer.CONTINUE
-        self._ladder.connected(trio.current_time())
-        self._services.metrics.upstream_connects.labels("resumed" if resume else "fresh").inc()
-        self._log.info(
-            "upstream.ready", generation=self._generation, resumed=resume, prompted=prompt is not None
-        )
         if prompt is not None:
             await upstream.send(gemini.prompt(prompt))
+        self.restorations += self._failure is not None
+        self._failure = None
         self.resumed = resume
         self.upstream = upstream
-        self._set_up_at = trio.current_time()
+        gap, self._lost_at = 0.0 if self._lost_at is None else now - self._lost_at, None
+        self._log.info(
+            "upstream.ready",
+            generation=self._generation,
+            resumed=resume,
+            prompted=prompt is not None,
+            gap_seconds=round(gap, 4),
+        )
         self._owner.gemini_ready(prompted=prompt is not None)
         self._uplink.open()
 
     def _hear(self, events: Sequence[GeminiEvent]) -> None:
         for event in events:
-            if isinstance(event, HandleGiven):
-                config = self._services.config
-                self._handle = Handle(event.value, config.gemini_model, self._services.now_ms())
-            elif isinstance(event, GoingAway):
-                self._going_away(event.seconds_left)
+            match event:
+                case HandleGiven():
+                    config = self._services.config
+                    self._handle = Handle(event.value, config.gemini_model, self._services.now_ms())
+                    self._handle_is_current = True
+                case GoingAway():
+                    self._lifespan.going_away(trio.current_time(), event.seconds_left)
+                    self._log.info(
+                        "upstream.going_away", generation=self._generation, seconds_left=event.seconds_left
+                    )
+                case AudioSpoken() | SpeechBegan() | TextHeard():
+                    self._handle_is_current = False
+                case _:
+                    pass
         if events:
             self._owner.gemini_said(events)
 
@@ -172,16 +201,22 @@ class Link:
         self._services.metrics.upstream_malformed.inc(self.upstream.malformed)
         self.upstream = None
         self._listening = None
-        self._leave_by = None
+        self._lost_at = trio.current_time()
+        self._ladder.down(self._lost_at)
         self._uplink.shut()
         self._owner.gemini_lost()
 
-    def _failed(self, error: UpstreamError) -> Cause:
-        """Notes a failure where it can be seen: the log, the metrics, the breaker."""
-        self._last_failure = error
-        if error.cause.remedy is Remedy.FRESH:
-            self._handle = None
+    def _failed(self, error: UpstreamError, *, refused: bool) -> Cause:
+        """``refused``: it was closed over a resume, before the setup was accepted."""
+        handle_failed = refused and error.is_close and error.cause not in NOT_THE_HANDLE
+        if handle_failed or error.cause.remedy is Remedy.FRESH:
+            self._drop_handle()
         self._services.breaker.note(error.cause, trio.current_time())
+        return self._note(error)
+
+    def _note(self, error: UpstreamError) -> Cause:
+        """Notes a failure where it can be seen: the log and the metrics."""
+        self._failure = error
         self._services.metrics.upstream_failures.labels(error.cause.name).inc()
         self._log.warning(
             "upstream.failed",
@@ -192,15 +227,17 @@ class Link:
         )
         return error.cause
 
+    def _drop_handle(self) -> None:
+        if self._handle is not None:
+            self._handle = None
+            self._owner.handle_changed()
+
     def _give_up(self) -> None:
-        failure = self._last_failure
-        cause = "" if failure is None else failure.cause.name
+        cause = CLOSED if self._failure is None else self._failure.cause
         if not self._conversation.begun:
-            self._owner.end(AI_UNREACHABLE, cause)
-        elif failure is not None and failure.cause is CLOSED:
-            self._owner.end(AI_ENDED, cause)
+            self._owner.end(AI_UNREACHABLE, cause.name)
         else:
-            self._owner.end(AI_FAILED, cause)
+            self._owner.end(AI_ENDED if cause is CLOSED else AI_FAILED, cause.name)
 
     # -------------------------------------------------------------- the writer
 
@@ -215,7 +252,8 @@ class Link:
                 await upstream.send(gemini.prompt(item) if isinstance(item, str) else gemini.audio(item))
             except UpstreamError:
                 # The reader sees the end too, and it knows the close frame. Until then nothing is sent.
-                self._uplink.shut()
+                if self.upstream is upstream:
+                    self._uplink.shut()
                 if isinstance(item, bytes):
                     self._uplink.give_back(item)
 
@@ -226,22 +264,24 @@ class Link:
         self.resumed = False
         self._ladder.proved()
 
-    def rotate(self, *, fresh: bool = False) -> None:
+    def leave(self, why: str, *, fresh: bool = False) -> None:
         """Leaves this connection for the next; ``fresh``: without the handle, which is of no use."""
         if fresh:
-            self._handle = None
+            self._drop_handle()
         if self._listening is not None:
+            self._log.info("upstream.left", generation=self._generation, why=why)
             self._listening.cancel()
 
-    def rotation_due(self, now: float) -> bool:
-        """Whether this is the moment to change connections: a quiet one, or the last one."""
+    def time_to_leave(self, now: float) -> str | None:
+        """Why this is the moment to change connections, if so: a quiet one, or the last one."""
         if self.upstream is None:
-            return False
-        if self._leave_by is not None and now >= self._leave_by:
-            return True
-        aged = now - self._set_up_at >= self._services.config.rotate_after
-        wanted = aged or self._leave_by is not None
-        return wanted and self._handle is not None and self._conversation.quiet(now)
+            return None
+        if self._lifespan.overdue(now):
+            return "overdue"
+        ready = self._handle is not None and self._handle_is_current and self._lifespan.ripe(now)
+        if ready and self._conversation.quiet(now) and not self._uplink.loud():
+            return "quiet"
+        return None
 
     async def drop_if_stalled(self, now: float) -> None:
         """Hangs up on a connection that takes nothing more."""
@@ -249,31 +289,15 @@ class Link:
         if upstream is None or upstream.sending_since is None:
             return
         if now - upstream.sending_since > SEND_SECONDS:
-            self._log.warning("upstream.stalled", generation=self._generation)
-            await upstream.abort()
+            await upstream.abort(STALLED)
 
     # -------------------------------------------------------------- helpers
 
-    def _going_away(self, seconds_left: float | None) -> None:
-        left = GO_AWAY_DEFAULT_SECONDS if seconds_left is None else seconds_left
-        leave_by = trio.current_time() + max(0.0, left - GO_AWAY_MARGIN_SECONDS)
-        self._leave_by = leave_by if self._leave_by is None else min(self._leave_by, leave_by)
-        self._log.info("upstream.going_away", generation=self._generation, seconds_left=seconds_left)
-
-    def _options(self, *, resume: bool) -> gemini.Setup:
-        config = self._services.config
-        instruction = interviewer.INSTRUCTION
-        if not resume:
-            instruction = interviewer.with_history(instruction, self._conversation.turns)
-        return gemini.Setup(
-            model=config.gemini_model,
-            voice=config.voice,
-            instruction=instruction,
-            start_sensitivity=config.vad_start,
-            end_sensitivity=config.vad_end,
-            silence_ms=round(config.vad_silence * 1000),
-            prefix_padding_ms=round(config.vad_prefix * 1000),
-        )
+    def _instruction(self, *, resume: bool) -> str:
+        """A session that is resumed knows what was said; to a fresh one it is told."""
+        if resume:
+            return interviewer.INSTRUCTION
+        return interviewer.with_history(interviewer.INSTRUCTION, self._conversation.turns)
 
     def _usable(self, handle: Handle | None) -> bool:
         if handle is None:

@@ -28,14 +28,20 @@ class Seat:
         self.browser: Browser | None = None
         self.left_at = trio.current_time()
         self._allowance = Allowance()
+        self._pinged_at = 0.0
         self._replaying = False
         self._held: list[Fragment] = []
 
-    def take(self, browser: Browser) -> None:
-        """The newest connection has the seat; the one before is told so and closed."""
+    def take(self, browser: Browser, *, replaying: bool) -> None:
+        """The newest connection has the seat; the one before is told so and closed.
+
+        ``replaying``: fragments wait until ``release``, for older ones are being fetched and must go first.
+        """
         previous, self.browser = self.browser, browser
         browser.allowance = self._allowance
-        self._replaying = False
+        self._pinged_at = trio.current_time()
+        self._replaying = replaying
+        self._held = []
         if previous is not None:
             previous.close(REPLACED)
 
@@ -81,11 +87,6 @@ class Seat:
 
     # -------------------------------------------------------------- replay
 
-    def hold(self) -> None:
-        """From now on fragments wait: older ones are being fetched, and must go first."""
-        self._replaying = True
-        self._held = []
-
     def release(self, browser: Browser, missed: Sequence[Fragment]) -> None:
         """Posts what was missed and then what was held, each once; nothing if another browser came meanwhile."""
         if browser is not self.browser or not self._replaying:
@@ -98,13 +99,17 @@ class Seat:
     # -------------------------------------------------------------- minded once a second
 
     async def mind(self, now: float) -> None:
-        """Asks a silent browser for a sign of life, and hangs up on one that is gone or takes nothing."""
+        """Asks the browser for a sign of life, and hangs up on one that is gone or takes nothing.
+
+        It is asked even while it speaks: a proxy in between ends connections on which we say nothing for a minute.
+        """
         browser = self.browser
         if browser is None:
             return
         silent = now - browser.heard_at
         stuck = browser.sending_since is not None and now - browser.sending_since > SEND_SECONDS
-        if stuck or silent > SILENT_SECONDS:
+        if stuck or silent >= SILENT_SECONDS:
             await browser.hang_up()
-        elif silent >= PING_SECONDS:
+        elif now - self._pinged_at >= PING_SECONDS:
+            self._pinged_at = now
             browser.ping()

@@ -157,7 +157,8 @@ class Session:
 
         ``since``: the last transcript seq it has, after which updates are sent again.
         """
-        self._seat.take(browser)
+        self._seat.take(browser, replaying=since is not None)
+        self._dialogue.welcome()
         self._bad_messages = 0
         self._tasks.start_soon(self.downstream_reader, browser, since)
         self._tasks.start_soon(self.downstream_writer, browser)
@@ -166,7 +167,8 @@ class Session:
     async def downstream_reader(self, browser: Browser, since: int | None) -> None:
         """At each tick takes all that came since the last, and joins the audio."""
         try:
-            await self._welcome(browser, since)
+            if since is not None:
+                await self._replay(browser, since)
             while True:
                 await self._services.metronome.tick(self._phase)
                 messages = await browser.receive()
@@ -187,12 +189,8 @@ class Session:
     async def downstream_writer(self, browser: Browser) -> None:
         await browser.write()
 
-    async def _welcome(self, browser: Browser, since: int | None) -> None:
-        """What a browser that comes later must know: that it runs, and what was said meanwhile."""
-        self._dialogue.welcome()
-        if since is None or since >= self._dialogue.conversation.last_seq:
-            return
-        self._seat.hold()
+    async def _replay(self, browser: Browser, since: int) -> None:
+        """What was said while the browser was away. What is said meanwhile waits for it."""
         missed: list[Fragment] = []
         try:
             missed = await self._dialogue.record.since(since)
@@ -249,12 +247,12 @@ class Session:
     async def deadline(self) -> None:
         """Ends the interview at its one absolute time, which only credits move; tells shortly before."""
         clock = self._dialogue.clock
-        while (now := trio.current_time()) < clock.ends_at:
+        while clock.left(now := trio.current_time()) > 0:
             if clock.notice_due(now):
                 self._dialogue.tell(
                     NoticeKind.ENDING_SOON, f"The interview ends in {_in_words(clock.left(now))}."
                 )
-            await trio.sleep_until(clock.next_moment())
+            await trio.sleep_until(clock.next_moment(now))
         self.end(TIME_UP, "the interview's time is up")
 
     async def watchdog(self) -> None:

@@ -1,5 +1,6 @@
 """What is on its way to Gemini: the candidate's audio, joined, bounded, and kept while Gemini is away."""
 
+from array import array
 from collections import deque
 
 import trio
@@ -11,6 +12,13 @@ BYTES_PER_SECOND = INPUT_SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
 KEPT_BYTES = 5 * BYTES_PER_SECOND
 # At most what one message carries after a gap; 1 s is far below any limit of Gemini's.
 MESSAGE_BYTES = BYTES_PER_SECOND
+# Whether somebody speaks just now is judged by the last half second, in slices of a syllable's length.
+RECENT_BYTES = BYTES_PER_SECOND // 2
+SLICE_BYTES = RECENT_BYTES // 10
+# Root mean square of 16-bit samples: a quiet room is below 100, speech at arm's length above 1000.
+LOUD = 500
+# Every fourth sample tells a slice's energy well enough.
+STRIDE = 4
 # More than a watchdog ever has waiting at once.
 PROMPTS = 4
 
@@ -23,6 +31,8 @@ class Uplink:
         self.taken_bytes = 0
         self.fed_at = trio.current_time()
         self._pcm = bytearray()
+        self._put_bytes = 0
+        self._recent = b""
         self._prompts: deque[str] = deque(maxlen=PROMPTS)
         self._changed = trio.lowlevel.ParkingLot()
         self._open = False
@@ -30,6 +40,8 @@ class Uplink:
     def put(self, pcm: bytes) -> None:
         """Adds audio; an odd byte waits for its other half."""
         self._pcm += pcm
+        self._put_bytes += len(pcm)
+        self._recent = (self._recent + pcm)[-RECENT_BYTES:]
         excess = len(self._pcm) - KEPT_BYTES
         if excess > 0:
             excess += excess % BYTES_PER_SAMPLE
@@ -37,6 +49,15 @@ class Uplink:
             self.dropped_bytes += excess
         if self._open:
             self._changed.unpark()
+
+    def loud(self) -> bool:
+        """Whether the last half second sounds like speech. Gemini's own word for it comes late, or never."""
+        start = (self._put_bytes - len(self._recent)) % BYTES_PER_SAMPLE
+        for at in range(start, len(self._recent) - SLICE_BYTES + 1, SLICE_BYTES):
+            samples = array("h", self._recent[at : at + SLICE_BYTES])[::STRIDE]
+            if sum(sample * sample for sample in samples) > LOUD * LOUD * len(samples):
+                return True
+        return False
 
     def put_silence(self, seconds: float) -> None:
         """Gemini needs to hear that nothing is said."""

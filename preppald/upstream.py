@@ -24,8 +24,8 @@ from preppald.parse import Endpoint
 CONNECT_SECONDS = 10.0
 # Seen: 50 to 500 ms.
 SETUP_SECONDS = 10.0
-# Gemini owes us nothing after a close frame.
-CLOSE_SECONDS = 2.0
+# Gemini owes us nothing after a close frame, and a candidate waits for what comes next.
+CLOSE_SECONDS = 1.0
 # A second of 24 kHz PCM in base64 is 64 KiB; trio-websocket's own limit of 1 MiB was met by others.
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 # Frames that wait for the reader: two would do, a few more save wake-ups in a burst of parts.
@@ -45,19 +45,18 @@ Dial = Callable[[], Awaitable[Stream]]
 
 
 class UpstreamError(PreppaldError):
-    """A connection to Gemini failed or ended. ``code``: the close code or HTTP status, where there was one.
+    """A connection to Gemini failed or ended. ``code``: the close code or HTTP status, where there was one."""
 
-    ``set_up``: whether Gemini had accepted the setup before.
-    """
-
-    def __init__(
-        self, cause: Cause, *, code: int | None = None, detail: str = "", set_up: bool = False
-    ) -> None:
+    def __init__(self, cause: Cause, *, code: int | None = None, detail: str = "") -> None:
         shown = "" if code is None else f" (code {code})"
         super().__init__(f"{cause.words}{shown}{f': {detail}' if detail else ''}")
         self.cause = cause
         self.code = code
-        self.set_up = set_up
+
+    @property
+    def is_close(self) -> bool:
+        """Whether Gemini itself closed, with a frame."""
+        return self.code is not None and self.code >= NORMAL_CLOSE
 
 
 def dialler(endpoint: Endpoint, tls: ssl.SSLContext | None = None) -> Dial:
@@ -101,6 +100,7 @@ class Upstream:
     malformed: int = 0
     sending_since: float | None = None
     heard_at: float = 0.0
+    _dropped: Cause | None = None
 
     async def receive(self) -> list[GeminiEvent]:
         """The events of the next frame; often none. A frame that cannot be read is counted and skipped.
@@ -112,7 +112,7 @@ class Upstream:
             try:
                 frame = await self._socket.get_message()
             except ConnectionClosed as closed:
-                raise _ended(closed) from closed
+                raise self._ended(closed) from closed
             self.heard_at = trio.current_time()
             try:
                 return gemini.decode(frame)
@@ -129,7 +129,7 @@ class Upstream:
         try:
             await self._socket.send_message(message)
         except ConnectionClosed as closed:
-            raise _ended(closed) from closed
+            raise self._ended(closed) from closed
         finally:
             self.sending_since = None
 
@@ -139,39 +139,55 @@ class Upstream:
         Silence alone proves nothing: during a long answer, and while a candidate thinks, Gemini sends nothing.
         """
         while True:
-            await trio.sleep(QUIET_SECONDS)
+            await trio.sleep_until(self.heard_at + QUIET_SECONDS)
             if trio.current_time() - self.heard_at < QUIET_SECONDS:
                 continue
-            with trio.move_on_after(PONG_SECONDS) as patience:
-                await self._socket.ping()
-            if patience.cancelled_caught:
-                await self.abort()
+            try:
+                with trio.fail_after(PONG_SECONDS):
+                    await self._socket.ping()
+            except trio.TooSlowError:
+                await self.abort(closes.SILENT)
                 return
+            except ConnectionClosed:
+                return  # the reader sees the end too, and it says why
             self.heard_at = trio.current_time()
 
-    async def abort(self) -> None:
-        """Drops the connection without a word; readers and writers see it end."""
+    async def abort(self, cause: Cause) -> None:
+        """Drops the connection without a word; readers and writers see it end for this cause."""
+        self._dropped = cause
         await trio.aclose_forcefully(self._stream)
+
+    def _ended(self, closed: ConnectionClosed) -> UpstreamError:
+        """trio-websocket gives no reason where its reader died, or we hung up ourselves."""
+        if self._dropped is not None:
+            return UpstreamError(self._dropped)
+        if closed.reason is None:
+            return UpstreamError(closes.NETWORK)
+        code, reason = closed.reason.code, closed.reason.reason or ""
+        return UpstreamError(closes.of_close(code, reason), code=code, detail=reason)
 
 
 @asynccontextmanager
 async def connected(
-    dial: Dial, where: Endpoint, key: str, setup: str, *, generation: int
+    dial: Dial, where: Endpoint, key: str, setup: str, *, generation: int, by: float | None = None
 ) -> AsyncIterator[Upstream]:
     """A connection on which Gemini accepted ``setup``; closed, within a bound, on the way out.
+
+    ``by``: when the caller's patience ends, if that is sooner than ours.
 
     Raises:
         UpstreamError: it cannot be had; or it ended, and the body did not notice by itself.
     """
     ended: Exception | None = None
-    stream = await _dialled(dial)
+    connect_by = _sooner(CONNECT_SECONDS, by)
+    stream = await _dialled(dial, connect_by)
     try:
         # This nursery is trio-websocket's: its reader may fail without taking more along than this connection.
         async with trio.open_nursery() as guard:
             try:
-                connection = await _upgraded(guard, stream, where, key)
+                connection = await _upgraded(guard, stream, where, key, connect_by)
                 upstream = Upstream(generation, connection, stream)
-                await _set_up(upstream, setup)
+                await _set_up(upstream, setup, _sooner(SETUP_SECONDS, by))
                 guard.start_soon(upstream.keep_alive)
                 yield upstream
                 with trio.move_on_after(CLOSE_SECONDS, shield=True):
@@ -191,17 +207,24 @@ async def connected(
         raise ended
 
 
-async def _dialled(dial: Dial) -> Stream:
+def _sooner(seconds: float, by: float | None) -> float:
+    ours = trio.current_time() + seconds
+    return ours if by is None else min(ours, by)
+
+
+async def _dialled(dial: Dial, by: float) -> Stream:
     try:
-        with trio.fail_after(CONNECT_SECONDS):
+        with trio.fail_at(by):
             return await dial()
     except trio.TooSlowError as error:
-        raise UpstreamError(closes.TIMED_OUT, detail=f"no connection in {CONNECT_SECONDS:g} s") from error
+        raise UpstreamError(closes.TIMED_OUT, detail="no connection in time") from error
 
 
-async def _upgraded(guard: trio.Nursery, stream: Stream, where: Endpoint, key: str) -> WebSocketConnection:
+async def _upgraded(
+    guard: trio.Nursery, stream: Stream, where: Endpoint, key: str, by: float
+) -> WebSocketConnection:
     try:
-        with trio.fail_after(CONNECT_SECONDS):
+        with trio.fail_at(by):
             return await wrap_client_stream(
                 guard,
                 stream,  # type: ignore[arg-type]  # it says SocketStream, and needs no more than Stream
@@ -213,25 +236,17 @@ async def _upgraded(guard: trio.Nursery, stream: Stream, where: Endpoint, key: s
                 receive_buffer_size=RECEIVE_BYTES,
             )
     except trio.TooSlowError as error:
-        raise UpstreamError(closes.TIMED_OUT, detail=f"no upgrade in {CONNECT_SECONDS:g} s") from error
+        raise UpstreamError(closes.TIMED_OUT, detail="no upgrade in time") from error
 
 
-async def _set_up(upstream: Upstream, setup: str) -> None:
+async def _set_up(upstream: Upstream, setup: str, by: float) -> None:
     try:
-        with trio.fail_after(SETUP_SECONDS):
+        with trio.fail_at(by):
             await upstream.send(setup)
             while not any(isinstance(event, SetupCompleted) for event in await upstream.receive()):
                 pass
     except trio.TooSlowError as error:
-        raise UpstreamError(closes.TIMED_OUT, detail=f"no setupComplete in {SETUP_SECONDS:g} s") from error
-
-
-def _ended(closed: ConnectionClosed) -> UpstreamError:
-    """trio-websocket gives no reason where its reader died, or we hung up ourselves."""
-    if closed.reason is None:
-        return UpstreamError(closes.NETWORK)
-    code, reason = closed.reason.code, closed.reason.reason or ""
-    return UpstreamError(closes.of_close(code, reason), code=code, detail=reason)
+        raise UpstreamError(closes.TIMED_OUT, detail="no setupComplete in time") from error
 
 
 def _tls_words(error: BaseException) -> str:

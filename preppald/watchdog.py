@@ -7,7 +7,7 @@ grows old, a gap that can be heard.
 import trio
 
 from preppald.core import interviewer
-from preppald.core.endings import CANDIDATE_GONE
+from preppald.core.endings import AI_FAILED, AI_UNREACHABLE, CANDIDATE_GONE
 from preppald.core.floor import State
 from preppald.core.patience import Stage
 from preppald.dialogue import Dialogue
@@ -24,15 +24,16 @@ async def watch(services: Services, dialogue: Dialogue, log: Logger) -> None:
     while True:
         await trio.sleep(STEP_SECONDS)
         now = trio.current_time()
-        if now - dialogue.uplink.fed_at >= STEP_SECONDS:
+        # While Gemini is away nobody hears it, and it would take the place of what was said.
+        if dialogue.link.upstream is not None and now - dialogue.uplink.fed_at >= STEP_SECONDS:
             dialogue.uplink.put_silence(STEP_SECONDS)
         if dialogue.seat.browser is None and now - dialogue.seat.left_at >= grace:
             dialogue.end(CANDIDATE_GONE, "the candidate did not come back")
         stage = _stage(dialogue, now)
         if stage is not None:
-            _intervene(dialogue, stage)
             services.metrics.interventions.labels(stage.value).inc()
             log.warning("interviewer.silent", stage=stage.value)
+            _intervene(dialogue, stage)
         await dialogue.link.drop_if_stalled(now)
         await dialogue.seat.mind(now)
         dialogue.each_second(now)
@@ -41,8 +42,8 @@ async def watch(services: Services, dialogue: Dialogue, log: Logger) -> None:
 def _stage(dialogue: Dialogue, now: float) -> Stage | None:
     """Rotates where it is time; else what to do about an answer that does not come."""
     conversation = dialogue.conversation
-    if dialogue.link.rotation_due(now):
-        dialogue.link.rotate()
+    if why := dialogue.link.time_to_leave(now):
+        dialogue.link.leave(why)
         return None
     if conversation.state is not State.AWAITED:
         return None
@@ -61,6 +62,9 @@ def _intervene(dialogue: Dialogue, stage: Stage) -> None:
         case Stage.NUDGE:
             dialogue.uplink.prompt(interviewer.NUDGE)
         case Stage.ROTATE:
-            dialogue.link.rotate()
+            dialogue.link.leave("unanswered")
         case Stage.FRESH:
-            dialogue.link.rotate(fresh=True)
+            dialogue.link.leave("unanswered", fresh=True)
+        case Stage.GIVE_UP:
+            ending = AI_FAILED if dialogue.conversation.begun else AI_UNREACHABLE
+            dialogue.end(ending, "the interviewer does not answer")

@@ -109,17 +109,7 @@ async def _online(config: Config) -> list[tuple[str, bool, str]]:
 
 async def _try_gemini(config: Config) -> tuple[str, bool, str]:
     where = str(config.gemini_url)
-    setup = gemini.setup(
-        gemini.Setup(
-            model=config.gemini_model,
-            voice=config.voice,
-            instruction="Say nothing.",
-            start_sensitivity=config.vad_start,
-            end_sensitivity=config.vad_end,
-            silence_ms=round(config.vad_silence * 1000),
-            prefix_padding_ms=round(config.vad_prefix * 1000),
-        )
-    )
+    setup = gemini.setup(config.gemini_setup("Say nothing."))
     open_connection = partial(connected, dialler(config.gemini_url), config.gemini_url, config.gemini_key)
     try:
         async with open_connection(setup, generation=1):

@@ -13,8 +13,8 @@ class Remedy(enum.Enum):
     """What may be tried after a failure."""
 
     NONE = "it would fail again: the interview ends with its cause"
-    WAIT = "quota: no immediate retry, and none by other interviews either"
-    FRESH = "a new session; the handle is of no use"
+    WAIT = "quota: no retry before a pause, and none by other interviews either"
+    FRESH = "a new session, once; the handle is of no use"
     RESUME = "resume with the handle, or a new session where there is none"
 
 
@@ -57,7 +57,11 @@ UNAUTHORISED = Cause("unauthorised", Remedy.NONE, "Gemini refused the API key: c
 HTTP_REFUSED = Cause("http_refused", Remedy.NONE, "Gemini's address refuses WebSocket connections")
 HTTP_FAILED = Cause("http_failed", Remedy.RESUME, "Gemini's address answered with an HTTP error")
 PROTOCOL = Cause("protocol", Remedy.RESUME, "the WebSocket connection to Gemini failed")
-SILENT = Cause("silent", Remedy.RESUME, "Gemini sent nothing for too long")
+SILENT = Cause("silent", Remedy.RESUME, "Gemini sent nothing for too long, and answered no ping")
+STALLED = Cause("stalled", Remedy.RESUME, "Gemini took nothing more")
+
+# A resume that ends with one of these was not refused for its handle.
+NOT_THE_HANDLE = frozenset({QUOTA, OVERLOADED, NETWORK})
 
 # In this order; matched against the beginning of the reason, letter by letter.
 _BY_PREFIX = (

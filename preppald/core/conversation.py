@@ -42,13 +42,16 @@ class Conversation:
         self.state = State.CONNECTING
         self.since = 0.0
         self.candidate_speaking = False
-        self._left = State.CONNECTING
         self._epoch_ms = epoch_ms
         self._turns = {turn.number: turn for turn in turns}
         self._seq = last_seq
         self._last_number = max(self._turns, default=0)
         self._open: dict[Speaker, int] = {}
         self._last: dict[Speaker, int] = {}
+        # The state before this one. Where a journal begins the dialogue, it knows whose turn was broken off.
+        last = self.turns[-1] if self._turns else None
+        owed = last is not None and (last.speaker is Speaker.USER or not last.complete)
+        self._left = State.AWAITED if owed else State.CONNECTING
         # Whether this Gemini tells of voice activity, and whether it did since the interviewer last began.
         self._tells_activity = False
         self._spoke_since_reply = False
@@ -202,6 +205,9 @@ class Conversation:
     def _text_heard(self, event: TextHeard, now: float) -> list[Effect]:
         if not self._tells_activity:
             self._speech_ended_at = now
+        if self.state is State.AWAITED:
+            # Where text comes word by word, the answer is due after the last one.
+            self.since = now
         replying = Speaker.AI in self._open
         late = not self._spoke_since_reply and (replying or self._tells_activity)
         if late and Speaker.USER not in self._open and Speaker.AI in self._last:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 # A shorter gap is not heard.
 AUDIBLE_GAP_SECONDS = 1.0
+# While Gemini is away the end moves along: it is looked at again after this, and not at every instant.
+GAP_STEP_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -19,18 +21,21 @@ class FairClock:
     credited: float = 0.0
     notices: Sequence[float] = ()
     _told: int = field(default=0, init=False)
+    _lost_at: float | None = field(default=None, init=False)
 
     def begin(self, now: float) -> None:
         """Leaves out the notices that would come at once."""
         self.notices = sorted((soon for soon in self.notices if soon < self.left(now)), reverse=True)
 
     def left(self, now: float) -> float:
-        return self.ends_at - now
+        """Seconds to the end. They stand still while Gemini is away, as far as that time will be given back."""
+        return self.ends_at + self._owed(now) - now
 
-    def next_moment(self) -> float:
-        """When there is something to tell, or the end."""
+    def next_moment(self, now: float) -> float:
+        """When to look again: something is to be told then, or it is the end."""
         untold = self.notices[self._told :]
-        return self.ends_at - (untold[0] if untold else 0.0)
+        moment = self.ends_at - (untold[0] if untold else 0.0)
+        return moment if self._lost_at is None else max(moment, now + GAP_STEP_SECONDS)
 
     def notice_due(self, now: float) -> bool:
         """Whether the candidate is to be told how little time is left; each notice once."""
@@ -40,11 +45,22 @@ class FairClock:
             due = True
         return due
 
-    def credit(self, gap: float) -> float:
-        """Gives back what was lost, up to the limit; how much that is."""
-        given = min(gap, self.credit_limit - self.credited)
-        if gap < AUDIBLE_GAP_SECONDS or given <= 0:
-            return 0.0
+    def gap(self, now: float) -> float:
+        """How long Gemini has been away; 0 while it is there."""
+        return 0.0 if self._lost_at is None else now - self._lost_at
+
+    def lost(self, now: float) -> None:
+        """Gemini is away from now on."""
+        if self._lost_at is None:
+            self._lost_at = now
+
+    def restored(self, now: float) -> float:
+        """Gemini is back; the seconds that are given back for it, if it was away long enough to be heard."""
+        given = self._owed(now) if self.gap(now) >= AUDIBLE_GAP_SECONDS else 0.0
+        self._lost_at = None
         self.credited += given
         self.ends_at += given
         return given
+
+    def _owed(self, now: float) -> float:
+        return max(0.0, min(self.gap(now), self.credit_limit - self.credited))

@@ -208,7 +208,8 @@ def prompt(text: str) -> str:
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """What the first message says. ``instruction``: the interviewer's whole brief and the interview's context.
 
-    The rest is voice activity detection: sensitivities, and durations in milliseconds.
+    ``thinking``: a level for models that want one. The rest is voice activity detection: sensitivities, and
+    durations in milliseconds.
     """
 
     model: str
@@ -218,6 +219,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     end_sensitivity: Literal["low", "high"]
     silence_ms: int
     prefix_padding_ms: int
+    thinking: str = ""
 
 
 # Half of what the window holds would be 64k; a smaller target keeps the answers quick, and below 16k
@@ -235,6 +237,7 @@ def setup(options: Setup, handle: str | None = None) -> str:
                 "generationConfig": {
                     "responseModalities": ["AUDIO"],
                     "speechConfig": {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": options.voice}}},
+                    **_thinking(options.thinking),
                 },
                 "systemInstruction": {"parts": [{"text": options.instruction}]},
                 "realtimeInputConfig": {
@@ -256,6 +259,11 @@ def setup(options: Setup, handle: str | None = None) -> str:
             }
         }
     )
+
+
+def _thinking(level: str) -> dict[str, dict[str, str]]:
+    """Absent unless it is wanted: most models refuse it."""
+    return {"thinkingConfig": {"thinkingLevel": level.upper()}} if level else {}
 
 
 def _json(message: object) -> str:

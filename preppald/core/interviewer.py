@@ -1,5 +1,6 @@
 """What the interviewer is told: its brief, and the few lines that make it speak."""
 
+from collections import deque
 from collections.abc import Sequence
 
 from preppald.core.turns import Speaker, Turn
@@ -35,8 +36,15 @@ def with_history(instruction: str, turns: Sequence[Turn]) -> str:
 
     It belongs in the system instruction: history given as client content was seen to be lost on 3.x models.
     """
-    lines = [f"{_NAMES[turn.speaker]}: {turn.spoken.strip()}" for turn in turns]
+    lines: deque[str] = deque()
+    room = HISTORY_CHARS
+    for turn in reversed(turns):
+        line = f"{_NAMES[turn.speaker]}: {turn.spoken.strip()}"
+        room -= len(line) + 1
+        if room < 0:
+            break
+        lines.appendleft(line)
     if not lines:
         return instruction
-    history = "\n".join(lines)[-HISTORY_CHARS:]
+    history = "\n".join(lines)
     return f"{instruction}\n\nThe interview is under way. What was said so far:\n\n{history}"

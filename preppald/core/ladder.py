@@ -1,80 +1,112 @@
 """From losing Gemini to having it back, or giving up: resume twice, then a fresh session, within a budget.
 
 Known traps that shape it (reference §13): a handle may be poisoned or refused for ever; a resumed session may
-die again within half a second of the next utterance, in a loop; quota errors must not be hammered.
+die again within half a second of the next utterance, in a loop; quota errors must not be hammered; what was
+refused for its content is refused again.
 """
 
 from dataclasses import dataclass
 
 from preppald.core.closes import Cause, Remedy
 
-# Seconds without Gemini, all tries of one outage together.
+# Seconds without Gemini, all tries of one outage together. A minute of silence is taken for the end of the call.
 RESTORE_BUDGET_SECONDS = 30.0
 # Nobody has heard a word yet: better a clear failure soon than a long wait.
 START_BUDGET_SECONDS = 8.0
 RESUMES = 2
 # Connections that set up but never answer must not go on for an hour.
 TRIES = 8
-BACKOFF_BASE_SECONDS = 0.5
+# The first retry is nearly at once, yet when Gemini drops all of a process's interviews they do not dial as one.
+BACKOFF_BASE_SECONDS = 0.25
 BACKOFF_CAP_SECONDS = 4.0
+# After a quota's pause the interviews that waited for it come back over this long.
+WAIT_SPREAD_SECONDS = 5.0
+# A connection that held for so long is no part of the outage before it. A handle that it used stays suspect.
+SETTLED_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """The next try: after ``delay`` seconds, with the handle or as a fresh session."""
+    """The next try: after ``delay`` seconds, with the handle or as a fresh session; set up ``by`` then, or never."""
 
     delay: float
     resume: bool
+    by: float
 
 
 @dataclass(slots=True)
 class Ladder:
-    """One outage's tries. ``proved`` ends the outage: Gemini answered again."""
+    """One outage's tries, from ``down`` on. ``proved`` ends the outage: Gemini answered again."""
 
     budget: float = START_BUDGET_SECONDS
     _down_since: float | None = None
+    _up_since: float = 0.0
     _down_seconds: float = 0.0
     _tries: int = 0
     _resumes: int = 0
     _resumable: bool = True
+    _refused: bool = False
 
-    def lost(self, cause: Cause, *, now: float, has_handle: bool, chance: float) -> Rung | None:
-        """The next rung after a loss or a failed try, or None to give up. ``chance``: random, in [0, 1)."""
-        if self._down_since is None:
-            self._down_since = now
-        if cause.remedy in {Remedy.NONE, Remedy.WAIT}:
+    @property
+    def gives_up_at(self) -> float:
+        """When the budget is used up, if Gemini stays away."""
+        assert self._down_since is not None  # noqa: S101 - asked for while Gemini is away
+        return self._down_since + self.budget - self._down_seconds
+
+    def down(self, now: float) -> None:
+        """Gemini is away from now on: lost, or left on purpose."""
+        if self._down_since is not None:
+            return
+        self._down_since = now
+        if now - self._up_since >= SETTLED_SECONDS:
+            self._down_seconds = 0.0
+            self._tries = 0
+
+    def lost(
+        self, cause: Cause, *, now: float, has_handle: bool, chance: float, wait: float = 0.0
+    ) -> Rung | None:
+        """The next rung after a loss or a failed try, or None to give up.
+
+        ``chance``: random, in [0, 1). ``wait``: how long a quota still asks everybody to keep away.
+        """
+        self.down(now)
+        if cause.remedy is Remedy.NONE or not self._worth_another(cause):
             return None
-        if cause.remedy is Remedy.FRESH:
-            self._resumable = False
-        delay = self._delay(chance)
+        delay = wait + chance * WAIT_SPREAD_SECONDS if cause.remedy is Remedy.WAIT else self._backoff(chance)
         self._tries += 1
-        down = self._down_seconds + now - self._down_since + delay
-        if self._tries > TRIES or down > self.budget:
+        if self._tries > TRIES or now + delay >= self.gives_up_at:
             return None
         resume = has_handle and self._resumable and self._resumes < RESUMES
         self._resumes += resume
-        return Rung(delay, resume)
+        return Rung(delay, resume, self.gives_up_at)
 
-    def forsake_handle(self) -> None:
-        """The handle failed: the rest of this outage goes without."""
-        self._resumable = False
+    def rotated(self, *, has_handle: bool) -> Rung:
+        """The first try after a connection was left on purpose: at once."""
+        return Rung(0.0, has_handle, self.gives_up_at)
 
     def connected(self, now: float) -> None:
         """Set up again; whether it also answers is still to be seen."""
         if self._down_since is not None:
             self._down_seconds += now - self._down_since
         self._down_since = None
+        self._up_since = now
 
     def proved(self) -> None:
         """Gemini spoke: the next loss is a new outage, with the whole budget."""
-        if self._tries or self.budget != RESTORE_BUDGET_SECONDS:
-            self.budget = RESTORE_BUDGET_SECONDS
-            self._down_seconds = 0.0
-            self._tries = self._resumes = 0
-            self._resumable = True
+        self.budget = RESTORE_BUDGET_SECONDS
+        self._down_seconds = 0.0
+        self._tries = self._resumes = 0
+        self._resumable = True
+        self._refused = False
 
-    def _delay(self, chance: float) -> float:
-        """None before the first try, then full jitter."""
-        if not self._tries:
-            return 0.0
-        return chance * min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * (1 << (self._tries - 1)))
+    def _worth_another(self, cause: Cause) -> bool:
+        """A session refused for its content gets one fresh try: the next would say the same."""
+        if cause.remedy is not Remedy.FRESH:
+            return True
+        self._resumable = False
+        before, self._refused = self._refused, True
+        return not before
+
+    def _backoff(self, chance: float) -> float:
+        """Full jitter: 0.25, 0.5, 1, 2, 4 s at most."""
+        return chance * min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * (1 << self._tries))

@@ -3,9 +3,8 @@
 Source: Google's model pages and recorded probes up to November 2026 (reference §10 and §11).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-import enum
 
 # 2.5 closes on an unknown voice; 3.8 speaks with its default without a word. So it is checked here.
 VOICES = frozenset(
@@ -44,43 +43,52 @@ VOICES = frozenset(
 )
 
 
-class Thinking(enum.Enum):
-    """What a model says to ``thinkingConfig``."""
-
-    REFUSED = "must be absent"
-    REQUIRED = "must be given"
-    ALLOWED = "may be given"
-
-
 @dataclass(frozen=True, slots=True)
 class Model:
-    """``history_in_setup``: a fresh session may be seeded with what was said, by historyConfig."""
+    """``thinking``: the thinking levels it takes; a model without any refuses a setup that names one.
+
+    ``must_think``: it refuses a setup that names none. ``unfit``: why it holds no interviews.
+    """
 
     name: str
-    thinking: Thinking
-    available: bool = True
+    thinking: Sequence[str] = ()
+    must_think: bool = False
+    unfit: str = ""
 
 
+DEFAULT = "gemini-3.8-live"
 _KNOWN = (
-    Model("gemini-3.8-live", Thinking.REFUSED),
-    Model("gemini-3.8-live-extended-thinking", Thinking.REQUIRED),
-    Model("gemini-3.1-flash-live-preview", Thinking.ALLOWED),
-    Model("gemini-2.5-flash-native-audio-preview-12-2025", Thinking.ALLOWED),
-    Model("gemini-2.5-flash-native-audio-latest", Thinking.ALLOWED),
-    Model("gemini-live-2.5-flash-preview", Thinking.ALLOWED, available=False),
-    Model("gemini-2.0-flash-live-001", Thinking.ALLOWED, available=False),
+    Model(DEFAULT),
+    Model("gemini-3.8-live-extended-thinking", ("low", "medium", "high"), must_think=True),
+    Model("gemini-3.1-flash-live-preview", ("minimal", "low", "medium", "high")),
+    # 2.5 counts thinking in tokens (thinkingBudget) and refuses levels.
+    Model("gemini-2.5-flash-native-audio-preview-12-2025"),
+    Model("gemini-2.5-flash-native-audio-latest"),
+    Model("gemini-live-2.5-flash-preview", unfit="was shut down"),
+    Model("gemini-2.0-flash-live-001", unfit="was shut down"),
+    Model("gemini-2.0-flash-exp", unfit="was shut down"),
+    Model("gemini-live-2.5-flash-native-audio", unfit="is served on Vertex only"),
+    Model("gemini-3.5-live-translate-preview", unfit="only translates"),
+    Model("gemini-3.5-transcribe-live", unfit="only transcribes"),
 )
+THINKING_LEVELS = ("minimal", "low", "medium", "high")
 MODELS = {model.name: model for model in _KNOWN}
 
 
 def model_of(name: str) -> Model:
     """The model's rules; a model that is not known here is taken to be like the default one."""
-    return MODELS.get(name.removeprefix("models/"), Model(name, Thinking.REFUSED))
+    return MODELS.get(name.removeprefix("models/"), Model(name))
 
 
-def faults(model_name: str, voice: str) -> Iterator[str]:
-    """Why Gemini would refuse this combination; nothing where it would not."""
-    if not model_of(model_name).available:
-        yield f"PREPPALD_GEMINI_MODEL: {model_name!r} was shut down; use gemini-3.8-live"
+def faults(model_name: str, voice: str, thinking: str) -> Iterator[str]:
+    """Why Gemini would refuse this combination; nothing where it would not. ``thinking``: a level, or empty."""
+    model = model_of(model_name)
+    if model.unfit:
+        yield f"PREPPALD_GEMINI_MODEL: {model_name!r} {model.unfit}; use {DEFAULT}"
+    elif model.must_think and not thinking:
+        yield f"PREPPALD_THINKING: is not set, but {model_name} needs it: one of {', '.join(model.thinking)}"
+    elif thinking and thinking not in model.thinking:
+        takes = f"takes {', '.join(model.thinking)}" if model.thinking else "refuses a thinking level"
+        yield f"PREPPALD_THINKING: {thinking!r} does not suit {model_name}, which {takes}"
     if voice not in VOICES:
         yield f"PREPPALD_VOICE: {voice!r} is not one of {', '.join(sorted(VOICES))}"

@@ -7,7 +7,9 @@ sessions that hear and never speak again (reference §13, users P5).
 from dataclasses import dataclass
 import enum
 
+# Four times what a greeting takes; a candidate has not yet begun to wonder.
 GREETING_SECONDS = 6.0
+# The slowest answers seen took 3 s; longer pauses than this are taken for a broken line.
 ANSWER_SECONDS = 10.0
 # After a resume, text came in but no voice ever went out: a nudge would not help.
 POISONED_SECONDS = 8.0
@@ -20,9 +22,14 @@ class Stage(enum.StrEnum):
     NUDGE = "nudge"
     ROTATE = "rotate"
     FRESH = "fresh"
+    GIVE_UP = "give_up"
 
 
-_ESCALATION = (Stage.NUDGE, Stage.ROTATE, Stage.FRESH)
+# A fresh session gets a second chance: its prompt, too, may be the one in twenty.
+_UNANSWERED = (Stage.NUDGE, Stage.ROTATE, Stage.FRESH, Stage.FRESH, Stage.GIVE_UP)
+# There is nothing yet to resume, and a session that never spoke is no loss.
+_UNGREETED = (Stage.GREET_AGAIN, Stage.FRESH, Stage.GIVE_UP)
+_FRESH_STAGE = _UNANSWERED.index(Stage.FRESH)
 
 
 @dataclass(slots=True)
@@ -31,7 +38,6 @@ class Patience:
 
     _stage: int = 0
     _since: float = 0.0
-    _greeted_again: bool = False
 
     def look(self, now: float, *, awaited_since: float, greeting: bool, resumed: bool) -> Stage | None:
         """What to do now, if anything.
@@ -39,26 +45,24 @@ class Patience:
         ``awaited_since``: when the answer became due. ``greeting``: nothing was ever said by the interviewer.
         ``resumed``: this connection was resumed, and has not spoken since.
         """
+        poisoned = resumed and not greeting
         waited = now - max(self._since, awaited_since)
-        if greeting and not self._greeted_again:
-            if waited < GREETING_SECONDS:
-                return None
-            self._greeted_again = True
-            self._since = now
-            return Stage.GREET_AGAIN
-        if resumed and not greeting:
-            if waited < POISONED_SECONDS:
-                return None
-            self._since = now
-            return Stage.FRESH
-        if waited < ANSWER_SECONDS:
+        if waited < self._limit(greeting=greeting, poisoned=poisoned):
             return None
-        self._since = now
-        stage = _ESCALATION[min(self._stage, len(_ESCALATION) - 1)]
+        if poisoned:
+            self._stage = max(self._stage, _FRESH_STAGE)
+        stages = _UNGREETED if greeting else _UNANSWERED
+        stage = stages[min(self._stage, len(stages) - 1)]
         self._stage += 1
+        self._since = now
         return stage
 
     def answered(self) -> None:
         """The interviewer spoke."""
         self._stage = 0
         self._since = 0.0
+
+    def _limit(self, *, greeting: bool, poisoned: bool) -> float:
+        if greeting and self._stage == 0:
+            return GREETING_SECONDS
+        return POISONED_SECONDS if poisoned else ANSWER_SECONDS

@@ -5,7 +5,6 @@ import pytest
 
 from preppald.core import interviewer, models
 from preppald.core.interview import Usage
-from preppald.core.models import Thinking, model_of
 from preppald.core.turns import CUT_MARK, Fragment, Speaker, Turn, begun, fold, in_order
 
 # ------------------------------------------------------------------ turns
@@ -64,23 +63,42 @@ def test_usage_adds_up_by_modality() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "thinking"),
+    ("name", "thinking", "good"),
     [
-        ("gemini-3.8-live", Thinking.REFUSED),
-        ("models/gemini-3.8-live", Thinking.REFUSED),
-        ("gemini-3.8-live-extended-thinking", Thinking.REQUIRED),
-        ("gemini-3.1-flash-live-preview", Thinking.ALLOWED),
-        ("gemini-of-tomorrow", Thinking.REFUSED),
+        ("gemini-3.8-live", "", True),
+        ("gemini-3.8-live", "low", False),
+        ("models/gemini-3.8-live", "low", False),
+        ("gemini-3.8-live-extended-thinking", "", False),
+        ("gemini-3.8-live-extended-thinking", "minimal", False),
+        ("models/gemini-3.8-live-extended-thinking", "high", True),
+        ("gemini-3.1-flash-live-preview", "", True),
+        ("gemini-3.1-flash-live-preview", "minimal", True),
+        ("gemini-2.5-flash-native-audio-latest", "", True),
+        ("gemini-2.5-flash-native-audio-latest", "low", False),
+        ("gemini-of-tomorrow", "", True),
+        ("gemini-of-tomorrow", "low", False),
     ],
 )
-def test_each_model_has_its_rules_and_an_unknown_one_the_defaults(name: str, thinking: Thinking) -> None:
-    assert model_of(name).thinking is thinking
+def test_each_model_has_its_thinking_levels_and_an_unknown_one_has_none(
+    name: str, thinking: str, *, good: bool
+) -> None:
+    """A level too many, or one too few, is a close frame for every candidate: it is told at start-up instead."""
+    faults = list(models.faults(name, "Puck", thinking))
+    assert faults == [] if good else len(faults) == 1 and faults[0].startswith("PREPPALD_THINKING: ")
+
+
+@pytest.mark.parametrize("name", [model.name for model in models.MODELS.values() if model.unfit])
+def test_a_model_that_holds_no_interviews_is_refused(name: str) -> None:
+    """Shut down, on Vertex only, or for translations."""
+    (fault,) = models.faults(name, "Puck", "")
+    assert fault.startswith(f"PREPPALD_GEMINI_MODEL: {name!r} ")
+    assert fault.endswith("; use gemini-3.8-live")
 
 
 def test_what_gemini_would_refuse_is_told_before_it_is_dialled() -> None:
     """3.8 says nothing about an unknown voice and speaks with another: it must be caught here."""
-    assert list(models.faults("gemini-3.8-live", "Puck")) == []
-    faults = list(models.faults("gemini-2.0-flash-live-001", "alloy"))
+    assert list(models.faults("gemini-3.8-live", "Puck", "")) == []
+    faults = list(models.faults("gemini-2.0-flash-live-001", "alloy", ""))
     assert len(faults) == 2
     assert "gemini-2.0-flash-live-001" in faults[0]
     assert "use gemini-3.8-live" in faults[0]
