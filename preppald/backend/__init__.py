@@ -1,11 +1,13 @@
 """The application's backend: ``post`` a delivery, learn its ``Outcome``.
 
 outcomes.py  the Protocol, the closed set of outcomes, and the backend that is none
-trpc.py      a delivery as a tRPC request, an answer as an outcome: the seam for other wires
-client.py    HTTP
+wire.py      what the wires share
+trpc.py      a delivery as a tRPC request, an answer as an outcome
+protobuf.py  the same in protobuf, and an interview's context
+client.py    HTTP: a class a wire
 """
 
-from preppald.backend.client import TrpcBackend
+from preppald.backend.client import ProtobufBackend, TrpcBackend
 from preppald.backend.outcomes import (
     Backend,
     Delivered,
@@ -24,6 +26,7 @@ __all__ = [
     "NoBackend",
     "Outcome",
     "Probe",
+    "ProtobufBackend",
     "Refused",
     "Retry",
     "Transformer",

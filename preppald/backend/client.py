@@ -1,19 +1,23 @@
 """The application's API over HTTP: one client, one try at a time per call, every wait bounded."""
 
+import abc
+from dataclasses import replace
 import os
 import socket
 import ssl
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import httpx
 import msgspec
 import trio
 
 from preppald import __version__
-from preppald.backend import trpc
-from preppald.backend.outcomes import Outcome, Probe, Refused, Retry
-from preppald.backend.trpc import Request, Transformer
+from preppald.backend import protobuf, trpc
+from preppald.backend.outcomes import Outcome, Probe, Refused, Retry, Unauthorized
+from preppald.backend.trpc import Transformer
+from preppald.backend.wire import UNAUTHORIZED, Request
+from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import Delivery
 from preppald.core.gate import IN_FLIGHT
 
@@ -28,28 +32,34 @@ MAX_ANSWER_BYTES = 64 * 1024
 KEEPALIVE_SECONDS = 2.0
 
 
-class TrpcBackend:
-    """The tRPC wire (reference: the application's router). Use it as an async context manager.
+# No interview's id: asking for its context finds out whether the secret is right, and changes nothing.
+NOBODYS_INTERVIEW = "preppald-check"
+
+
+class HttpBackend(abc.ABC):
+    """What both wires share. Use it as an async context manager.
 
     ``base_url``: scheme, host and perhaps a path, without a slash at the end. ``tls``: trust of its own.
     """
+
+    # Whether what is posted twice stands once.
+    UPSERTS: ClassVar[bool]
 
     def __init__(
         self,
         base_url: str,
         secret: str,
-        transformer: Transformer = Transformer.SUPERJSON,
         *,
+        accept: str,
         tls: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
-        self._transformer = transformer
         self._client = httpx.AsyncClient(
             headers={
                 "Authorization": f"Bearer {secret}",
                 "User-Agent": f"preppald/{__version__}",
-                "Accept": "application/json",
+                "Accept": accept,
                 # What is not compressed cannot be a bomb.
                 "Accept-Encoding": "identity",
             },
@@ -79,41 +89,30 @@ class TrpcBackend:
     ) -> None:
         await self._client.aclose()
 
+    @abc.abstractmethod
+    def _encode(self, delivery: Delivery) -> Request:
+        """Raises msgspec.DecodeError, ValueError or OverflowError where the wire cannot say it."""
+
+    @abc.abstractmethod
+    def _decode(self, status: int, body: bytes, retry_after: str | None) -> Outcome: ...
+
+    @abc.abstractmethod
+    async def probe(self) -> Probe: ...
+
     async def post(self, delivery: Delivery) -> Outcome:
         try:
-            request = trpc.encode(delivery, self._transformer)
+            request = self._encode(delivery)
         except (msgspec.DecodeError, ValueError, OverflowError) as error:
             # Ours to repair, and no reason to hold up anything else. The text of the error may quote the payload.
-            return Refused(None, f"the journal's payload cannot be read ({type(error).__name__})")
+            return Refused(None, f"the journal's payload cannot be posted ({type(error).__name__})")
         answer = await self._try(request, {"Idempotency-Key": delivery.key})
         if isinstance(answer, Retry):
-            return answer
+            return replace(answer, ambiguous=answer.ambiguous and not self.UPSERTS)
         status, headers, body = answer
-        return trpc.decode(status, body, headers.get("retry-after"))
+        return self._decode(status, body, headers.get("retry-after"))
 
-    async def probe(self) -> Probe:
-        # An empty input passes the secret's check and fails the input's: nothing can change.
-        request = trpc.request("interview.updateStatus", {}, self._transformer)
-        answer = await self._try(request, {})
-        if isinstance(answer, Retry):
-            return Probe(good=False, sentence=f"the backend at {self._where}: {answer.cause}")
-        status, _headers, body = answer
-        code = trpc.code(body)
-        where = f"the backend at {self._where}"
-        if status in trpc.UNAUTHORIZED:
-            return Probe(
-                good=False,
-                sentence=f"{where} refuses WORKER_SHARED_SECRET ({status}): it must be the application's",
-            )
-        if code is None:
-            return Probe(
-                good=False, sentence=f"{where} answered {status}, but not in tRPC: check NEXT_PUBLIC_API_URL"
-            )
-        if status == 400:
-            return Probe(good=True, sentence=f"{where} answers tRPC and did not refuse the secret")
-        if status == 404:
-            return Probe(good=False, sentence=f"{where} answers tRPC, but has no interview.updateStatus")
-        return Probe(good=False, sentence=f"{where} answers tRPC, but with {status} {code}")
+    async def context(self, interview_id: str) -> Context | Outcome:  # noqa: ARG002 - the interface has it
+        return NOTHING_KNOWN
 
     @property
     def _where(self) -> str:
@@ -144,6 +143,100 @@ class TrpcBackend:
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
                 return Retry(None, _why(error), ambiguous=sent)
         return Retry(None, f"no complete answer within {TRY_SECONDS:.0f} seconds", ambiguous=sent)
+
+
+class TrpcBackend(HttpBackend):
+    """The tRPC wire (reference: the application's router). It knows no context."""
+
+    UPSERTS = False
+
+    def __init__(
+        self,
+        base_url: str,
+        secret: str,
+        transformer: Transformer = Transformer.SUPERJSON,
+        *,
+        tls: ssl.SSLContext | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        super().__init__(base_url, secret, accept="application/json", tls=tls, transport=transport)
+        self._transformer = transformer
+
+    def _encode(self, delivery: Delivery) -> Request:
+        return trpc.encode(delivery, self._transformer)
+
+    def _decode(self, status: int, body: bytes, retry_after: str | None) -> Outcome:
+        return trpc.decode(status, body, retry_after)
+
+    async def probe(self) -> Probe:
+        # An empty input passes the secret's check and fails the input's: nothing can change.
+        request = trpc.request("interview.updateStatus", {}, self._transformer)
+        answer = await self._try(request, {})
+        if isinstance(answer, Retry):
+            return Probe(good=False, sentence=f"the backend at {self._where}: {answer.cause}")
+        status, _headers, body = answer
+        code = trpc.code(body)
+        where = f"the backend at {self._where}"
+        if status in UNAUTHORIZED:
+            return Probe(
+                good=False,
+                sentence=f"{where} refuses WORKER_SHARED_SECRET ({status}): it must be the application's",
+            )
+        if code is None:
+            return Probe(
+                good=False, sentence=f"{where} answered {status}, but not in tRPC: check NEXT_PUBLIC_API_URL"
+            )
+        if status == 400:
+            return Probe(good=True, sentence=f"{where} answers tRPC and did not refuse the secret")
+        if status == 404:
+            return Probe(good=False, sentence=f"{where} answers tRPC, but has no interview.updateStatus")
+        return Probe(good=False, sentence=f"{where} answers tRPC, but with {status} {code}")
+
+
+class ProtobufBackend(HttpBackend):
+    """The newest application's wire: one endpoint, protobuf both ways."""
+
+    UPSERTS = True
+
+    def __init__(
+        self,
+        base_url: str,
+        secret: str,
+        *,
+        tls: ssl.SSLContext | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        super().__init__(base_url, secret, accept=protobuf.CONTENT_TYPE, tls=tls, transport=transport)
+
+    def _encode(self, delivery: Delivery) -> Request:
+        return protobuf.encode(delivery)
+
+    def _decode(self, status: int, body: bytes, retry_after: str | None) -> Outcome:
+        return protobuf.decode(status, body, retry_after)
+
+    async def context(self, interview_id: str) -> Context | Outcome:
+        answer = await self._try(protobuf.context_request(interview_id), {})
+        if isinstance(answer, Retry):
+            # Nothing was to be stored: there is nothing ambiguous.
+            return Retry(answer.status, answer.cause)
+        status, headers, body = answer
+        return protobuf.context(status, body, headers.get("retry-after"))
+
+    async def probe(self) -> Probe:
+        found = await self.context(NOBODYS_INTERVIEW)
+        where = f"the backend at {self._where}"
+        match found:
+            case Context() | Refused(404):
+                return Probe(good=True, sentence=f"{where} answers protobuf and did not refuse the secret")
+            case Unauthorized(status):
+                return Probe(
+                    good=False,
+                    sentence=f"{where} refuses WORKER_SHARED_SECRET ({status}): it must be the application's",
+                )
+            case Refused(_, cause) | Retry(_, cause):
+                return Probe(good=False, sentence=f"{where} {cause}")
+            case _:
+                raise AssertionError("a context is never merely delivered")
 
 
 async def _beginning(response: httpx.Response) -> bytes:

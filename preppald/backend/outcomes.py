@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import Delivery
 
 
@@ -52,10 +53,13 @@ class Probe:
 
 
 class Backend(Protocol):
-    """The application, as the outbox sees it."""
+    """The application, as the outbox and a beginning interview see it."""
 
     async def post(self, delivery: Delivery) -> Outcome:
         """Tries once. Returns within ``TRY_SECONDS``; raises nothing but Cancelled."""
+
+    async def context(self, interview_id: str) -> Context | Outcome:
+        """What the application knows of an interview, or why it does not say. As bounded as ``post``."""
 
     async def probe(self) -> Probe:
         """Asks without changing anything."""
@@ -66,6 +70,9 @@ class NoBackend:
 
     async def post(self, delivery: Delivery) -> Outcome:  # noqa: ARG002 - the interface has it
         return Delivered()
+
+    async def context(self, interview_id: str) -> Context | Outcome:  # noqa: ARG002 - the interface has it
+        return NOTHING_KNOWN
 
     async def probe(self) -> Probe:
         return Probe(good=True, sentence="no backend is configured: transcripts stay in the journal")

@@ -4,7 +4,6 @@ The application's router uses the superjson transformer: it reads the input from
 refuses a bare one with 400. ``Transformer.NONE`` posts bare, as the specification says.
 """
 
-from dataclasses import dataclass
 import enum
 import re
 from typing import Any
@@ -12,17 +11,11 @@ from typing import Any
 import msgspec
 
 from preppald.backend.outcomes import Delivered, Outcome, Refused, Retry, Unauthorized
+from preppald.backend.wire import GATEWAY, REFUSED, UNAUTHORIZED, Request, delay
 from preppald.core.deliveries import Delivery, Kind, StatusUpdate, TranscriptSubmission, iso
 
-# Not acceptable as it stands: trying it again gives the same answer.
-REFUSED = frozenset({400, 404, 409, 413, 422})
-UNAUTHORIZED = frozenset({401, 403})
-# A gateway answered for the application, which may have done its work.
-GATEWAY = frozenset({502, 504})
 # tRPC's codes, like BAD_REQUEST. The message beside it may quote what we sent: it is never looked at.
 CODE = re.compile(r"[A-Z][A-Z_]{0,39}")
-# Delay-seconds; an HTTP date is left alone, since it would need both machines' clocks to agree.
-DELAY = re.compile(r"[0-9]{1,6}")
 
 
 class Transformer(enum.StrEnum):
@@ -30,20 +23,12 @@ class Transformer(enum.StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """``path`` is below the application's base URL."""
-
-    path: str
-    content_type: str
-    body: bytes
-
-
 def encode(delivery: Delivery, transformer: Transformer) -> Request:
     """The request for a delivery.
 
     Raises:
         msgspec.DecodeError: the payload is not what its kind says.
+        ValueError: this wire has no such delivery.
     """
     match delivery.kind:
         case Kind.STATUS:
@@ -67,6 +52,8 @@ def encode(delivery: Delivery, transformer: Transformer) -> Request:
                 },
                 transformer,
             )
+        case Kind.FEEDBACK:
+            raise ValueError("the application's router has no procedure for feedback")
 
 
 def request(procedure: str, given: dict[str, Any], transformer: Transformer) -> Request:
@@ -96,7 +83,7 @@ def decode(status: int, body: bytes, retry_after: str | None = None) -> Outcome:
     return Retry(
         status,
         cause,
-        retry_after=float(retry_after) if retry_after and DELAY.fullmatch(retry_after.strip()) else None,
+        retry_after=delay(retry_after),
         ambiguous=error is None and status in GATEWAY,
     )
 

@@ -26,6 +26,7 @@ class Kind(enum.StrEnum):
 
     STATUS = "status"
     TRANSCRIPT = "transcript"
+    FEEDBACK = "feedback"
 
 
 class Status(enum.StrEnum):
@@ -58,12 +59,22 @@ class TranscriptSubmission(msgspec.Struct, frozen=True):
     ended_ms: int
 
 
+class Feedback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the candidate is told about the interview, in the application's five parts."""
+
+    summary: str
+    strengths: str
+    content_and_structure: str
+    communication_and_delivery: str
+    presentation: str
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One post that the backend is owed.
 
-    ``key`` goes out as ``Idempotency-Key`` and is unique for ever. ``payload`` is JSON, a ``StatusUpdate``
-    or a ``TranscriptSubmission`` by ``kind``. Deliveries of one interview are posted in the order in which
+    ``key`` goes out as ``Idempotency-Key`` and is unique for ever. ``payload`` is JSON, a ``StatusUpdate``,
+    a ``TranscriptSubmission`` or a ``Feedback`` by ``kind``. Deliveries of one interview are posted in the order in which
     they were made.
     """
 
@@ -152,6 +163,17 @@ def transcript_delivery(
         interview_id=interview_id,
         kind=Kind.TRANSCRIPT,
         payload=msgspec.json.encode(TranscriptSubmission(lines, ended_ms)),
+        created_ms=now_ms,
+    )
+
+
+def feedback_delivery(interview_id: str, epoch: int, feedback: Feedback, *, now_ms: int) -> Delivery:
+    """The post that stores the feedback."""
+    return Delivery(
+        key=f"{interview_id}:{epoch}:{Kind.FEEDBACK}",
+        interview_id=interview_id,
+        kind=Kind.FEEDBACK,
+        payload=msgspec.json.encode(feedback),
         created_ms=now_ms,
     )
 

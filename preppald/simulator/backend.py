@@ -1,6 +1,7 @@
 """The simulated application backend: the real one's calls, its refusals, and a scenario's failures.
 
     POST /api/trpc/<procedure>    a call; stored, unless a fault of the scenario says otherwise
+    POST /api/worker              the same in protobuf, by the newest application's wire
     GET  /received                the calls and the interviews so far, as JSON
 
 A Wire answers the POSTs under one path prefix. It shows transcripts to anybody who asks: it is to develop
@@ -21,26 +22,36 @@ from preppald.simulator.faults import HOLD_SECONDS
 from preppald.simulator.gemini import Log, no_log
 from preppald.simulator.httpd import Answer, Drop, Request, serve_http
 from preppald.simulator.listening import Address, Listeners, bind
-from preppald.simulator.trpc import Interview, Router, TrpcError
+from preppald.simulator.store import Interview, Refusal, Store
+from preppald.simulator.trpc import Router
+from preppald.simulator.worker import Worker
 
 # Calls that are remembered; the oldest is forgotten first.
 MAX_CALLS = 10_000
 
 TRPC_PREFIX = "/api/trpc/"
+WORKER_PREFIX = "/api/worker"
 
 
 class Wire(Protocol):
-    """What answers the calls under one path prefix."""
+    """What answers the calls at one path, or under one that ends in a slash."""
 
-    @property
-    def interviews(self) -> Mapping[str, Interview]:
-        """What it stored."""
+    content_type: str
 
-    def call(self, procedure: str, body: bytes, idempotency_key: str | None) -> tuple[str, dict[str, Any]]:
-        """The interview concerned and the answer's body. Raises TrpcError; then nothing was stored."""
+    def procedure(self, path: str, body: bytes) -> str:
+        """What a request asks for; empty where that cannot be read."""
 
-    def failure(self, status: int, message: str, procedure: str) -> dict[str, Any]:
+    def read(self, body: bytes) -> Any:
+        """The request as /received shows it, or None."""
+
+    def call(self, procedure: str, body: bytes, idempotency_key: str | None) -> tuple[str, bytes]:
+        """The interview concerned and the answer's body. Raises Refusal; then nothing was stored."""
+
+    def failure(self, status: int, message: str, procedure: str) -> bytes:
         """The body of an error answer."""
+
+    def http_status(self, status: int) -> int:
+        """The HTTP status by which a refusal with this status is told."""
 
 
 class Call(msgspec.Struct, frozen=True, rename="camel"):
@@ -59,21 +70,23 @@ class BackendSimulator:
     def __init__(self, scenario: BackendScenario | None = None, *, log: Log = no_log) -> None:
         self.scenario = scenario = scenario or BackendScenario()
         self._log = log
+        self._store = Store(scenario.interviews)
         router = Router(
+            self._store,
             superjson=scenario.transformer == "superjson",
-            known=scenario.interviews,
             honours_idempotency_key=scenario.honours_idempotency_key,
         )
-        self.wires: dict[str, Wire] = {TRPC_PREFIX: router}
+        self.wires: dict[str, Wire] = {
+            TRPC_PREFIX: router,
+            WORKER_PREFIX: Worker(self._store, scenario.context),
+        }
         self.calls: deque[Call] = deque(maxlen=MAX_CALLS)
         self._faults_left = [fault.calls for fault in scenario.fault]
 
     @property
-    def interviews(self) -> dict[str, Interview]:
+    def interviews(self) -> Mapping[str, Interview]:
         """What is stored, by interview."""
-        return {
-            name: interview for wire in self.wires.values() for name, interview in wire.interviews.items()
-        }
+        return self._store.interviews
 
     async def handle_stream(self, stream: trio.abc.Stream) -> None:
         """Serve one connection; whatever goes wrong in it ends that one."""
@@ -87,30 +100,31 @@ class BackendSimulator:
         if path == "/received":
             return _json(200, {"calls": list(self.calls), "interviews": self.interviews})
         for prefix, wire in self.wires.items():
-            if path.startswith(prefix):
+            if path == prefix or (prefix.endswith("/") and path.startswith(prefix)):
                 return await self._call(wire, path.removeprefix(prefix), request)
         return _json(404, {"error": "not found"})
 
-    async def _call(self, wire: Wire, procedure: str, request: Request) -> Answer:
+    async def _call(self, wire: Wire, path: str, request: Request) -> Answer:
         """One call through authorization and the scenario's faults."""
+        procedure = wire.procedure(path, request.body)
         if request.method != "POST":
-            return self._refuse(wire, procedure, request, TrpcError(405, "only POST is served"))
+            return self._refuse(wire, procedure, request, Refusal(405, "only POST is served"))
         given = request.headers.get("authorization", "")
         wanted = f"Bearer {self.scenario.secret}"
         if self.scenario.secret and not hmac.compare_digest(given.encode(), wanted.encode()):
-            return self._refuse(wire, procedure, request, TrpcError(401, "UNAUTHORIZED"))
+            return self._refuse(wire, procedure, request, Refusal(401, "UNAUTHORIZED"))
         fault = self._next_fault(procedure)
         if fault is not None and fault.kind != "lost-answer":
             return await self._fail(wire, procedure, request, fault)
         try:
             interview, body = wire.call(procedure, request.body, request.headers.get("idempotency-key"))
-        except TrpcError as error:
+        except Refusal as error:
             return self._refuse(wire, procedure, request, error)
         if fault is not None:
-            self._note(procedure, request, None, stored=True, interview=interview)
+            self._note(wire, procedure, request, None, stored=True, interview=interview)
             raise Drop
-        self._note(procedure, request, 200, stored=True, interview=interview)
-        return _json(200, body)
+        self._note(wire, procedure, request, 200, stored=True, interview=interview)
+        return Answer(200, body, wire.content_type)
 
     def _next_fault(self, procedure: str) -> BackendFault | None:
         for index, fault in enumerate(self.scenario.fault):
@@ -121,7 +135,7 @@ class BackendSimulator:
 
     async def _fail(self, wire: Wire, procedure: str, request: Request, fault: BackendFault) -> Answer:
         status = {"status": fault.status, "hang": None}.get(fault.kind, 200)
-        self._note(procedure, request, status, stored=False)
+        self._note(wire, procedure, request, status, stored=False)
         match fault.kind:
             case "hang":
                 await trio.sleep(HOLD_SECONDS)
@@ -129,23 +143,28 @@ class BackendSimulator:
             case "garbage":
                 return Answer(200, b"<!doctype html><title>Application error</title>", "text/html")
             case "error-in-200":
-                return _json(200, wire.failure(500, "simulated", procedure))
+                return Answer(200, wire.failure(500, "simulated", procedure), wire.content_type)
             case _:
                 headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-                return _json(fault.status, wire.failure(fault.status, "simulated", procedure), headers)
+                body = wire.failure(fault.status, "simulated", procedure)
+                return Answer(fault.status, body, wire.content_type, headers)
 
-    def _refuse(self, wire: Wire, procedure: str, request: Request, error: TrpcError) -> Answer:
-        self._note(procedure, request, error.status, stored=False)
-        return _json(error.status, wire.failure(error.status, error.message, procedure))
+    def _refuse(self, wire: Wire, procedure: str, request: Request, error: Refusal) -> Answer:
+        status = wire.http_status(error.status)
+        self._note(wire, procedure, request, status, stored=False)
+        return Answer(status, wire.failure(error.status, error.message, procedure), wire.content_type)
 
     def _note(
-        self, procedure: str, request: Request, status: int | None, *, stored: bool, interview: str = ""
+        self,
+        wire: Wire,
+        procedure: str,
+        request: Request,
+        status: int | None,
+        *,
+        stored: bool,
+        interview: str = "",
     ) -> None:
-        try:
-            body = msgspec.json.decode(request.body)
-        except msgspec.DecodeError:
-            body = None
-        key = request.headers.get("idempotency-key")
+        body, key = wire.read(request.body), request.headers.get("idempotency-key")
         self.calls.append(
             Call(procedure=procedure, body=body, idempotency_key=key, status=status, stored=stored)
         )
@@ -153,8 +172,8 @@ class BackendSimulator:
         self._log("backend.call", keys | ({"interview": interview} if interview else {}))
 
 
-def _json(status: int, body: Any, headers: dict[str, str] | None = None) -> Answer:
-    return Answer(http.HTTPStatus(status), msgspec.json.encode(body), headers=headers or {})
+def _json(status: int, body: Any) -> Answer:
+    return Answer(http.HTTPStatus(status), msgspec.json.encode(body))
 
 
 async def serve_backend(

@@ -24,6 +24,15 @@ class BackendFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Seconds, for the Retry-After header."""
 
 
+class BackendContext(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What it says of every interview before it begins, on the protobuf wire."""
+
+    job_description: str = ""
+    resume: str = ""
+    persona: str = ""
+    duration_ms: Annotated[int, Meta(ge=0, lt=2**31)] = 0
+
+
 class BackendScenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     transformer: Literal["superjson", "none"] = "superjson"
     """The real router reads {"json": input} (superjson) and refuses a bare input with 400."""
@@ -33,4 +42,5 @@ class BackendScenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """The interviews it knows; empty: every one."""
     honours_idempotency_key: bool = False
     """Whether a second submitTranscript with a known Idempotency-Key is not stored again. The real one ignores it."""
+    context: BackendContext = BackendContext()
     fault: tuple[BackendFault, ...] = ()

@@ -86,6 +86,7 @@ async def test_a_whole_interview(browser: Ask, autojump_clock: MockClock) -> Non
         "endedAt": TRANSCRIPT["endedAt"],
         "transcript": [ENTRY],
         "submissions": 1,
+        "feedback": None,
     }
     assert [call["procedure"] for call in received["calls"]] == [
         "interview.updateStatus",
@@ -259,9 +260,10 @@ async def test_over_a_real_socket(nursery: trio.Nursery) -> None:
 
 def test_memory_is_bounded() -> None:
     """Interviews and keys are forgotten, the oldest first."""
-    router = BackendSimulator(BackendScenario(honours_idempotency_key=True)).wires["/api/trpc/"]
+    backend = BackendSimulator(BackendScenario(honours_idempotency_key=True))
+    router = backend.wires["/api/trpc/"]
     for number in range(1002):
         body = json.dumps({"json": TRANSCRIPT | {"interviewId": str(number)}}).encode()
         router.call("interview.submitTranscript", body, f"key-{number}")
-    assert len(router.interviews) == 1000
-    assert "0" not in router.interviews
+    assert len(backend.interviews) == 1000
+    assert "0" not in backend.interviews

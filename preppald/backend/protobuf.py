@@ -1,0 +1,139 @@
+"""The newest wire: one endpoint, ``WorkerApiRequest`` in, ``WorkerApiResponse`` out. No I/O.
+
+Every procedure here is idempotent: submitTranscript and submitFeedback are upserts by interview, so no answer
+that was lost makes a duplicate. An error may stand in the body of any status, and knows better than it.
+"""
+
+from google.protobuf.message import DecodeError
+import msgspec
+
+from preppald.backend.outcomes import Delivered, Outcome, Refused, Retry, Unauthorized
+from preppald.backend.wire import REFUSED, UNAUTHORIZED, Request, delay
+from preppald.core.context import Context
+from preppald.core.deliveries import Delivery, Feedback, Kind, Status, StatusUpdate, TranscriptSubmission, iso
+from preppald.core.turns import Speaker
+from preppald.pb.interview_pb2 import (
+    InterviewStatus,
+    SubmitFeedbackRequest,
+    SubmitTranscriptRequest,
+    UpdateStatusRequest,
+    WorkerApiRequest,
+    WorkerApiResponse,
+)
+from preppald.pb.transcript_pb2 import Speaker as WireSpeaker, Transcript
+
+PATH = "/api/worker"
+CONTENT_TYPE = "application/x-protobuf"
+STATUSES = {
+    Status.IN_PROGRESS: InterviewStatus.IN_PROGRESS,
+    Status.COMPLETED: InterviewStatus.COMPLETED,
+    Status.ERROR: InterviewStatus.ERROR,
+}
+SPEAKERS = {Speaker.USER: WireSpeaker.USER, Speaker.AI: WireSpeaker.AI}
+
+
+def encode(delivery: Delivery) -> Request:
+    """The request for a delivery.
+
+    Raises:
+        msgspec.DecodeError: the payload is not what its kind says.
+    """
+    match delivery.kind:
+        case Kind.STATUS:
+            update = msgspec.json.decode(delivery.payload, type=StatusUpdate)
+            return _request(
+                WorkerApiRequest(
+                    update_status=UpdateStatusRequest(
+                        interview_id=delivery.interview_id,
+                        status=STATUSES[update.status],
+                        ended_at="" if update.ended_ms is None else iso(update.ended_ms),
+                    )
+                )
+            )
+        case Kind.TRANSCRIPT:
+            submission = msgspec.json.decode(delivery.payload, type=TranscriptSubmission)
+            transcript = Transcript()
+            for line in submission.lines:
+                transcript.turns.add(
+                    speaker=SPEAKERS[line.speaker], content=line.content, timestamp_ms=line.at_ms
+                )
+            return _request(
+                WorkerApiRequest(
+                    submit_transcript=SubmitTranscriptRequest(
+                        interview_id=delivery.interview_id,
+                        transcript=transcript.SerializeToString(),
+                        ended_at=iso(submission.ended_ms),
+                    )
+                )
+            )
+        case Kind.FEEDBACK:
+            feedback = msgspec.json.decode(delivery.payload, type=Feedback)
+            parts = msgspec.structs.asdict(feedback)
+            return _request(
+                WorkerApiRequest(
+                    submit_feedback=SubmitFeedbackRequest(interview_id=delivery.interview_id, **parts)
+                )
+            )
+
+
+def context_request(interview_id: str) -> Request:
+    """Asks for an interview's context; changes nothing."""
+    request = WorkerApiRequest()
+    request.get_context.interview_id = interview_id
+    return _request(request)
+
+
+def decode(status: int, body: bytes, retry_after: str | None = None) -> Outcome:
+    """What an answer to a delivery means. ``retry_after``: that header, if it came."""
+    answer = parse(body)
+    if answer is None or answer.WhichOneof("response") == "error" or not 200 <= status <= 299:
+        return _failure(status, answer, retry_after)
+    kind = answer.WhichOneof("response")
+    if kind is not None and getattr(getattr(answer, kind), "success", False):
+        return Delivered()
+    return Retry(status, f"answered {status} without success", retry_after=delay(retry_after))
+
+
+def context(status: int, body: bytes, retry_after: str | None = None) -> Context | Outcome:
+    """What an answer to ``context_request`` holds, or why it holds none."""
+    answer = parse(body)
+    if answer is None or answer.WhichOneof("response") != "get_context" or not 200 <= status <= 299:
+        return _failure(status, answer, retry_after)
+    given = answer.get_context
+    seconds = max(0, given.duration_ms) / 1000
+    return Context(given.job_description, given.resume, given.persona, seconds)
+
+
+def parse(body: bytes) -> WorkerApiResponse | None:
+    """The answer, or None when the body says nothing in this language: an empty one says nothing."""
+    try:
+        answer = WorkerApiResponse.FromString(body)
+    except DecodeError:
+        return None
+    return answer if answer.WhichOneof("response") else None
+
+
+def error_code(status: int, answer: WorkerApiResponse | None) -> int | None:
+    """The ApiError's code where it is like HTTP's; its message may quote what we sent and is never looked at."""
+    if answer is None or answer.WhichOneof("response") != "error":
+        return None
+    if 400 <= answer.error.code <= 599:
+        return answer.error.code
+    return status if status >= 400 else 500
+
+
+def _failure(status: int, answer: WorkerApiResponse | None, retry_after: str | None) -> Outcome:
+    code = error_code(status, answer)
+    if code is None and 200 <= status <= 299:
+        return Retry(status, f"answered {status} without a WorkerApiResponse: is that the application?")
+    if (code or status) in UNAUTHORIZED:
+        return Unauthorized(code or status)
+    if code in REFUSED:
+        return Refused(code, f"answered {status} with ApiError {code}")
+    # A 404 without an ApiError is another program's, or a wrong URL: no fault of the delivery.
+    cause = f"answered {status}" if code is None else f"answered {status} with ApiError {code}"
+    return Retry(status, cause, retry_after=delay(retry_after))
+
+
+def _request(message: WorkerApiRequest) -> Request:
+    return Request(PATH, CONTENT_TYPE, message.SerializeToString())

@@ -1,0 +1,26 @@
+"""What the wires share: a request, and what HTTP statuses mean. No I/O."""
+
+from dataclasses import dataclass
+import re
+
+# Not acceptable as it stands: trying it again gives the same answer.
+REFUSED = frozenset({400, 404, 409, 413, 422})
+UNAUTHORIZED = frozenset({401, 403})
+# A gateway answered for the application, which may have done its work.
+GATEWAY = frozenset({502, 504})
+# Delay-seconds; an HTTP date is left alone, since it would need both machines' clocks to agree.
+DELAY = re.compile(r"[0-9]{1,6}")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """``path`` is below the application's base URL."""
+
+    path: str
+    content_type: str
+    body: bytes
+
+
+def delay(retry_after: str | None) -> float | None:
+    """The seconds in a Retry-After header, if it has any."""
+    return float(retry_after) if retry_after and DELAY.fullmatch(retry_after.strip()) else None

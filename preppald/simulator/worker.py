@@ -1,0 +1,133 @@
+"""The newest application's one endpoint: protobuf in, protobuf out, on 400, 401 and 500 too.
+
+Rule 1: nothing here does I/O.
+Rule 2: submitTranscript and submitFeedback are upserts: what is posted twice stands once.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from google.protobuf.message import DecodeError
+
+from preppald.pb.interview_pb2 import (
+    ApiError,
+    InterviewStatus,
+    SubmitFeedbackRequest,
+    SubmitTranscriptRequest,
+    UpdateStatusRequest,
+    WorkerApiRequest,
+    WorkerApiResponse,
+)
+from preppald.pb.transcript_pb2 import Speaker, Transcript
+from preppald.simulator.backend_scenario import BackendContext
+from preppald.simulator.store import Entry, Refusal, Status, Store
+
+STATUSES: dict[int, Status] = {
+    InterviewStatus.IN_PROGRESS: "IN_PROGRESS",
+    InterviewStatus.COMPLETED: "COMPLETED",
+    InterviewStatus.ERROR: "ERROR",
+}
+SPEAKERS: dict[int, Literal["USER", "AI"]] = {Speaker.USER: "USER", Speaker.AI: "AI"}
+# The calls by the names that faults and /received know them by: tRPC's, where it has them.
+PROCEDURES = {
+    "get_context": "interview.getContext",
+    "update_status": "interview.updateStatus",
+    "submit_transcript": "interview.submitTranscript",
+    "submit_feedback": "interview.submitFeedback",
+}
+
+
+class Worker:
+    """The endpoint, over a store."""
+
+    content_type = "application/x-protobuf"
+
+    def __init__(self, store: Store, context: BackendContext) -> None:
+        self._store = store
+        self._context = context
+
+    def procedure(self, _path: str, body: bytes) -> str:
+        """What the request asks for; empty where it asks for nothing that can be read."""
+        return PROCEDURES.get(self._which(body), "")
+
+    def read(self, body: bytes) -> Any:
+        """The request as /received shows it: the field that is set, with its fields as text or numbers."""
+        kind = self._which(body)
+        if not kind:
+            return None
+        chosen = getattr(WorkerApiRequest.FromString(body), kind)
+        return {
+            field.name: value if isinstance(value, str | int) else len(value)
+            for field, value in chosen.ListFields()
+        }
+
+    def call(self, _procedure: str, body: bytes, _idempotency_key: str | None) -> tuple[str, bytes]:
+        """The interview concerned and the answer's body. Raises Refusal; then nothing was stored."""
+        kind = self._which(body)
+        if not kind:
+            raise Refusal(400, "the request is not a WorkerApiRequest, or says nothing")
+        chosen = getattr(WorkerApiRequest.FromString(body), kind)
+        answer = WorkerApiResponse()
+        match kind:
+            case "get_context":
+                self._store.interview(chosen.interview_id)
+                given = self._context
+                answer.get_context.job_description = given.job_description
+                answer.get_context.resume = given.resume
+                answer.get_context.persona = given.persona
+                answer.get_context.duration_ms = given.duration_ms
+                # An empty context is an answer all the same.
+                answer.get_context.SetInParent()
+            case "update_status":
+                self._update_status(chosen)
+                answer.update_status.success = True
+            case "submit_transcript":
+                self._submit_transcript(chosen)
+                answer.submit_transcript.success = True
+            case _:
+                self._submit_feedback(chosen)
+                answer.submit_feedback.success = True
+        return chosen.interview_id, answer.SerializeToString()
+
+    def failure(self, status: int, message: str, _procedure: str) -> bytes:
+        """The body of an error answer."""
+        return WorkerApiResponse(error=ApiError(code=status, message=message)).SerializeToString()
+
+    def http_status(self, status: int) -> int:
+        """An unknown interview is told of by the ApiError's 404 in an answer of 400."""
+        return 400 if status == 404 else status
+
+    def _which(self, body: bytes) -> str:
+        try:
+            return WorkerApiRequest.FromString(body).WhichOneof("request") or ""
+        except DecodeError:
+            return ""
+
+    def _update_status(self, update: UpdateStatusRequest) -> None:
+        if update.status not in STATUSES:
+            raise Refusal(400, "status is not one of IN_PROGRESS, COMPLETED, ERROR")
+        self._store.update_status(update.interview_id, STATUSES[update.status], update.ended_at or None)
+
+    def _submit_transcript(self, submitted: SubmitTranscriptRequest) -> None:
+        try:
+            transcript = Transcript.FromString(submitted.transcript)
+        except DecodeError:
+            raise Refusal(400, "transcript is not a preppal.transcript.Transcript") from None
+        if not transcript.turns:
+            raise Refusal(400, "the transcript is empty")
+        if any(turn.speaker not in SPEAKERS for turn in transcript.turns):
+            raise Refusal(400, "a turn has no speaker")
+        entries = [
+            Entry(SPEAKERS[turn.speaker], turn.content, _iso(turn.timestamp_ms)) for turn in transcript.turns
+        ]
+        self._store.complete(submitted.interview_id, entries, submitted.ended_at, append=False)
+
+    def _submit_feedback(self, feedback: SubmitFeedbackRequest) -> None:
+        interview = self._store.interview(feedback.interview_id)
+        interview.feedback = {
+            field.name: value for field, value in feedback.ListFields() if field.name != "interview_id"
+        }
+
+
+def _iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
