@@ -57,6 +57,8 @@ class Outbox:
         self._in_flight = 0
         # Interviews with a delivery in flight, or acknowledged and not yet durable.
         self._busy: set[str] = set()
+        # Whether the last look passed over interviews for that: it says nothing about their other deliveries.
+        self._passed_over = False
         self._queue = Queue()
         # Looks begun and looks completed: whoever needs a fresh one waits for a number.
         self._begun = self._completed = 0
@@ -84,7 +86,9 @@ class Outbox:
             task_status.started()
             while True:
                 self._begun += 1
+                passed_over = bool(self._busy)
                 self._queue = await self._journal.queue(IN_FLIGHT, self._busy)
+                self._passed_over = passed_over
                 room = self._gate.room(trio.current_time(), self._in_flight)
                 for owed in self._queue.due[:room]:
                     self._in_flight += 1
@@ -118,7 +122,7 @@ class Outbox:
         return max(min(waits), 0.0)
 
     def _may_deliver_before(self, deadline: float) -> bool:
-        if self._busy:
+        if self._busy or self._passed_over:
             return True
         if self._gate.flow is not Flow.OPEN and self._gate.probe_at >= deadline:
             return False
