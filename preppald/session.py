@@ -5,10 +5,10 @@ README: upstream_reader, upstream_writer, transcript, deadline, watchdog, and fo
 downstream_reader and downstream_writer. Browsers and Gemini connections come and go; the session stays.
 
 An interview ends because somebody called ``end`` with one of a closed set of endings. An exception that leaves a
-task is a bug: it ends this interview as one, and no other.
+task is a bug: it ends this interview as one, in the same order, and no other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import trio
@@ -33,7 +33,7 @@ from preppald.core.interview import Interview
 from preppald.core.turns import Fragment, Turn
 from preppald.dialogue import Dialogue
 from preppald.downstream import Browser, BrowserGone, Message
-from preppald.errors import JournalError, RemoteProtocolError, leaf
+from preppald.errors import JournalError, RemoteProtocolError
 from preppald.services import Services
 from preppald.watchdog import watch
 
@@ -94,24 +94,32 @@ class Session:
         try:
             async with trio.open_nursery() as tasks:
                 self._tasks = tasks
-                tasks.start_soon(self.upstream_reader)
-                tasks.start_soon(self.upstream_writer)
-                tasks.start_soon(self.transcript)
-                tasks.start_soon(self.deadline)
-                tasks.start_soon(self.watchdog)
+                self._start(self.upstream_reader)
+                self._start(self.upstream_writer)
+                self._start(self.transcript)
+                self._start(self.deadline)
+                self._start(self.watchdog)
                 task_status.started()
                 await self._over.wait()
                 await self._conclude()
                 tasks.cancel_scope.cancel()
-        except* Exception as group:  # noqa: BLE001 - the end of the line for a bug: it ends one interview
-            self._log.exception("session.crashed", exc_info=group)
-            self.end(BUG, type(leaf(group)).__name__)
         finally:
             self.end(DAEMON_STOPPED, "cancelled")  # which any other ending comes before
             await self._conclude()
             self._services.metronome.leave(self._phase)
             self._services.metrics.sessions_live.dec()
             self.done.set()
+
+    def _start(self, task: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        self._tasks.start_soon(self._guarded, task, *arguments, name=task)
+
+    async def _guarded(self, task: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        """Runs a task. A bug in it ends the interview in order: the writer may be in the middle of a send."""
+        try:
+            await task(*arguments)
+        except Exception as error:  # noqa: BLE001 - the end of the line for a bug: it ends one interview
+            self._log.exception("session.crashed", exc_info=error)
+            self.end(BUG, type(error).__name__)
 
     def end(self, ending: Ending, cause: str) -> None:
         """Ends the interview; of several endings at one instant the one with precedence counts."""
@@ -160,8 +168,8 @@ class Session:
         self._seat.take(browser, replaying=since is not None)
         self._dialogue.welcome()
         self._bad_messages = 0
-        self._tasks.start_soon(self.downstream_reader, browser, since)
-        self._tasks.start_soon(self.downstream_writer, browser)
+        self._start(self.downstream_reader, browser, since)
+        self._start(self.downstream_writer, browser)
         self._wanted.set()
 
     async def downstream_reader(self, browser: Browser, since: int | None) -> None:
