@@ -64,6 +64,7 @@ def unsigned(header: object, payload: object) -> bytes:
 
 FORGED = {"userId": "u", "interviewId": "ID", "iat": 1_800_000_000, "exp": 1_800_000_300}
 
+A_HEADER_A_SECOND: list[Step] = [b"A: b\r\n", 1.0] * 9
 BEFORE = (
     Hostile("nothing at all", "408", []),
     Hostile("the end at once", CLOSED, [END]),
@@ -83,7 +84,7 @@ BEFORE = (
     Hostile("half a request, and nothing more", "408", [b"GET /ID HTTP/1.1\r\nHost: a"]),
     Hostile("half a request and the end", CLOSED, [b"GET /ID HTTP/1.1\r\nHost: a", END]),
     Hostile("a byte a second", "408", [part for _ in range(9) for part in (b"G", 1.0)]),
-    Hostile("a header a second", "408", [b"GET / HTTP/1.1\r\n", *[b"A: b\r\n", 1.0] * 9]),
+    Hostile("a header a second", "408", [b"GET / HTTP/1.1\r\n", *A_HEADER_A_SECOND]),
     Hostile("a request line of 9 kB", "400", [b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n"]),
     Hostile("a header of 9 kB", "400", [asked(b"GET /ID HTTP/1.1", b"Cookie: " + b"a" * 9000)]),
     Hostile("200 headers", "400", [asked(b"GET /ID HTTP/1.1", *[b"A: b"] * 200)]),
@@ -196,6 +197,8 @@ SECOND = audio(bytes(32_000))
 CRUMB = audio(b"")
 FULL = ClientToServerMessage(audio_chunk=AudioChunk(audio_content=bytes(65_527))).SerializeToString()
 
+AUDIO_FLOOD: list[Step] = [SECOND * 5, 0.5] * 60
+CRUMB_FLOOD: list[Step] = [CRUMB * 1000, 0.5] * 60
 AFTER = (
     Hostile("a frame without a mask", "1002", [b"\x82\x02\x0a\x00"]),
     Hostile("an opcode that does not exist", "1002", [frame(3)]),
@@ -223,8 +226,8 @@ AFTER = (
     ),
     Hostile("200 pings", "1008 Too many control", [frame(PING) * 200]),
     Hostile("200 pongs that nobody asked for", "1008 Too many control", [frame(PONG) * 200]),
-    Hostile("a flood of audio", "1008 Sending faster", [SECOND * 30, *[SECOND * 5, 0.5] * 60]),
-    Hostile("a flood of crumbs", "1008 Sending faster", [CRUMB * 12_000, *[CRUMB * 1000, 0.5] * 60]),
+    Hostile("a flood of audio", "1008 Sending faster", [SECOND * 30, *AUDIO_FLOOD]),
+    Hostile("a flood of crumbs", "1008 Sending faster", [CRUMB * 12_000, *CRUMB_FLOOD]),
     Hostile(
         "a flood of fragments of a byte",
         "1008 Sending faster",

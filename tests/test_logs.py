@@ -1,0 +1,140 @@
+"""Log lines: whoever reads them, or does not, nobody waits."""
+
+from collections.abc import Iterator
+import io
+import json
+import logging
+import os
+import threading
+import time
+
+import pytest
+
+from preppald import logs
+from preppald.logs import REPEAT_SECONDS, LineQueue, configure
+
+SECRET = "CANARY-token"
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Leaves the libraries' loggers as they were."""
+    before = {name: logging.getLogger(name) for name in logs.TALKATIVE_LIBRARIES}
+    state = {name: (found.handlers, found.propagate, found.level) for name, found in before.items()}
+    yield
+    for name, (handlers, propagate, level) in state.items():
+        before[name].handlers, before[name].propagate = handlers, propagate
+        before[name].setLevel(level)
+
+
+def lines_of(stream: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_is_json_with_its_keys(handlers: None) -> None:
+    """One object a line, whatever stands in it."""
+    stream = io.StringIO()
+    log, close = configure("json", "info", stream)
+    log.info("thing.happened", words='a "quote"\nand a line', number=7)
+    log.debug("thing.below_the_level")
+    close()
+    (line,) = lines_of(stream)
+    assert (line["event"], line["level"], line["number"]) == ("thing.happened", "info", 7)
+    assert line["words"] == 'a "quote"\nand a line'
+
+
+def test_for_people_it_is_one_line_too(handlers: None) -> None:
+    stream = io.StringIO()
+    log, close = configure("console", "info", stream)
+    log.info("thing.happened", number=7)
+    close()
+    assert "thing.happened" in stream.getvalue()
+    assert "number=7" in stream.getvalue()
+
+
+def test_a_pipe_that_nobody_reads_stops_nobody(handlers: None) -> None:
+    """Writers never wait; what does not fit is dropped, and the one who reads again learns how much that was."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream, os.fdopen(reading, "r") as reader:
+        queue = LineQueue(stream, limit_bytes=10_000)
+        began = time.monotonic()
+        for _ in range(5_000):
+            queue.msg("x" * 99)
+        assert time.monotonic() - began < 1.0
+        received: list[str] = []
+        told = threading.Event()
+
+        def read() -> None:
+            for line in reader:
+                received.append(line)
+                if "log.dropped" in line:
+                    told.set()
+                    return
+
+        thread = threading.Thread(target=read, daemon=True)
+        thread.start()
+        assert told.wait(10)
+        dropped = json.loads(received[-1])["lines"]
+        assert dropped > 4_000
+        assert len(received) - 1 + dropped == 5_000
+        queue.close()
+
+
+def test_a_reader_that_has_gone_ends_the_lines_and_no_more(handlers: None) -> None:
+    """The daemon outlives the terminal that it was started from."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    stream = os.fdopen(writing, "w")
+    queue = LineQueue(stream)
+    queue.msg("nobody reads this")
+    queue._thread.join(5)
+    assert not queue._thread.is_alive()
+    for _ in range(100_000):
+        queue.msg("x" * 100)
+    assert queue._bytes <= logs.QUEUE_BYTES
+    queue.close()
+    with pytest.raises(BrokenPipeError):
+        stream.close()
+
+
+def test_a_library_says_the_same_once_in_ten_seconds(handlers: None) -> None:
+    """trio.serve_listeners warns ten times a second, each time with a traceback, while descriptors are short."""
+    stream = io.StringIO()
+    log, close = configure("json", "info", stream)
+    now = 1000.0
+    (handler,) = logging.getLogger("trio").handlers
+    handler._clock = lambda: now  # type: ignore[attr-defined]
+    for _ in range(600):
+        logging.getLogger("trio.serve_listeners").error(
+            "accept returned %s", "EMFILE", exc_info=OSError(24, "x")
+        )
+        logging.getLogger("websockets.server").warning("another %d", 7)
+        now += 0.1
+    close()
+    told = [line for line in lines_of(stream) if line["text"] == "accept returned EMFILE"]
+    assert 60 / REPEAT_SECONDS <= len(told) <= 60 / REPEAT_SECONDS + 1
+    assert sum(int(str(line["untold"])) for line in told) + len(told) >= 500
+    assert len(lines_of(stream)) == 2 * len(told)
+    assert "Traceback" not in stream.getvalue()
+    assert log is not None
+
+
+def test_libraries_say_nothing_below_a_warning(handlers: None) -> None:
+    """httpx logs URLs at INFO, websockets headers at DEBUG."""
+    stream = io.StringIO()
+    _, close = configure("json", "debug", stream)
+    for name in ("httpx", "httpcore.http11", "websockets.server", "trio-websocket"):
+        logging.getLogger(name).info("GET /?token=%s", SECRET)
+        logging.getLogger(name).debug("Authorization: %s", SECRET)
+    close()
+    assert SECRET not in stream.getvalue()
+
+
+def test_only_so_many_different_warnings_are_remembered(handlers: None) -> None:
+    stream = io.StringIO()
+    _, close = configure("json", "info", stream)
+    (handler,) = logging.getLogger("trio").handlers
+    for number in range(1000):
+        logging.getLogger("trio").warning(f"warning {number}")  # noqa: G004 - as a careless library would
+    assert len(handler._said) <= logs.MAX_WARNINGS  # type: ignore[attr-defined]
+    close()

@@ -1,0 +1,71 @@
+"""The memory mark: what the process holds, what it may hold, and who says so."""
+
+from pathlib import Path
+
+import pytest
+
+from preppald.memory import Memory, group_limit, resident_bytes
+
+MIB = 2**20
+
+
+def test_what_the_process_holds_is_known() -> None:
+    """A Python with the daemon in it holds more than 10 MiB and less than 10 GiB; memory that is touched counts."""
+    before = resident_bytes()
+    assert 10 * MIB < before < 10_000 * MIB
+    touched = bytearray(b"\x01") * (64 * MIB)
+    assert resident_bytes() - before > 32 * MIB
+    del touched
+
+
+def grouped(tmp_path: Path, line: str, **limits: str) -> int | None:
+    """The limit where the process is in this group; ``limits``: files by their path, with _ for / and - for ."""
+    proc = tmp_path / "cgroup"
+    proc.write_text(line + "\n")
+    root = tmp_path / "fs"
+    for name, text in limits.items():
+        file = root.joinpath(*name.replace("0", ".").split("__"))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text + "\n")
+    return group_limit(proc, root)
+
+
+@pytest.mark.parametrize(
+    ("line", "limits", "limit"),
+    [
+        ("0::/a/b", {"a__b__memory0max": "1000"}, 1000),
+        ("0::/a/b", {"a__b__memory0max": "1000", "a__memory0max": "500"}, 500),
+        ("0::/a/b", {"a__b__memory0max": "max", "a__memory0high": "700"}, 700),
+        ("0::/a/b", {"a__b__memory0max": "max"}, None),
+        ("0::/a/b", {"a__b__memory0max": "nonsense"}, None),
+        ("0::/host/path", {"memory0max": "800"}, 800),
+        ("0::/", {"memory0max": "900"}, 900),
+        ("5:cpu,memory:/a", {"memory__a__memory0limit_in_bytes": "600"}, 600),
+        ("5:cpu,memory:/a", {"memory__a__memory0limit_in_bytes": str(2**63 - 4096)}, None),
+        ("5:cpu:/a", {"memory__a__memory0limit_in_bytes": "600"}, None),
+        ("garbage", {}, None),
+        ("", {}, None),
+    ],
+)
+def test_the_control_group_says_what_is_allowed(
+    tmp_path: Path, line: str, limits: dict[str, str], limit: int | None
+) -> None:
+    """The tightest of the group's and those above it, in both generations of control groups."""
+    assert grouped(tmp_path, line, **limits) == limit
+
+
+def test_without_a_control_group_there_is_no_limit(tmp_path: Path) -> None:
+    assert group_limit(tmp_path / "nothing", tmp_path) is None
+
+
+def test_the_operators_mark_goes_before_the_groups() -> None:
+    """Four fifths of what the group allows, unless somebody said otherwise."""
+    memory = Memory(resident=lambda: 900, allowed=lambda: 1000)
+    assert memory.short(None)
+    assert not memory.short(900)
+    assert memory.short(899)
+    assert not Memory(resident=lambda: 800, allowed=lambda: 1000).short(None)
+
+
+def test_without_any_mark_memory_is_never_short() -> None:
+    assert not Memory(resident=lambda: 10**15, allowed=lambda: None).short(None)
