@@ -153,10 +153,10 @@ def secret(least: int) -> Callable[[str], str]:
     """``least``: bytes."""
 
     def read(raw: str) -> str:
-        if len(raw.encode()) < least:
-            raise Invalid(f"is shorter than {least} bytes")
         if not raw.isprintable() or not raw.isascii():
             raise Invalid("holds a character that no secret should: use printable ASCII")
+        if len(raw) < least:
+            raise Invalid(f"is shorter than {least} bytes")
         return raw
 
     return read
