@@ -196,6 +196,8 @@ async def connected(
             except Exception as error:  # noqa: BLE001 - raised again below, outside of trio-websocket's group
                 ended = error
             guard.cancel_scope.cancel()
+    except* UpstreamError as group:
+        ended = ended or leaf(group)
     except* ConnectionRejected as group:
         status = leaf(group).status_code
         ended = ended or UpstreamError(closes.of_http_status(status), code=status)
@@ -224,10 +226,11 @@ async def _dialled(dial: Dial, by: float) -> Stream:
 async def _upgraded(
     guard: trio.Nursery, stream: Stream, where: Endpoint, key: str, by: float
 ) -> WebSocketConnection:
+    reader = _Reader(guard)
     try:
         with trio.fail_at(by):
-            return await wrap_client_stream(
-                guard,
+            connection = await wrap_client_stream(
+                reader,  # type: ignore[arg-type]  # it says Nursery, and needs its start_soon
                 stream,  # type: ignore[arg-type]  # it says SocketStream, and needs no more than Stream
                 where.authority,
                 where.path + gemini.PATH,
@@ -236,8 +239,26 @@ async def _upgraded(
                 max_message_size=MAX_MESSAGE_BYTES,
                 receive_buffer_size=RECEIVE_BYTES,
             )
+            reader.upgraded = True
+            return connection
     except trio.TooSlowError as error:
         raise UpstreamError(closes.TIMED_OUT, detail="no upgrade in time") from error
+
+
+@dataclass(slots=True)
+class _Reader:
+    """trio-websocket waits for ever for the upgrade of a peer that has hung up: its reader's end is the sign."""
+
+    guard: trio.Nursery
+    upgraded: bool = False
+
+    def start_soon(self, read: Callable[[], Awaitable[None]]) -> None:
+        self.guard.start_soon(self._run, read)
+
+    async def _run(self, read: Callable[[], Awaitable[None]]) -> None:
+        await read()
+        if not self.upgraded:
+            raise UpstreamError(closes.NETWORK, detail="it hung up before the upgrade")
 
 
 async def _set_up(upstream: Upstream, setup: str, by: float) -> None:
