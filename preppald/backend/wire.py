@@ -23,4 +23,6 @@ class Request:
 
 def delay(retry_after: str | None) -> float | None:
     """The seconds in a Retry-After header, if it has any."""
-    return float(retry_after) if retry_after and DELAY.fullmatch(retry_after.strip()) else None
+    # Only what HTTP calls white space: str.strip() takes more than float() does.
+    text = (retry_after or "").strip(" \t")
+    return float(text) if DELAY.fullmatch(text) else None
