@@ -4,7 +4,7 @@ Three nurseries, each inside the other: the base (journal, outbox, metronome) âŠ
 They end from the inside out: no new guests, then the interviews, then what kept their transcripts.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +28,7 @@ from preppald.metronome import Metronome
 from preppald.notify import Sockets, Supervisor
 from preppald.outbox import Outbox
 from preppald.parse import Address
+from preppald.peers import Peers
 from preppald.registry import Registry
 from preppald.server import Pages, Server, readiness
 from preppald.services import Services
@@ -110,16 +111,19 @@ async def run_daemon(
                 registry = Registry(services, sessions)
                 recovered = await registry.recover()
                 base.start_soon(supervisor.attend, partial(_status, registry))
-                server = Server(services, registry, pages and pages(services))
+                peers = Peers(
+                    supervisor.runtime_directory,
+                    holds=registry.holds,
+                    ready=lambda: registry.unready() is None,
+                    log=log,
+                )
+                server = Server(services, registry, pages and pages(services), peers)
                 metrics.watch(partial(_connections, server))
                 async with trio.open_nursery() as accepting:
-                    for listeners, handler in (
-                        (public, server.handle),
-                        (admin, partial(_serve_admin, metrics, registry, log)),
-                    ):
-                        await accepting.start(
-                            partial(trio.serve_listeners, handler, listeners, handler_nursery=sessions)
-                        )
+                    entrance = await accepting.start(_accept, server.handle, public, sessions)
+                    serve_admin = partial(_serve_admin, metrics, registry, log)
+                    await accepting.start(_accept, serve_admin, admin, sessions)
+                    await sessions.start(peers.serve, server.take, sessions)
                     running = Running(
                         _address(public),
                         _address(admin),
@@ -137,7 +141,10 @@ async def run_daemon(
                     supervisor.ready()
                     await switch.drain.wait()
                     supervisor.stopping()
-                    # Candidates who lose their connection now must still get back in.
+                    # Candidates who lose their connection now must still get back in: by this door, unless
+                    # another instance keeps it, who will hand them over.
+                    if await peers.ready():
+                        entrance.cancel()
                     await _drained(registry, switch, services.config.drain_seconds, log)
                     accepting.cancel_scope.cancel()
                 sessions.cancel_scope.deadline = trio.current_time() + GOODBYE_SECONDS
@@ -146,6 +153,19 @@ async def run_daemon(
             owed = await outbox.drained(trio.current_time() + OUTBOX_SECONDS)
             base.cancel_scope.cancel()
     log.info("daemon.stopped", undelivered=owed)
+
+
+async def _accept(
+    handler: Callable[[trio.SocketStream], Awaitable[None]],
+    listeners: list[trio.SocketListener],
+    connections: trio.Nursery,
+    task_status: trio.TaskStatus[trio.CancelScope],
+) -> None:
+    """Takes connections until the scope that it starts with is cancelled; they go on in ``connections``."""
+    async with trio.open_nursery() as accepting:
+        serve = partial(trio.serve_listeners, handler, listeners, handler_nursery=connections)
+        await accepting.start(serve)
+        task_status.started(accepting.cancel_scope)
 
 
 async def stop_on_signals(

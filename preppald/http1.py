@@ -45,7 +45,7 @@ class Answer:
 class Exchange:
     """A request and the protocol object that can still answer it, or upgrade.
 
-    ``early``: what came right behind the request.
+    ``early``: what came right behind the request. ``received``: all of it as it came.
     """
 
     request: Request
@@ -53,6 +53,7 @@ class Exchange:
     path: str
     query: Mapping[str, str]
     early: bytes = b""
+    received: bytes = b""
     acceptance: Response | None = None
 
     @property
@@ -76,22 +77,27 @@ def text(status: http.HTTPStatus, words: str, **headers: str) -> Answer:
     return Answer(status, f"{words}\n".encode(), headers=named)
 
 
-async def read(stream: trio.abc.Stream) -> Exchange | None:
-    """The one request, or None when none came in time, or none that is HTTP; then that is answered already."""
+async def read(stream: trio.abc.Stream, received: bytes = b"") -> Exchange | None:
+    """The one request, or None when none came in time, or none that is HTTP; then that is answered already.
+
+    ``received``: what somebody else has read of it.
+    """
     protocol = ServerProtocol(max_size=MAX_MESSAGE_BYTES, select_subprotocol=_select)
-    received = 0
+    data = received
     tail = b""
     with trio.move_on_after(REQUEST_SECONDS):
-        while protocol.handshake_exc is None and received < REQUEST_BYTES:
-            data = await stream.receive_some(RECEIVE_BYTES)
+        while protocol.handshake_exc is None and len(received) < REQUEST_BYTES:
+            if not data:
+                data = bytes(await stream.receive_some(RECEIVE_BYTES))
+                received += data
             if not data:
                 return None
-            received += len(data)
-            head, early, tail = _cut(tail, bytes(data))
+            head, early, tail = _cut(tail, data)
+            data = b""
             protocol.receive_data(head)
             for event in protocol.events_received():
                 if isinstance(event, Request):
-                    return _exchange(event, protocol, early)
+                    return _exchange(event, protocol, early, received)
         await _send(stream, _raw(text(http.HTTPStatus.BAD_REQUEST, "Not a request that is served here")))
         return None
     await _send(stream, _raw(text(http.HTTPStatus.REQUEST_TIMEOUT, "The request did not come in time")))
@@ -109,13 +115,13 @@ def _cut(tail: bytes, data: bytes) -> tuple[bytes, bytes, bytes]:
     return data[:end], data[end:], seen[-len(END_OF_HEAD) + 1 :]
 
 
-def _exchange(request: Request, protocol: ServerProtocol, early: bytes) -> Exchange:
+def _exchange(request: Request, protocol: ServerProtocol, early: bytes, received: bytes) -> Exchange:
     """The path is taken as it stands: with another host in front of it, or with escapes, it is no path of ours."""
     path, _, query = request.path.partition("?")
     try:
-        return Exchange(request, protocol, path, dict(parse_qsl(query, max_num_fields=8)), early)
+        return Exchange(request, protocol, path, dict(parse_qsl(query, max_num_fields=8)), early, received)
     except ValueError:
-        return Exchange(request, protocol, "", {}, early)
+        return Exchange(request, protocol, "", {}, early, received)
 
 
 def _select(_protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:

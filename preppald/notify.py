@@ -1,4 +1,4 @@
-"""What systemd and the daemon tell each other: readiness, status, signs of life, and the sockets it opened for us.
+"""What systemd and the daemon tell each other: readiness, status, signs of life, the sockets it opened for us.
 
 The protocol is a datagram of ``NAME=value`` lines: sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3).
 Outside systemd nothing of it is set, and nothing happens. Nothing here raises for systemd's sake.
@@ -6,6 +6,7 @@ Outside systemd nothing of it is set, and nothing happens. Nothing here raises f
 
 from collections.abc import Callable, Mapping
 import contextlib
+from pathlib import Path
 import socket
 import time
 
@@ -40,6 +41,9 @@ class Supervisor:
         self._watchdog_seconds = _whole(env, "WATCHDOG_USEC") / 1_000_000
         self._listen_fds = _whole(env, "LISTEN_FDS") if _whole(env, "LISTEN_PID") == pid else 0
         self._names = env.get("LISTEN_FDNAMES", "").split(":")
+        # The first, where there are several: RuntimeDirectory= of the units in systemd/.
+        runtime = env.get("RUNTIME_DIRECTORY", "").split(":")[0]
+        self.runtime_directory = Path(runtime) if runtime else None
         self._stopping = False
 
     def ready(self) -> None:

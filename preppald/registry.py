@@ -40,6 +40,10 @@ class Registry:
         """How many of them have no browser just now."""
         return sum(session.waiting for session in self._sessions.values())
 
+    def holds(self, interview_id: str) -> bool:
+        """Whether the interview is live here, or about to be over."""
+        return interview_id in self._sessions
+
     def unready(self) -> str | None:
         """Why no new interview may begin here, if so."""
         if self.draining:

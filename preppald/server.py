@@ -14,8 +14,10 @@ from preppald.door import RETRY_AFTER_SECONDS, Door, Refusal, Visit
 from preppald.downstream import Browser
 from preppald.errors import TokenError
 from preppald.http1 import Answer, Exchange
+from preppald.peers import Peers
 from preppald.registry import AlreadyEnded, Registry
 from preppald.services import Services
+from preppald.session import Session
 
 SESSION_PATH = re.compile(r"/ws|/(?:ws/)?([A-Za-z0-9_-]{1,64})")
 MAX_PATH_CHARS = 128
@@ -30,12 +32,18 @@ Pages = Callable[[str, str], Awaitable[Answer | None]]
 
 
 class Server:
-    """Handles the public port's connections. ``pages``: asked for paths that are not the daemon's own."""
+    """Handles the public port's connections. ``pages``: asked for paths that are not the daemon's own.
 
-    def __init__(self, services: Services, registry: Registry, pages: Pages | None = None) -> None:
+    ``peers``: other instances that may have what is asked for here.
+    """
+
+    def __init__(
+        self, services: Services, registry: Registry, pages: Pages | None = None, peers: Peers | None = None
+    ) -> None:
         self._services = services
         self._registry = registry
         self._pages = pages
+        self._peers = peers
         self._door = Door(services)
         self._turning_away = 0
 
@@ -44,17 +52,21 @@ class Server:
         """How many there are now."""
         return self._door.connections
 
-    async def handle(self, stream: trio.abc.Stream, peer: str = "") -> None:
+    async def take(self, stream: trio.abc.Stream, received: bytes) -> None:
+        """A connection that another instance accepted, and what it read of it."""
+        await self.handle(stream, received=received)
+
+    async def handle(self, stream: trio.abc.Stream, peer: str = "", received: bytes = b"") -> None:
         """One connection from its first byte to its last. Nothing that it does leaves this function.
 
-        ``peer``: its address, where the stream is no socket.
+        ``peer``: its address, where the stream is no socket. ``received``: see ``take``.
         """
         try:
             async with stream:
                 peer = _settled(stream) if isinstance(stream, trio.SocketStream) else peer
                 try:
                     with self._door.visit(peer) as visit:
-                        await self._serve(stream, visit)
+                        await self._serve(stream, visit, received)
                 except Refusal as refusal:
                     await self._no_room(stream, refusal)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -72,8 +84,8 @@ class Server:
         finally:
             self._turning_away -= 1
 
-    async def _serve(self, stream: trio.abc.Stream, visit: Visit) -> None:
-        exchange = await http1.read(stream)
+    async def _serve(self, stream: trio.abc.Stream, visit: Visit, received: bytes) -> None:
+        exchange = await http1.read(stream, received)
         if exchange is None:
             return
         try:
@@ -82,7 +94,9 @@ class Server:
             if isinstance(claims, Answer):
                 await http1.answer(stream, claims)
                 return
-            session = await self._registry.session_for(claims)
+            session = await self._session(claims, stream, exchange, handed=bool(received))
+            if session is None:
+                return
         except AlreadyEnded:
             await self._turn_away(stream, exchange)
             return
@@ -94,6 +108,18 @@ class Server:
             browser = Browser(stream, exchange.protocol)
             session.attach(browser, _whole(exchange.query.get("since")))
             await browser.gone.wait()
+
+    async def _session(
+        self, claims: Claims, stream: trio.abc.Stream, exchange: Exchange, *, handed: bool
+    ) -> Session | None:
+        """The session here, or None when the connection is another instance's now."""
+        if self._peers is None:
+            return await self._registry.session_for(claims)
+        with self._peers.opening(claims.interview_id) as opening:
+            opening.decided |= handed
+            if await self._peers.hand_over(claims.interview_id, opening, stream, exchange.received):
+                return None
+            return await self._registry.session_for(claims)
 
     async def _admitted(self, exchange: Exchange, visit: Visit) -> Claims | Answer:
         """The claims of a connection that may have a session, or the answer to any other request.
