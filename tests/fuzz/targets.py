@@ -1,0 +1,192 @@
+"""Every place where bytes of somebody else's become something of ours: any bytes decode, or raise the one error type.
+
+A target takes bytes and returns; what it raises is a finding. The same targets serve Hypothesis in the tests and
+atheris in a command of its own: ``python -m tests.fuzz TARGET``.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+import tempfile
+from typing import Any
+
+import jwt
+import trio
+import trio.testing
+
+from preppald import auth, config, http1, parse
+from preppald.auth import Claims, TokenRules
+from preppald.backend import protobuf, trpc
+from preppald.backend.outcomes import Delivered, Refused, Retry, Unauthorized
+from preppald.core import closes, frames, gemini
+from preppald.door import customer
+from preppald.downstream import Browser, BrowserGone
+from preppald.errors import ConfigError, RemoteProtocolError, TokenError
+from preppald.http1 import Exchange
+from tests.hostile_inputs import ENOUGH, KEY, asked, audio
+
+SECRET = "a-secret-for-fuzzing-of-32-bytes-or-more"
+RULES = TokenRules((SECRET,))
+NOW = 1_800_000_000
+MAX_READS = 64
+OUTCOMES = (Delivered, Refused, Retry, Unauthorized)
+
+
+def frame(data: bytes) -> None:
+    """A browser's message."""
+    try:
+        event = frames.decode(data)
+    except RemoteProtocolError:
+        return
+    assert not isinstance(getattr(event, "pcm", b""), str)
+
+
+def gemini_frame(data: bytes) -> None:
+    """Gemini's JSON. Text that comes out of it can be written anywhere."""
+    try:
+        events = gemini.decode(data)
+    except RemoteProtocolError:
+        return
+    for event in events:
+        str(getattr(event, "text", "")).encode()
+
+
+def token(data: bytes) -> None:
+    """What stands where a token should."""
+    try:
+        auth.verify(data.decode("utf-8", "surrogateescape"), RULES, now=NOW)
+    except TokenError:
+        return
+    raise AssertionError("nobody signed it")
+
+
+def signed(data: bytes) -> None:
+    """A payload that the application signed, and that is still anything."""
+    text = jwt.PyJWS().encode(data, SECRET, algorithm="HS256")
+    try:
+        claims = auth.verify(text, RULES, now=NOW)
+    except TokenError:
+        return
+    assert isinstance(claims, Claims)
+    assert auth.INTERVIEW_ID.fullmatch(claims.interview_id)
+    claims.user_id.encode()
+
+
+def request(data: bytes) -> None:
+    """A connection's first bytes."""
+    trio.run(partial(_read_request, data), clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def _read_request(data: bytes) -> Exchange | None:
+    ours, theirs = trio.testing.memory_stream_pair()
+    await ours.send_all(data)
+    await ours.send_eof()
+    exchange = await http1.read(theirs)
+    if exchange is not None:
+        exchange.header("Origin").encode("utf-8", "surrogateescape")
+        for hop in exchange.headers("X-Forwarded-For"):
+            customer(hop)
+        if http1.handshake(exchange) is None:
+            await http1.upgrade(theirs, exchange)
+    return exchange
+
+
+def connection(data: bytes) -> None:
+    """A browser's bytes after the handshake."""
+    trio.run(partial(_talk, data), clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def _talk(data: bytes) -> None:
+    ours, theirs = trio.testing.memory_stream_pair()
+    await ours.send_all(asked().replace(b"ID", b"iv-1"))
+    exchange = await http1.read(theirs)
+    assert exchange is not None
+    assert http1.handshake(exchange) is None
+    await http1.upgrade(theirs, exchange)
+    browser = Browser(theirs, exchange.protocol)
+    await ours.send_all(data)
+    await ours.send_eof()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(browser.write)
+        try:
+            for _ in range(MAX_READS):
+                for message in await browser.receive():
+                    assert isinstance(message, bytes | str)
+        except BrowserGone:
+            pass
+        await browser.part()
+
+
+def answer(data: bytes) -> None:
+    """The backend's answer, in either wire; the first two bytes choose the status, the third splits off a header."""
+    status = 200 + int.from_bytes(data[:2], "big") % 400
+    cut = 3 + (data[2] if len(data) > 2 else 0) % 16
+    header, body = data[3:cut].decode("latin-1") or None, data[cut:]
+    for outcome in (trpc.decode(status, body, header), protobuf.decode(status, body, header)):
+        assert isinstance(outcome, OUTCOMES)
+        assert 0 <= (getattr(outcome, "retry_after", None) or 0) < 10**6
+    trpc.code(body)
+    protobuf.context(status, body, header)
+
+
+def close(data: bytes) -> None:
+    """Why Gemini closed a connection."""
+    closes.of_close(int.from_bytes(data[:2], "big"), data[2:].decode("utf-8", "replace"))
+    closes.of_http_status(int.from_bytes(data[:2], "big"))
+
+
+def environment(data: bytes) -> None:
+    """A configuration."""
+    names = [item.env for item in config.settings().values() if item.env != config.ENV_FILE]
+    env = {}
+    for index, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n")):
+        env[names[index % len(names)]] = line
+    with suppress(ConfigError):
+        config.load(env)
+
+
+def env_file(data: bytes) -> None:
+    """The file that is read before it."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        try:
+            found = parse.env_file(Path(file.name))
+        except parse.Invalid:
+            return
+    assert all(name.isascii() for name in found)
+
+
+TARGETS: dict[str, Callable[[bytes], Any]] = {
+    target.__name__: target
+    for target in (
+        frame,
+        gemini_frame,
+        token,
+        signed,
+        request,
+        connection,
+        answer,
+        close,
+        environment,
+        env_file,
+    )
+}
+
+# Where a search begins: something that is right.
+SEEDS: dict[str, tuple[bytes, ...]] = {
+    "frame": (b"\x0a\x02ab", b"\x12\x00"),
+    "gemini_frame": (
+        b'{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"data":"AAAA"},"text":"\\ud800"}]}}}',
+        b'{"setupComplete":{},"goAway":{"timeLeft":"9.5s"},"usageMetadata":{"thoughtsTokenCount":-1}}',
+    ),
+    "token": (b"eyJhbGciOiJIUzI1NiJ9.e30.AAAA",),
+    "signed": (b'{"userId":"u","interviewId":"i","iat":1800000000,"exp":1800000300}',),
+    "request": (asked(), asked(b"GET /ws/ID?token=a&since=7 HTTP/1.1"), b"GET / HTTP/1.1\r\n\r\n", KEY),
+    "connection": (audio(b"ab"), ENOUGH, b"\x88\x80\0\0\0\0", b"\x89\x80\0\0\0\0"),
+    "answer": (b'\0\0\0{"result":{"data":{"json":{}}}}', b'\0\xc8\x0230{"error":{"json":{"data":{}}}}'),
+    "close": (b"\x03\xf3quota", b"\x03\xe8"),
+    "environment": (SECRET.encode(), b"\n\n\nkey\nhttps://a.example\n127.0.0.1:0"),
+    "env_file": (b"A=b\n# c\nD='e'\n",),
+}
