@@ -106,8 +106,11 @@ class Server:
         if await http1.upgrade(stream, exchange):
             self._door.seated(visit)
             browser = Browser(stream, exchange.protocol)
-            session.attach(browser, _whole(exchange.query.get("since")))
-            await browser.gone.wait()
+            if session.attach(browser, _whole(exchange.query.get("since"))):
+                await browser.gone.wait()
+            else:  # it ended while this browser was being let in
+                browser.close(ALREADY_ENDED)
+                await browser.write()
 
     async def _session(
         self, claims: Claims, stream: trio.abc.Stream, exchange: Exchange, *, handed: bool

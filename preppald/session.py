@@ -160,17 +160,20 @@ class Session:
 
     # -------------------------------------------------------------- the browser
 
-    def attach(self, browser: Browser, since: int | None) -> None:
-        """A browser takes the interview's only seat; one that sits there is told so and closed.
+    def attach(self, browser: Browser, since: int | None) -> bool:
+        """A browser takes the interview's only seat, if that is not over; one that sits there is told so and closed.
 
         ``since``: the last transcript seq it has, after which updates are sent again.
         """
+        if self.over:
+            return False
         self._seat.take(browser, replaying=since is not None)
         self._dialogue.welcome()
         self._bad_messages = 0
         self._start(self.downstream_reader, browser, since)
         self._start(self.downstream_writer, browser)
         self._wanted.set()
+        return True
 
     async def downstream_reader(self, browser: Browser, since: int | None) -> None:
         """At each tick takes all that came since the last, and joins the audio."""
