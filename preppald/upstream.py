@@ -7,7 +7,7 @@ failure into a timeout a minute later.
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import socket
 import ssl
 
@@ -97,6 +97,7 @@ class Upstream:
     generation: int
     _socket: WebSocketConnection
     _stream: Stream
+    _key: str = field(repr=False)
     malformed: int = 0
     sending_since: float | None = None
     heard_at: float = 0.0
@@ -164,7 +165,8 @@ class Upstream:
             return UpstreamError(self._dropped)
         if closed.reason is None:
             return UpstreamError(closes.NETWORK)
-        code, reason = closed.reason.code, closed.reason.reason or ""
+        # Gemini's own words, which a proxy may put together from what it was sent.
+        code, reason = closed.reason.code, (closed.reason.reason or "").replace(self._key, "(key)")
         return UpstreamError(closes.of_close(code, reason), code=code, detail=reason)
 
 
@@ -187,7 +189,7 @@ async def connected(
         async with trio.open_nursery() as guard:
             try:
                 connection = await _upgraded(guard, stream, where, key, connect_by)
-                upstream = Upstream(generation, connection, stream)
+                upstream = Upstream(generation, connection, stream, key)
                 await _set_up(upstream, setup, _sooner(SETUP_SECONDS, by))
                 guard.start_soon(upstream.keep_alive)
                 yield upstream
