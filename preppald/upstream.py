@@ -165,9 +165,10 @@ class Upstream:
             return UpstreamError(self._dropped)
         if closed.reason is None:
             return UpstreamError(closes.NETWORK)
-        # Gemini's own words, which a proxy may put together from what it was sent.
-        code, reason = closed.reason.code, (closed.reason.reason or "").replace(self._key, "(key)")
-        return UpstreamError(closes.of_close(code, reason), code=code, detail=reason)
+        code, reason = closed.reason.code, closed.reason.reason or ""
+        # Gemini's own words, or a proxy's, which may put them together from what it was sent.
+        detail = reason.replace(self._key, "(key)")
+        return UpstreamError(closes.of_close(code, reason), code=code, detail=detail)
 
 
 @asynccontextmanager
