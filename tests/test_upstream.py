@@ -45,7 +45,7 @@ def dial_to(nursery: trio.Nursery, server: Server) -> Dial:
     return dial
 
 
-async def failure(dial: Dial, *, where: Endpoint = WHERE, key: str = "k") -> UpstreamError:
+async def failure(dial: Dial, *, where: Endpoint = WHERE, key: str = "key-for-tests") -> UpstreamError:
     """What a try to connect ends with."""
     with pytest.raises(UpstreamError) as failed:
         async with connected(dial, where, key, SETUP, generation=1):
@@ -55,7 +55,7 @@ async def failure(dial: Dial, *, where: Endpoint = WHERE, key: str = "k") -> Ups
 
 @asynccontextmanager
 async def up(dial: Dial) -> AsyncIterator[Upstream]:
-    async with connected(dial, WHERE, "k", SETUP, generation=1) as upstream:
+    async with connected(dial, WHERE, "key-for-tests", SETUP, generation=1) as upstream:
         yield upstream
 
 
@@ -247,7 +247,9 @@ async def test_a_good_certificate_is_a_connection() -> None:
     async with over_tls(authority, "127.0.0.1") as port:
         endpoint = websocket_endpoint(f"wss://127.0.0.1:{port}/proxy")
         with trio.fail_after(2):
-            async with connected(dialler(endpoint, client), endpoint, "k", SETUP, generation=3) as upstream:
+            async with connected(
+                dialler(endpoint, client), endpoint, "key-for-tests", SETUP, generation=3
+            ) as upstream:
                 assert upstream.generation == 3
 
 
