@@ -28,11 +28,16 @@ class Heard:
 
 @dataclass
 class Server:
-    """``answer``: raw bytes for each request, or a function that does as it likes with the connection."""
+    """``answer``: raw bytes for each request, or a function that does as it likes with the connection.
+
+    ``most``: the most connections that were open at once.
+    """
 
     answer: bytes | Handler = b""
     heard: list[Heard] = field(default_factory=list)
     connections: int = 0
+    open: int = 0
+    most: int = 0
     port: int = 0
 
     @property
@@ -41,6 +46,8 @@ class Server:
 
     async def serve(self, stream: trio.abc.Stream) -> None:
         self.connections += 1
+        self.open += 1
+        self.most = max(self.most, self.open)
         try:
             while (request := await receive(stream)) is not None:
                 self.heard.append(request)
@@ -51,6 +58,7 @@ class Server:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the client had enough
         finally:
+            self.open -= 1
             await trio.aclose_forcefully(stream)
 
 

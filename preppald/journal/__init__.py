@@ -11,8 +11,9 @@ faults.py    what a failed write means
 """
 
 from preppald.journal.files import DEFAULT_INSTANCE, Given, OnDisk, Place
-from preppald.journal.journal import InThread, Journal, own_thread
+from preppald.journal.journal import Journal
 from preppald.journal.reader import Queue, Which
+from preppald.journal.writer import InThread, own_thread
 
 __all__ = [
     "DEFAULT_INSTANCE",

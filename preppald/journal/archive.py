@@ -118,7 +118,7 @@ class Archive:
                     changed += change(connection, here) if here else 0
                     left -= here
             except sqlite3.Error as error:
-                raise JournalError(f"{file} cannot be changed: {error}") from error
+                self._fault(f"{file} cannot be changed: {error}")
         return changed
 
     def _ask(self, query: Callable[[sqlite3.Connection], T]) -> Iterator[tuple[str, T]]:

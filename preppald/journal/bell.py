@@ -18,5 +18,6 @@ class Bell:
             with trio.move_on_after(max(seconds, 0.0)):
                 await self._rung.wait()
         rang = self._rung.is_set()
-        self._rung = trio.Event()
+        if rang:
+            self._rung = trio.Event()
         return rang

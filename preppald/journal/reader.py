@@ -141,14 +141,25 @@ def fragments(
     connection: sqlite3.Connection, interview_id: str, epoch: int, since: int = 0
 ) -> list[Fragment]:
     """The interview's fragments with a ``seq`` above ``since``, in their order."""
+    wanted = "interview_id = :interview_id AND epoch = :epoch AND seq > :since"
+    # UNION, not UNION ALL: while it is settled, a fragment stands in both tables.
     rows = connection.execute(
         f"""
-        SELECT {FRAGMENT_COLUMNS} FROM fragment
-        WHERE interview_id = ? AND epoch = ? AND seq > ? ORDER BY seq
+        SELECT {FRAGMENT_COLUMNS} FROM fragment WHERE {wanted}
+        UNION
+        SELECT {FRAGMENT_COLUMNS} FROM recent WHERE {wanted}
+        ORDER BY seq
         """,
-        (interview_id, epoch, since),
+        {"interview_id": interview_id, "epoch": epoch, "since": since},
     )
     return [fragment(row) for row in rows]
+
+
+def unsettled(connection: sqlite3.Connection) -> tuple[int, list[str]]:
+    """The last number in the table recent, 0 when it is empty; and whose fragments are there."""
+    (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM recent").fetchone()
+    rows = connection.execute("SELECT DISTINCT interview_id FROM recent ORDER BY interview_id")
+    return last, [interview_id for (interview_id,) in rows]
 
 
 def queue(connection: sqlite3.Connection, now_ms: int, limit: int, passing_over: Collection[str]) -> Queue:

@@ -1,6 +1,6 @@
 """The database as the journal's thread sees it. Every method blocks; one at a time is called."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 import sqlite3
@@ -86,6 +86,12 @@ class Store:
 
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         return query(self._open_connection)
+
+    def settle(self, last: int, interview_ids: Sequence[str]) -> None:
+        writes.settle(self._open_connection, last, interview_ids)
+
+    def forget_settled(self, last: int) -> None:
+        writes.forget_settled(self._open_connection, last)
 
     def sweep(self, before_ms: int) -> int:
         return writes.sweep(self._open_connection, before_ms)

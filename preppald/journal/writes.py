@@ -1,8 +1,9 @@
 """Changes to a journal's database: plain functions of a connection, each one transaction."""
 # ruff: noqa: S608 - what is put into the statements' text are names of tables and columns; values are bound.
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+import json
 import sqlite3
 
 from preppald.journal import reader
@@ -19,9 +20,15 @@ ON CONFLICT (interview_id) DO UPDATE SET
   cause = excluded.cause
 WHERE excluded.epoch >= interview.epoch
 """
-# A fragment is never revised: the second writing of one is a batch that was tried again.
 PUT_FRAGMENT = f"""
-INSERT INTO fragment ({reader.FRAGMENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO recent ({reader.FRAGMENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+# A fragment is never revised: a second one of its number is a batch that was tried again.
+SETTLE_FRAGMENTS = f"""
+INSERT INTO fragment ({reader.FRAGMENT_COLUMNS})
+SELECT {reader.FRAGMENT_COLUMNS} FROM recent
+WHERE number <= :last AND interview_id IN (SELECT value FROM json_each(:interview_ids))
+ORDER BY interview_id, epoch, seq
 ON CONFLICT DO NOTHING
 """
 # A delivery that is made a second time changes nothing, however the first one fared: only a try does. What
@@ -61,6 +68,18 @@ def commit(connection: sqlite3.Connection, batch: Batch) -> None:
         connection.executemany(PUT_OWED, map(reader.owed_row, batch.owed.values()))
 
 
+def settle(connection: sqlite3.Connection, last: int, interview_ids: Sequence[str]) -> None:
+    """Copies fragments from the table recent, up to the number ``last``, to where they are looked up fast."""
+    with transaction(connection):
+        connection.execute(SETTLE_FRAGMENTS, {"last": last, "interview_ids": json.dumps(interview_ids)})
+
+
+def forget_settled(connection: sqlite3.Connection, last: int) -> None:
+    """Empties the table recent up to the number ``last``, after all of that was settled."""
+    with transaction(connection):
+        connection.execute("DELETE FROM recent WHERE number <= ?", (last,))
+
+
 def carry_over(source: sqlite3.Connection, file: str, target: sqlite3.Connection) -> int:
     """Takes what is unfinished in an earlier file into the present one; how many rows came.
 
@@ -73,19 +92,17 @@ def carry_over(source: sqlite3.Connection, file: str, target: sqlite3.Connection
         return 0
     before = target.total_changes
     with transaction(target):
-        for columns, table, unfinished in (
-            (reader.INTERVIEW_COLUMNS, "interview", "phase = 'live'"),
-            (
-                reader.FRAGMENT_COLUMNS,
-                "fragment",
-                "interview_id IN (SELECT interview_id FROM interview WHERE phase = 'live')",
-            ),
-            (reader.OWED_COLUMNS, "outbox", "state IN ('pending', 'dead')"),
+        of_live_ones = "interview_id IN (SELECT interview_id FROM interview WHERE phase = 'live')"
+        for columns, origin, unfinished, destination in (
+            (reader.INTERVIEW_COLUMNS, "interview", "phase = 'live'", "interview"),
+            (reader.FRAGMENT_COLUMNS, "fragment", of_live_ones, "fragment"),
+            (reader.FRAGMENT_COLUMNS, "recent", of_live_ones, "fragment"),
+            (reader.OWED_COLUMNS, "outbox", "state IN ('pending', 'dead')", "outbox"),
         ):
             marks = ", ".join("?" * len(columns.split(",")))
             target.executemany(
-                f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING",
-                source.execute(f"SELECT {columns} FROM {table} WHERE {unfinished}"),
+                f"INSERT INTO {destination} ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING",
+                source.execute(f"SELECT {columns} FROM {origin} WHERE {unfinished}"),
             )
         carried = target.total_changes - before
         target.execute("INSERT INTO carried (file) VALUES (?)", (file,))
@@ -111,7 +128,7 @@ def sweep(connection: sqlite3.Connection, before_ms: int, limit: int = SWEEP_INT
             """,
             {"before": before_ms, "limit": limit},
         ).fetchall()
-        for table in ("fragment", "outbox", "interview"):
+        for table in ("recent", "fragment", "outbox", "interview"):
             connection.executemany(f"DELETE FROM {table} WHERE interview_id = ?", rows)
     return len(rows)
 

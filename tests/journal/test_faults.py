@@ -11,9 +11,9 @@ import trio
 
 from preppald.core.interview import Handle
 from preppald.errors import JournalError
-from preppald.journal import Given, OnDisk, Which, journal as journal_module
+from preppald.journal import Given, OnDisk, Which, writer
 from preppald.journal.faults import Damage, damage, sentence
-from preppald.journal.journal import COMMIT_SECONDS, PATIENCE_SECONDS, RETRY_SECONDS
+from preppald.journal.writer import COMMIT_SECONDS, PATIENCE_SECONDS, RETRY_SECONDS
 from tests.durable import (
     DISK_SECONDS,
     EPOCH_MS,
@@ -111,9 +111,10 @@ async def test_the_reserve_is_given_up_for_what_is_said(autojump_clock: object, 
 
 
 async def test_a_reserve_that_does_not_help(autojump_clock: object, tmp_path: Path) -> None:
-    rig = Rig(on_commit=[None, full(), full()])
+    rig = Rig()
     async with running(RiggedDisk(tmp_path, rig, reserve_bytes=4096)) as journal:
         await trio.sleep(1)
+        rig.on_commit = [full(), full()]
         journal.begin(interview())
         with pytest.raises(JournalError, match="is full"):
             await journal.flush()
@@ -139,14 +140,14 @@ async def test_a_really_full_database(tmp_path: Path) -> None:
         def shrink(connection: sqlite3.Connection) -> None:
             connection.execute("PRAGMA max_page_count = 20")
 
-        await journal._read(shrink)
+        await journal.ask(shrink)
         journal.add_fragments("iv", 1, said(1000, text="many words " * 20))
         journal.add_delivery(begun())  # its commit rings the bell
         with pytest.raises(JournalError, match="is full"):
             await journal.flush()
         assert journal.fault is not None
         assert await journal.fragments("iv", 1) == said(1000, text="many words " * 20)
-        await journal._read(lambda connection: connection.execute("PRAGMA max_page_count = 100000").close())
+        await journal.ask(lambda connection: connection.execute("PRAGMA max_page_count = 100000").close())
         with trio.fail_after(10):
             while journal.fault:
                 await journal.outbox_bell.heard(1)
@@ -273,7 +274,7 @@ async def test_the_daemon_stops_while_the_disk_is_broken(autojump_clock: object,
 
 async def test_memory_is_bounded(autojump_clock: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past the bound fragments are refused and counted; endings and their deliveries are always taken."""
-    monkeypatch.setattr(journal_module, "MAX_PENDING_BYTES", 10_000)
+    monkeypatch.setattr(writer, "MAX_PENDING_BYTES", 10_000)
     rig, notes = Rig(), Notes()
     async with running(Given(lambda: rig.connection(":memory:")), notes) as journal:
         await trio.sleep(1)

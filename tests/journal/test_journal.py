@@ -13,8 +13,15 @@ from preppald.core.deliveries import State
 from preppald.core.interview import Handle, Interview, Phase, Usage
 from preppald.errors import JournalError
 from preppald.journal import Given, OnDisk, Which, reader
-from preppald.journal.journal import COMMIT_RECORDS, COMMIT_SECONDS, RETENTION_MS, SWEEP_SECONDS
+from preppald.journal.journal import RETENTION_MS
 from preppald.journal.schema import FIRST
+from preppald.journal.writer import (
+    COMMIT_RECORDS,
+    COMMIT_SECONDS,
+    SETTLE_INTERVIEWS,
+    SETTLE_SECONDS,
+    SWEEP_SECONDS,
+)
 from tests.durable import (
     DAY_MS,
     DISK_SECONDS,
@@ -193,7 +200,7 @@ async def test_an_older_epoch_on_disk_loses(autojump_clock: object) -> None:
     async with running(place) as journal:
         journal.begin(interview(epoch=3))
         await journal.flush()
-        journal._live.clear()
+        journal._writer.live.clear()
         journal.begin(interview(epoch=2))
         await journal.flush()
         assert await journal.interviews(Which()) == [interview(epoch=3)]
@@ -210,13 +217,13 @@ async def test_the_end_is_one_transaction(autojump_clock: object) -> None:
     async with running(in_memory(Rig())) as journal:
         journal.begin(interview())
         await journal.flush()
-        seen.append(await journal._read(look))
+        seen.append(await journal.ask(look))
         journal.end(
             "iv", 1, ending="timeout", cause=None, ended_ms=EPOCH_MS, deliveries=[begun(), finished()]
         )
         deadline = trio.current_time() + 1
         while trio.current_time() < deadline:
-            seen.append(await journal._read(look))
+            seen.append(await journal.ask(look))
     assert set(seen) == {(0, 0), (1, 2)}
 
 
@@ -377,9 +384,47 @@ async def test_a_sweep_that_fails_is_tried_later(autojump_clock: object) -> None
         await trio.sleep(RETENTION_MS / 1000 - 10)
         rig.on_commit = [sqlite3.OperationalError("database is locked")]
         await trio.sleep(60)
-        assert notes.events() == ["journal.not_swept"]
+        assert notes.events() == ["journal.untended"]
         await trio.sleep(SWEEP_SECONDS)
-        assert notes.events() == ["journal.not_swept", "journal.swept"]
+        assert notes.events() == ["journal.untended", "journal.swept"]
+
+
+async def test_settling(autojump_clock: object, tmp_path: Path) -> None:
+    """Fragments go where they are looked up fast; a reader sees each of them once, at every moment."""
+    place = OnDisk(tmp_path, reserve_bytes=0)
+    names = [f"iv{number}" for number in range(SETTLE_INTERVIEWS * 2 + 1)]
+    seen: set[tuple[int, int]] = set()
+
+    def look(connection: sqlite3.Connection) -> tuple[int, int]:
+        assert reader.fragments(connection, "iv3", 1) == said(4)
+        ((settled,), (recent,)) = (
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("fragment", "recent")
+        )
+        return settled, recent
+
+    async with running(place) as journal:
+        for name in names:
+            journal.add_fragments(name, 1, said(4))
+        await journal.flush()
+        deadline = trio.current_time() + SETTLE_SECONDS + 1
+        while trio.current_time() < deadline:
+            seen.add(await journal.ask(look))
+            if len(seen) == 2:
+                # In the middle of it: this one is settled the next time.
+                journal.add_fragments("late", 1, said(1))
+        whole, step = len(names) * 4, SETTLE_INTERVIEWS * 4
+        assert {(0, whole), (step, whole), (2 * step, whole)} <= {
+            (settled, min(recent, whole)) for settled, recent in seen
+        }
+        assert await journal.fragments("late", 1) == said(1)
+        await trio.sleep(SETTLE_SECONDS + 1)
+        assert (await journal.ask(look))[1] == 0
+        journal.add_fragments("iv3", 1, said(1, first=5))
+    # What the last process left unsettled is settled by the next one.
+    async with running(place) as journal:
+        await trio.sleep(1)
+        assert await journal.fragments("iv3", 1) == said(5)
+        assert await journal.ask(reader.unsettled) == (0, [])
 
 
 async def test_a_commit_that_is_cut_off_is_written_later(autojump_clock: object, tmp_path: Path) -> None:
@@ -390,13 +435,13 @@ async def test_a_commit_that_is_cut_off_is_written_later(autojump_clock: object,
     async def slow_once(function: Callable[[], T], /) -> T:
         nonlocal calls
         calls += 1
-        await trio.sleep(5 if calls == 3 else DISK_SECONDS)  # open, sweep, the commit
+        await trio.sleep(5 if calls == 4 else DISK_SECONDS)  # open, sweep, settle, the commit
         return function()
 
     async with running(place, in_thread=slow_once) as journal:
         journal.begin(interview())
         await trio.sleep(1)
-    assert calls == 5
+    assert calls > 3
     async with running(place) as journal:
         assert journal.live() == [interview()]
 

@@ -1,0 +1,292 @@
+"""The journal's writer: the one task that brings what is recorded to the disk.
+
+Rule 1: a batch leaves memory only when its transaction is durable.
+Rule 2: after a failed write nothing is forgotten: the batch is kept and tried again, in another file if this
+        one's disk is broken. ``fault`` says so as long as it lasts.
+Rule 3: work that can wait is done in steps, with commits between them.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from functools import partial
+import sqlite3
+from typing import Protocol, TypeVar
+
+import trio
+
+from preppald.core.interview import Interview
+from preppald.errors import JournalError
+from preppald.journal import faults, reader
+from preppald.journal.batch import Batch
+from preppald.journal.bell import Bell
+from preppald.journal.store import Store
+from preppald.observing import Log
+
+T = TypeVar("T")
+
+# At power loss at most this much text is lost, and one commit's duration; a commit costs 1 to 4 ms.
+COMMIT_SECONDS = 0.050
+# A burst does not wait for the interval: the transaction stays short.
+COMMIT_RECORDS = 256
+# A full disk is looked at once a second: an operator who makes room sees it at once.
+RETRY_SECONDS = 1.0
+# Disks answer in milliseconds, seldom in a second. One that takes this long must not hold up an interview.
+PATIENCE_SECONDS = 10.0
+# The last commit on the way out; systemd's stop timeout is longer.
+CLOSING_SECONDS = 10.0
+# Two minutes of 500 fast speakers, or hours of a few, while the disk is full.
+MAX_PENDING_BYTES = 64 * 1024 * 1024
+# How long fragments stay where writing them is cheap, before they go where reading them is. The longer, the
+# more of one interview's share a page.
+SETTLE_SECONDS = 10.0
+# Interviews settled in one transaction, of about 20 ms: no commit waits longer for it.
+SETTLE_INTERVIEWS = 50
+SWEEP_SECONDS = 3600.0
+# A time that never comes, on Trio's clock.
+NEVER = float("inf")
+
+
+class InThread(Protocol):
+    """Runs a blocking function beside the loop, one at a time, in the order of the calls."""
+
+    def __call__(self, function: Callable[[], T], /) -> Awaitable[T]: ...
+
+
+def own_thread() -> InThread:
+    """The production's way: a thread of Trio's, never more than one at a time for this journal."""
+    limiter = trio.CapacityLimiter(1)
+
+    async def in_thread(function: Callable[[], T], /) -> T:
+        return await trio.to_thread.run_sync(function, limiter=limiter)
+
+    return in_thread
+
+
+class Writer:
+    """``batch`` is what is recorded; ``live`` the interviews that are not ended. ``run`` is its task."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        log: Log,
+        now_ms: Callable[[], int],
+        in_thread: InThread,
+        retention_ms: int | None,
+    ) -> None:
+        self._store = store
+        self._log = log
+        self._now_ms = now_ms
+        self._in_thread = in_thread
+        self._retention_ms = retention_ms
+        self.live: dict[str, Interview] = {}
+        self.batch = Batch()
+        self.committing = Batch()
+        # Rung when the outbox may have something new to do.
+        self.outbox_bell = Bell()
+        # Records so far, and how many of them are durable.
+        self._recorded = self._durable = 0
+        self._dropped = 0
+        self._failure: str | None = None
+        self._commit_began: float | None = None
+        # What another process left is settled at the first turn.
+        self._settle_at = 0.0
+        self._running = False
+        self._dirty, self._hurry = Bell(), Bell()
+        self._attempted = trio.Event()
+
+    def recorded(self, count: int) -> None:
+        """So many records were put into ``batch``."""
+        self._recorded += count
+        self._dirty.ring()
+        if len(self.batch) >= COMMIT_RECORDS:
+            self._hurry.ring()
+
+    def dropped(self, count: int) -> None:
+        """So many fragments were refused, because memory is full."""
+        self._dropped += count
+
+    async def flush(self) -> None:
+        """Returns when everything recorded before this call is durable.
+
+        Raises:
+            JournalError: it cannot be made durable now. It stays recorded, and is written when that is possible.
+        """
+        target = self._recorded
+        with trio.move_on_after(PATIENCE_SECONDS):
+            while self._durable < target:
+                if self._failure or not self._running:
+                    raise JournalError(self._failure or f"{self._store.name} is closed")
+                self._hurry.ring()
+                await self._attempted.wait()
+            return
+        raise JournalError(self._stalled_sentence)
+
+    async def ask(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """The answer of the database. Raises JournalError when it has none within PATIENCE_SECONDS."""
+        try:
+            with trio.fail_after(PATIENCE_SECONDS):
+                return await self._in_thread(partial(self._store.read, query))
+        except trio.TooSlowError as error:
+            raise JournalError(self._stalled_sentence) from error
+        except sqlite3.Error as error:
+            raise JournalError(f"{self._store.name} cannot be read: {error}") from error
+
+    @property
+    def fault(self) -> str | None:
+        """A sentence while new interviews must be refused; None when all is well."""
+        if self._failure:
+            return self._failure
+        if self.stalled:
+            return self._stalled_sentence
+        if self.overfull:
+            return f"{self._store.name} is written too slowly: the memory for what waits is full"
+        if self._store.short_of_space:
+            return f"the disk of {self._store.name} is nearly full: free some space"
+        return None
+
+    @property
+    def pending_bytes(self) -> int:
+        """Memory taken by fragments that are not on disk yet, about."""
+        return self.batch.weight + self.committing.weight
+
+    @property
+    def overfull(self) -> bool:
+        """Whether memory takes no more fragments."""
+        return self.pending_bytes > MAX_PENDING_BYTES
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the disk does not answer."""
+        began = self._commit_began
+        return began is not None and trio.current_time() > began + PATIENCE_SECONDS
+
+    @property
+    def _stalled_sentence(self) -> str:
+        return f"the disk of {self._store.name} has not answered for {PATIENCE_SECONDS:.0f} seconds"
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Opens the database, then writes until it is cancelled; what is recorded by then is still written.
+
+        Raises:
+            StartError: the database is in use, or cannot be opened.
+        """
+        for interview in await self._in_thread(self._store.open):
+            self.live.setdefault(interview.interview_id, interview)
+        self._running = True
+        task_status.started()
+        try:
+            await self._write()
+        finally:
+            self._running = False
+            with trio.move_on_after(CLOSING_SECONDS, shield=True):
+                if self.batch:
+                    await self._attempt()
+                await self._in_thread(self._store.close)
+
+    async def _write(self) -> None:
+        next_sweep = trio.current_time()
+        busy = False
+        while True:
+            now = trio.current_time()
+            if now >= next_sweep:
+                next_sweep = now + SWEEP_SECONDS
+                await self._tend("sweep", self._sweep)
+            if now >= self._settle_at:
+                self._settle_at = NEVER
+                await self._tend("settle", self._settle)
+            # While records come all the time, one wait a commit is enough.
+            if not busy and not self.batch:
+                until = min(next_sweep, self._settle_at)
+                if not await self._dirty.heard(RETRY_SECONDS if self._store.short_of_space else until - now):
+                    await self._in_thread(self._store.renew_reserve)
+                    continue
+            if len(self.batch) < COMMIT_RECORDS:
+                await self._hurry.heard(COMMIT_SECONDS)
+            busy = bool(self.batch)
+            if busy and not await self._attempt():
+                await trio.sleep(RETRY_SECONDS)
+
+    async def _attempt(self) -> bool:
+        """One commit of all there is; whether it is durable."""
+        taken, self.batch = self.batch, Batch()
+        self.committing = taken
+        target = self._recorded
+        self._commit_began = trio.current_time()
+        failure: str | None = "the commit was cut off"
+        try:
+            failure = await self._commit(taken)
+        finally:
+            self._commit_began = None
+            self.committing = Batch()
+            if failure is not None:
+                taken.absorb(self.batch)
+                self.batch = taken
+            self._attempted.set()
+            self._attempted = trio.Event()
+        if failure is None:
+            self._durable = target
+            if taken.fragments and self._settle_at == NEVER:
+                self._settle_at = trio.current_time() + SETTLE_SECONDS
+            self._recovered(len(taken))
+        elif self._failure is None:
+            self._log.error("journal.fault", cause=failure, pending=len(self.batch))
+        self._failure = failure
+        if failure or taken.owed:
+            self.outbox_bell.ring()
+        return failure is None
+
+    async def _commit(self, taken: Batch) -> str | None:
+        """Why it failed, None when it is durable. A broken file is left for another one, once an attempt."""
+        try:
+            try:
+                await self._in_thread(partial(self._store.commit, taken))
+            except (sqlite3.Error, OSError) as error:
+                if faults.damage(error) is not faults.Damage.BROKEN:
+                    raise
+                if self._failure is None:
+                    self._log.error("journal.broken", database=self._store.name, cause=str(error))
+                # The new file has nothing of the old one that cannot be read: give it every live row.
+                taken.interviews = self.live | taken.interviews
+                await self._in_thread(self._store.move_on)
+                await self._in_thread(partial(self._store.commit, taken))
+            if self._store.short_of_space:
+                await self._in_thread(self._store.renew_reserve)
+        except (sqlite3.Error, OSError) as error:
+            return faults.sentence(error, self._store.name)
+        return None
+
+    async def _tend(self, work: str, steps: Callable[[], AsyncGenerator[None]]) -> None:
+        """Does work that can wait, in small steps; what is recorded meanwhile is committed between them."""
+        try:
+            async with aclosing(steps()) as each:
+                async for _ in each:
+                    if self.batch:
+                        await self._attempt()
+        except (sqlite3.Error, OSError) as error:
+            self._log.warning("journal.untended", work=work, cause=str(error))
+
+    async def _settle(self) -> AsyncGenerator[None]:
+        last, interview_ids = await self._in_thread(partial(self._store.read, reader.unsettled))
+        for start in range(0, len(interview_ids), SETTLE_INTERVIEWS):
+            some = interview_ids[start : start + SETTLE_INTERVIEWS]
+            await self._in_thread(partial(self._store.settle, last, some))
+            yield
+        if last:
+            await self._in_thread(partial(self._store.forget_settled, last))
+
+    async def _sweep(self) -> AsyncGenerator[None]:
+        if self._retention_ms is None:
+            return
+        before_ms = self._now_ms() - self._retention_ms
+        while swept := await self._in_thread(partial(self._store.sweep, before_ms)):
+            self._log.info("journal.swept", interviews=swept)
+            yield
+
+    def _recovered(self, records: int) -> None:
+        if self._failure:
+            self._log.warning("journal.recovered", database=self._store.name, records=records)
+        if self._dropped:
+            # Transcripts in memory are whole; a restart during this very fault would have shown the hole.
+            self._log.error("journal.dropped", fragments=self._dropped)
+            self._dropped = 0
