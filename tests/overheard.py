@@ -24,6 +24,8 @@ class Overheard(Recorder):
         self.set_up_at: dict[int, float] = {}
         self.audio: dict[int, bytearray] = defaultdict(bytearray)
         self.prompts: list[tuple[int, str]] = []
+        # What the interviewer was only to know: nothing answers it.
+        self.notes: list[str] = []
 
     def note(self, connection: int, direction: Direction, frame: dict[str, Any]) -> None:
         """What Gemini says itself is heard elsewhere."""
@@ -33,8 +35,8 @@ class Overheard(Recorder):
         if "setup" in said:
             self.setups[connection] = said["setup"]
             self.set_up_at[connection] = trio.current_time()
-        elif "realtimeInput" not in said:
-            pass  # a note, which nothing answers
+        elif "clientContent" in said:
+            self.notes.append(said["clientContent"]["turns"][0]["parts"][0]["text"])
         elif "audio" in said["realtimeInput"]:
             self.audio[connection] += base64.b64decode(said["realtimeInput"]["audio"]["data"])
         else:
@@ -61,10 +63,12 @@ def overhear(world: World, scenario: Scenario) -> Overheard:
     return heard
 
 
-async def stream(candidate: Candidate, pcm: bytes) -> bytes:
-    """Sends it in real time, as a microphone would; what was sent."""
-    step = 2 * round(RATE_HZ * CHUNK_SECONDS)
+async def stream(candidate: Candidate, pcm: bytes, chunk: float = CHUNK_SECONDS) -> bytes:
+    """Sends it in real time, as a microphone would, until the interview closes; what was sent."""
+    step = 2 * round(RATE_HZ * chunk)
     for at in range(0, len(pcm), step):
+        if candidate.close is not None:
+            return pcm[:at]
         await candidate.send_audio(pcm[at : at + step])
         await trio.sleep(len(pcm[at : at + step]) / 2 / RATE_HZ)
     return pcm

@@ -149,6 +149,7 @@ async def test_in_the_middle_of_a_reply(row: str, nursery: trio.Nursery, autojum
         assert world.events("session.ended")[0]["ending"] == "ai_failed"
         await world.outbox.drained(trio.current_time() + 10)
         _begun, lines, status = world.backend.received("iv-1")
+        assert not isinstance(lines, str)
         assert [speaker for speaker, _ in lines] == ["AI", "USER", "AI"]
         assert status == "ERROR"
     else:
