@@ -13,6 +13,7 @@ from typing import Any, Literal
 from preppald import parse
 from preppald.auth import TokenRules
 from preppald.core import gemini, models
+from preppald.core.brief import DEFAULT_PERSONA, Brief
 from preppald.errors import ConfigError
 from preppald.parse import Address, Endpoint, Invalid, Network
 
@@ -140,10 +141,10 @@ class Config:
         parse.optional(parse.one_of(*models.THINKING_LEVELS)),
         "how long the model thinks, for models that have levels; empty for those that have none",
     )
-    backend: Literal["trpc", "none"] = setting(
+    backend: Literal["trpc", "protobuf", "none"] = setting(
         "PREPPALD_BACKEND",
-        parse.one_of("trpc", "none"),
-        "the application's wire; none keeps interviews in the local journal only",
+        parse.one_of("trpc", "protobuf", "none"),
+        "the application's wire; protobuf is the newest one's; none keeps interviews in the local journal only",
         default="trpc",
         restart=True,
     )
@@ -153,6 +154,22 @@ class Config:
         "how the tRPC router reads its input",
         default="superjson",
         restart=True,
+    )
+    brief: Brief = setting(
+        "PREPPALD_PROMPT_FILE",
+        parse.brief,
+        "a template of what the interviewer is told, in place of the built-in one",
+    )
+    persona: str = setting(
+        "PREPPALD_PERSONA",
+        parse.text,
+        "who the interviewer is, where the application does not say",
+        default=DEFAULT_PERSONA,
+    )
+    language: str = setting(
+        "PREPPALD_LANGUAGE",
+        parse.text,
+        "the language that the interviewer speaks, like German; empty: the candidate's",
     )
     vad_start: Literal["low", "high"] = setting(
         "PREPPALD_VAD_START",
@@ -431,9 +448,9 @@ def _unknown(env: Mapping[str, str]) -> list[str]:
 def _contradictions(values: Mapping[str, Any]) -> list[str]:
     """What no single value shows."""
     faults = []
-    if values.get("backend") == "trpc":
+    if values.get("backend") in {"trpc", "protobuf"}:
         faults += [
-            f"{env}: is not set, but PREPPALD_BACKEND=trpc needs it"
+            f"{env}: is not set, but PREPPALD_BACKEND={values['backend']} needs it"
             for name, env in (("api_url", "NEXT_PUBLIC_API_URL"), ("worker_secret", "WORKER_SHARED_SECRET"))
             if values.get(name) == ""
         ]

@@ -4,41 +4,34 @@ Three nurseries, each inside the other: the base (journal, outbox, metronome) âŠ
 They end from the inside out: no new guests, then the interviews, then what kept their transcripts.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-import random
 import signal
 
 import trio
 
 from preppald import __version__, http1
-from preppald.backend import NoBackend, TrpcBackend
-from preppald.backend.outcomes import Backend
-from preppald.backend.trpc import Transformer
+from preppald.backend import Backend, HttpBackend
 from preppald.config import Config, changes, reloaded
-from preppald.errors import StartError
 from preppald.http1 import Answer
-from preppald.journal import Journal, OnDisk
+from preppald.journal import Journal
 from preppald.logs import Logger
 from preppald.metrics import CONTENT_TYPE, Metrics
 from preppald.metronome import Metronome
-from preppald.notify import Sockets, Supervisor
+from preppald.notify import Supervisor
 from preppald.outbox import Outbox
+from preppald.outside import Listeners, Outside, address, real
 from preppald.parse import Address
 from preppald.peers import Peers
 from preppald.registry import Registry
 from preppald.server import Pages, Server, readiness
 from preppald.services import Services
 from preppald.session import GOODBYE_SECONDS
-from preppald.upstream import Dial, dialler
 
 # After the last interview: deliveries that can be made now are; the rest is for the next start.
 OUTBOX_SECONDS = 10.0
-# Connections the kernel keeps for us while the loop is busy.
-BACKLOG = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +64,7 @@ async def run_daemon(
     log: Logger,
     now_ms: Callable[[], int],
     switch: StopSwitch,
-    dial: Dial | None = None,
+    outside: Outside | None = None,
     pages: Callable[[Services], Pages] | None = None,
     supervisor: Supervisor | None = None,
     task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
@@ -82,11 +75,13 @@ async def run_daemon(
         StartError: a port or the state directory is taken, or cannot be used.
     """
     supervisor = supervisor or Supervisor({}, 0)
+    outside = outside or real(config, supervisor)
     metrics = Metrics()
     journal = Journal(
-        OnDisk(config.state_dir, config.instance),
+        outside.place,
         log=log,
         now_ms=now_ms,
+        in_thread=outside.in_thread,
         **({"retention_ms": None} if config.backend == "none" else {}),
     )
     metronome = Metronome()
@@ -96,12 +91,14 @@ async def run_daemon(
         metrics=metrics,
         log=log,
         metronome=metronome,
-        dial=dial or dialler(config.gemini_url),
+        dial=outside.dial,
         now_ms=now_ms,
-        chance=random.random,
+        chance=outside.chance,
+        memory=outside.memory,
     )
-    async with _listeners(config, *supervisor.sockets()) as (public, admin), _backend(config) as backend:
-        outbox = Outbox(journal, backend, log=log, now_ms=now_ms, chance=random.random, meters=metrics)
+    async with outside.listeners as (public, admin), outside.backend as backend:
+        services.backend = backend
+        outbox = Outbox(journal, backend, log=log, now_ms=now_ms, chance=outside.chance, meters=metrics)
         metrics.watch(partial(_gauges, outbox, journal))
         async with trio.open_nursery() as base:
             await base.start(journal.run)
@@ -125,8 +122,8 @@ async def run_daemon(
                     await accepting.start(_accept, serve_admin, admin, sessions)
                     await sessions.start(peers.serve, server.take, sessions)
                     running = Running(
-                        _address(public),
-                        _address(admin),
+                        address(public),
+                        address(admin),
                         registry,
                         partial(_reload, services, registry, backend),
                     )
@@ -156,8 +153,8 @@ async def run_daemon(
 
 
 async def _accept(
-    handler: Callable[[trio.SocketStream], Awaitable[None]],
-    listeners: list[trio.SocketListener],
+    handler: Callable[[trio.abc.Stream], Awaitable[None]],
+    listeners: Listeners,
     connections: trio.Nursery,
     task_status: trio.TaskStatus[trio.CancelScope],
 ) -> None:
@@ -188,7 +185,7 @@ def _reload(services: Services, registry: Registry, backend: Backend, new: Confi
     """Secrets count everywhere from now on, other settings for interviews that begin from now on."""
     changed, need_restart = changes(services.config, new)
     registry.reload(reloaded(services.config, new))
-    if isinstance(backend, TrpcBackend):
+    if isinstance(backend, HttpBackend):
         backend.renew(new.worker_secret)
     services.log.info("daemon.reloaded", changed=changed, need_restart=need_restart)
 
@@ -220,56 +217,6 @@ async def _drained(registry: Registry, switch: StopSwitch, seconds: float, log: 
 async def _cancel_when(event: trio.Event, scope: trio.CancelScope) -> None:
     await event.wait()
     scope.cancel()
-
-
-@asynccontextmanager
-async def _listeners(
-    config: Config, given_public: Sockets, given_admin: Sockets
-) -> AsyncIterator[tuple[list[trio.SocketListener], list[trio.SocketListener]]]:
-    """Both ports, before anything else is touched: a port that is taken is the commonest failure.
-
-    A socket that systemd opened takes the place of the address that is configured.
-    """
-    public = _adopted(given_public) or await _open(config.listen, "PREPPALD_LISTEN")
-    try:
-        admin = _adopted(given_admin) or await _open(config.admin_listen, "PREPPALD_ADMIN_LISTEN")
-        try:
-            yield public, admin
-        finally:
-            await _close(admin)
-    finally:
-        await _close(public)
-
-
-def _adopted(sockets: Sockets) -> list[trio.SocketListener]:
-    return [trio.SocketListener(trio.socket.from_stdlib_socket(socket)) for socket in sockets]
-
-
-async def _open(address: Address, setting: str) -> list[trio.SocketListener]:
-    try:
-        return await trio.open_tcp_listeners(address.port, host=address.host, backlog=BACKLOG)
-    except OSError as error:
-        raise StartError(
-            f"{setting}={address} cannot be listened on ({error.strerror}): "
-            "stop what uses it, or choose another address"
-        ) from error
-
-
-async def _close(listeners: Iterable[trio.SocketListener]) -> None:
-    with trio.CancelScope(shield=True):
-        for listener in listeners:
-            await listener.aclose()
-
-
-def _address(listeners: list[trio.SocketListener]) -> Address:
-    host, port = listeners[0].socket.getsockname()[:2]
-    return Address(host, port)
-
-
-def _backend(config: Config) -> AbstractAsyncContextManager[Backend]:
-    if config.backend == "none":
-        return nullcontext(NoBackend())
-    return TrpcBackend(config.api_url, config.worker_secret, Transformer(config.trpc_transformer))
 
 
 def _gauges(outbox: Outbox, journal: Journal) -> Iterable[tuple[str, str, float]]:

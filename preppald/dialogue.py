@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 import trio
 
-from preppald.core import frames
+from preppald.core import frames, interviewer
+from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.conversation import Conversation
 from preppald.core.endings import Ending
 from preppald.core.events import (
@@ -29,6 +30,7 @@ from preppald.core.events import (
 from preppald.core.fair_clock import AUDIBLE_GAP_SECONDS, FairClock
 from preppald.core.frames import NoticeKind
 from preppald.core.interview import Interview
+from preppald.core.models import model_of
 from preppald.core.patience import Patience
 from preppald.core.turns import Turn
 from preppald.link import Link
@@ -37,7 +39,10 @@ from preppald.seat import Seat
 from preppald.services import Services
 from preppald.tally import Tally
 from preppald.transcript import Record
-from preppald.uplink import Uplink
+from preppald.uplink import Note, Uplink
+
+# An application that asks for less has made a mistake: that is no interview.
+SHORTEST_SECONDS = 60.0
 
 
 class Dialogue:
@@ -57,6 +62,7 @@ class Dialogue:
         now = trio.current_time()
         self.end = end
         self.over = False
+        self.context = NOTHING_KNOWN
         self.conversation = Conversation(
             epoch_ms=services.now_ms() - now * 1000, turns=turns, last_seq=last_seq
         )
@@ -67,6 +73,7 @@ class Dialogue:
             conversation=self.conversation,
             uplink=self.uplink,
             log=log,
+            instruct=self.instruction,
             handle=interview.handle,
         )
         self.seat = Seat()
@@ -179,14 +186,52 @@ class Dialogue:
             self._interview.interview_id, remaining_seconds=remaining, resumed=resumed
         )
 
+    # -------------------------------------------------------------- the brief
+
+    def briefed(self, context: Context) -> None:
+        """What the application knows of the interview, before the first setup. It may end sooner than the limit."""
+        self.context = context
+        if not context.seconds:
+            return
+        now = trio.current_time()
+        gone = (self._services.now_ms() - self._interview.started_ms) / 1000
+        ends_in = max(context.seconds, SHORTEST_SECONDS) + self.clock.credited - gone
+        if self.clock.shorten(now + ends_in, now):
+            self._keep_deadline()
+
+    def instruction(self, resumed: bool) -> str:  # noqa: FBT001 - the callback has one meaning
+        """What the interviewer is told at a setup; a fresh session also learns what was said so far."""
+        config = self._services.config
+        planned_ms = self._interview.deadline_ms - self._interview.started_ms - self._interview.credited_ms
+        asked = max(self.context.seconds, SHORTEST_SECONDS) if self.context.seconds else planned_ms / 1000
+        seconds = min(planned_ms / 1000, asked)
+        brief = config.brief.instruction(
+            self.context, persona=config.persona, language=config.language, minutes=round(seconds / 60)
+        )
+        if resumed:
+            return brief
+        left = self.clock.left(trio.current_time())
+        return interviewer.with_history(brief, self.conversation.turns, seconds_left=left)
+
+    def tell_time(self) -> None:
+        """Both sides learn how little time is left: the candidate to see it, the interviewer to close in time."""
+        left = self.clock.left(trio.current_time())
+        self.tell(NoticeKind.ENDING_SOON, f"The interview ends in {interviewer.in_words(left)}.")
+        words = interviewer.time_left(left)
+        quietly = left > interviewer.CLOSING_SECONDS and model_of(self._interview.model).notes
+        self.uplink.prompt(Note(words) if quietly else words)
+
     # -------------------------------------------------------------- time
+
+    def _keep_deadline(self) -> None:
+        left_ms = round(self.clock.left(trio.current_time()) * 1000)
+        self.record.credit(self.clock.credited, self._services.now_ms() + left_ms)
 
     def _give_back(self, credit: float) -> None:
         """Time lost because Gemini was away is the candidate's: on record, for a restart keeps to it, too."""
         if not credit:
             return
-        left_ms = round(self.clock.left(trio.current_time()) * 1000)
-        self.record.credit(self.clock.credited, self._services.now_ms() + left_ms)
+        self._keep_deadline()
         self._log.info("time.credited", seconds=round(credit, 1), total=round(self.clock.credited, 1))
 
     def each_second(self, now: float) -> None:

@@ -7,7 +7,7 @@ Rule 2: one connection at a time is read, and only its own task reads it, so tha
 Rule 3: the interviewer greets once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import trio
@@ -22,7 +22,7 @@ from preppald.core.ladder import RESTORE_BUDGET_SECONDS, START_BUDGET_SECONDS, L
 from preppald.core.lifespan import Lifespan
 from preppald.logs import Logger
 from preppald.services import Services
-from preppald.uplink import Uplink
+from preppald.uplink import Note, Uplink
 from preppald.upstream import Upstream, UpstreamError, connected
 
 # A send that takes longer has lost its connection: half a frame cannot be taken back.
@@ -42,7 +42,10 @@ class Owner(Protocol):
 
 
 class Link:
-    """``read`` and ``write`` are two of the session's tasks; everything else returns at once."""
+    """``read`` and ``write`` are two of the session's tasks; everything else returns at once.
+
+    ``instruct`` says what the interviewer is told at a setup: of a session that is resumed, or of a fresh one.
+    """
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class Link:
         conversation: Conversation,
         uplink: Uplink,
         log: Logger,
+        instruct: Callable[[bool], str],
         handle: Handle | None = None,
     ) -> None:
         self.rotations = 0
@@ -62,6 +66,7 @@ class Link:
         self._owner = owner
         self._conversation = conversation
         self._uplink = uplink
+        self._instruct = instruct
         self._log = log
         self._handle = handle if self._usable(handle) else None
         # Whether the handle knows all that was said: nothing was since it was given.
@@ -128,7 +133,7 @@ class Link:
             self._services.dial,
             config.gemini_url,
             config.gemini_key,
-            gemini.setup(config.gemini_setup(self._instruction(resume=rung.resume)), handle),
+            gemini.setup(config.gemini_setup(self._instruct(rung.resume)), handle),
             generation=self._generation,
             by=rung.by,
         )
@@ -249,7 +254,7 @@ class Link:
             if upstream is None:
                 continue  # pragma: no cover - the uplink is shut in the same step that clears it
             try:
-                await upstream.send(gemini.prompt(item) if isinstance(item, str) else gemini.audio(item))
+                await upstream.send(_message(item))
             except UpstreamError:
                 # The reader sees the end too, and it knows the close frame. Until then nothing is sent.
                 if self.upstream is upstream:
@@ -293,14 +298,18 @@ class Link:
 
     # -------------------------------------------------------------- helpers
 
-    def _instruction(self, *, resume: bool) -> str:
-        """A session that is resumed knows what was said; to a fresh one it is told."""
-        if resume:
-            return interviewer.INSTRUCTION
-        return interviewer.with_history(interviewer.INSTRUCTION, self._conversation.turns)
-
     def _usable(self, handle: Handle | None) -> bool:
         if handle is None:
             return False
         age_ms = self._services.now_ms() - handle.at_ms
         return handle.model == self._services.config.gemini_model and age_ms < HANDLE_LIFETIME_MS
+
+
+def _message(item: bytes | str | Note) -> str:
+    match item:
+        case bytes():
+            return gemini.audio(item)
+        case str():
+            return gemini.prompt(item)
+        case Note():
+            return gemini.note(item.text)

@@ -8,6 +8,8 @@ import re
 import stat
 from urllib.parse import urlsplit
 
+from preppald.core.brief import DEFAULT_BRIEF, Brief, TemplateError
+
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
 _PORT = re.compile(r"[0-9]{1,5}")
@@ -67,6 +69,20 @@ def path(raw: str) -> Path:
 
 def optional_path(raw: str) -> Path | None:
     return Path(raw) if raw else None
+
+
+def brief(raw: str) -> Brief:
+    """The template in a file, checked; the built-in one where none is named."""
+    if not raw:
+        return DEFAULT_BRIEF
+    try:
+        return Brief(Path(raw).read_text("utf-8"), raw)
+    except OSError as error:
+        raise Invalid(f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Invalid("is not UTF-8 text") from error
+    except TemplateError as error:
+        raise Invalid(str(error)) from error
 
 
 def optional_size(raw: str) -> int | None:

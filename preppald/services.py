@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from preppald.backend import Backend, NoBackend
 from preppald.config import Config
 from preppald.core.closes import QUOTA, Cause
 from preppald.journal import Journal
@@ -65,3 +66,4 @@ class Services:
     chance: Callable[[], float]
     breaker: QuotaBreaker = field(default_factory=QuotaBreaker)
     memory: Memory = field(default_factory=Memory)
+    backend: Backend = field(default_factory=NoBackend)

@@ -14,6 +14,7 @@ from dataclasses import replace
 import trio
 
 from preppald.auth import Claims
+from preppald.briefing import context_of
 from preppald.core import frames
 from preppald.core.endings import (
     BUG,
@@ -74,6 +75,7 @@ class Session:
         self._endings: list[tuple[Ending, str]] = []
         self._over = trio.Event()
         self._wanted = trio.Event()
+        self._retimed = trio.lowlevel.ParkingLot()
         self._bad_messages = 0
 
     @property
@@ -245,6 +247,9 @@ class Session:
     async def upstream_reader(self) -> None:
         """Dials when a browser is there: an interview taken over from a dead process may never be wanted."""
         await self._wanted.wait()
+        interview_id = self.interview.interview_id
+        self._dialogue.briefed(await context_of(self._services, interview_id, self._log))
+        self._retimed.unpark_all()
         await self._dialogue.link.read()
 
     async def upstream_writer(self) -> None:
@@ -256,22 +261,14 @@ class Session:
         await self._dialogue.record.run()
 
     async def deadline(self) -> None:
-        """Ends the interview at its one absolute time, which only credits move; tells shortly before."""
+        """Ends the interview at its one absolute time, which its context sets and credits move; tells shortly before."""
         clock = self._dialogue.clock
         while clock.left(now := trio.current_time()) > 0:
             if clock.notice_due(now):
-                self._dialogue.tell(
-                    NoticeKind.ENDING_SOON, f"The interview ends in {_in_words(clock.left(now))}."
-                )
-            await trio.sleep_until(clock.next_moment(now))
+                self._dialogue.tell_time()
+            with trio.move_on_at(clock.next_moment(now)):
+                await self._retimed.park()
         self.end(TIME_UP, "the interview's time is up")
 
     async def watchdog(self) -> None:
         await watch(self._services, self._dialogue, self._log)
-
-
-def _in_words(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{round(seconds)} seconds"
-    return "1 minute" if minutes == 1 else f"{minutes} minutes"

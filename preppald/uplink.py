@@ -2,6 +2,7 @@
 
 from array import array
 from collections import deque
+from dataclasses import dataclass
 
 import trio
 
@@ -23,6 +24,13 @@ STRIDE = 4
 PROMPTS = 4
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Text that the interviewer is to know, and not to answer."""
+
+    text: str
+
+
 class Uplink:
     """PCM s16le mono 16 kHz. One task puts, one takes; when it is full the oldest goes, and is counted."""
 
@@ -33,7 +41,7 @@ class Uplink:
         self._pcm = bytearray()
         self._put_bytes = 0
         self._recent = b""
-        self._prompts: deque[str] = deque(maxlen=PROMPTS)
+        self._prompts: deque[str | Note] = deque(maxlen=PROMPTS)
         self._changed = trio.lowlevel.ParkingLot()
         self._open = False
 
@@ -63,8 +71,8 @@ class Uplink:
         """Gemini needs to hear that nothing is said."""
         self.put(bytes(int(seconds * INPUT_SAMPLE_RATE_HZ) * BYTES_PER_SAMPLE))
 
-    def prompt(self, text: str) -> None:
-        """Text that makes the interviewer speak; it goes before the audio."""
+    def prompt(self, text: str | Note) -> None:
+        """Text that makes the interviewer speak, or a note that does not; it goes before the audio."""
         self._prompts.append(text)
         if self._open:
             self._changed.unpark()
@@ -79,7 +87,7 @@ class Uplink:
         self._open = False
         self._prompts.clear()
 
-    async def take(self) -> bytes | str:
+    async def take(self) -> bytes | str | Note:
         """Waits for an open way and for something to send: a prompt, or whole samples up to one message."""
         while not self._open or not (self._prompts or len(self._pcm) >= BYTES_PER_SAMPLE):
             await self._changed.park()

@@ -91,7 +91,8 @@ async def test_the_time_was_up(nursery: trio.Nursery, autojump_clock: object, co
     )
     assert trio.current_time() == pytest.approx(100, abs=0.1)
     assert last_words(candidate)[-1] == ("ended", SessionEnded.TIMEOUT)
-    assert await received(world) == ["IN_PROGRESS", [GREETING]]
+    # A minute before, the interviewer was told to close: its last words.
+    assert await received(world) == ["IN_PROGRESS", [GREETING, GREETING]]
 
 
 @CODES

@@ -15,6 +15,7 @@ import trio.testing
 from preppald import auth
 from preppald.backend.outcomes import Delivered, Outcome, Probe
 from preppald.config import Config, load
+from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import Delivery, Kind, StatusUpdate, TranscriptSubmission
 from preppald.journal import Given, Journal
 from preppald.metrics import Metrics
@@ -39,6 +40,7 @@ class RecordingBackend:
     def __init__(self) -> None:
         self.posts: list[Delivery] = []
         self.answer: Callable[[Delivery], Outcome] = lambda _delivery: Delivered()
+        self.known: Callable[[], Context | Outcome] = lambda: NOTHING_KNOWN
 
     async def post(self, delivery: Delivery) -> Outcome:
         await trio.lowlevel.checkpoint()
@@ -46,6 +48,10 @@ class RecordingBackend:
         if isinstance(outcome, Delivered):
             self.posts.append(delivery)
         return outcome
+
+    async def context(self, _interview_id: str) -> Context | Outcome:
+        await trio.lowlevel.checkpoint()
+        return self.known()
 
     async def probe(self) -> Probe:
         return Probe(good=True, sentence="it is there")
@@ -96,6 +102,7 @@ class World:
             dial=self._dial,
             now_ms=self.now_ms,
             chance=lambda: 0.5,
+            backend=self.backend,
         )
         self.registry: Registry
         self._nursery: trio.Nursery

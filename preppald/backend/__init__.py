@@ -5,9 +5,11 @@ wire.py      what the wires share
 trpc.py      a delivery as a tRPC request, an answer as an outcome
 protobuf.py  the same in protobuf, and an interview's context
 client.py    HTTP: a class a wire
+choice.py    the wire that the configuration asks for
 """
 
-from preppald.backend.client import ProtobufBackend, TrpcBackend
+from preppald.backend.choice import backend_for
+from preppald.backend.client import HttpBackend, ProtobufBackend, TrpcBackend
 from preppald.backend.outcomes import (
     Backend,
     Delivered,
@@ -23,6 +25,7 @@ from preppald.backend.trpc import Transformer
 __all__ = [
     "Backend",
     "Delivered",
+    "HttpBackend",
     "NoBackend",
     "Outcome",
     "Probe",
@@ -32,4 +35,5 @@ __all__ = [
     "Transformer",
     "TrpcBackend",
     "Unauthorized",
+    "backend_for",
 ]

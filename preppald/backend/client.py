@@ -32,6 +32,8 @@ MAX_ANSWER_BYTES = 64 * 1024
 KEEPALIVE_SECONDS = 2.0
 
 
+# Interviews that may ask for their context at once, so that posts which hang do not keep them waiting.
+CONTEXTS = 16
 # No interview's id: asking for its context finds out whether the secret is right, and changes nothing.
 NOBODYS_INTERVIEW = "preppald-check"
 
@@ -44,6 +46,7 @@ class HttpBackend(abc.ABC):
 
     # Whether what is posted twice stands once.
     UPSERTS: ClassVar[bool]
+    CONNECTIONS: ClassVar[int] = IN_FLIGHT
 
     def __init__(
         self,
@@ -65,7 +68,7 @@ class HttpBackend(abc.ABC):
             },
             follow_redirects=False,
             timeout=httpx.Timeout(STEP_SECONDS, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=IN_FLIGHT, keepalive_expiry=KEEPALIVE_SECONDS),
+            limits=httpx.Limits(max_connections=self.CONNECTIONS, keepalive_expiry=KEEPALIVE_SECONDS),
             # Only config.py reads the environment: no proxies and no netrc by surprise.
             trust_env=False,
             # As towards Gemini: this machine's certificates, so that an operator's own CA counts; httpx would
@@ -197,6 +200,7 @@ class ProtobufBackend(HttpBackend):
     """The newest application's wire: one endpoint, protobuf both ways."""
 
     UPSERTS = True
+    CONNECTIONS = IN_FLIGHT + CONTEXTS
 
     def __init__(
         self,

@@ -9,8 +9,7 @@ import sys
 
 import trio
 
-from preppald.backend import TrpcBackend
-from preppald.backend.trpc import Transformer
+from preppald.backend import backend_for
 from preppald.config import Config, load, secret_text, settings, shown
 from preppald.core import gemini
 from preppald.errors import EX_UNAVAILABLE
@@ -121,7 +120,6 @@ async def _try_gemini(config: Config) -> tuple[str, bool, str]:
 async def _try_backend(config: Config) -> tuple[str, bool, str]:
     if config.backend == "none":
         return "backend", True, "none is configured: transcripts stay in the journal"
-    transformer = Transformer(config.trpc_transformer)
-    async with TrpcBackend(config.api_url, config.worker_secret, transformer) as backend:
+    async with backend_for(config) as backend:
         probe = await backend.probe()
     return f"backend at {config.api_url}", probe.good, probe.sentence

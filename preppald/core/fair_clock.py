@@ -11,7 +11,7 @@ GAP_STEP_SECONDS = 0.5
 
 @dataclass(slots=True)
 class FairClock:
-    """All times monotonic, in seconds. ``ends_at`` is absolute and moves by credits only.
+    """All times monotonic, in seconds. ``ends_at`` is absolute; the context may set it once, then credits move it.
 
     ``notices``: how long before the end the candidate is told. ``credit_limit``: the most that is given back.
     """
@@ -26,6 +26,15 @@ class FairClock:
     def begin(self, now: float) -> None:
         """Leaves out the notices that would come at once."""
         self.notices = sorted((soon for soon in self.notices if soon < self.left(now)), reverse=True)
+        self._told = 0
+
+    def shorten(self, ends_at: float, now: float) -> bool:
+        """The end is to be no later than this; whether that changes it."""
+        if ends_at >= self.ends_at:
+            return False
+        self.ends_at = ends_at
+        self.begin(now)
+        return True
 
     def left(self, now: float) -> float:
         """Seconds to the end. They stand still while Gemini is away, as far as that time will be given back."""

@@ -205,6 +205,16 @@ def prompt(text: str) -> str:
     return _json({"realtimeInput": {"text": text}})
 
 
+def note(text: str) -> str:
+    """Text that Gemini reads with its next turn: without turnComplete it neither answers nor stops speaking.
+
+    For models that take client content in mid-session only; see ``core.models``.
+    """
+    return _json(
+        {"clientContent": {"turns": [{"role": "user", "parts": [{"text": text}]}], "turnComplete": False}}
+    )
+
+
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """What the first message says. ``instruction``: the interviewer's whole brief and the interview's context.
 

@@ -47,19 +47,21 @@ VOICES = frozenset(
 class Model:
     """``thinking``: the thinking levels it takes; a model without any refuses a setup that names one.
 
-    ``must_think``: it refuses a setup that names none. ``unfit``: why it holds no interviews.
+    ``must_think``: it refuses a setup that names none. ``unfit``: why it holds no interviews. ``notes``: it reads
+    client content in mid-session without being interrupted by it (measured on 3.8: 24 times of 24).
     """
 
     name: str
     thinking: Sequence[str] = ()
     must_think: bool = False
+    notes: bool = False
     unfit: str = ""
 
 
 DEFAULT = "gemini-3.8-live"
 _KNOWN = (
-    Model(DEFAULT),
-    Model("gemini-3.8-live-extended-thinking", ("low", "medium", "high"), must_think=True),
+    Model(DEFAULT, notes=True),
+    Model("gemini-3.8-live-extended-thinking", ("low", "medium", "high"), must_think=True, notes=True),
     Model("gemini-3.1-flash-live-preview", ("minimal", "low", "medium", "high")),
     # 2.5 counts thinking in tokens (thinkingBudget) and refuses levels.
     Model("gemini-2.5-flash-native-audio-preview-12-2025"),
