@@ -1,18 +1,20 @@
-"""The browser's end of one connection: batched reads, one writer, and a close that both sides see.
+"""The browser's end of one connection: batched reads, prompt sends, and a close that both sides see.
 
-Sans-IO: one receive takes all frames there are, one send carries all messages that wait.
+Sans-IO: one receive takes all frames there are, one send carries all messages that wait. What the kernel takes at
+once is sent by whoever posts it; the writer's task is for the rest.
 """
 
 from collections import deque
 from contextlib import suppress
 
 import trio
-from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from preppald.core.allowance import Allowance
 from preppald.core.endings import Close
+from preppald.framing import Framing, Message
+from preppald.line import Line
 
 # A tick's audio is 700 bytes. After a stall this is twelve times real time, and the smallest frames that fit take
 # a few milliseconds, which is all that anybody else has to wait for this browser.
@@ -29,8 +31,8 @@ TOO_SLOW = "too_slow"
 FLOOD = "flood"
 # RFC 6455 §7.1.5: what a connection is said to have closed with when no close frame came.
 ABNORMAL = 1006
-
-Message = bytes | str
+# Reads in a row that find nothing before one waits: a page that is muted must not cost a look each tick.
+IDLE_READS = 10
 
 
 class BrowserGone(Exception):
@@ -46,7 +48,7 @@ class Browser:
     """One browser's connection after its handshake.
 
     One task reads, one task writes; everybody else only posts messages, which never blocks.
-    ``sending_since``: when a send began that has not ended yet, for whoever watches for stalls.
+    ``gathering``: while it is set, what is posted waits for the next ``flush``, so that one send carries it all.
     ``heard_at``: when the browser last sent anything. ``gone`` is set once nothing more will happen here.
     ``allowance``: how much it may send; the interview's own, once it has a seat there.
     ``cut``: why we ended the connection, if it was the browser's fault.
@@ -55,32 +57,47 @@ class Browser:
     def __init__(self, stream: trio.abc.Stream, protocol: ServerProtocol, *, peer: str = "") -> None:
         self.peer = peer
         self.gone = trio.Event()
-        self.sending_since: float | None = None
+        self.gathering = False
         self.heard_at = trio.current_time()
         self.cut: str | None = None
         self.allowance = Allowance()
         self._stream = stream
+        self._line = Line(stream)
         self._protocol = protocol
+        self._framing = Framing(protocol)
         self._outbox: deque[tuple[bytes, bool]] = deque()
         self._outbox_bytes = 0
         self._closing: Close | None = None
         self._writing = False
-        self._fragments: list[bytes] = []
+        self._idle_reads = 0
         self._writer = trio.lowlevel.ParkingLot()
         self._flushed = trio.Event()
+
+    @property
+    def sending_since(self) -> float | None:
+        """When a send began that has not ended yet, for whoever watches for stalls."""
+        return self._line.sending_since
 
     # -------------------------------------------------------------- posting
 
     def post(self, message: bytes, *, audio: bool = False) -> None:
-        """Queues a message. When the outbox is full the browser is too slow, and is closed instead."""
+        """Queues or sends a message. When the outbox is full the browser is too slow, and is closed instead."""
         if self._closing is not None:
             return
-        if self._outbox_bytes + len(message) > OUTBOX_BYTES:
+        if self._outbox_bytes + self._line.unsent + len(message) > OUTBOX_BYTES:
             self._cut(TOO_SLOW, "Too slow to receive")
             return
         self._outbox.append((message, audio))
         self._outbox_bytes += len(message)
-        self._writer.unpark()
+        if not self.gathering:
+            self.flush()
+
+    def flush(self) -> None:
+        """Sends what waits, if that needs no waiting; the writer does it otherwise, and sees to closes."""
+        self.gathering = False
+        at_once = self._closing is None and self._line.idle and self._protocol.state is State.OPEN
+        if not (at_once and self._send_now()):
+            self._writer.unpark()
 
     def drop_audio(self) -> None:
         """Forgets audio that is not sent yet: the candidate spoke over it."""
@@ -91,7 +108,7 @@ class Browser:
         """Asks for a sign of life, which ``heard_at`` will show."""
         if self._protocol.state is State.OPEN:
             self._protocol.send_ping(b"")
-            self._writer.unpark()
+            self.flush()
 
     def close(self, close: Close) -> None:
         """Closes after what is queued; the first reason given counts."""
@@ -117,35 +134,43 @@ class Browser:
             self.heard_at = now
             self._cut_if_faulty(now)
             return []
-        data = await self._read(RECEIVE_BYTES)
+        data = await self._look()
+        if data is None:
+            return []
         self.heard_at = trio.current_time()
-        if data:
-            self._protocol.receive_data(data)
-        else:
-            self._protocol.receive_eof()
-        messages: list[Message] = []
-        frames = self._protocol.events_received()
-        empty = 0
-        for frame in frames:
-            assert isinstance(frame, Frame)  # noqa: S101 - the handshake is over: only frames are left
-            empty += self._take(frame, messages)
-        self.allowance.spend(self.heard_at, size=len(data), frames=len(frames), empty=empty)
+        messages = self._framing.receive(data) if data else self._framing.receive_eof()
+        empty = self._framing.empty
+        self.allowance.spend(self.heard_at, size=len(data), frames=self._framing.frames, empty=empty)
         if empty:
             self._cut_if_faulty(self.heard_at)
         if self._protocol.writes:  # a pong, or the answer to a close
-            self._writer.unpark()
+            self.flush()
         return messages
+
+    async def _look(self) -> bytes | bytearray | None:
+        """What there is at this tick, or None; waits where nothing came for a while, or only waiting can tell."""
+        try:
+            data = self._line.receive_now(RECEIVE_BYTES)
+        except trio.BrokenResourceError:
+            raise BrowserGone(ABNORMAL) from None
+        if data is not None:
+            self._idle_reads = 0
+            return data
+        if self._line.prompt and self._idle_reads < IDLE_READS:
+            self._idle_reads += 1
+            return None
+        return await self._read(RECEIVE_BYTES)
 
     async def _read(self, most: int) -> bytes | bytearray:
         try:
-            return await self._stream.receive_some(most)
+            return await self._line.receive(most)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise BrowserGone(ABNORMAL) from None
 
     async def _discard(self) -> list[Message]:
         """It is told why, and what it sends meanwhile is thrown away: unread, it would keep the close from it."""
         if not await self._read(DISCARD_BYTES):
-            self._protocol.receive_eof()
+            self._framing.receive_eof()
             raise self._goodbye()
         return []
 
@@ -157,25 +182,6 @@ class Browser:
         self.cut = why
         self.drop_audio()
         self.close(Close(1008, words))
-
-    def _take(self, frame: Frame, messages: list[Message]) -> bool:
-        """Whether the frame is one of those that carry nothing."""
-        match frame.opcode:
-            case Opcode.BINARY if frame.fin:
-                messages.append(bytes(frame.data))
-            case Opcode.TEXT if frame.fin:
-                messages.append(bytes(frame.data).decode("utf-8", "replace"))
-            case Opcode.BINARY | Opcode.TEXT | Opcode.CONT:
-                # Bounded by the protocol's max_size. A fragmented text message ends as bytes that do not
-                # decode, which is what it is to us.
-                self._fragments.append(bytes(frame.data))
-                if frame.fin:
-                    messages.append(b"".join(self._fragments))
-                    self._fragments.clear()
-                return not frame.fin and not frame.data
-            case _:
-                return True  # pings, pongs and closes are the protocol's
-        return False
 
     def _goodbye(self) -> BrowserGone:
         """Why the connection ended: what the peer said, or else what we told it."""
@@ -189,7 +195,7 @@ class Browser:
         self._writing = True
         try:
             while not self._protocol.eof_sent and self._protocol.state is State.OPEN:
-                if not self._outbox and not self._protocol.writes and self._closing is None:
+                if not self._waiting():
                     await self._writer.park()
                 await self._send_waiting()
             await self._send_waiting()
@@ -202,20 +208,26 @@ class Browser:
             await self.gone.wait()
         await self.hang_up()
 
+    def _waiting(self) -> bool:
+        return bool(self._outbox or self._protocol.writes or self._line.unsent or self._closing is not None)
+
     async def _send_waiting(self) -> None:
-        """One send for all there is."""
+        """Whatever the kernel does not take at once is waited for."""
+        self._send_now()
+        await self._line.flush()
+
+    def _send_now(self) -> bool:
+        """One send for all there is; whether the kernel took it."""
         if self._protocol.state is State.OPEN:
-            for message, _ in self._outbox:
-                self._protocol.send_binary(message)
+            framed = [self._framing.frame(message) for message, _ in self._outbox]
             if self._closing is not None:
                 self._protocol.send_close(self._closing.code, self._closing.reason)
+            framed += self._protocol.data_to_send()
+        else:
+            framed = self._protocol.data_to_send()
         self._outbox.clear()
         self._outbox_bytes = 0
-        data = b"".join(self._protocol.data_to_send())
-        if data:
-            self.sending_since = trio.current_time()
-            await self._stream.send_all(data)
-            self.sending_since = None
+        return self._line.send(b"".join(framed))
 
     # -------------------------------------------------------------- the end
 

@@ -37,7 +37,9 @@ SENDS = 128
 # What epoll can sleep.
 TICK_SECONDS = 0.001
 _END = ClientToServerMessage(end_request=EndRequest()).SerializeToString()
-_PART_HEAD = b'{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm;rate=24000","data":"'
+_PART_HEAD = (
+    b'{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm;rate=24000","data":"'
+)
 _PART_TAIL = b'"}}]}}}'
 
 
@@ -89,7 +91,7 @@ class Browser:
         self.wire = Wire(socket.create_connection(load.device), load.epoll)
         now = int(time.time())
         name = f"bench-{os.getpid()}-{number}"
-        token = auth.sign(SECRET, user_id="user", interview_id=name, now=now, lifetime=7200)
+        token = auth.sign(SECRET, user_id=name, interview_id=name, now=now, lifetime=7200)
         self.wire.send(wire.request("localhost", f"/ws/{name}", token))
 
     def speak(self, now_ns: int) -> None:

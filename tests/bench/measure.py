@@ -24,10 +24,15 @@ DRAIN_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """``core``: the device's. ``log``: where its log lines go. ``seconds``: how long one measurement takes."""
+    """``tree``: the sources that are tested. ``core``: the device's. ``seconds``: how long one measurement takes.
+
+    ``nice``: its priority, where that is not to be everybody's. ``log``: where its log lines go.
+    """
 
     python: str
+    tree: Path
     core: int
+    nice: int
     seconds: float
     log: Path | None
 
@@ -63,7 +68,13 @@ def under_load(bridge: Bridge, pattern: Pattern, setting: Setting) -> Iterator[t
     with (
         device.listener() as listener,
         device.running(
-            bridge, setting.python, setting.core, listener.getsockname()[1], setting.log
+            bridge,
+            setting.python,
+            setting.tree,
+            setting.core,
+            setting.nice,
+            listener.getsockname()[1],
+            setting.log,
         ) as tested,
     ):
         load = Load(pattern, tested.address, listener)
@@ -266,7 +277,9 @@ def overload(bridge: Bridge, pattern: Pattern, sessions: int, setting: Setting) 
         heard = sorted(
             gemini.heard.taken_bytes - was for gemini, was in zip(load.geminis, before, strict=False)
         )
-        said = sorted(browser.voice.sent_bytes - was for browser, was in zip(load.browsers, sent, strict=False))
+        said = sorted(
+            browser.voice.sent_bytes - was for browser, was in zip(load.browsers, sent, strict=False)
+        )
         drained = load.drained(10 * DRAIN_SECONDS)
         middle = max(1, said[len(said) // 2])
         return Overload(

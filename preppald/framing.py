@@ -1,0 +1,163 @@
+"""Messages in and out of WebSocket frames: a short way for nearly all of them, the library's for the rest.
+
+A whole, unfragmented data frame is read and written here, at a third of the library's cost. Everything else, be it
+a ping, a close, a fragment or a fault, goes to ``websockets``' protocol frame by frame, so that there is one judge of
+what the RFC allows. The tests hold this against the protocol alone.
+"""
+
+import os
+import struct
+
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Protocol, Side, State
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # pragma: no cover - a platform without the library's C code
+    from websockets.utils import apply_mask
+
+Message = bytes | str
+
+# First bytes of a head: FIN and the opcode.
+_TEXT, _BINARY = 0x81, 0x82
+_WHOLE = (_BINARY, _TEXT)
+# What the protocol may still have something to say about once the frame is whole; anything else is a fault.
+_ALLOWED = frozenset((0x00, 0x01, 0x02, 0x80, _TEXT, _BINARY, 0x88, 0x89, 0x8A))
+_MASKED = 0x80
+_SHORT, _MEDIUM, _LONG = 125, 126, 127
+_SMALLEST_LONG = 65_536
+
+
+class Framing:
+    """Of one connection whose handshake is over. ``protocol`` keeps its state; closes and pings are asked of it.
+
+    ``frames`` and ``empty``: how many frames the last ``receive`` brought, and how many of them carried nothing.
+    """
+
+    def __init__(self, protocol: Protocol) -> None:
+        self.protocol = protocol
+        self.frames = self.empty = 0
+        # What a client sends is masked, and nothing else.
+        self._mask_bit, self._mask_size = (_MASKED, 4) if protocol.side is Side.SERVER else (0, 0)
+        self._own_bit = 0 if protocol.side is Side.SERVER else _MASKED
+        self._rest = bytearray()
+        self._wanted = 0
+        self._fragments: list[bytes] = []
+        # Whether the protocol has taken over for good: the connection is closing, or broken.
+        self._given_up = False
+
+    # -------------------------------------------------------------- in
+
+    def receive(self, data: bytes | bytearray) -> list[Message]:  # noqa: C901, PLR0912 - one pass, no call a frame
+        """All messages that are whole with these bytes; often none. Text comes as ``str``."""
+        messages: list[Message] = []
+        self.frames = self.empty = 0
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._wanted:
+                return messages
+            data, self._rest = self._rest, bytearray()
+        at, end, mask_bit, mask_size = 0, len(data), self._mask_bit, self._mask_size
+        limit = self._limit()
+        while not self._given_up:
+            if end - at < 2:
+                return self._keep(data, at, 2, messages)
+            head, size, start = data[at], data[at + 1] ^ mask_bit, at + 2
+            if size == _MEDIUM:
+                if end - at < 4:
+                    return self._keep(data, at, 4, messages)
+                size, start = data[start] << 8 | data[start + 1], at + 4
+            elif size == _LONG:
+                if end - at < 10:
+                    return self._keep(data, at, 10, messages)
+                size, start = int.from_bytes(data[start : start + 8], "big"), at + 10
+            elif size > _LONG or head not in _ALLOWED:
+                break  # masked where it must not be, or the other way round; or no frame at all
+            if size > limit:
+                break
+            body = start + mask_size
+            stop = body + size
+            if stop > end:
+                return self._keep(data, at, stop - at, messages)
+            if head in _WHOLE and self.protocol.current_size is None:
+                payload = data[body:stop]
+                if mask_size:
+                    payload = apply_mask(payload, data[start:body])
+                messages.append(bytes(payload) if head == _BINARY else _text(payload))
+                self.frames += 1
+            else:
+                self._ask_protocol(data[at:stop], messages)
+                limit = self._limit()
+            at = stop
+        self._given_up = True
+        self._ask_protocol(data[at:], messages)
+        return messages
+
+    def receive_eof(self) -> list[Message]:
+        """The peer sends nothing more: no message, then."""
+        self.frames = self.empty = 0
+        self.protocol.receive_data(self._rest)
+        self._rest = bytearray()
+        self.protocol.receive_eof()
+        return []
+
+    def _limit(self) -> int:
+        """How large the next frame may be."""
+        most = self.protocol.max_message_size
+        assert most is not None  # noqa: S101 - whoever made the protocol gave it a bound
+        return most - (self.protocol.current_size or 0)
+
+    def _keep(self, data: bytes | bytearray, at: int, wanted: int, messages: list[Message]) -> list[Message]:
+        """What is left over is not looked at again before so much of it is there."""
+        self._rest = bytearray(data[at:])
+        self._wanted = wanted
+        return messages
+
+    def _ask_protocol(self, data: bytes | bytearray, messages: list[Message]) -> None:
+        self.protocol.receive_data(data)
+        for frame in self.protocol.events_received():
+            assert isinstance(frame, Frame)  # noqa: S101 - the handshake is over: only frames are left
+            self.frames += 1
+            self.empty += self._take(frame, messages)
+        self._given_up = self._given_up or self.protocol.state is not State.OPEN
+
+    def _take(self, frame: Frame, messages: list[Message]) -> bool:
+        """Whether the frame is one of those that carry nothing."""
+        match frame.opcode:
+            case Opcode.BINARY if frame.fin:
+                messages.append(bytes(frame.data))
+            case Opcode.TEXT if frame.fin:
+                messages.append(_text(frame.data))
+            case Opcode.BINARY | Opcode.TEXT | Opcode.CONT:
+                # Bounded by the protocol's max_size. A fragmented text message comes as bytes.
+                self._fragments.append(bytes(frame.data))
+                if frame.fin:
+                    messages.append(b"".join(self._fragments))
+                    self._fragments.clear()
+                return not frame.fin and not frame.data
+            case _:
+                return True  # pings, pongs and closes are the protocol's
+        return False
+
+    # -------------------------------------------------------------- out
+
+    def frame(self, message: Message) -> bytes:
+        """The message as one frame. Only while the protocol is open."""
+        opcode = _BINARY
+        if isinstance(message, str):
+            opcode, message = _TEXT, message.encode()
+        size = len(message)
+        if size <= _SHORT:
+            head = bytes((opcode, self._own_bit | size))
+        elif size < _SMALLEST_LONG:
+            head = bytes((opcode, self._own_bit | _MEDIUM, size >> 8, size & 0xFF))
+        else:
+            head = struct.pack("!BBQ", opcode, self._own_bit | _LONG, size)
+        if not self._own_bit:
+            return head + message
+        key = os.urandom(4)
+        return b"".join((head, key, apply_mask(message, key)))
+
+
+def _text(payload: bytes | bytearray | memoryview) -> str:
+    return bytes(payload).decode("utf-8", "replace")
