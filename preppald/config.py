@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from preppald import parse
 from preppald.auth import TokenRules
-from preppald.core import gemini, models
+from preppald.core import gemini, models, prices
 from preppald.core.brief import DEFAULT_PERSONA, Brief
+from preppald.core.prices import Prices
 from preppald.errors import ConfigError
 from preppald.parse import Address, Endpoint, Invalid, Network
 
@@ -170,6 +171,18 @@ class Config:
         "PREPPALD_LANGUAGE",
         parse.text,
         "the language that the interviewer speaks, like German; empty: the candidate's",
+    )
+    prices: Prices = setting(
+        "PREPPALD_PRICES",
+        parse.price_table,
+        "what tokens cost: the day it was looked up, and US dollars a million of each kind; for the estimates",
+        default=prices.DEFAULT,
+    )
+    max_tokens: int = setting(
+        "PREPPALD_MAX_TOKENS",
+        parse.whole_number(least=0, most=1_000_000_000),
+        "tokens that one interview may use, about; at nine tenths the interviewer is told to close; 0: no ceiling",
+        default="0",
     )
     vad_start: Literal["low", "high"] = setting(
         "PREPPALD_VAD_START",
@@ -402,6 +415,14 @@ def state_dir(env: Mapping[str, str]) -> Path:
         return Path(said)
     here = Path(settings()["state_dir"].default)
     return here if here.exists() or not SERVICE_STATE_DIR.exists() else SERVICE_STATE_DIR
+
+
+def price_table(env: Mapping[str, str]) -> Prices:
+    """The prices, for commands that need no other setting; the built-in ones where they cannot be read."""
+    try:
+        return parse.price_table(with_file(env).get("PREPPALD_PRICES", "").strip() or prices.DEFAULT)
+    except Invalid:
+        return parse.price_table(prices.DEFAULT)
 
 
 def _value(item: Setting, env: Mapping[str, str]) -> Any:

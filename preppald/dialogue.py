@@ -10,7 +10,7 @@ import trio
 from preppald.core import frames, interviewer
 from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.conversation import Conversation
-from preppald.core.endings import Ending
+from preppald.core.endings import TOKENS_SPENT, Ending
 from preppald.core.events import (
     Effect,
     GeminiEvent,
@@ -29,7 +29,7 @@ from preppald.core.events import (
 )
 from preppald.core.fair_clock import AUDIBLE_GAP_SECONDS, FairClock
 from preppald.core.frames import NoticeKind
-from preppald.core.interview import Interview
+from preppald.core.interview import Interview, Usage
 from preppald.core.models import model_of
 from preppald.core.patience import Patience
 from preppald.core.turns import Turn
@@ -43,6 +43,8 @@ from preppald.uplink import Note, Uplink
 
 # An application that asks for less has made a mistake: that is no interview.
 SHORTEST_SECONDS = 60.0
+# Of the ceiling on tokens: the rest is for the last words, which read the whole context once more.
+CLOSING_SHARE = 0.9
 
 
 class Dialogue:
@@ -79,7 +81,7 @@ class Dialogue:
         self.seat = Seat()
         self.patience = Patience()
         self.record = Record(services.journal, interview, log)
-        self.tally = Tally(services.metrics, self.uplink, self.link, interview.usage)
+        self.tally = Tally(services.metrics, self.uplink, self.link, interview.usage, services.config.prices)
         self.clock = FairClock(
             ends_at=now + (interview.deadline_ms - services.now_ms()) / 1000,
             credit_limit=services.config.credit_limit,
@@ -93,6 +95,7 @@ class Dialogue:
         self._recovered = recovered
         self._started = False
         self._reconnecting_told = False
+        self._closing_for_tokens = False
 
     # -------------------------------------------------------------- from Gemini
 
@@ -140,14 +143,27 @@ class Dialogue:
         for event in events:
             match event:
                 case TokensUsed():
-                    self.tally.use(event.usage)
-                    self.record.keep_usage(self.tally.usage)
+                    self._use(event.usage)
                 case HandleGiven():
                     self.handle_changed()
                 case SetupCompleted() | GoingAway():
                     pass
                 case _:
                     self._perform(self.conversation.receive(event, now))
+
+    def _use(self, usage: Usage) -> None:
+        """Counts; near the ceiling the interviewer is told to close, and at it the interview ends."""
+        self.tally.use(usage)
+        self.record.keep_usage(self.tally.usage)
+        ceiling, total = self._services.config.max_tokens, self.tally.usage.total
+        if not ceiling:
+            return
+        if total >= ceiling:
+            self.end(TOKENS_SPENT, f"{total} tokens, of at most {ceiling}")
+        elif total >= ceiling * CLOSING_SHARE and not self._closing_for_tokens:
+            self._closing_for_tokens = True
+            self.tell(NoticeKind.ENDING_SOON, "The interview ends soon.")
+            self.uplink.prompt(interviewer.CLOSE)
 
     def _perform(self, effects: Sequence[Effect]) -> None:
         for effect in effects:

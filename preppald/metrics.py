@@ -45,6 +45,7 @@ class Metrics:
     backend_calls: Counter = field(init=False)
     backend_seconds: Histogram = field(init=False)
     tokens: Counter = field(init=False)
+    cost: Counter = field(init=False)
 
     def __post_init__(self) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -79,6 +80,7 @@ class Metrics:
             "backend_call_seconds", "how long posts took", BACKEND_BUCKETS, "kind"
         )
         self.tokens = counter("tokens", "tokens used", "kind")
+        self.cost = counter("cost_dollars", "what the tokens cost by PREPPALD_PRICES, in US dollars")
 
     def backend_call(self, kind: str, outcome: str, seconds: float) -> None:
         """One try of the outbox is over."""

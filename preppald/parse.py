@@ -9,6 +9,7 @@ import stat
 from urllib.parse import urlsplit
 
 from preppald.core.brief import DEFAULT_BRIEF, Brief, TemplateError
+from preppald.core.prices import Prices, parse as parse_prices
 
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
@@ -82,6 +83,13 @@ def brief(raw: str) -> Brief:
     except UnicodeDecodeError as error:
         raise Invalid("is not UTF-8 text") from error
     except TemplateError as error:
+        raise Invalid(str(error)) from error
+
+
+def price_table(raw: str) -> Prices:
+    try:
+        return parse_prices(raw)
+    except ValueError as error:
         raise Invalid(str(error)) from error
 
 

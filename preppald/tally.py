@@ -1,29 +1,39 @@
 """What happened in one interview, in numbers: for the metrics once a second, for the log once."""
 
+from dataclasses import fields
+
 from preppald.core import frames
 from preppald.core.interview import Usage
+from preppald.core.prices import Prices
 from preppald.link import Link
 from preppald.metrics import Metrics
 from preppald.uplink import BYTES_PER_SECOND, Uplink
 
-TOKEN_KINDS = ("prompt_audio", "prompt_text", "response_audio", "response_text", "thoughts", "cached")
+TOKEN_KINDS = tuple(item.name for item in fields(Usage))
+
+
+def note_usage(metrics: Metrics, usage: Usage, prices: Prices) -> None:
+    """Tokens and what they cost, in the metrics."""
+    for kind in TOKEN_KINDS:
+        metrics.tokens.labels(kind).inc(getattr(usage, kind))
+    metrics.cost.inc(prices.cost(usage))
 
 
 class Tally:
     """Adds up without a call a message; ``flush`` moves what is new into the metrics."""
 
-    def __init__(self, metrics: Metrics, uplink: Uplink, link: Link, usage: Usage) -> None:
+    def __init__(self, metrics: Metrics, uplink: Uplink, link: Link, usage: Usage, prices: Prices) -> None:
         self.bytes_played = 0
         self.usage = usage
         self._metrics = metrics
         self._uplink = uplink
         self._link = link
+        self._prices = prices
         self._flushed = (0, 0, 0)
 
     def use(self, usage: Usage) -> None:
         self.usage += usage
-        for kind in TOKEN_KINDS:
-            self._metrics.tokens.labels(kind).inc(getattr(usage, kind))
+        note_usage(self._metrics, usage, self._prices)
 
     def flush(self) -> None:
         totals = (self._uplink.taken_bytes, self.bytes_played, self._uplink.dropped_bytes)
@@ -41,6 +51,8 @@ class Tally:
             "audio_out_seconds": round(self.bytes_played / frames.OUTPUT_BYTES_PER_SECOND, 1),
             "audio_dropped_seconds": round(self._uplink.dropped_bytes / BYTES_PER_SECOND, 1),
             "tokens": self.usage.total,
+            **{f"tokens_{kind}": count for kind in TOKEN_KINDS if (count := getattr(self.usage, kind))},
+            "cost_dollars": round(self._prices.cost(self.usage), 4),
             "rotations": self._link.rotations,
             "restorations": self._link.restorations,
         }

@@ -1,17 +1,21 @@
 """``preppald interviews``: which interviews there are and were."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
 from preppald.commands.listing import age, as_json, finish, moment, now_ms, span, table
+from preppald.config import price_table
 from preppald.core.deliveries import State, iso
 from preppald.core.interview import Phase
+from preppald.core.prices import Prices
 from preppald.journal.archive import Archive, Found
 from preppald.journal.reader import DEFAULT_LIMIT, Which
 
 EPILOG = """\
 columns:
+  COST      estimated, in US dollars, by PREPPALD_PRICES
   OUTCOME   live, or how it ended (see the README's table of endings)
   BACKEND   done: the application has everything; pending: it is still owed something;
             dead: it refused something (see `preppald outbox list`); -: nothing was owed
@@ -58,6 +62,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def run(arguments: argparse.Namespace, state_dir: Path) -> int:
     """List them; returns the exit status."""
     archive = Archive(state_dir)
+    prices = price_table(os.environ)
     which = Which(
         phase=arguments.phase,
         user_id=arguments.user,
@@ -67,18 +72,18 @@ def run(arguments: argparse.Namespace, state_dir: Path) -> int:
     )
     found = archive.interviews(which)
     if arguments.json:
-        print(as_json([_described(it) for it in found]))
+        print(as_json([_described(it, prices) for it in found]))
     elif found:
         table(
-            ("INTERVIEW", "USER", "STARTED", "LENGTH", "OUTCOME", "TOKENS", "BACKEND", "CAUSE"),
-            [_row(it, now_ms()) for it in found],
+            ("INTERVIEW", "USER", "STARTED", "LENGTH", "OUTCOME", "TOKENS", "COST", "BACKEND", "CAUSE"),
+            [_row(it, now_ms(), prices) for it in found],
         )
     elif not archive.faults:
         print("no such interviews")
     return finish(archive)
 
 
-def _row(found: Found, at_ms: int) -> tuple[str, ...]:
+def _row(found: Found, at_ms: int, prices: Prices) -> tuple[str, ...]:
     it = found.interview
     return (
         it.interview_id,
@@ -87,12 +92,13 @@ def _row(found: Found, at_ms: int) -> tuple[str, ...]:
         span((at_ms if it.ended_ms is None else it.ended_ms) - it.started_ms),
         it.ending or it.phase.value,
         str(it.usage.total),
+        f"${prices.cost(it.usage):.2f}",
         "-" if found.worst is None else found.worst.value,
         it.cause or "",
     )
 
 
-def _described(found: Found) -> dict[str, Any]:
+def _described(found: Found, prices: Prices) -> dict[str, Any]:
     """Everything but the resumption handle and the token's digest."""
     it = found.interview
     return {
@@ -109,6 +115,7 @@ def _described(found: Found) -> dict[str, Any]:
         "ending": it.ending,
         "cause": it.cause,
         "tokens": it.usage,
+        "cost_dollars": round(prices.cost(it.usage), 4),
         "backend": found.worst,
         "delivered": found.worst is State.DONE,
     }

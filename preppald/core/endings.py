@@ -78,6 +78,13 @@ TIME_UP = Ending(
     owed=Owed.TRANSCRIPT,
     ended=EndedReason.TIMEOUT,
 )
+TOKENS_SPENT = Ending(
+    name="tokens_spent",
+    plain=Close(1000, "Session token limit"),
+    distinct=4002,
+    owed=Owed.TRANSCRIPT,
+    ended=EndedReason.TIMEOUT,
+)
 AI_ENDED = Ending(
     name="ai_ended",
     plain=Close(1000, "AI ended session"),
@@ -131,6 +138,7 @@ PRECEDENCE = (
     BUG,
     USER_ENDED,
     TIME_UP,
+    TOKENS_SPENT,
     AI_ENDED,
     AI_UNREACHABLE,
     AI_FAILED,

@@ -1,6 +1,6 @@
 """One interview, as the journal keeps it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 import enum
 
 
@@ -13,7 +13,10 @@ class Phase(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens by modality, summed over all of an interview's Gemini connections."""
+    """Tokens by modality, summed over all of an interview's Gemini connections, and those of its feedback.
+
+    ``cached`` tokens are part of the prompt's.
+    """
 
     prompt_audio: int = 0
     prompt_text: int = 0
@@ -21,20 +24,16 @@ class Usage:
     response_text: int = 0
     thoughts: int = 0
     cached: int = 0
+    feedback_prompt: int = 0
+    feedback_response: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
-        return Usage(
-            self.prompt_audio + other.prompt_audio,
-            self.prompt_text + other.prompt_text,
-            self.response_audio + other.response_audio,
-            self.response_text + other.response_text,
-            self.thoughts + other.thoughts,
-            self.cached + other.cached,
-        )
+        return Usage(*(getattr(self, item.name) + getattr(other, item.name) for item in fields(self)))
 
     @property
     def total(self) -> int:
-        return self.prompt_audio + self.prompt_text + self.response_audio + self.response_text + self.thoughts
+        counts: list[int] = [getattr(self, item.name) for item in fields(self)]
+        return sum(counts) - self.cached
 
 
 @dataclass(frozen=True, slots=True)

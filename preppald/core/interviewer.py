@@ -21,6 +21,12 @@ CONTINUE = (
 CLOSING_SECONDS = 90.0
 
 
+CLOSE = (
+    "(The interview has to end soon. Finish now: no new question, thank the candidate and close the interview in one "
+    "or two sentences.)"
+)
+
+
 def time_left(seconds: float) -> str:
     """What the interviewer is told when the candidate is told how little time is left."""
     if seconds <= CLOSING_SECONDS:

@@ -104,11 +104,11 @@ async def test_interviews(filled: Shell) -> None:
     """Live and past, of all instances, the newest first, in columns, with nothing a terminal would obey."""
     assert filled("interviews") == 0
     assert filled.out == (
-        "INTERVIEW  USER           STARTED               LENGTH   OUTCOME  TOKENS  BACKEND  CAUSE\n"
-        "dead       u\ufffd[31m         2026-11-18 11:06:40Z  0:59     timeout  0       dead     an hour\n"
-        "done       u\ufffd[31m         2026-11-18 11:06:40Z  0:59     timeout  0       done     an hour\n"
-        "live       user of live   2026-11-18 11:06:40Z  5:00     live     11      -        -\n"
-        "waits      user of waits  2026-11-18 09:36:40Z  1:10:00  user     0       pending  -\n"
+        "INTERVIEW  USER           STARTED               LENGTH   OUTCOME  TOKENS  COST   BACKEND  CAUSE\n"
+        "dead       u\ufffd[31m         2026-11-18 11:06:40Z  0:59     timeout  0       $0.00  dead     an hour\n"
+        "done       u\ufffd[31m         2026-11-18 11:06:40Z  0:59     timeout  0       $0.00  done     an hour\n"
+        "live       user of live   2026-11-18 11:06:40Z  5:00     live     11      $0.00  -        -\n"
+        "waits      user of waits  2026-11-18 09:36:40Z  1:10:00  user     0       $0.00  pending  -\n"
     )
 
 
@@ -137,6 +137,7 @@ async def test_interviews_as_json(filled: Shell) -> None:
     (live,) = filled.json
     assert live["instance"] == "a"
     assert live["tokens"]["prompt_audio"] == 5
+    assert live["cost_dollars"] == pytest.approx(0, abs=0.01)
     assert live["delivered"] is False
     assert live["started"] == "2026-11-18T11:06:40.000Z"
 

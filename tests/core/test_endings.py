@@ -39,6 +39,7 @@ def told(delivery: Delivery) -> str:
     [
         (endings.USER_ENDED, ["transcript"], ["COMPLETED"]),
         (endings.TIME_UP, ["transcript"], ["COMPLETED"]),
+        (endings.TOKENS_SPENT, ["transcript"], ["COMPLETED"]),
         (endings.AI_ENDED, ["transcript"], ["COMPLETED"]),
         (endings.AI_UNREACHABLE, ["ERROR"], ["ERROR"]),
         (endings.AI_FAILED, ["transcript", "ERROR"], ["ERROR"]),
