@@ -71,6 +71,7 @@ class Link:
         self._handle = handle if self._usable(handle) else None
         # Whether the handle knows all that was said: nothing was since it was given.
         self._handle_is_current = True
+        self._resumed = self._heard_candidate = False
         self._ladder = Ladder(RESTORE_BUDGET_SECONDS if conversation.begun else START_BUDGET_SECONDS)
         self._generation = 0
         self._lifespan = Lifespan(0.0, services.config.rotate_after)
@@ -167,7 +168,8 @@ class Link:
             await upstream.send(gemini.prompt(prompt))
         self.restorations += self._failure is not None
         self._failure = None
-        self.resumed = resume
+        self.resumed = self._resumed = resume
+        self._heard_candidate = False
         self.upstream = upstream
         gap, self._lost_at = 0.0 if self._lost_at is None else now - self._lost_at, None
         self._log.info(
@@ -192,7 +194,10 @@ class Link:
                     self._log.info(
                         "upstream.going_away", generation=self._generation, seconds_left=event.seconds_left
                     )
-                case AudioSpoken() | SpeechBegan() | TextHeard():
+                case SpeechBegan() | TextHeard():
+                    self._heard_candidate = True
+                    self._handle_is_current = False
+                case AudioSpoken():
                     self._handle_is_current = False
                 case _:
                     pass
@@ -265,9 +270,12 @@ class Link:
     # -------------------------------------------------------------- told by the watchdog
 
     def answered(self) -> None:
-        """The interviewer spoke over this connection, which therefore works."""
+        """The interviewer spoke over this connection; to the candidate's words, or only to ours."""
+        if self._heard_candidate:
+            self._ladder.proved()
+        else:
+            self._ladder.spoke(resumed=self._resumed)
         self.resumed = False
-        self._ladder.proved()
 
     def leave(self, why: str, *, fresh: bool = False) -> None:
         """Leaves this connection for the next; ``fresh``: without the handle, which is of no use."""

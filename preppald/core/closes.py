@@ -60,6 +60,8 @@ PROTOCOL = Cause("protocol", Remedy.RESUME, "the WebSocket connection to Gemini 
 SILENT = Cause("silent", Remedy.RESUME, "Gemini sent nothing for too long, and answered no ping")
 STALLED = Cause("stalled", Remedy.RESUME, "Gemini took nothing more")
 
+# Gemini never saw such a try.
+UNASKED = frozenset({DNS, REFUSED, HTTP_FAILED})
 # A resume that ends with one of these was not refused for its handle.
 NOT_THE_HANDLE = frozenset({QUOTA, OVERLOADED, NETWORK})
 

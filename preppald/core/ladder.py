@@ -7,7 +7,7 @@ refused for its content is refused again.
 
 from dataclasses import dataclass
 
-from preppald.core.closes import Cause, Remedy
+from preppald.core.closes import UNASKED, Cause, Remedy
 
 # Seconds without Gemini, all tries of one outage together. A minute of silence is taken for the end of the call.
 RESTORE_BUDGET_SECONDS = 30.0
@@ -36,7 +36,7 @@ class Rung:
 
 @dataclass(slots=True)
 class Ladder:
-    """One outage's tries, from ``down`` on. ``proved`` ends the outage: Gemini answered again."""
+    """One outage's tries, from ``down`` on. ``proved`` ends the outage: Gemini answered the candidate again."""
 
     budget: float = START_BUDGET_SECONDS
     _down_since: float | None = None
@@ -44,6 +44,7 @@ class Ladder:
     _down_seconds: float = 0.0
     _tries: int = 0
     _resumes: int = 0
+    _resuming: bool = False
     _resumable: bool = True
     _refused: bool = False
 
@@ -70,6 +71,9 @@ class Ladder:
         ``chance``: random, in [0, 1). ``wait``: how long a quota still asks everybody to keep away.
         """
         self.down(now)
+        if cause in UNASKED:
+            self._resumes -= self._resuming
+        self._resuming = False
         if cause.remedy is Remedy.NONE or not self._worth_another(cause):
             return None
         delay = wait + chance * WAIT_SPREAD_SECONDS if cause.remedy is Remedy.WAIT else self._backoff(chance)
@@ -78,6 +82,7 @@ class Ladder:
             return None
         resume = has_handle and self._resumable and self._resumes < RESUMES
         self._resumes += resume
+        self._resuming = resume
         return Rung(delay, resume, self.gives_up_at)
 
     def rotated(self, *, has_handle: bool) -> Rung:
@@ -90,14 +95,24 @@ class Ladder:
             self._down_seconds += now - self._down_since
         self._down_since = None
         self._up_since = now
+        self._resuming = False
 
-    def proved(self) -> None:
-        """Gemini spoke: the next loss is a new outage, with the whole budget."""
+    def spoke(self, *, resumed: bool) -> None:
+        """Gemini spoke, if only because it was asked to: the next loss has the whole budget.
+
+        A resumed session may still die of the candidate's next word, over and over: its handle stays suspect.
+        """
         self.budget = RESTORE_BUDGET_SECONDS
         self._down_seconds = 0.0
-        self._tries = self._resumes = 0
+        self._tries = 0
         self._resumable = True
         self._refused = False
+        if not resumed:
+            self._resumes = 0
+
+    def proved(self) -> None:
+        """Gemini answered the candidate: the next loss is a new outage."""
+        self.spoke(resumed=False)
 
     def _worth_another(self, cause: Cause) -> bool:
         """A session refused for its content gets one fresh try: the next would say the same."""

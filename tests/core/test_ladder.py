@@ -59,7 +59,28 @@ def test_what_would_fail_again_is_not_tried_again(cause: Cause) -> None:
     assert lost(under_way(), cause) is None
 
 
-@pytest.mark.parametrize("cause", TRANSIENT, ids=name_of)
+@pytest.mark.parametrize("cause", [each for each in TRANSIENT if each in closes.UNASKED], ids=name_of)
+def test_a_gemini_that_cannot_be_reached_uses_up_no_resume(cause: Cause) -> None:
+    """It never saw the handle: a network that is away for ten seconds must not cost the session its memory."""
+    assert kinds(under_way(), [cause] * 5) == "rrrrr"
+    assert kinds(under_way(), [closes.INTERNAL, cause, closes.INTERNAL, closes.INTERNAL]) == "rrrf"
+
+
+def test_an_answer_to_our_own_prompt_does_not_clear_a_suspect_handle() -> None:
+    """It may go on by itself, and die of the candidate's next word, over and over."""
+    ladder = under_way()
+    found = ""
+    for now in (100.0, 200.0, 300.0):
+        rung = lost(ladder, closes.INTERNAL, now=now)
+        assert rung is not None
+        found += "r" if rung.resume else "f"
+        ladder.connected(now + rung.delay)
+        ladder.spoke(resumed=rung.resume)
+    assert found == "rrf"
+    assert kinds(ladder, [closes.INTERNAL] * 3) == "rrf", "a fresh session's handle is another one"
+
+
+@pytest.mark.parametrize("cause", [each for each in TRANSIENT if each not in closes.UNASKED], ids=name_of)
 def test_a_passing_fault_is_resumed_twice_and_then_begun_afresh(cause: Cause) -> None:
     """A handle may be poisoned: it gets two tries, and no third."""
     assert kinds(under_way(), [cause] * 4) == "r" * RESUMES + "ff"
