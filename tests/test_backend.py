@@ -250,8 +250,8 @@ async def test_the_answer_is_lost(handler: Handler, cause: str, monkeypatch: pyt
     """The request was out: the backend may have stored it."""
     sentence = cause
     if "within" in cause:
-        monkeypatch.setattr(client, "TRY_SECONDS", 0.3)
-        sentence = cause.replace("10", "0")
+        monkeypatch.setattr(client, "TRY_SECONDS", 1.0)
+        sentence = cause.replace("10", "1")
     async with serving(handler) as server, TrpcBackend(server.url, SECRET) as backend:
         assert await backend.post(finished()) == Retry(None, sentence, ambiguous=True)
         assert len(server.heard) == 1

@@ -64,7 +64,9 @@ class Journal:
         Raises:
             StartError: the database is in use, or cannot be opened.
         """
-        await self._writer.run(task_status=task_status)
+        await self._writer.open()
+        task_status.started()
+        await self._writer.run()
 
     @property
     def fault(self) -> str | None:

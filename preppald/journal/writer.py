@@ -165,8 +165,8 @@ class Writer:
     def _stalled_sentence(self) -> str:
         return f"the disk of {self._store.name} has not answered for {PATIENCE_SECONDS:.0f} seconds"
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Opens the database, then writes until it is cancelled; what is recorded by then is still written.
+    async def open(self) -> None:
+        """Opens the database; ``run`` must follow at once, which closes it.
 
         Raises:
             StartError: the database is in use, or cannot be opened.
@@ -174,7 +174,9 @@ class Writer:
         for interview in await self._in_thread(self._store.open):
             self.live.setdefault(interview.interview_id, interview)
         self._running = True
-        task_status.started()
+
+    async def run(self) -> None:
+        """Writes until it is cancelled; what is recorded by then is still written."""
         try:
             await self._write()
         finally:
