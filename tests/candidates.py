@@ -35,6 +35,7 @@ class Candidate:
     stream: trio.abc.Stream
     messages: list[ServerToClientMessage] = field(default_factory=list)
     arrivals: list[float] = field(default_factory=list)
+    pings: list[float] = field(default_factory=list)
     close: tuple[int, str] | None = None
     status: int = 0
 
@@ -181,3 +182,5 @@ class Candidate:
         elif isinstance(event, Frame) and event.opcode is Opcode.BINARY:
             self.messages.append(ServerToClientMessage.FromString(bytes(event.data)))
             self.arrivals.append(trio.current_time())
+        elif isinstance(event, Frame) and event.opcode is Opcode.PING:
+            self.pings.append(trio.current_time())
