@@ -76,7 +76,7 @@ class Registry:
 
     async def _open(self, claims: Claims) -> Session:
         if claims.expired:
-            raise _unauthorised()
+            raise await self._too_late(claims)
         if why := self.unready():
             raise Refusal(http.HTTPStatus.SERVICE_UNAVAILABLE, why.partition(":")[0], why)
         theirs = sum(session.claims.user_id == claims.user_id for session in self._sessions.values())
@@ -107,6 +107,16 @@ class Registry:
         if claims.expired and claims.digest != session.interview.token_digest:
             raise _unauthorised()
         return session
+
+    async def _too_late(self, claims: Claims) -> PreppaldError:
+        """An expired token begins nothing; but the one that opened an interview learns that it has ended."""
+        try:
+            known = await self._services.journal.interview(claims.interview_id)
+        except JournalError:
+            known = None  # it would not be let in either way
+        if known is not None and known.token_digest == claims.digest and known.phase is Phase.ENDED:
+            return AlreadyEnded("the interview already ended")
+        return _unauthorised()
 
     async def _begin(self, claims: Claims) -> Interview:
         """The new row. An interview that ended before a word was said may be tried again."""
