@@ -18,7 +18,7 @@ import sys
 import time
 
 from preppald import auth
-from tests.bench.device import PREPPALD
+from tests.bench.device import PREPPALD, prioritise
 from tests.bench.load import SECRET, Load
 from tests.bench.measure import Setting, connect, under_load
 from tests.bench.patterns import PATTERNS
@@ -124,14 +124,24 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
     parser.add_argument("--kind", choices=FLOODS, help="this flood only")
     parser.add_argument("--core", type=int, default=0, help="the daemon's; the load takes the others")
+    parser.add_argument(
+        "--nice", type=int, default=0, help="priority of all of it, below 0 on a machine that has other work"
+    )
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)  # be the flood
     arguments = parser.parse_args()
     if arguments.port is not None:
         flood(arguments.kind, arguments.port)
     others = os.sched_getaffinity(0) - {arguments.core}
     os.sched_setaffinity(0, others or {arguments.core})
+    if arguments.nice:
+        prioritise(os.getpid(), arguments.nice)
     setting = Setting(
-        python=sys.executable, tree=Path.cwd(), core=arguments.core, seconds=arguments.seconds, log=None
+        python=sys.executable,
+        tree=Path.cwd(),
+        core=arguments.core,
+        nice=arguments.nice,
+        seconds=arguments.seconds,
+        log=None,
     )
     worst = 0.0
     for kind in [arguments.kind] if arguments.kind else FLOODS:
