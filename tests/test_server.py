@@ -338,6 +338,7 @@ async def test_a_request_that_never_ends_is_given_up(world: World, autojump_cloc
             for byte in b"GET /" + b"a" * 1000:
                 await stream.send_all(bytes([byte]))
                 await trio.sleep(1)
+        await trio.lowlevel.checkpoint()
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(drip)

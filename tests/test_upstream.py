@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 import json
 import ssl
 
@@ -193,12 +194,7 @@ async def over_tls(authority: trustme.CA, *names: str) -> AsyncIterator[int]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(*names).configure_cert(context)
     async with trio.open_nursery() as nursery:
-        simulator = GeminiSimulator()
-
-        async def serve(*, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED) -> None:
-            await serve_gemini(("127.0.0.1", 0), simulator, tls=context, task_status=task_status)
-
-        yield await nursery.start(serve)
+        yield await nursery.start(partial(serve_gemini, ("127.0.0.1", 0), GeminiSimulator(), tls=context))
         nursery.cancel_scope.cancel()
 
 
@@ -227,11 +223,7 @@ async def test_a_certificate_that_is_not_acceptable(names: list[str], words: str
 async def test_a_port_that_speaks_no_tls() -> None:
     """wss:// at a ws:// port."""
     async with trio.open_nursery() as nursery:
-
-        async def serve(*, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED) -> None:
-            await serve_gemini(("127.0.0.1", 0), GeminiSimulator(), task_status=task_status)
-
-        port = await nursery.start(serve)
+        port = await nursery.start(serve_gemini, ("127.0.0.1", 0), GeminiSimulator())
         endpoint = websocket_endpoint(f"wss://127.0.0.1:{port}")
         with trio.fail_after(1):
             error = await failure(dialler(endpoint), where=endpoint)
@@ -282,12 +274,15 @@ async def write(upstream: Upstream) -> None:
 
 async def lost(dial: Dial, use: Callable[[Upstream], Awaitable[None]]) -> UpstreamError:
     """What ends a connection that is used like this."""
+    found: UpstreamError | None = None
     try:
         async with up(dial) as upstream:
             await use(upstream)
     except UpstreamError as error:
-        return error
-    raise AssertionError("it was never lost")
+        found = error
+    await trio.lowlevel.checkpoint()
+    assert found is not None, "it was never lost"
+    return found
 
 
 async def accept(stream: trio.abc.Stream) -> None:
