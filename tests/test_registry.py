@@ -107,7 +107,9 @@ async def test_an_expired_token_joins_the_interview_it_opened_and_no_other(
     await fresh.end()
     await fresh.closed()
     await world.registry.empty()
-    assert await knock(world, token) == 401
+    late = await world.candidate(token=token)
+    assert await late.closed() == (4410, "Interview already ended")
+    assert await knock(world, other) == 401
 
 
 async def test_an_interview_that_ended_is_not_begun_again(
