@@ -33,8 +33,9 @@ from preppald.core.frames import NoticeKind
 from preppald.core.interview import Interview
 from preppald.core.turns import Fragment, Turn
 from preppald.dialogue import Dialogue
-from preppald.downstream import Browser, BrowserGone, Message
+from preppald.downstream import Browser, BrowserGone
 from preppald.errors import JournalError, RemoteProtocolError
+from preppald.framing import Message
 from preppald.services import Services
 from preppald.watchdog import watch
 

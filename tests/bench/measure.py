@@ -32,9 +32,9 @@ class Setting:
     python: str
     tree: Path
     core: int
-    nice: int
     seconds: float
-    log: Path | None
+    log: Path | None = None
+    nice: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +140,11 @@ def capacity(
     """
 
     def tried(sessions: int) -> Steady:
-        for _ in range(2):
+        result = steady(bridge, pattern, sessions, setting)
+        told(result)
+        if not result.held:
             result = steady(bridge, pattern, sessions, setting)
             told(result)
-            if result.held:
-                break
         return result
 
     best = tried(start)
