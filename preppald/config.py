@@ -184,6 +184,18 @@ class Config:
         "tokens that one interview may use, about; at nine tenths the interviewer is told to close; 0: no ceiling",
         default="0",
     )
+    feedback: Literal["on", "off"] = setting(
+        "PREPPALD_FEEDBACK",
+        parse.one_of("on", "off"),
+        "whether a text model writes feedback after the transcript is delivered; not with PREPPALD_BACKEND=trpc",
+        default="off",
+    )
+    feedback_model: str = setting(
+        "PREPPALD_FEEDBACK_MODEL",
+        parse.model_name,
+        "the text model that writes it",
+        default="gemini-3.5-flash-lite",
+    )
     vad_start: Literal["low", "high"] = setting(
         "PREPPALD_VAD_START",
         parse.one_of("low", "high"),
@@ -475,6 +487,10 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
             for name, env in (("api_url", "NEXT_PUBLIC_API_URL"), ("worker_secret", "WORKER_SHARED_SECRET"))
             if values.get(name) == ""
         ]
+    if values.get("backend") == "trpc" and values.get("feedback") == "on":
+        faults.append(
+            "PREPPALD_FEEDBACK: 'on', but PREPPALD_BACKEND=trpc has no procedure for it; use protobuf, or none"
+        )
     if {"gemini_model", "voice", "thinking"} <= values.keys():
         faults += models.faults(values["gemini_model"], values["voice"], values["thinking"])
     jwt_secret = values.get("jwt_secret")

@@ -15,6 +15,7 @@ import trio
 from preppald import __version__, http1
 from preppald.backend import Backend, HttpBackend
 from preppald.config import Config, changes, reloaded
+from preppald.feedback import FeedbackWriter
 from preppald.http1 import Answer
 from preppald.journal import Journal
 from preppald.logs import Logger
@@ -98,12 +99,22 @@ async def run_daemon(
     )
     async with outside.listeners as (public, admin), outside.backend as backend:
         services.backend = backend
-        outbox = Outbox(journal, backend, log=log, now_ms=now_ms, chance=outside.chance, meters=metrics)
+        feedback = FeedbackWriter(services)
+        outbox = Outbox(
+            journal,
+            backend,
+            log=log,
+            now_ms=now_ms,
+            chance=outside.chance,
+            meters=metrics,
+            delivered=feedback.delivered,
+        )
         metrics.watch(partial(_gauges, outbox, journal))
         async with trio.open_nursery() as base:
             await base.start(journal.run)
             await base.start(outbox.run)
             base.start_soon(metronome.run)
+            base.start_soon(feedback.run)
             async with trio.open_nursery() as sessions:
                 registry = Registry(services, sessions)
                 recovered = await registry.recover()

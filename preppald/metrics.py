@@ -1,7 +1,7 @@
 """What is counted, for Prometheus. One registry a process; labels are closed sets, never ids or texts."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from prometheus_client import (
     CollectorRegistry,
@@ -13,12 +13,17 @@ from prometheus_client import (
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from preppald.core.interview import Usage
+from preppald.core.prices import Prices
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Seconds. People notice a pause in an answer from about half a second on.
 REPLY_BUCKETS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 # A rotation takes a few round trips; from one second on a gap can be heard, after thirty the interview ends.
 GAP_BUCKETS = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 BACKEND_BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+
+TOKEN_KINDS = tuple(item.name for item in fields(Usage))
 
 # A *_created series beside each counter says nothing that a process's start time does not.
 disable_created_metrics()
@@ -46,6 +51,7 @@ class Metrics:
     backend_seconds: Histogram = field(init=False)
     tokens: Counter = field(init=False)
     cost: Counter = field(init=False)
+    feedback: Counter = field(init=False)
 
     def __post_init__(self) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -81,6 +87,13 @@ class Metrics:
         )
         self.tokens = counter("tokens", "tokens used", "kind")
         self.cost = counter("cost_dollars", "what the tokens cost by PREPPALD_PRICES, in US dollars")
+        self.feedback = counter("feedback", "interviews after which feedback was due", "outcome")
+
+    def used(self, usage: Usage, prices: Prices) -> None:
+        """Tokens, and what they cost."""
+        for kind in TOKEN_KINDS:
+            self.tokens.labels(kind).inc(getattr(usage, kind))
+        self.cost.inc(prices.cost(usage))
 
     def backend_call(self, kind: str, outcome: str, seconds: float) -> None:
         """One try of the outbox is over."""

@@ -18,7 +18,7 @@ class DeliveryMeters(Protocol):
     """What is counted as it happens; queue depths are asked for with ``Outbox.statistics``."""
 
     def backend_call(self, kind: str, outcome: str, seconds: float) -> None:
-        """One try is over. ``kind``: status | transcript. ``outcome``: delivered | retry | refused | unauthorized."""
+        """One try is over. ``kind``: status | transcript | feedback. ``outcome``: delivered | retry | refused | unauthorized."""
 
 
 class NoMeters:

@@ -12,7 +12,7 @@ from typing import assert_never
 import trio
 
 from preppald.backend.outcomes import Backend, Delivered, Outcome, Refused, Retry, Unauthorized
-from preppald.core.deliveries import Kind, Owed, retry_delay
+from preppald.core.deliveries import Delivery, Kind, Owed, retry_delay
 from preppald.core.gate import IN_FLIGHT, Flow, Gate
 from preppald.errors import JournalError
 from preppald.journal import Journal, Queue
@@ -35,7 +35,10 @@ class Statistics:
 
 
 class Outbox:
-    """``run`` is its task. ``chance`` gives random numbers in [0, 1); ``now_ms`` is the wall clock."""
+    """``run`` is its task. ``chance`` gives random numbers in [0, 1); ``now_ms`` is the wall clock.
+
+    ``delivered`` is told of each delivery that the backend acknowledged.
+    """
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class Outbox:
         now_ms: Callable[[], int],
         chance: Callable[[], float],
         meters: DeliveryMeters | None = None,
+        delivered: Callable[[Delivery], None] = lambda _delivery: None,
     ) -> None:
         self._journal = journal
         self._backend = backend
@@ -53,6 +57,7 @@ class Outbox:
         self._now_ms = now_ms
         self._chance = chance
         self._meters = meters or NoMeters()
+        self._delivered = delivered
         self._gate = Gate()
         self._in_flight = 0
         # Interviews with a delivery in flight, or acknowledged and not yet durable.
@@ -164,6 +169,7 @@ class Outbox:
                 self._gate.answered()
                 waited = (now_ms - owed.delivery.created_ms) / 1000
                 self._log.info("delivery.done", **_identity(after), seconds=round(waited, 3))
+                self._delivered(owed.delivery)
             case Refused(status, cause):
                 after = owed.refused(status, cause)
                 self._gate.answered()

@@ -17,6 +17,7 @@ _PORT = re.compile(r"[0-9]{1,5}")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _SIZE = re.compile(r"([0-9]{1,15})([KMGT]?)")
 _SIZE_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_MODEL = re.compile(r"(?:models/)?[a-z0-9][a-z0-9.-]{0,99}")
 _LINE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 # A secret in a file is a line; a larger file is a mistake.
 MAX_SECRET_FILE_BYTES = 16 * 1024
@@ -56,6 +57,11 @@ class Endpoint:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
 
+    @property
+    def http(self) -> str:
+        """The same origin for plain requests."""
+        return f"{'https' if self.secure else 'http'}://{self.authority}{self.path}"
+
     def __str__(self) -> str:
         return f"{'wss' if self.secure else 'ws'}://{self.authority}{self.path}"
 
@@ -84,6 +90,13 @@ def brief(raw: str) -> Brief:
         raise Invalid("is not UTF-8 text") from error
     except TemplateError as error:
         raise Invalid(str(error)) from error
+
+
+def model_name(raw: str) -> str:
+    """It becomes a part of a URL's path."""
+    if _MODEL.fullmatch(raw) is None:
+        raise Invalid("is not a model's name, like gemini-3.5-flash-lite")
+    return raw.removeprefix("models/")
 
 
 def price_table(raw: str) -> Prices:

@@ -1,22 +1,11 @@
 """What happened in one interview, in numbers: for the metrics once a second, for the log once."""
 
-from dataclasses import fields
-
 from preppald.core import frames
 from preppald.core.interview import Usage
 from preppald.core.prices import Prices
 from preppald.link import Link
-from preppald.metrics import Metrics
+from preppald.metrics import TOKEN_KINDS, Metrics
 from preppald.uplink import BYTES_PER_SECOND, Uplink
-
-TOKEN_KINDS = tuple(item.name for item in fields(Usage))
-
-
-def note_usage(metrics: Metrics, usage: Usage, prices: Prices) -> None:
-    """Tokens and what they cost, in the metrics."""
-    for kind in TOKEN_KINDS:
-        metrics.tokens.labels(kind).inc(getattr(usage, kind))
-    metrics.cost.inc(prices.cost(usage))
 
 
 class Tally:
@@ -33,7 +22,7 @@ class Tally:
 
     def use(self, usage: Usage) -> None:
         self.usage += usage
-        note_usage(self._metrics, usage, self._prices)
+        self._metrics.used(usage, self._prices)
 
     def flush(self) -> None:
         totals = (self._uplink.taken_bytes, self.bytes_played, self._uplink.dropped_bytes)

@@ -88,8 +88,8 @@ class Brief:
             persona=one_line(context.persona) or one_line(persona) or DEFAULT_PERSONA,
             language=one_line(language) or "the language that the candidate speaks",
             minutes=max(1, minutes),
-            job_description=_document("job_description", context.job_description),
-            resume=_document("resume", context.resume),
+            job_description=document("job_description", context.job_description),
+            resume=document("resume", context.resume),
         )
 
 
@@ -108,8 +108,9 @@ def one_line(text: str) -> str:
     return words.replace("(", "[").replace(")", "]")[:LINE_CHARS].rstrip()
 
 
-def _document(name: str, text: str) -> str:
+def document(name: str, text: str, most_chars: int = DOCUMENT_CHARS) -> str:
+    """Text as data between tags of this name, cut to a size."""
     content = _BLANK_LINES.sub("\n\n", plain(text.replace("\r\n", "\n"))).strip()
-    if len(content) > DOCUMENT_CHARS:
-        content = f"{content[:DOCUMENT_CHARS].rstrip()} …"
+    if len(content) > most_chars:
+        content = f"{content[:most_chars].rstrip()} …"
     return f"<{name}>\n{content or 'Nothing is known.'}\n</{name}>"

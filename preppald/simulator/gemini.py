@@ -19,6 +19,8 @@ from preppald.simulator import scenario as scenarios
 from preppald.simulator.clock import Clock
 from preppald.simulator.endings import Ending, FellSilent, HangUp, PeerLeft, Reset, hang_up
 from preppald.simulator.faults import HOLD_SECONDS, Hang, Http
+from preppald.simulator.generate import TextModels
+from preppald.simulator.httpd import Answer, Drop, Request as HttpRequest, serve_http
 from preppald.simulator.link import Link
 from preppald.simulator.listening import Address, Listeners, bind
 from preppald.simulator.memory import Handles
@@ -57,6 +59,7 @@ class GeminiSimulator:
     ) -> None:
         self.scenario = scenario or Scenario()
         self.clock = Clock(speed)
+        self._texts = TextModels()
         self.handles = Handles(self.clock, self.scenario.seed)
         self._recorder = recorder
         self._log = log
@@ -73,7 +76,13 @@ class GeminiSimulator:
         self.live += 1
         name = self.accepted
         try:
-            await self._serve(link, name)
+            first = await link.peek()
+            if first.startswith(b"POST"):
+                await serve_http(link.replayed(), self._generate)
+            elif first:
+                await self._serve(link, name)
+            else:
+                self._log("gemini.refused", {"connection": name, "status": 400})
         except Ending:  # the client was gone while it was being answered or told goodbye
             self._log("gemini.gone", {"connection": name})
         except Exception as error:  # noqa: BLE001 - a bug here must not end the other connections
@@ -82,6 +91,20 @@ class GeminiSimulator:
             self.live -= 1
             with trio.move_on_after(GOODBYE_SECONDS, shield=True):  # TLS says goodbye, too
                 await stream.aclose()
+
+    async def _generate(self, request: HttpRequest) -> Answer:
+        url = urlsplit(_SLASHES.sub("/", request.path))
+        keys = (request.headers.get("x-goog-api-key"), *parse_qs(url.query).get("key", ()))
+        key = next((given for given in keys if given), "")
+        scenario = self._scenario_for(key)
+        answer = self._texts.answer(
+            url.path, key, request.body, None if scenario is None else scenario.generate
+        )
+        if answer is None:
+            await trio.sleep(HOLD_SECONDS)
+            raise Drop
+        self._log("gemini.generated", {"status": answer.status})
+        return answer
 
     async def _serve(self, link: Link, name: int) -> None:
         request = await link.read_request()

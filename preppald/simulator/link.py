@@ -57,10 +57,21 @@ class Link:
         self._fragments: list[bytes] = []
         self._pinged = trio.Event()
         self._muted = False
+        self._ahead = b""
         self.read_delay = 0.0
         """Simulated seconds to wait before each read."""
 
     # The handshake.
+
+    async def peek(self) -> bytes:
+        """The first bytes of the connection, which are still read afterwards; empty where there are none in time."""
+        with trio.move_on_after(REQUEST_SECONDS):
+            self._ahead = await _received(self._stream)
+        return self._ahead
+
+    def replayed(self) -> trio.abc.Stream:
+        """The stream as it was before `peek`, for who speaks something else on it."""
+        return trio.StapledStream(self._stream, _Replayed(self._ahead, self._stream))
 
     async def read_request(self) -> Request | None:
         """The HTTP request, or None when what came was not one (it has been answered)."""
@@ -176,10 +187,9 @@ class Link:
     # The pump.
 
     async def _read(self) -> None:
-        try:
-            data = await self._stream.receive_some(RECEIVE_BYTES)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            data = b""
+        data, self._ahead = self._ahead, b""
+        if not data:
+            data = await _received(self._stream)
         if data:
             self._protocol.receive_data(data)
         else:
@@ -218,3 +228,29 @@ class Link:
     def _farewell(self) -> PeerLeft:
         close = self._protocol.close_rcvd
         return PeerLeft(close.code, close.reason) if close is not None else PeerLeft(None)
+
+
+async def _received(stream: trio.abc.ReceiveStream) -> bytes:
+    """What comes next; empty at the end, however it came."""
+    try:
+        return bytes(await stream.receive_some(RECEIVE_BYTES))
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        return b""
+
+
+class _Replayed(trio.abc.ReceiveStream):
+    """A stream of which the first bytes were already read."""
+
+    def __init__(self, ahead: bytes, stream: trio.abc.ReceiveStream) -> None:
+        self._ahead = ahead
+        self._stream = stream
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if self._ahead:
+            await trio.lowlevel.checkpoint()
+            ahead, self._ahead = self._ahead, b""
+            return ahead
+        return bytes(await self._stream.receive_some(max_bytes))
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()

@@ -140,6 +140,18 @@ class ToolCall(_Table, frozen=True, kw_only=True):
     args: dict[str, object] = {}
 
 
+class Generate(_Table, frozen=True, kw_only=True):
+    """How generateContent, which writes the feedback, behaves."""
+
+    statuses: tuple[Literal[200, 400, 403, 404, 429, 500, 503, 504], ...] = ()
+    """Of the first calls of each API key; then 200."""
+    hang: bool = False
+    """It never answers."""
+    text: str | None = None
+    """What the model writes; without it, a sentence for each field of the schema."""
+    finish_reason: str = "STOP"
+
+
 class Scenario(_Table, frozen=True, kw_only=True):
     description: str = ""
     seed: int = 1
@@ -158,6 +170,7 @@ class Scenario(_Table, frozen=True, kw_only=True):
     manners: Manners = Manners()
     tool_call: tuple[ToolCall, ...] = ()
     fault: tuple[Fault, ...] = ()
+    generate: Generate = Generate()
     backend: BackendScenario = BackendScenario()
 
     def lines(self) -> list[Line]:

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ActivityHandling, Behavior, EndSensitivity, StartSensitivity, TurnCoverage } from '@google/genai';
-import { content, handle, heard, pcm, spoken, Talk } from './talk.mjs';
+import { client, content, handle, heard, pcm, spoken, Talk } from './talk.mjs';
 
 const TRANSCRIBED = { inputAudioTranscription: {}, outputAudioTranscription: {} };
 const GREET = (session) => session.sendRealtimeInput({ text: '(The candidate has joined.)' });
@@ -174,4 +174,21 @@ test('frames as odd as they come are read all the same', async () => {
     assert.match(spoken(await talk.turn(GREET)), /^Hello/, scenario);
     talk.session.close();
   }
+});
+
+test('a text model writes JSON by a schema', async () => {
+  const answer = await client().models.generateContent({
+    model: 'gemini-3.5-flash-lite',
+    contents: 'Candidate: I fixed it.',
+    config: {
+      systemInstruction: 'You give feedback.',
+      temperature: 0.2,
+      responseMimeType: 'application/json',
+      responseJsonSchema: { type: 'object', properties: { summary: { type: 'string' } }, required: ['summary'] },
+    },
+  });
+  assert.deepEqual(JSON.parse(answer.text), { summary: '(summary, simulated)' });
+  assert.equal(answer.candidates[0].finishReason, 'STOP');
+  assert.ok(answer.usageMetadata.promptTokenCount > 0);
+  await assert.rejects(client().models.generateContent({ model: 'gemini-3.8-live', contents: 'x' }), { status: 400 });
 });

@@ -8,6 +8,7 @@ GOOGLE_GEMINI_BASE_URL, and SSL_CERT_FILE because the SDK speaks nothing but wss
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+import json
 from pathlib import Path
 from typing import Any
 import unittest
@@ -251,6 +252,24 @@ class Conversations(unittest.IsolatedAsyncioTestCase):
             with self.subTest(scenario):
                 async with talking(key=f"scenario:{scenario}/python") as session:
                     self.assertRegex(spoken(await turn(session, greet)), "^Hello")
+
+    async def test_a_text_model_writes_json_by_a_schema(self) -> None:
+        models = genai.Client(api_key="any-key").aio.models
+        schema = {"type": "object", "properties": {"summary": {"type": "string"}}, "required": ["summary"]}
+        answer = await models.generate_content(
+            model="gemini-3.5-flash-lite",
+            contents="Candidate: I fixed it.",
+            config={
+                "system_instruction": "You give feedback.",
+                "response_mime_type": "application/json",
+                "response_json_schema": schema,
+            },
+        )
+        self.assertEqual(json.loads(answer.text), {"summary": "(summary, simulated)"})
+        self.assertGreater(answer.usage_metadata.prompt_token_count, 0)
+        with self.assertRaises(errors.ClientError) as caught:
+            await models.generate_content(model="gemini-3.8-live", contents="x")
+        self.assertEqual(caught.exception.code, 400)
 
 
 async def _nothing(_session: Any) -> None:

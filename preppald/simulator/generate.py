@@ -1,0 +1,103 @@
+"""The text models behind generateContent: what is asked as JSON by a schema is answered so, honestly simulated."""
+
+from collections import Counter
+import re
+from typing import Any
+
+import msgspec
+
+from preppald.simulator.httpd import Answer
+from preppald.simulator.rules import MODELS
+from preppald.simulator.scenario import Generate
+
+PATH = re.compile(r"(?:/.*)?/v1(?:beta|alpha)?/(models/[a-z0-9.-]+):generateContent")
+# Of English text.
+CHARS_PER_TOKEN = 4
+# Keys whose calls are counted.
+MAX_KEYS = 10_000
+_NAMES = {
+    400: "INVALID_ARGUMENT",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+
+class TextModels:
+    """Counts the calls of each key, so that a scenario's first ones can fail."""
+
+    def __init__(self) -> None:
+        self._calls: Counter[str] = Counter()
+
+    def answer(self, path: str, key: str, body: bytes, behaviour: Generate | None) -> Answer | None:
+        """The answer to a POST; None where there is to be none. ``behaviour``: None where the key is no good."""
+        match = PATH.fullmatch(path)
+        if match is None:
+            return failure(404, "Not Found")
+        if not key:
+            return failure(403, "Method doesn't allow unregistered callers.")
+        if behaviour is None:
+            return failure(400, "API key not valid. Please pass a valid API key.")
+        if behaviour.hang:
+            return None
+        number, self._calls[key] = self._calls[key], self._calls[key] + 1
+        if len(self._calls) > MAX_KEYS:
+            self._calls.clear()
+        status = behaviour.statuses[number] if number < len(behaviour.statuses) else 200
+        if status != 200:
+            return failure(status, "simulated")
+        if match[1] in MODELS:
+            return failure(400, f"{match[1]} is not supported for generateContent")
+        return _generated(body, match[1], behaviour)
+
+
+def failure(status: int, message: str) -> Answer:
+    """An error as the service writes it."""
+    error = {"code": status, "message": message, "status": _NAMES[status]}
+    return Answer(status, msgspec.json.encode({"error": error}))
+
+
+def _generated(body: bytes, model: str, behaviour: Generate) -> Answer:
+    try:
+        request = msgspec.json.decode(body, type=dict[str, Any])
+        asked = _texts(request["contents"])
+        schema = request.get("generationConfig", {}).get("responseJsonSchema")
+    except (msgspec.MsgspecError, KeyError, TypeError, AttributeError):
+        return failure(400, "Request contains an invalid argument.")
+    text = behaviour.text if behaviour.text is not None else _written(schema, len(asked))
+    instruction = _texts([request.get("systemInstruction", {})])
+    prompt, response = (max(1, len(words) // CHARS_PER_TOKEN) for words in (instruction + asked, text))
+    return Answer(
+        200,
+        msgspec.json.encode(
+            {
+                "candidates": [
+                    {
+                        "content": {"role": "model", "parts": [{"text": text}]},
+                        "finishReason": behaviour.finish_reason,
+                        "index": 0,
+                    }
+                ],
+                "usageMetadata": {
+                    "promptTokenCount": prompt,
+                    "candidatesTokenCount": response,
+                    "totalTokenCount": prompt + response,
+                },
+                "modelVersion": model.removeprefix("models/"),
+            }
+        ),
+    )
+
+
+def _texts(contents: list[dict[str, Any]]) -> str:
+    return " ".join(part.get("text", "") for content in contents for part in content.get("parts", ()))
+
+
+def _written(schema: dict[str, Any] | None, chars: int) -> str:
+    if schema is None:
+        return f"(simulated answer to {chars} characters)"
+    fields = schema.get("properties", {})
+    return msgspec.json.encode({name: f"({name}, simulated)" for name in fields}).decode()
