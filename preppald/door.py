@@ -24,8 +24,11 @@ from preppald.services import Services
 RETRY_AFTER_SECONDS = 5
 # After a restart all browsers come back within a second or two, and each handshake takes milliseconds. 32 KiB each.
 MAX_HANDSHAKES = 512
-# Addresses whose failures are remembered; the ones that failed longest ago go first. About 300 bytes each.
+# Addresses that are remembered; the ones that came longest ago go first. About 300 bytes each.
 MAX_ADDRESSES = 4096
+# Connections from one address, whatever they ask for: a school whose candidates all come back, three times over.
+ARRIVALS_PER_SECOND = 10
+BURST_ARRIVALS = 200
 # Proxies in a row that a X-Forwarded-For may name.
 MAX_HOPS = 16
 IPV6_CUSTOMER_BITS = 64
@@ -47,6 +50,31 @@ class Refusal(PreppaldError):
         self.retry_after = retry_after if again else None
 
 
+class Buckets:
+    """A bucket for each address, of a bounded number of addresses."""
+
+    def __init__(self) -> None:
+        self._of: OrderedDict[str, Bucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    def spend(self, address: str, *, rate: float, burst: float) -> None:
+        """One more from there; other numbers than the last time begin anew."""
+        bucket = self._of.pop(address, None)
+        if bucket is None or (bucket.rate, bucket.burst) != (rate, burst):
+            bucket = Bucket(rate, burst)
+        bucket.spend(1, trio.current_time())
+        self._of[address] = bucket
+        while len(self._of) > MAX_ADDRESSES:
+            self._of.popitem(last=False)
+
+    def wait(self, address: str) -> float:
+        """Seconds until there is room for another."""
+        bucket = self._of.get(address)
+        return 0.0 if bucket is None else bucket.seconds_until(1, trio.current_time())
+
+
 @dataclass(slots=True)
 class Visit:
     """One connection. ``address`` is "" where there is none to count by; ``proxied``: a trusted proxy brought it."""
@@ -64,7 +92,8 @@ class Door:
         self._connections = 0
         self._handshakes = 0
         self._by_address: Counter[str] = Counter()
-        self._failures: OrderedDict[str, Bucket] = OrderedDict()
+        self._arrivals = Buckets()
+        self._failures = Buckets()
 
     @property
     def connections(self) -> int:
@@ -116,6 +145,14 @@ class Door:
         address = customer(address)
         if not address:
             return
+        if wait := self._arrivals.wait(address):
+            raise Refusal(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "too often",
+                "Too many connections a second from this address",
+                math.ceil(wait),
+            )
+        self._arrivals.spend(address, rate=ARRIVALS_PER_SECOND, burst=BURST_ARRIVALS)
         if self._by_address[address] >= self._config.max_connections_per_address:
             raise Refusal(
                 HTTPStatus.TOO_MANY_REQUESTS, "the address", "Too many connections from this address"
@@ -131,9 +168,7 @@ class Door:
         Raises:
             Refusal: this address has shown too many bad ones.
         """
-        known = self._failures.get(visit.address)
-        wait = 0.0 if known is None else known.seconds_until(1, trio.current_time())
-        if wait:
+        if wait := self._failures.wait(visit.address):
             raise Refusal(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "bad tokens",
@@ -143,16 +178,9 @@ class Door:
 
     def note_failure(self, visit: Visit) -> None:
         """A bad token came from there."""
-        if not visit.address:
-            return
-        bucket = self._failures.pop(visit.address, None)
-        allowed = self._config.max_bad_tokens
-        if bucket is None or bucket.burst != allowed:
-            bucket = Bucket(rate=allowed / 60, burst=allowed)
-        bucket.spend(1, trio.current_time())
-        self._failures[visit.address] = bucket
-        while len(self._failures) > MAX_ADDRESSES:
-            self._failures.popitem(last=False)
+        if visit.address:
+            allowed = self._config.max_bad_tokens
+            self._failures.spend(visit.address, rate=allowed / 60, burst=allowed)
 
     # -------------------------------------------------------------- addresses
 

@@ -25,6 +25,8 @@ MAX_HEADERS = 64
 TOKEN_SUBPROTOCOL = "token."  # noqa: S105 - the prefix of a subprotocol that carries one
 # A peer that acknowledges nothing, or takes nothing, for this long is gone, also where nobody minds it any more.
 UNACKNOWLEDGED_MS = 20_000
+# How long an answer waits that says "too many": one that asks again at once is slowed to this.
+SLOW_DOWN_SECONDS = 1.0
 # Connections that are told at one time that there is no room; the rest are closed without a word.
 TURNED_AWAY_AT_ONCE = 64
 # What else a server may answer, by path: the demo's pages.
@@ -80,9 +82,14 @@ class Server:
             return
         self._turning_away += 1
         try:
+            await self._slow_down(refusal)
             await http1.turn_away(stream, reply)
         finally:
             self._turning_away -= 1
+
+    async def _slow_down(self, refusal: Refusal) -> None:
+        if refusal.status is HTTPStatus.TOO_MANY_REQUESTS:
+            await trio.sleep(SLOW_DOWN_SECONDS)
 
     async def _serve(self, stream: trio.abc.Stream, visit: Visit, received: bytes) -> None:
         exchange = await http1.read(stream, received)
@@ -101,6 +108,7 @@ class Server:
             await self._turn_away(stream, exchange)
             return
         except Refusal as refusal:
+            await self._slow_down(refusal)
             await http1.answer(stream, self._refused(refusal))
             return
         if await http1.upgrade(stream, exchange):
