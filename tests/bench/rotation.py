@@ -42,7 +42,8 @@ async def measure(rotations: int, state: Path) -> list[float]:
                 candidate = await running.candidate(nursery, f"iv-{number}")
                 nursery.start_soon(keep_silent, candidate, 3600.0)
                 await trio.sleep(1 / INTERVIEWS)  # in step they would wait for each other
-            await running.logged("upstream.ready", times=rotations + INTERVIEWS)
+            for count in range(1, rotations + 1):
+                await running.logged("upstream.ready", times=INTERVIEWS + count)
             lines = running.lines("upstream.ready")
             nursery.cancel_scope.cancel()
     return sorted(float(str(line["gap_seconds"])) for line in lines if line["generation"] != 1)
