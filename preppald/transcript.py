@@ -54,7 +54,7 @@ class Record:
                 await self._changed.park()
             self._hand_over()
             try:
-                await self._journal.flush()
+                await self._journal.flush(hurry=False)
             except JournalError as error:
                 # The journal goes on trying by itself, and keeps what it has in memory.
                 self._log.error("transcript.not_durable", why=str(error))

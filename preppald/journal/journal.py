@@ -144,13 +144,13 @@ class Journal:
         self._writer.recorded(1)
         self.outbox_bell.ring()
 
-    async def flush(self) -> None:
+    async def flush(self, *, hurry: bool = True) -> None:
         """Returns when everything recorded before this call is durable.
 
         Raises:
             JournalError: it cannot be made durable now. It stays recorded, and is written when that is possible.
         """
-        await self._writer.flush()
+        await self._writer.flush(hurry=hurry)
 
     # Reading
 

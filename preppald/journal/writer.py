@@ -106,8 +106,10 @@ class Writer:
         """So many fragments were refused, because memory is full."""
         self._dropped += count
 
-    async def flush(self) -> None:
+    async def flush(self, *, hurry: bool = True) -> None:
         """Returns when everything recorded before this call is durable.
+
+        ``hurry``: commit at once. Without it the next commit is waited for, which hundreds of talks share.
 
         Raises:
             JournalError: it cannot be made durable now. It stays recorded, and is written when that is possible.
@@ -117,7 +119,8 @@ class Writer:
             while self._durable < target:
                 if self._failure or not self._running:
                     raise JournalError(self._failure or f"{self._store.name} is closed")
-                self._hurry.ring()
+                if hurry:
+                    self._hurry.ring()
                 await self._attempted.wait()
             return
         raise JournalError(self._stalled_sentence)
