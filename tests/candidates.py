@@ -43,6 +43,7 @@ class Candidate:
         self._protocol = ClientProtocol(parse_uri("ws://localhost/"), max_size=None)
         self._response: Response | None = None
         self._news = trio.Event()
+        self._sending = trio.Lock()
 
     async def open(self, path: str, token: str | None, **headers: str) -> int:
         """Asks for the upgrade, with the token as a subprotocol; the answer's status."""
@@ -152,9 +153,10 @@ class Candidate:
     # -------------------------------------------------------------- the wire
 
     async def _flush(self) -> None:
-        data = b"".join(self._protocol.data_to_send())
-        if data:
-            await self.stream.send_all(data)
+        async with self._sending:  # who speaks and who answers a ping are two tasks
+            data = b"".join(self._protocol.data_to_send())
+            if data:
+                await self.stream.send_all(data)
 
     async def _pump(self) -> None:
         try:
