@@ -40,6 +40,7 @@ class Upstream:
     _stream: Stream
     _key: str = field(repr=False)
     malformed: int = 0
+    _behind_setup: list[GeminiEvent] = field(default_factory=list)
     _dropped: Cause | None = None
 
     @property
@@ -53,12 +54,15 @@ class Upstream:
         Raises:
             UpstreamError: the connection ended.
         """
+        if self._behind_setup:
+            events, self._behind_setup = self._behind_setup, []
+            return events
         while True:
             try:
                 frames = await self._conduit.receive()
             except ConduitClosed as closed:
                 raise self._ended(closed) from closed
-            events: list[GeminiEvent] = []
+            events = []
             before = self.malformed
             for frame in frames:
                 try:
@@ -82,6 +86,19 @@ class Upstream:
     def send_now(self, message: str) -> bool:
         """Sends one text frame if that needs no waiting; otherwise nothing is done."""
         return self._conduit.send_now(message)
+
+    async def accepted(self) -> None:
+        """Waits until Gemini has accepted the setup; what came behind that in the same read is still heard.
+
+        Raises:
+            UpstreamError: the connection ended.
+        """
+        while True:
+            events = await self.receive()
+            for place, event in enumerate(events):
+                if isinstance(event, SetupCompleted):
+                    self._behind_setup = events[place + 1 :]
+                    return
 
     async def keep_alive(self) -> None:
         """Pings when nothing was heard for a while, and hangs up on a Gemini that does not answer that either.
@@ -158,7 +175,6 @@ async def _set_up(upstream: Upstream, setup: str, by: float) -> None:
     try:
         with trio.fail_at(by):
             await upstream.send(setup)
-            while not any(isinstance(event, SetupCompleted) for event in await upstream.receive()):
-                pass
+            await upstream.accepted()
     except trio.TooSlowError as error:
         raise UpstreamError(closes.TIMED_OUT, detail="no setupComplete in time") from error

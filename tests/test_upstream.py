@@ -285,7 +285,7 @@ async def lost(dial: Dial, use: Callable[[Upstream], Awaitable[None]]) -> Upstre
     return found
 
 
-async def accept(stream: trio.abc.Stream) -> None:
+async def accept(stream: trio.abc.Stream, *, behind: bytes = b"") -> None:
     """The upgrade by hand, so that anything at all can follow it."""
     request = b""
     while b"\r\n\r\n" not in request:
@@ -300,7 +300,7 @@ async def accept(stream: trio.abc.Stream) -> None:
         b"Sec-WebSocket-Accept: " + accept_key(key.decode()).encode() + b"\r\n\r\n"
     )
     await stream.receive_some()
-    await stream.send_all(frame(READY))
+    await stream.send_all(frame(READY) + behind)
 
 
 @pytest.mark.parametrize(
@@ -477,3 +477,16 @@ async def test_odd_frames_and_odd_audio_make_no_difference(
         assert len(candidate.audio) % 2 == 0
         assert candidate.close is None
         assert not world.events("session.crashed")
+
+
+async def test_what_comes_right_behind_the_setup_is_heard(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """Also where one read brings both."""
+
+    async def server(stream: trio.abc.Stream) -> None:
+        await accept(stream, behind=frame(b'{"serverContent":{"outputTranscription":{"text":"hi"}}}', 1))
+        await trio.sleep_forever()
+
+    async with up(dial_to(nursery, server)) as upstream:
+        assert await upstream.receive() == [TextSpoken("hi")]

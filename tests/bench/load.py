@@ -312,13 +312,14 @@ class Load:
         return self.go(seconds, until=lambda: self.lost_bytes() == 0, speaking=False)
 
     def faults(self) -> list[str]:
-        ends = (*self.browsers, *self.geminis)
-        found = [end.heard.fault for end in ends] + [browser.fault for browser in self.browsers]
+        found = [f"down: {browser.heard.fault}" for browser in self.browsers if browser.heard.fault]
+        found += [f"up: {gemini.heard.fault}" for gemini in self.geminis if gemini.heard.fault]
+        found += [f"told: {browser.fault}" for browser in self.browsers if browser.fault]
         told = sum(gemini.fragments for gemini in self.geminis)
         shown = sum(browser.fragments for browser in self.browsers)
         if told != shown:
-            found.append(f"{told - shown} fragments are missing")
-        return [fault for fault in found if fault is not None]
+            found.append(f"told: {told - shown} fragments are missing")
+        return found
 
 
 def _varint(number: int) -> bytes:
