@@ -27,8 +27,6 @@ from preppald.upstream import Upstream, UpstreamError, connected
 
 # A send that takes longer has lost its connection: half a frame cannot be taken back.
 SEND_SECONDS = 5.0
-# A handle is good for two hours after its session's end.
-HANDLE_LIFETIME_MS = 2 * 3600 * 1000
 
 
 class Owner(Protocol):
@@ -68,7 +66,8 @@ class Link:
         self._uplink = uplink
         self._instruct = instruct
         self._log = log
-        self._handle = handle if self._usable(handle) else None
+        good = handle is not None and handle.good(services.config.gemini_model, services.now_ms())
+        self._handle = handle if good else None
         # Whether the handle knows all that was said: nothing was since it was given.
         self._handle_is_current = True
         self._resumed = self._heard_candidate = False
@@ -305,12 +304,6 @@ class Link:
             await upstream.abort(STALLED)
 
     # -------------------------------------------------------------- helpers
-
-    def _usable(self, handle: Handle | None) -> bool:
-        if handle is None:
-            return False
-        age_ms = self._services.now_ms() - handle.at_ms
-        return handle.model == self._services.config.gemini_model and age_ms < HANDLE_LIFETIME_MS
 
 
 def _message(item: bytes | str | Note) -> str:

@@ -12,7 +12,7 @@ from preppald.simulator.scenario import Reply, Scenario
 from preppald.upstream import PONG_SECONDS, QUIET_SECONDS, UpstreamError
 from tests.candidates import Candidate
 from tests.overheard import Overheard, keep_silent, overhear, speak
-from tests.world import World
+from tests.world import WALL_MS, World
 
 RECONNECTING, RECONNECTED = 1, 2
 
@@ -241,14 +241,9 @@ async def test_a_gemini_that_is_gone_without_a_word_is_noticed(
         ("gemini-3.8-live", 2, False),
     ],
 )
-async def test_a_handle_from_the_journal_is_used_for_its_own_model_and_while_it_is_good(
-    model: str, age_hours: int, *, used: bool, nursery: trio.Nursery, autojump_clock: object
+def test_a_handle_is_used_for_its_own_model_and_while_it_is_good(
+    model: str, age_hours: int, *, used: bool
 ) -> None:
     """Another model refuses it, with an error that would end the interview."""
-    world = World({}, Scenario())
-    given = Handle("h", model, world.now_ms() - age_hours * 3_600_000)
-    await world.start(nursery)
-    candidate = await world.candidate()
-    await candidate.heard_out()
-    link = world.registry._sessions["iv-1"]._dialogue.link
-    assert link._usable(given) is used
+    handle = Handle("h", model, WALL_MS)
+    assert handle.good("gemini-3.8-live", WALL_MS + age_hours * 3_600_000) is used

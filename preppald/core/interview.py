@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field, fields
 import enum
 
+# After its session's end; counted from when it was given, which is sooner.
+HANDLE_LIFETIME_MS = 2 * 3600 * 1000
+
 
 class Phase(enum.StrEnum):
     """Where an interview stands on disk."""
@@ -46,6 +49,10 @@ class Handle:
     value: str = field(repr=False)
     model: str
     at_ms: int
+
+    def good(self, model: str, now_ms: int) -> bool:
+        """Whether a session with this model may be resumed with it: another model's ends in an error."""
+        return self.model == model and now_ms - self.at_ms < HANDLE_LIFETIME_MS
 
 
 @dataclass(frozen=True, slots=True)
