@@ -26,7 +26,7 @@ BACKEND_BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 TOKEN_KINDS = tuple(item.name for item in fields(Usage))
 
 # A *_created series beside each counter says nothing that a process's start time does not.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types for it
 
 
 @dataclass(slots=True)

@@ -74,9 +74,9 @@ async def _listeners(config: Config, supervisor: Supervisor) -> AsyncIterator[tu
         try:
             yield public, admin
         finally:
-            await _close(admin)
+            await _close(admin)  # noqa: ASYNC102 - shielded, and closes without waiting
     finally:
-        await _close(public)
+        await _close(public)  # noqa: ASYNC102 - as above
 
 
 def _adopted(sockets: Sockets) -> Listeners:

@@ -167,7 +167,7 @@ class Registry:
         self._sessions[session.interview.interview_id] = session
         await self._tasks.start(self._run, session)
 
-    async def _run(self, session: Session, task_status: trio.TaskStatus[None]) -> None:
+    async def _run(self, session: Session, task_status: trio.TaskStatus[None]) -> None:  # noqa: ASYNC128 - the session says it
         try:
             await session.run(task_status=task_status)
         finally:

@@ -108,7 +108,7 @@ class Session:
                 tasks.cancel_scope.cancel()
         finally:
             self.end(DAEMON_STOPPED, "cancelled")  # which any other ending comes before
-            await self._conclude()
+            await self._conclude()  # noqa: ASYNC102 - shielded, with a clock of its own
             self._services.metronome.leave(self._phase)
             self._services.metrics.sessions_live.dec()
             self.done.set()
@@ -198,7 +198,7 @@ class Session:
         finally:
             # The one who has the seat still gets a goodbye.
             if browser is not self._seat.browser:
-                await browser.hang_up()
+                await browser.hang_up()  # noqa: ASYNC102 - shielded, and closes without waiting
 
     async def downstream_writer(self, browser: Browser) -> None:
         await browser.write()

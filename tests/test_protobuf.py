@@ -220,8 +220,10 @@ async def test_the_probe_finds_the_application_without_changing_it() -> None:
 
 
 async def test_the_probe_tells_the_old_application_from_the_new() -> None:
-    async with serving(response(404, b"<!doctype html>")) as server:
-        async with ProtobufBackend(server.url, SECRET) as backend:
-            probe = await backend.probe()
+    async with (
+        serving(response(404, b"<!doctype html>")) as server,
+        ProtobufBackend(server.url, SECRET) as backend,
+    ):
+        probe = await backend.probe()
     assert not probe.good
     assert probe.sentence == f"the backend at {server.url} answered 404"

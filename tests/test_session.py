@@ -19,6 +19,7 @@ async def test_an_interview_reaches_both_sides(nursery: trio.Nursery, autojump_c
     assert candidate.kinds()[-1] == "session_ended"
     assert candidate.text("USER") == "I fixed a race."
     await world.outbox.drained(trio.current_time() + 10)
-    status, lines = world.backend.received("iv-1")
+    status, transcript = world.backend.received("iv-1")
     assert status == "IN_PROGRESS"
-    assert [speaker for speaker, _ in lines] == ["AI", "USER", "AI"]
+    assert not isinstance(transcript, str)
+    assert [speaker for speaker, _ in transcript] == ["AI", "USER", "AI"]
