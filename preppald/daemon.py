@@ -114,7 +114,7 @@ async def run_daemon(
             await base.start(journal.run)
             await base.start(outbox.run)
             base.start_soon(metronome.run)
-            base.start_soon(feedback.run)
+            await base.start(feedback.run)
             async with trio.open_nursery() as sessions:
                 registry = Registry(services, sessions)
                 recovered = await registry.recover()

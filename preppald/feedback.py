@@ -61,12 +61,13 @@ class FeedbackWriter:
             self._waiting.append(delivery)
             self._changed.unpark()
 
-    async def run(self) -> None:
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Writes until it is cancelled; what is not written by then stays unwritten, and that is logged."""
         try:
             async with self._client, trio.open_nursery() as writers:
                 for _ in range(WRITERS):
                     writers.start_soon(self._write)
+                task_status.started()
         finally:
             if unwritten := len(self._waiting) + self._busy:
                 self._services.log.warning("feedback.unwritten", interviews=unwritten)

@@ -111,7 +111,7 @@ async def rigged(generate: Generate | None = None, **settings: str) -> AsyncIter
         rig = Rig(port, **settings)
         await nursery.start(rig.journal.run)
         await nursery.start(rig.outbox.run)
-        nursery.start_soon(rig.writer.run)
+        await nursery.start(rig.writer.run)
         yield rig
         nursery.cancel_scope.cancel()
     rig.disk.close()

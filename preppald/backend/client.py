@@ -5,7 +5,6 @@ from dataclasses import replace
 import os
 import socket
 import ssl
-from types import TracebackType
 from typing import Any, ClassVar, Self
 
 import httpx
@@ -84,12 +83,7 @@ class HttpBackend(abc.ABC):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_exception: object) -> None:
         await self._client.aclose()
 
     @abc.abstractmethod
