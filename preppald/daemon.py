@@ -14,7 +14,7 @@ import trio
 
 from preppald import __version__, http1
 from preppald.backend import Backend, HttpBackend
-from preppald.config import Config, changes, reloaded
+from preppald.config import changes, reloaded
 from preppald.feedback import FeedbackWriter
 from preppald.http1 import Answer
 from preppald.journal import Journal
@@ -30,6 +30,7 @@ from preppald.registry import Registry
 from preppald.server import Pages, Server, readiness
 from preppald.services import Services
 from preppald.session import GOODBYE_SECONDS
+from preppald.settings import Config
 
 # After the last interview: deliveries that can be made now are; the rest is for the next start.
 OUTBOX_SECONDS = 10.0

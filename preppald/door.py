@@ -15,10 +15,10 @@ import math
 
 import trio
 
-from preppald.config import Config
 from preppald.core.bucket import Bucket
 from preppald.errors import PreppaldError
 from preppald.services import Services
+from preppald.settings import Config
 
 # What a client is told when it comes too early; jitter is its own business.
 RETRY_AFTER_SECONDS = 5

@@ -6,7 +6,6 @@ import http
 import trio
 
 from preppald.auth import Claims
-from preppald.config import Config
 from preppald.core.endings import DAEMON_STOPPED
 from preppald.core.interview import Interview, Phase
 from preppald.core.turns import fold
@@ -14,6 +13,7 @@ from preppald.door import Refusal
 from preppald.errors import JournalError, PreppaldError
 from preppald.services import Services
 from preppald.session import Session
+from preppald.settings import Config
 
 
 class AlreadyEnded(PreppaldError):

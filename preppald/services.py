@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from preppald.backend import Backend, NoBackend
-from preppald.config import Config
 from preppald.core.closes import QUOTA, Cause
 from preppald.journal import Journal
 from preppald.logs import Logger
 from preppald.memory import Memory
 from preppald.metrics import Metrics
 from preppald.metronome import Metronome
+from preppald.settings import Config
 from preppald.upstream import Dial
 
 # Long enough that hundreds of interviews do not hammer a quota; short enough that one which is under way can

@@ -4,7 +4,7 @@
 usage: documents.py FOLDER
 
 Makes in FOLDER: preppald.env (the env file, every setting with its meaning and default), preppald.env.5 and
-preppald.8 (manual pages), preppald.bash (shell completion). The sources are config.settings() and each command's
+preppald.8 (manual pages), preppald.bash (shell completion). The sources are settings.settings() and each command's
 argparse declarations, so none of it can be out of date.
 """
 
@@ -18,7 +18,7 @@ import sys
 import textwrap
 
 from preppald import __version__, cli
-from preppald.config import Setting, settings
+from preppald.settings import Setting, settings
 
 WIDTH = 100
 # What an operator must fill in, in this order; all other settings have a default that works.

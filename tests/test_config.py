@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from preppald import config
-from preppald.config import Config, load, settings, shown
+from preppald.config import load, shown
 from preppald.errors import EX_CONFIG, ConfigError
 from preppald.parse import Address, Endpoint
+from preppald.settings import MIN_SECRET_BYTES, Config, settings
 
 JWT = "jwt-CANARY-0123456789-0123456789-0123"
 WORKER = "worker-CANARY-0123456789-0123456789"
@@ -250,4 +250,4 @@ def test_a_config_is_frozen() -> None:
 def test_only_known_names_are_in_the_readers_list() -> None:
     """What ``load`` takes is what ``settings`` names."""
     assert set(settings()) == set(Config.__dataclass_fields__)
-    assert config.MIN_SECRET_BYTES == 32
+    assert MIN_SECRET_BYTES == 32

@@ -9,7 +9,8 @@ from types import ModuleType
 import pytest
 
 from preppald import cli
-from preppald.config import SERVICE_STATE_DIR, load, settings
+from preppald.config import SERVICE_STATE_DIR, load
+from preppald.settings import settings
 from tests.world import SECRET
 
 SYSTEMD = Path(__file__).parents[1] / "systemd"

@@ -6,9 +6,9 @@ import re
 import pytest
 
 from preppald.cli import parser
-from preppald.config import settings
 from preppald.core.endings import PRECEDENCE, Ending
 from preppald.metrics import Metrics
+from preppald.settings import settings
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 

@@ -14,7 +14,7 @@ import trio.testing
 
 from preppald import auth
 from preppald.backend.outcomes import Delivered, Outcome, Probe
-from preppald.config import Config, load
+from preppald.config import load
 from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import Delivery, Kind, StatusUpdate, TranscriptSubmission
 from preppald.journal import Given, Journal
@@ -24,6 +24,7 @@ from preppald.outbox import Outbox
 from preppald.registry import Registry
 from preppald.server import Server
 from preppald.services import Services
+from preppald.settings import Config
 from preppald.simulator import GeminiSimulator, Scenario
 from preppald.upstream import UpstreamError
 from tests.candidates import Candidate

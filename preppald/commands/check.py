@@ -10,10 +10,11 @@ import sys
 import trio
 
 from preppald.backend import backend_for
-from preppald.config import Config, load, secret_text, settings, shown
+from preppald.config import load, secret_text, shown
 from preppald.core import gemini
 from preppald.errors import EX_UNAVAILABLE
 from preppald.parse import Invalid
+from preppald.settings import Config, settings
 from preppald.upstream import UpstreamError, connected, dialler
 
 EPILOG = """\

@@ -13,12 +13,13 @@ import trio
 
 from preppald import auth, http1, logs
 from preppald.commands.serve import wall_clock_ms
-from preppald.config import Config, load
+from preppald.config import load
 from preppald.core.turns import fold, in_order
 from preppald.daemon import Running, StopSwitch, run_daemon, stop_on_signals
 from preppald.errors import PreppaldError, leaf
 from preppald.http1 import Answer
 from preppald.services import Services
+from preppald.settings import Config
 from preppald.simulator import Running as Simulated, load_scenario, run_simulator, scenario_names
 
 EPILOG = """\

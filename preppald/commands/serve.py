@@ -8,11 +8,12 @@ import time
 import trio
 
 from preppald import logs
-from preppald.config import Config, load
+from preppald.config import load
 from preppald.daemon import Running, StopSwitch, run_daemon, stop_on_signals
 from preppald.errors import ConfigError, PreppaldError, leaf
 from preppald.logs import Logger
 from preppald.notify import Supervisor
+from preppald.settings import Config
 
 EPILOG = """\
 The configuration comes from the environment; `preppald check` validates it and prints it.

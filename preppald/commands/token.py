@@ -6,8 +6,8 @@ import secrets
 
 from preppald import auth
 from preppald.commands.serve import wall_clock_ms
-from preppald.config import MIN_SECRET_BYTES
 from preppald.errors import ConfigError
+from preppald.settings import MIN_SECRET_BYTES
 
 EPILOG = """\
 Example: preppald token --interview first-try

@@ -24,6 +24,7 @@ from preppald.door import customer
 from preppald.downstream import Browser, BrowserGone
 from preppald.errors import ConfigError, RemoteProtocolError, TokenError
 from preppald.http1 import Exchange
+from preppald.settings import ENV_FILE, settings
 from tests.hostile_inputs import ENOUGH, KEY, asked, audio
 
 SECRET = "a-secret-for-fuzzing-of-32-bytes-or-more"
@@ -138,7 +139,7 @@ def close(data: bytes) -> None:
 
 def environment(data: bytes) -> None:
     """A configuration."""
-    names = [item.env for item in config.settings().values() if item.env != config.ENV_FILE]
+    names = [item.env for item in settings().values() if item.env != ENV_FILE]
     env = {}
     for index, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n")):
         env[names[index % len(names)]] = line
