@@ -44,6 +44,11 @@ class Conduit:
         """When a send began that has not ended yet, for whoever watches for stalls."""
         return self._line.sending_since
 
+    @property
+    def idle(self) -> bool:
+        """Whether ``send_now`` would send."""
+        return self._line.idle and self._protocol.state is State.OPEN
+
     async def receive(self) -> list[Message]:
         """The messages of one read, at least one.
 
@@ -71,7 +76,7 @@ class Conduit:
 
     def send_now(self, message: Message) -> bool:
         """Sends the message if that needs no waiting; otherwise nothing is done."""
-        if not self._line.idle or self._protocol.state is not State.OPEN:
+        if not self.idle:
             return False
         # What the kernel does not take of it goes before anything else, with the next send.
         self._line.send(self._framing.frame(message))

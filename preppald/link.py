@@ -22,7 +22,7 @@ from preppald.core.ladder import RESTORE_BUDGET_SECONDS, START_BUDGET_SECONDS, L
 from preppald.core.lifespan import Lifespan
 from preppald.logs import Logger
 from preppald.services import Services
-from preppald.uplink import Note, Uplink
+from preppald.uplink import Item, Note, Uplink
 from preppald.upstream import Upstream, UpstreamError, connected
 
 # A send that takes longer has lost its connection: half a frame cannot be taken back.
@@ -179,7 +179,7 @@ class Link:
             gap_seconds=round(gap, 4),
         )
         self._owner.gemini_ready(prompted=prompt is not None)
-        self._uplink.open()
+        self._uplink.open(self._send_now)
 
     def _hear(self, events: Sequence[GeminiEvent]) -> None:
         for event in events:
@@ -263,8 +263,12 @@ class Link:
                 # The reader sees the end too, and it knows the close frame. Until then nothing is sent.
                 if self.upstream is upstream:
                     self._uplink.shut()
-                if isinstance(item, bytes):
+                if isinstance(item, bytes):  # prompts were meant for the moment
                     self._uplink.give_back(item)
+
+    def _send_now(self, item: Item) -> bool:
+        upstream = self.upstream
+        return upstream is not None and upstream.idle and upstream.send_now(_message(item))
 
     # -------------------------------------------------------------- told by the watchdog
 

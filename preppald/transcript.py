@@ -11,6 +11,8 @@ from preppald.errors import JournalError
 from preppald.journal import Journal
 from preppald.logs import Logger
 
+# How often it is asked whether what was kept is on disk: asking after each fragment costs more than keeping it.
+LOOK_SECONDS = 1.0
 # How long the ending may wait for the disk; what is not durable by then is kept in memory and posted from there.
 FLUSH_SECONDS = 5.0
 
@@ -22,11 +24,13 @@ class Record:
         self._journal = journal
         self._key = (interview.interview_id, interview.epoch)
         self._log = log
-        self._waiting: list[Fragment] = []
+        self._unseen = False
         self._changed = trio.lowlevel.ParkingLot()
 
     def keep(self, fragment: Fragment) -> None:
-        self._waiting.append(fragment)
+        """Journals it: on disk it is a commit later."""
+        self._journal.add_fragments(*self._key, (fragment,))
+        self._unseen = True
         self._changed.unpark()
 
     def started(self, now_ms: int) -> None:
@@ -44,25 +48,27 @@ class Record:
 
     async def since(self, seq: int) -> list[Fragment]:
         """The fragments after this one, as far as the journal has them; see ``Seat.hold`` for the rest."""
-        self._hand_over()
         return await self._journal.fragments(*self._key, since=seq)
 
     async def run(self) -> None:
-        """Journals what waits, then waits for the disk, so that a slow disk means larger batches."""
+        """Sees to it that what is kept gets to disk, and says so where it does not."""
         while True:
-            if not self._waiting:
+            if not self._unseen:
                 await self._changed.park()
-            self._hand_over()
-            try:
-                await self._journal.flush(hurry=False)
-            except JournalError as error:
-                # The journal goes on trying by itself, and keeps what it has in memory.
-                self._log.error("transcript.not_durable", why=str(error))
-                await trio.sleep(FLUSH_SECONDS)
+            self._unseen = False
+            await self._look()
+
+    async def _look(self) -> None:
+        try:
+            await self._journal.flush(hurry=False)
+        except JournalError as error:
+            # The journal goes on trying by itself, and keeps what it has in memory.
+            self._log.error("transcript.not_durable", why=str(error))
+            await trio.sleep(FLUSH_SECONDS)
+        await trio.sleep(LOOK_SECONDS)
 
     async def finish(self, ending: Ending, cause: str, turns: list[Turn], ended_ms: int) -> None:
         """Records the ending together with what the backend is owed. Call it shielded: it has its own bound."""
-        self._hand_over()
         owed = endings.deliveries(ending, *self._key, turns, ended_ms=ended_ms)
         self._journal.end(*self._key, ending=ending.name, cause=cause, ended_ms=ended_ms, deliveries=owed)
         try:
@@ -70,8 +76,3 @@ class Record:
                 await self._journal.flush()
         except (JournalError, trio.TooSlowError) as error:
             self._log.error("ending.not_durable", why=str(error) or "the disk is too slow")
-
-    def _hand_over(self) -> None:
-        fragments, self._waiting = self._waiting, []
-        if fragments:
-            self._journal.add_fragments(*self._key, fragments)

@@ -2,6 +2,7 @@
 
 from array import array
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import trio
@@ -31,8 +32,20 @@ class Note:
     text: str
 
 
+Item = bytes | str | Note
+# Sends an item if that needs no waiting; whether it did.
+SendNow = Callable[[Item], bool]
+
+
+def _never(_item: Item) -> bool:
+    return False
+
+
 class Uplink:
-    """PCM s16le mono 16 kHz. One task puts, one takes; when it is full the oldest goes, and is counted."""
+    """PCM s16le mono 16 kHz. One task puts; when it is full the oldest goes, and is counted.
+
+    What can be sent at once is sent by whoever puts it; for the rest there is one task that takes.
+    """
 
     def __init__(self) -> None:
         self.dropped_bytes = 0
@@ -40,29 +53,32 @@ class Uplink:
         self.fed_at = trio.current_time()
         self._pcm = bytearray()
         self._put_bytes = 0
-        self._recent = b""
+        self._recent = bytearray()
         self._prompts: deque[str | Note] = deque(maxlen=PROMPTS)
         self._changed = trio.lowlevel.ParkingLot()
         self._open = False
+        self._send_now: SendNow = _never
 
     def put(self, pcm: bytes) -> None:
         """Adds audio; an odd byte waits for its other half."""
         self._pcm += pcm
         self._put_bytes += len(pcm)
-        self._recent = (self._recent + pcm)[-RECENT_BYTES:]
+        self._recent += pcm
+        if len(self._recent) > 2 * RECENT_BYTES:  # seldom: it would be a large copy for each tick
+            del self._recent[:-RECENT_BYTES]
         excess = len(self._pcm) - KEPT_BYTES
         if excess > 0:
             excess += excess % BYTES_PER_SAMPLE
             del self._pcm[:excess]
             self.dropped_bytes += excess
-        if self._open:
-            self._changed.unpark()
+        self._offer()
 
     def loud(self) -> bool:
         """Whether the last half second sounds like speech. Gemini's own word for it comes late, or never."""
-        start = (self._put_bytes - len(self._recent)) % BYTES_PER_SAMPLE
-        for at in range(start, len(self._recent) - SLICE_BYTES + 1, SLICE_BYTES):
-            samples = array("h", self._recent[at : at + SLICE_BYTES])[::STRIDE]
+        recent = bytes(self._recent[-RECENT_BYTES:])
+        start = (self._put_bytes - len(recent)) % BYTES_PER_SAMPLE
+        for at in range(start, len(recent) - SLICE_BYTES + 1, SLICE_BYTES):
+            samples = array("h", recent[at : at + SLICE_BYTES])[::STRIDE]
             if sum(sample * sample for sample in samples) > LOUD * LOUD * len(samples):
                 return True
         return False
@@ -74,32 +90,49 @@ class Uplink:
     def prompt(self, text: str | Note) -> None:
         """Text that makes the interviewer speak, or a note that does not; it goes before the audio."""
         self._prompts.append(text)
-        if self._open:
-            self._changed.unpark()
+        self._offer()
 
-    def open(self) -> None:
+    def open(self, send_now: SendNow = _never) -> None:
         """Gemini is there: what was kept flows, and all that follows."""
         self._open = True
-        self._changed.unpark()
+        self._send_now = send_now
+        self._offer()
 
     def shut(self) -> None:
         """Gemini is away: audio is kept; prompts were meant for the moment."""
         self._open = False
         self._prompts.clear()
 
-    async def take(self) -> bytes | str | Note:
+    async def take(self) -> Item:
         """Waits for an open way and for something to send: a prompt, or whole samples up to one message."""
-        while not self._open or not (self._prompts or len(self._pcm) >= BYTES_PER_SAMPLE):
+        while True:
+            if self._open and (item := self._next()) is not None:
+                return item
             await self._changed.park()
+
+    def give_back(self, item: Item) -> None:
+        """What could not be sent goes first next time."""
+        if isinstance(item, bytes):
+            self._pcm[:0] = item
+            self.taken_bytes -= len(item)
+        else:
+            self._prompts.appendleft(item)
+
+    def _next(self) -> Item | None:
         if self._prompts:
             return self._prompts.popleft()
         size = min(len(self._pcm) & ~1, MESSAGE_BYTES)
+        if not size:
+            return None
         taken = bytes(self._pcm[:size])
         del self._pcm[:size]
         self.taken_bytes += size
         return taken
 
-    def give_back(self, pcm: bytes) -> None:
-        """What could not be sent goes first next time."""
-        self._pcm[:0] = pcm
-        self.taken_bytes -= len(pcm)
+    def _offer(self) -> None:
+        """Sends what waits, as far as that needs no waiting; what does is for the task that takes."""
+        while self._open and (item := self._next()) is not None:
+            if not self._send_now(item):
+                self.give_back(item)
+                self._changed.unpark()
+                return

@@ -83,6 +83,11 @@ class Upstream:
         except ConduitClosed as closed:
             raise self._ended(closed) from closed
 
+    @property
+    def idle(self) -> bool:
+        """Whether ``send_now`` would send."""
+        return self._conduit.idle
+
     def send_now(self, message: str) -> bool:
         """Sends one text frame if that needs no waiting; otherwise nothing is done."""
         return self._conduit.send_now(message)

@@ -214,7 +214,7 @@ BUGS: dict[str, Callable[[Session, pytest.MonkeyPatch], None]] = {
     "upstream_writer": lambda session, patch: patch.setattr(session._dialogue.uplink, "take", boom),
     "downstream_reader": lambda session, patch: patch.setattr(session, "_take", boom),
     "downstream_writer": lambda session, patch: patch.setattr(session._seat.browser, "_send_waiting", boom),
-    "transcript": lambda session, patch: once(patch, session._dialogue.record, "_hand_over"),
+    "transcript": lambda session, patch: once(patch, session._dialogue.record, "_look"),
 }
 
 
