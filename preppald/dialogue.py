@@ -62,12 +62,14 @@ class Dialogue:
         recovered: bool,
     ) -> None:
         now = trio.current_time()
+        # The interview's own wall clock. One that was set back, or is set while the interview runs, moves neither
+        # the order of turns nor the end.
+        latest_ms = max([services.now_ms(), interview.started_ms, *(turn.started_ms for turn in turns)])
+        self._epoch_ms = latest_ms - now * 1000
         self.end = end
         self.over = False
         self.context = NOTHING_KNOWN
-        self.conversation = Conversation(
-            epoch_ms=services.now_ms() - now * 1000, turns=turns, last_seq=last_seq
-        )
+        self.conversation = Conversation(epoch_ms=self._epoch_ms, turns=turns, last_seq=last_seq)
         self.uplink = Uplink()
         self.link = Link(
             services,
@@ -83,7 +85,7 @@ class Dialogue:
         self.record = Record(services.journal, interview, log)
         self.tally = Tally(services.metrics, self.uplink, self.link, interview.usage, services.config.prices)
         self.clock = FairClock(
-            ends_at=now + (interview.deadline_ms - services.now_ms()) / 1000,
+            ends_at=(interview.deadline_ms - self._epoch_ms) / 1000,
             credit_limit=services.config.credit_limit,
             credited=interview.credited_ms / 1000,
             notices=services.config.ending_soon,
@@ -115,8 +117,8 @@ class Dialogue:
             self.tell(NoticeKind.RECONNECTED, "The interviewer is back.")
 
     def _start(self) -> None:
-        if not self._recovered:
-            self.record.started(self._services.now_ms())
+        # Also after a restart, which may have come before it was durable: where it was, this changes nothing.
+        self.record.started(self._services.now_ms())
         self.seat.post(self._session_started(resumed=self._recovered))
         self._log.info(
             "session.started",
@@ -210,9 +212,9 @@ class Dialogue:
         if not context.seconds:
             return
         now = trio.current_time()
-        gone = (self._services.now_ms() - self._interview.started_ms) / 1000
-        ends_in = max(context.seconds, SHORTEST_SECONDS) + self.clock.credited - gone
-        if self.clock.shorten(now + ends_in, now):
+        began = (self._interview.started_ms - self._epoch_ms) / 1000
+        ends_at = began + max(context.seconds, SHORTEST_SECONDS) + self.clock.credited
+        if self.clock.shorten(ends_at, now):
             self._keep_deadline()
 
     def instruction(self, resumed: bool) -> str:  # noqa: FBT001 - the callback has one meaning
@@ -240,8 +242,8 @@ class Dialogue:
     # -------------------------------------------------------------- time
 
     def _keep_deadline(self) -> None:
-        left_ms = round(self.clock.left(trio.current_time()) * 1000)
-        self.record.credit(self.clock.credited, self._services.now_ms() + left_ms)
+        ends_ms = round(self._epoch_ms + self.clock.ends_at * 1000)
+        self.record.credit(self.clock.credited, ends_ms)
 
     def _give_back(self, credit: float) -> None:
         """Time lost because Gemini was away is the candidate's: on record, for a restart keeps to it, too."""

@@ -15,6 +15,10 @@ from preppald.services import Services
 from preppald.session import Session
 from preppald.settings import Config
 
+# The last process may have shown fragments that never got to the disk. Their numbers are not given to other words:
+# a page that has seen a number shows nothing more under it. An interview has a few thousand.
+SEQ_LEAP = 100_000
+
 
 class AlreadyEnded(PreppaldError):
     """The interview is over. Browsers cannot see an HTTP status, so they are told by a close code."""
@@ -145,6 +149,8 @@ class Registry:
             raise Refusal(
                 http.HTTPStatus.SERVICE_UNAVAILABLE, "the journal is not readable", str(error)
             ) from error
+        if self.draining:  # meanwhile
+            raise Refusal(http.HTTPStatus.SERVICE_UNAVAILABLE, "draining", "draining")
         services.journal.begin(interview)
         return interview
 
@@ -156,7 +162,7 @@ class Registry:
             claims = Claims(
                 interview.user_id, interview.interview_id, 0, interview.token_digest, expired=True
             )
-            last_seq = fragments[-1].seq if fragments else 0
+            last_seq = SEQ_LEAP + (fragments[-1].seq if fragments else 0)
             turns = fold(fragments).values()
             await self._start(
                 Session(self._own(), claims, interview, turns=tuple(turns), last_seq=last_seq, recovered=True)
