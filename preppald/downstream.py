@@ -31,7 +31,7 @@ TOO_SLOW = "too_slow"
 FLOOD = "flood"
 # RFC 6455 §7.1.5: what a connection is said to have closed with when no close frame came.
 ABNORMAL = 1006
-# Reads in a row that find nothing before one waits: a page that is muted must not cost a look each tick.
+# Looks in a row that find nothing before one waits: a page that is muted must not cost a look each tick.
 IDLE_READS = 10
 
 
@@ -117,8 +117,23 @@ class Browser:
 
     # -------------------------------------------------------------- the reader
 
+    def receive_now(self) -> list[Message] | None:
+        """All messages that are there already; often none. None where only ``receive`` can tell."""
+        if not self._line.prompt or self._protocol.eof_sent or self.cut == FLOOD:
+            return None
+        if self._throttled():
+            return []
+        try:
+            data = self._line.receive_now(RECEIVE_BYTES)
+        except trio.BrokenResourceError:
+            return None
+        if data is None:
+            self._idle_reads += 1
+            return [] if self._idle_reads < IDLE_READS else None
+        return self._messages(data)
+
     async def receive(self) -> list[Message]:
-        """All messages that one read brings; often none. Text comes as ``str``.
+        """All messages that the next read brings; often none. Text comes as ``str``.
 
         A browser that sends too much is not read for a while, and then cut.
 
@@ -129,14 +144,18 @@ class Browser:
             raise self._goodbye()
         if self.cut == FLOOD:
             return await self._discard()
+        return [] if self._throttled() else self._messages(await self._read(RECEIVE_BYTES))
+
+    def _throttled(self) -> bool:
         now = trio.current_time()
-        if self.allowance.throttled(now):
-            self.heard_at = now
-            self._cut_if_faulty(now)
-            return []
-        data = await self._look()
-        if data is None:
-            return []
+        if not self.allowance.throttled(now):
+            return False
+        self.heard_at = now
+        self._cut_if_faulty(now)
+        return True
+
+    def _messages(self, data: bytes | bytearray) -> list[Message]:
+        self._idle_reads = 0
         self.heard_at = trio.current_time()
         messages = self._framing.receive(data) if data else self._framing.receive_eof()
         empty = self._framing.empty
@@ -146,20 +165,6 @@ class Browser:
         if self._protocol.writes:  # a pong, or the answer to a close
             self.flush()
         return messages
-
-    async def _look(self) -> bytes | bytearray | None:
-        """What there is at this tick, or None; waits where nothing came for a while, or only waiting can tell."""
-        try:
-            data = self._line.receive_now(RECEIVE_BYTES)
-        except trio.BrokenResourceError:
-            raise BrowserGone(ABNORMAL) from None
-        if data is not None:
-            self._idle_reads = 0
-            return data
-        if self._line.prompt and self._idle_reads < IDLE_READS:
-            self._idle_reads += 1
-            return None
-        return await self._read(RECEIVE_BYTES)
 
     async def _read(self, most: int) -> bytes | bytearray:
         try:

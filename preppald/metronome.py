@@ -1,9 +1,11 @@
 """One tick for all sessions, so that reads are batched.
 
-A sleep of its own would cost each session 55 µs a wake on the reference machine; being unparked costs 10.
-The sessions are spread over phases: waking all of them at once makes bursts (p99 70 ms instead of 25).
+A sleep of its own would cost each session 55 µs a wake on the reference machine, being woken by the tick 20, being
+looked at by it one. So at each tick the metronome looks, and wakes only who needs a task's patience.
+The sessions are spread over phases: looking at all of them at once makes bursts (p99 70 ms instead of 25).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NewType
 
@@ -14,23 +16,42 @@ Phase = NewType("Phase", int)
 # Audio arrives in 20 ms chunks from well-made clients: a shorter tick would find nothing new.
 TICK_SECONDS = 0.020
 PHASES = 8
+# A loop that is behind looks half as often, and finds twice as much: a tick's cost is per look, hardly per byte.
+# Longer still would be heard: the promise is 50 ms in all.
+SLOWEST_TICK_SECONDS = 0.040
+# Steps between two changes of the tick: a quarter of a second, in which no single hiccup counts.
+STEPS_A_VERDICT = 100
+# By how much the tick changes, and the shares of late steps that make it longer or shorter.
+STRETCH = 1.25
+MANY_LATE, FEW_LATE = 0.30, 0.05
+
+# Looks at what came; true when the task that waits must see to it.
+Look = Callable[[], bool]
+
+
+@dataclass(slots=True, eq=False)
+class _Watch:
+    look: Look
+    over: trio.Event = field(default_factory=trio.Event)
+    error: Exception | None = None
 
 
 @dataclass(slots=True)
 class Metronome:
-    """``run`` is one task of the daemon; a session asks for a phase once and waits for its ticks."""
+    """``run`` is one task of the daemon; a session asks for a phase once and has its ticks."""
 
     tick_seconds: float = TICK_SECONDS
     phases: int = PHASES
-    _lots: list[trio.lowlevel.ParkingLot] = field(init=False)
+    _watches: list[dict[_Watch, None]] = field(init=False)
     _members: list[int] = field(init=False)
+    _wanted: trio.Event = field(init=False)
+    _steps: int = 0
+    _late: int = 0
 
     def __post_init__(self) -> None:
-        self._lots = [trio.lowlevel.ParkingLot() for _ in range(self.phases)]
+        self._watches = [{} for _ in range(self.phases)]
         self._members = [0] * self.phases
-        self._waiting = trio.Event()
-
-    _waiting: trio.Event = field(init=False)
+        self._wanted = trio.Event()
 
     def join(self) -> Phase:
         """The phase with the fewest members; give it back with ``leave``."""
@@ -41,24 +62,60 @@ class Metronome:
     def leave(self, phase: Phase) -> None:
         self._members[phase] -= 1
 
-    async def tick(self, phase: Phase) -> None:
-        """Returns at the phase's next tick."""
-        self._waiting.set()
-        await self._lots[phase].park()
+    async def until(self, phase: Phase, look: Look) -> None:
+        """Looks at each tick, from the metronome's task, until there is something to see to: then it returns.
+
+        What ``look`` raises is raised here.
+        """
+        watches = self._watches[phase]
+        watch = _Watch(look)
+        watches[watch] = None
+        self._wanted.set()
+        try:
+            await watch.over.wait()
+        finally:
+            watches.pop(watch, None)
+        if watch.error is not None:
+            raise watch.error
 
     async def run(self) -> None:
         """Ticks for ever; stands still while nobody waits, so that an idle daemon sleeps."""
-        step = self.tick_seconds / self.phases
         due = trio.current_time()
         phase = 0
         while True:
-            if not any(self._lots):
-                self._waiting = trio.Event()
-                await self._waiting.wait()
+            if not any(self._watches):
+                self._wanted = trio.Event()
+                await self._wanted.wait()
                 due = trio.current_time()
+            step = self.tick_seconds / self.phases
             due += step
+            now = trio.current_time()
+            self._judge(late=now > due)
             # After a stall the missed ticks are not made up for: one catches up with all there is.
-            due = max(due, trio.current_time())
+            due = max(due, now)
             await trio.sleep_until(due)
             phase = (phase + 1) % self.phases
-            self._lots[phase].unpark_all()
+            self._beat(self._watches[phase])
+
+    def _beat(self, watches: dict[_Watch, None]) -> None:
+        for watch in list(watches):
+            try:
+                if not watch.look():
+                    continue
+            except Exception as error:  # noqa: BLE001 - it is the waiting task's, and ends no other
+                watch.error = error
+            watches.pop(watch, None)
+            watch.over.set()
+
+    def _judge(self, *, late: bool) -> None:
+        """Lengthens the tick while the loop lags, and shortens it again when there is time."""
+        self._steps += 1
+        self._late += late
+        if self._steps < STEPS_A_VERDICT:
+            return
+        share = self._late / self._steps
+        self._steps = self._late = 0
+        if share > MANY_LATE:
+            self.tick_seconds = min(self.tick_seconds * STRETCH, SLOWEST_TICK_SECONDS)
+        elif share < FEW_LATE:
+            self.tick_seconds = max(self.tick_seconds / STRETCH, TICK_SECONDS)

@@ -10,6 +10,7 @@ task is a bug: it ends this interview as one, in the same order, and no other.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import trio
 
@@ -184,10 +185,8 @@ class Session:
             if since is not None:
                 await self._replay(browser, since)
             while True:
-                await self._services.metronome.tick(self._phase)
-                messages = await browser.receive()
-                if browser is self._seat.browser:
-                    self._take(messages)
+                await self._services.metronome.until(self._phase, partial(self._look, browser))
+                self._take(browser, await browser.receive())
         except BrowserGone as gone:
             if browser is self._seat.browser and not self.over:
                 self._seat.leave()
@@ -212,7 +211,16 @@ class Session:
             self._log.error("replay.failed", why=str(error))
         self._seat.release(browser, missed)
 
-    def _take(self, messages: Sequence[Message]) -> None:
+    def _look(self, browser: Browser) -> bool:
+        """Takes what is there already; true where the reader's task must wait for it."""
+        messages = browser.receive_now()
+        if messages:
+            self._take(browser, messages)
+        return messages is None
+
+    def _take(self, browser: Browser, messages: Sequence[Message]) -> None:
+        if browser is not self._seat.browser:
+            return
         pcm: list[bytes] = []
         for message in messages:
             try:
