@@ -1,0 +1,239 @@
+"""The host: it boots the real daemon, kills it, stops it, and moves the wall clock.
+
+A process that was killed is cut off from everything: what its tasks still do on their way out nobody can see.
+"""
+
+from collections.abc import AsyncIterator, Mapping, MutableMapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+import hashlib
+import random
+from typing import Any
+
+import structlog
+import trio
+
+from preppald import auth
+from preppald.config import load
+from preppald.core import closes
+from preppald.daemon import Running, StopSwitch, run_daemon
+from preppald.journal import Given
+from preppald.memory import Memory
+from preppald.outside import Listeners, Outside
+from preppald.upstream import UpstreamError
+from tests.simulation.application import Application, Client
+from tests.simulation.disk import Disk, Mount
+from tests.simulation.gemini import Gemini
+from tests.simulation.network import Link, Listener, Network
+
+SECRET = "a-secret-for-tests-of-32-bytes-or-more"
+WALL_MS = 1_800_000_000_000
+SETTINGS = {
+    "JWT_SECRET": SECRET,
+    "GEMINI_API_KEY": "key-for-tests",
+    "WORKER_SHARED_SECRET": "another-secret-for-tests-of-32-bytes",
+    "NEXT_PUBLIC_API_URL": "http://application.test",
+}
+# As the application signs them.
+TOKEN_SECONDS = 300
+
+
+@dataclass
+class Process:
+    """One life of the daemon."""
+
+    number: int
+    mount: Mount
+    client: Client
+    switch: StopSwitch = field(default_factory=StopSwitch)
+    dead: bool = False
+    running: Running | None = None
+    listener: Listener | None = None
+    links: list[Link] = field(default_factory=list)
+    life: trio.CancelScope = field(default_factory=trio.CancelScope)
+    serves: trio.Event = field(default_factory=trio.Event)
+    gone: trio.Event = field(default_factory=trio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """``image``: what was durable. ``flushing``: since when the disk had not answered, if it had not."""
+
+    at: float
+    process: int
+    image: bytes
+    disk_was_slow: bool
+
+
+class Machine:
+    """Everything there is in one run. ``log`` holds (when, level, event, keys) of the living only."""
+
+    def __init__(self, seed: int, settings: Mapping[str, str], nursery: trio.Nursery) -> None:
+        self.config = load({**SETTINGS, **settings})
+        self.disk = Disk(random.Random(f"disk {seed}"))
+        self.network = Network(random.Random(f"network {seed}"))
+        self.application = Application(self.disk, random.Random(f"application {seed}"))
+        self.gemini = Gemini(random.Random(f"gemini {seed}"), partial(self._note, "info"))
+        self.process: Process | None = None
+        self.wall_offset_ms = 0
+        self.boots: list[float] = []
+        self.deaths: list[Death] = []
+        self.log: list[tuple[float, str, str, Mapping[str, Any]]] = []
+        self._digest = hashlib.sha256()
+        self._chance = random.Random(f"machine {seed}")
+        self._nursery = nursery
+
+    # -------------------------------------------------------------- clock and log
+
+    def now_ms(self) -> int:
+        return WALL_MS + self.wall_offset_ms + round(trio.current_time() * 1000)
+
+    def note(self, event: str, keys: Mapping[str, object]) -> None:
+        self._note("info", event, keys)
+
+    @property
+    def digest(self) -> str:
+        """Of all that anybody noted: the same for the same seed."""
+        return self._digest.hexdigest()[:16]
+
+    def events(self, name: str) -> list[tuple[float, Mapping[str, Any]]]:
+        return [(at, keys) for at, _, event, keys in self.log if event == name]
+
+    def _note(self, level: str, event: str, keys: Mapping[str, object]) -> None:
+        at = trio.current_time()
+        self.log.append((at, level, event, keys))
+        told = sorted((name, value) for name, value in keys.items() if name != "exc_info")
+        self._digest.update(f"{at:.6f} {level} {event} {told}\n".encode())
+
+    def _logger(self, process: Process) -> Any:
+        def take(_logger: object, level: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+            if not process.dead:
+                name = event.pop("event")
+                self._note(level, name, event)
+                if name in {"journal.fault", "outbox.from_memory"}:
+                    process.client.excused = True
+                elif name == "journal.recovered":
+                    process.client.excused = False
+            raise structlog.DropEvent
+
+        return structlog.wrap_logger(
+            None, processors=[take], wrapper_class=structlog.make_filtering_bound_logger(0)
+        )
+
+    # -------------------------------------------------------------- the daemon's lives
+
+    def boot(self) -> Process:
+        """Starts the daemon on what the disk holds; ``serves`` is set when it does."""
+        assert self.process is None
+        mount = Mount(self.disk)
+        process = Process(len(self.boots) + 1, mount, Client(self.application))
+        self.process = process
+        self.boots.append(trio.current_time())
+        self.note("machine.booting", {"process": process.number})
+        self._nursery.start_soon(self._live, process)
+        return process
+
+    async def kill(self) -> None:
+        """kill -9: nothing of it happens any more, from this instant on."""
+        process, self.process = self.process, None
+        assert process is not None
+        process.dead = True
+        process.mount.unplug()
+        process.client.unplug()
+        slow = trio.current_time() < max(self.disk.slow_until, self.disk.full_until)
+        self.deaths.append(Death(trio.current_time(), process.number, self.disk.image, slow))
+        self.note("machine.killed", {"process": process.number})
+        for link in process.links:
+            link.cut()
+        process.life.cancel()
+        await trio.lowlevel.checkpoint()
+
+    async def stop(self, patience: float | None = None) -> None:
+        """SIGTERM; a second one after ``patience`` seconds. Returns when the process has ended."""
+        process = self.process
+        assert process is not None
+        self.note("machine.stopping", {"process": process.number})
+        process.switch.stop()
+        if patience is not None:
+            with trio.move_on_after(patience):
+                await process.gone.wait()
+            if not process.switch.now.is_set():
+                process.switch.stop()
+        await process.gone.wait()
+
+    async def _live(self, process: Process) -> None:
+        try:
+            with process.life:
+                async with trio.open_nursery() as nursery:
+                    serve = partial(
+                        run_daemon,
+                        self.config,
+                        log=self._logger(process),
+                        now_ms=self.now_ms,
+                        switch=process.switch,
+                        outside=self._outside(process),
+                    )
+                    process.running = await nursery.start(serve)
+                    process.serves.set()
+        except BaseException as error:
+            # What a corpse says counts for nothing; the living must not fall.
+            if not process.dead:
+                raise
+            self.note("machine.corpse", {"process": process.number, "error": type(error).__name__})
+        finally:
+            process.serves.set()
+            process.gone.set()
+            process.mount.dispose()
+            if self.process is process:
+                self.process = None
+
+    def _outside(self, process: Process) -> Outside:
+        return Outside(
+            listeners=self._listeners(process),
+            backend=process.client,
+            place=Given(process.mount.connect),
+            in_thread=process.mount.in_thread,
+            dial=partial(self._dial, process),
+            chance=random.Random(self._chance.random()).random,
+            memory=Memory(lambda: 0, lambda: None),
+        )
+
+    @asynccontextmanager
+    async def _listeners(self, process: Process) -> AsyncIterator[tuple[Listeners, Listeners]]:
+        process.listener, admin = Listener(), Listener()
+        yield [process.listener], [admin]
+
+    # -------------------------------------------------------------- connections
+
+    async def connect(self) -> trio.abc.Stream:
+        """A browser's connection to the daemon's public port. Raises OSError while nobody listens."""
+        await trio.lowlevel.checkpoint()
+        process = self.process
+        if process is None or process.listener is None:
+            raise ConnectionRefusedError("nobody listens")
+        link = self.network.link()
+        process.links = [*(known for known in process.links if known.open), link]
+        if not process.listener.arrive(link.ends[1]):
+            raise ConnectionRefusedError("nobody listens any more")
+        return link.ends[0]
+
+    async def _dial(self, process: Process) -> trio.abc.Stream:
+        """The daemon's connection to Gemini."""
+        await trio.sleep(self.network.weather.latency)
+        if process.dead:
+            raise UpstreamError(closes.NETWORK)
+        link = self.network.link()
+        process.links = [*(known for known in process.links if known.open), link]
+        self._nursery.start_soon(self.gemini.handle_stream, link.ends[1])
+        return link.ends[0]
+
+    def token(self, interview_id: str) -> str:
+        now = self.now_ms() // 1000
+        return auth.sign(
+            SECRET,
+            user_id=f"user of {interview_id}",
+            interview_id=interview_id,
+            now=now,
+            lifetime=TOKEN_SECONDS,
+        )

@@ -1,0 +1,184 @@
+"""What must hold after every run, whatever happened in it. Each function yields sentences about what did not."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+
+from preppald.core.deliveries import Kind, State, TranscriptSubmission
+from preppald.core.turns import Turn, fold, in_order
+from preppald.journal import reader
+from tests.simulation.disk import Disk, rows
+from tests.simulation.machine import WALL_MS, Machine
+from tests.simulation.plan import Act, Plan
+from tests.simulation.tab import Tab
+
+# What was shown so long before a kill is durable, on a disk that answers: the journal's promise is 0.1 s.
+LOSS_SECONDS = 0.15
+# Goodbyes, a tick of the watchdog, the flush.
+LATE_SECONDS = 15.0
+# Told at ERROR because the plan made it so.
+BY_DISK = frozenset(
+    {
+        "journal.fault",
+        "transcript.not_durable",
+        "ending.not_durable",
+        "outbox.from_memory",
+        "replay.failed",
+    }
+)
+BY_BACKEND = frozenset({"outbox.held", "outbox.paused", "context.missing"})
+
+
+def violations(machine: Machine, tabs: list[Tab], plan: Plan) -> list[str]:
+    """All that did not hold."""
+    return [
+        *machine.application.faults,
+        *(fault for tab in tabs for fault in tab.faults),
+        *_outbox(machine),
+        *_transcripts(machine),
+        *_kept_over_kills(machine.disk, machine),
+        *_shown(machine, tabs),
+        *_deadlines(machine, plan),
+        *_log(machine, plan),
+        *_leaks(machine),
+    ]
+
+
+def _outbox(machine: Machine) -> Iterator[str]:
+    """Nothing is owed or dead any more; what the disk calls delivered is what the backend has."""
+    owed = reader.owed(machine.disk.durable())
+    for row in owed:
+        if row.state is not State.DONE:
+            yield f"{row.key} is {row.state} in the end ({row.last_error})"
+    keys = {row.key for row in owed}
+    yield from (
+        f"{key} was stored and is not on disk" for key in machine.application.stored if key not in keys
+    )
+    yield from (
+        f"{row.key} is on disk and was not stored"
+        for row in owed
+        if row.key not in machine.application.stored
+    )
+
+
+def _transcripts(machine: Machine) -> Iterator[str]:
+    """Every interview has ended, in one way; what was delivered of it is what is durable, each line once."""
+    durable = machine.disk.durable()
+    for (interview_id,) in durable.execute("SELECT interview_id FROM interview WHERE phase = 'live'"):
+        yield f"{interview_id} is still live in the end"
+    for interview_id, epoch in durable.execute("SELECT interview_id, epoch FROM interview"):
+        said = reader.fragments(durable, interview_id, epoch)
+        turns = in_order(fold(said).values())
+        finals = [
+            delivery
+            for key, delivery in machine.application.stored.items()
+            if key.startswith(f"{interview_id}:{epoch}:") and not key.endswith("IN_PROGRESS")
+        ]
+        transcripts = [delivery for delivery in finals if delivery.kind is Kind.TRANSCRIPT]
+        if not finals:
+            yield f"{interview_id} has no ending at the backend"
+        if bool(turns) != bool(transcripts):
+            yield f"{interview_id}: {len(turns)} turns are durable, {len(transcripts)} transcripts were delivered"
+        for delivery in transcripts:
+            yield from _lines(interview_id, turns, delivery.payload)
+
+
+def _lines(interview_id: str, turns: list[Turn], payload: bytes) -> Iterator[str]:
+    lines = [line.content for line in msgspec.json.decode(payload, type=TranscriptSubmission).lines]
+    if lines != [turn.spoken.strip() for turn in turns]:
+        yield f"{interview_id}: what was delivered is not what is durable"
+    yield from (
+        f"{interview_id}: the line {line!r} stands {count} times"
+        for line, count in Counter(lines).items()
+        if count > 1
+    )
+    numbers = [turn.number for turn in turns if turn.speaker == "AI"]
+    if numbers != sorted(numbers):
+        yield f"{interview_id}: the interviewer's turns are not in the order in which they were said"
+
+
+def _kept_over_kills(disk: Disk, machine: Machine) -> Iterator[str]:
+    """What was durable at a kill still is."""
+    kept = set(_fragments(disk.image))
+    for death in machine.deaths:
+        lost = set(_fragments(death.image)) - kept
+        if lost:
+            yield f"{len(lost)} fragments that were durable at {death.at:.3f} are gone"
+
+
+def _shown(machine: Machine, tabs: list[Tab]) -> Iterator[str]:
+    """What a candidate was shown is in the journal, but for the last tenth of a second before a kill."""
+    kept = {(interview_id, seq) for interview_id, _, seq, _ in _fragments(machine.disk.image)}
+    for tab in tabs:
+        for seq, (_, at) in tab.shown.items():
+            excused = any(
+                at - LOSS_SECONDS <= death.at and (death.disk_was_slow or death.at <= at + LOSS_SECONDS)
+                for death in machine.deaths
+            )
+            if (tab.interview_id, seq) not in kept and not excused:
+                yield f"{tab.interview_id}: seq {seq} was shown at {at:.3f} and is not in the journal"
+
+
+def _fragments(image: bytes) -> list[tuple[str, int, int, str]]:
+    query = "SELECT interview_id, epoch, seq, text FROM {}"
+    return [*rows(image, query.format("fragment")), *rows(image, query.format("recent"))]
+
+
+def _deadlines(machine: Machine, plan: Plan) -> Iterator[str]:
+    """No interview outlives its limit and its credits, restarts or not; one that a dead daemon held ends at once."""
+    set_back = sum(-event.amount for event in plan.events if event.act is Act.CLOCK and event.amount < 0)
+    credited_by = dict(
+        machine.disk.durable().execute("SELECT interview_id, credited_ms / 1000.0 FROM interview").fetchall()
+    )
+    began: dict[str, float] = {}
+    for at, keys in machine.events("interview.seen"):
+        began.setdefault(f"{keys['interview']}:{keys['epoch']}", at)
+    for at, keys in machine.events("session.ended"):
+        start = began.get(f"{keys['interview']}:{keys['epoch']}")
+        if start is None:
+            yield f"{keys['interview']} ended and was never seen to begin"
+            continue
+        latest = start + plan.session_limit + credited_by[str(keys["interview"])]
+        # A daemon that was down when the time was up ends it when it is up again.
+        up_again = min((boot for boot in machine.boots if boot >= latest), default=latest)
+        down_then = any(death.at <= latest for death in machine.deaths) and not _alive(machine, latest)
+        latest = up_again if down_then else latest
+        # The clock of the wall is all that a restart has: what it lost cannot be known, but for what was said.
+        if at > latest + LATE_SECONDS + (set_back if machine.deaths else 0.0):
+            yield f"{keys['interview']} ended {at - latest:.1f} s after its time was up ({keys['ending']})"
+        credited = credited_by[str(keys["interview"])]
+        if credited > machine.config.credit_limit + 0.001:
+            yield f"{keys['interview']} was credited {credited:.1f} s"
+
+
+def _alive(machine: Machine, at: float) -> bool:
+    """Whether a daemon ran then."""
+    ends = sorted(
+        [death.at for death in machine.deaths] + [at_ for at_, _ in machine.events("daemon.stopped")]
+    )
+    last_end = max((end for end in ends if end <= at), default=-1.0)
+    last_boot = max((boot for boot in machine.boots if boot <= at), default=-1.0)
+    return last_boot >= last_end
+
+
+def _log(machine: Machine, plan: Plan) -> Iterator[str]:
+    """Nothing at ERROR that the plan did not bring about, and no bug in anybody."""
+    acts = {event.act for event in plan.events}
+    allowed = BY_BACKEND if Act.BACKEND in acts else frozenset[str]()
+    if acts & {Act.FULL_DISK, Act.SLOW_DISK}:
+        allowed |= BY_DISK
+    for at, level, event, keys in machine.log:
+        if (level in {"error", "critical"} and event not in allowed) or event.endswith((".bug", ".crashed")):
+            yield f"at {at:.3f} the log says {event} {dict(keys)}"
+
+
+def _leaks(machine: Machine) -> Iterator[str]:
+    """No connection is left, and the journal is no larger than what was said."""
+    if machine.network.open:
+        yield f"{machine.network.open} connections are left"
+    if machine.gemini.live:
+        yield f"{machine.gemini.live} connections are left at Gemini"
+
+
+__all__ = ["WALL_MS", "violations"]
