@@ -3,17 +3,15 @@
 
 import argparse
 from concurrent.futures import ProcessPoolExecutor
-import faulthandler
 import multiprocessing
 import resource
 import sys
 import time
 
-from tests.simulation.run import Report, simulate
+from tests.simulation.run import Report
+from tests.simulation.watched import simulate_watched
 
 PROGRESS_EVERY = 50
-# The longest take a few seconds. One that hangs says where, and ends the run.
-HUNG_SECONDS = 300.0
 
 
 def main() -> int:
@@ -29,7 +27,7 @@ def main() -> int:
     reports: list[Report] = []
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(arguments.jobs, mp_context=context) as pool:
-        for report in pool.map(_watched, seeds, chunksize=5):
+        for report in pool.map(simulate_watched, seeds, chunksize=5):
             reports.append(report)
             for violation in report.violations:
                 print(f"seed {report.seed}: {violation}", flush=True)
@@ -37,14 +35,6 @@ def main() -> int:
                 print(f"{len(reports)} of {len(seeds)} seeds, {_failed(reports)} failed", flush=True)
     print(summary(reports, time.perf_counter() - began))
     return 1 if _failed(reports) else 0
-
-
-def _watched(seed: int) -> Report:
-    faulthandler.dump_traceback_later(HUNG_SECONDS, exit=True)
-    try:
-        return simulate(seed)
-    finally:
-        faulthandler.cancel_dump_traceback_later()
 
 
 def summary(reports: list[Report], wall: float) -> str:

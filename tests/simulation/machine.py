@@ -202,7 +202,10 @@ class Machine:
     @asynccontextmanager
     async def _listeners(self, process: Process) -> AsyncIterator[tuple[Listeners, Listeners]]:
         process.listener, admin = Listener(), Listener()
-        yield [process.listener], [admin]
+        try:
+            yield [process.listener], [admin]
+        finally:
+            process.listener.turn_away()
 
     # -------------------------------------------------------------- connections
 

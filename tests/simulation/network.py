@@ -5,6 +5,7 @@ carry the moment from which they can be read.
 """
 
 from collections import deque
+import contextlib
 from dataclasses import dataclass
 import enum
 import random
@@ -206,15 +207,22 @@ class Listener(trio.abc.Listener[trio.abc.Stream]):
     """A port of the simulated host."""
 
     def __init__(self) -> None:
-        self._arrived, self._arrivals = trio.open_memory_channel[trio.abc.Stream](BACKLOG)
+        self._arrived, self._arrivals = trio.open_memory_channel[End](BACKLOG)
 
-    def arrive(self, stream: trio.abc.Stream) -> bool:
+    def arrive(self, stream: End) -> bool:
         """Whether somebody listens, or will."""
         try:
             self._arrived.send_nowait(stream)
         except (trio.ClosedResourceError, trio.BrokenResourceError, trio.WouldBlock):
             return False
         return True
+
+    def turn_away(self) -> None:
+        """Nobody will accept any more: those who wait see their connections reset, as the kernel does it."""
+        self._arrived.close()
+        with contextlib.suppress(trio.EndOfChannel, trio.ClosedResourceError):
+            while True:
+                self._arrivals.receive_nowait().link.cut()
 
     async def accept(self) -> trio.abc.Stream:
         try:

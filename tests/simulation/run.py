@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 import random
 import time
+import traceback
 
 import trio
 
@@ -39,7 +40,11 @@ class Report:
 def simulate(seed: int) -> Report:
     """The same report for the same seed, but for the time it took."""
     began = time.perf_counter()
-    machine, tabs, ended_at = determinism.run(seed, partial(_simulate, plan(seed)))
+    try:
+        machine, tabs, ended_at = determinism.run(seed, partial(_simulate, plan(seed)))
+    except BaseExceptionGroup as group:
+        words = "".join(traceback.format_exception(group))
+        return Report(seed, "", (f"the run itself came to grief:\n{words}",), 0, 0, 0, 0, 0.0, 0.0)
     try:
         found = tuple(violations(machine, tabs, plan(seed)))
     finally:

@@ -17,7 +17,6 @@ SEND_SECONDS = 15.0
 AWAY_SECONDS = 150.0
 # Closes after which a page comes back: the connection's end, and no word about the interview.
 PASSING_CLOSES = frozenset({1001, 1006, 1011, 1012})
-REPLACED = 4409
 
 Connect = Callable[[], Awaitable[trio.abc.Stream]]
 
@@ -54,12 +53,13 @@ class Tab:
         """The candidate's whole evening."""
         await trio.sleep(self.character.comes_at)
         began, token = trio.current_time(), self.token()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._go, began)
-            if self.character.doubles_at is not None:
-                nursery.start_soon(self._double, token, began + self.character.doubles_at)
-            await self._sit(token, began)
-            nursery.cancel_scope.cancel()
+        async with trio.open_nursery() as clock:
+            clock.start_soon(self._go, began)
+            async with trio.open_nursery() as tabs:
+                if self.character.doubles_at is not None:
+                    tabs.start_soon(self._double, token, began + self.character.doubles_at)
+                await self._sit(token, began)
+            clock.cancel_scope.cancel()
 
     async def _go(self, began: float) -> None:
         if self.character.vanishes_at is not None:
@@ -68,7 +68,8 @@ class Tab:
 
     async def _double(self, token: str, at: float) -> None:
         await trio.sleep_until(at)
-        await self._connection(token, trio.current_time(), second=True)
+        if not self._gone:
+            await self._connection(token, trio.current_time())
 
     async def _sit(self, token: str, began: float) -> None:
         seen_at = trio.current_time()
@@ -80,19 +81,23 @@ class Tab:
                 seen_at = trio.current_time()
             await trio.sleep(self.chance.uniform(0.2, 4.0))
 
-    async def _connection(self, token: str, began: float, *, second: bool = False) -> int:
-        """One connection to its end: 0 when that was the interview's, else the status that the upgrade got."""
+    async def _connection(self, token: str, began: float) -> int:
+        """One connection to its end: 0 when nothing is to come after it, else the status that the upgrade got."""
         try:
             stream = await self.connect()
         except OSError:
             return 502
-        candidate = Candidate(stream)
+        try:
+            return await self._converse(Candidate(stream), token, began)
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    async def _converse(self, candidate: Candidate, token: str, began: float) -> int:
         try:
             query = f"?since={self._last_seq}" if self._last_seq else ""
             with trio.fail_after(OPEN_SECONDS):
                 await candidate.open(f"/{self.interview_id}{query}", token)
         except (trio.TooSlowError, trio.BrokenResourceError, AssertionError):
-            await trio.aclose_forcefully(stream)
             return 504
         self.note("tab.answered", {"interview": self.interview_id, "status": candidate.status})
         if candidate.status == 101:
@@ -100,12 +105,11 @@ class Tab:
             if candidate.close is not None:
                 self.last_close = candidate.close[0]
                 self.note("tab.closed", {"interview": self.interview_id, "code": self.last_close})
-        await trio.aclose_forcefully(stream)
         self._take(candidate)
         if candidate.status in {400, 401, 403, 404}:
             return 0
         over = candidate.close is not None and self.last_close not in PASSING_CLOSES
-        return 0 if over and not (second and self.last_close == REPLACED) else candidate.status
+        return 0 if over else candidate.status
 
     async def _talk(self, candidate: Candidate, began: float) -> None:
         async with trio.open_nursery() as nursery:
