@@ -223,6 +223,11 @@ class Session:
             return
         pcm: list[bytes] = []
         for message in messages:
+            heard = frames.spoken(message)
+            if heard is not None:
+                self._bad_messages = 0
+                pcm.append(heard)
+                continue
             try:
                 event = frames.decode(message)
             except RemoteProtocolError:

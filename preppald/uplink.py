@@ -17,6 +17,8 @@ MESSAGE_BYTES = BYTES_PER_SECOND
 # Whether somebody speaks just now is judged by the last half second, in slices of a syllable's length.
 RECENT_BYTES = BYTES_PER_SECOND // 2
 SLICE_BYTES = RECENT_BYTES // 10
+# What may be kept beyond it: to cut at each tick would be a large copy for each tick.
+SLACK_BYTES = RECENT_BYTES // 4
 # Root mean square of 16-bit samples: a quiet room is below 100, speech at arm's length above 1000.
 LOUD = 500
 # Every fourth sample tells a slice's energy well enough.
@@ -64,7 +66,7 @@ class Uplink:
         self._pcm += pcm
         self._put_bytes += len(pcm)
         self._recent += pcm
-        if len(self._recent) > 2 * RECENT_BYTES:  # seldom: it would be a large copy for each tick
+        if len(self._recent) > RECENT_BYTES + SLACK_BYTES:
             del self._recent[:-RECENT_BYTES]
         excess = len(self._pcm) - KEPT_BYTES
         if excess > 0:

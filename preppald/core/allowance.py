@@ -29,16 +29,21 @@ class Allowance:
         self._bytes = Bucket(BYTES_PER_SECOND, BURST_BYTES)
         self._empty = Bucket(EMPTY_FRAMES_PER_SECOND, BURST_EMPTY_FRAMES)
         self._pushing_since: float | None = None
+        # Whether either bucket was in debt after the last read: they only fill up until the next.
+        self._in_debt = False
 
     def spend(self, now: float, *, size: int, frames: int, empty: int) -> None:
         """One read brought ``size`` bytes with so many frames, ``empty`` of which carry nothing."""
         self._bytes.spend(size, now)
         self._frames.spend(frames, now)
+        self._in_debt = self._bytes.in_debt or self._frames.in_debt
         if empty:
             self._empty.spend(empty, now)
 
     def throttled(self, now: float) -> bool:
         """Whether nothing may be read now."""
+        if not self._in_debt and self._pushing_since is None:
+            return False
         spent = self._bytes.level(now) < 0 or self._frames.level(now) < 0
         if spent:
             if self._pushing_since is None:

@@ -23,6 +23,11 @@ class Bucket:
         self._level = self.level(now) - amount
         self._at = now
 
+    @property
+    def in_debt(self) -> bool:
+        """Whether more was spent than there was, the last time."""
+        return self._level < 0
+
     def level(self, now: float) -> float:
         """What is left; below zero it is a debt. A clock that stands still or goes back regains nothing."""
         return min(self.burst, self._level + max(0.0, now - self._at) * self.rate)

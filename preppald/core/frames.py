@@ -40,6 +40,31 @@ BYTES_PER_SAMPLE = 2
 OUTPUT_BYTES_PER_SECOND = OUTPUT_SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
 
 
+# The tag of field 1 with bytes in it: of audio_chunk in its message, and of audio_content in the chunk.
+_FIELD_1 = 0x0A
+
+
+def spoken(message: bytes | str) -> bytes | None:
+    """The PCM in one message, where that is written as every encoder writes it; None: ask ``decode``.
+
+    375 times a second for each old client, at a sixth of what ``decode`` costs.
+    """
+    if isinstance(message, str):
+        return None
+    size = len(message)
+    if 4 <= size < 130:  # lengths below 128: one byte each
+        if message[0] == message[2] == _FIELD_1 and message[1] == size - 2 and message[3] == size - 4:
+            return message[4:]
+    elif (
+        134 <= size < 16_384  # two bytes each, the first with its high bit set
+        and message[0] == message[3] == _FIELD_1
+        and (message[1] - 0x80 | message[2] << 7) == size - 3
+        and (message[4] - 0x80 | message[5] << 7) == size - 6
+    ):
+        return message[6:]
+    return None
+
+
 def decode(message: bytes | str) -> ClientEvent:
     """The event in one message.
 

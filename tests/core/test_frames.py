@@ -24,6 +24,34 @@ def test_audio_is_heard_as_it_was_spoken(pcm: bytes) -> None:
     assert sent(frames.audio(pcm)).audio_response.audio_content == pcm
 
 
+@given(st.one_of(st.binary(max_size=140), st.integers(100, 20_000).map(bytes)))
+def test_audio_is_read_the_short_way_as_the_long_way_reads_it(pcm: bytes) -> None:
+    """Nearly all of it: a head of another length is for the long way."""
+    message = pb.ClientToServerMessage(audio_chunk=pb.AudioChunk(audio_content=pcm)).SerializeToString()
+    known = 4 <= len(message) < 130 or 134 <= len(message) < 16_384
+    assert frames.spoken(message) == (pcm if known else None)
+
+
+@given(
+    st.binary(max_size=7),
+    st.one_of(st.integers(0, 140), st.integers(100, 17_000)),
+    st.lists(st.tuples(st.integers(0, 6), st.integers(0, 255)), max_size=3),
+)
+def test_the_short_way_never_reads_what_the_long_way_reads_otherwise(
+    start: bytes, size: int, changes: list[tuple[int, int]]
+) -> None:
+    """Garbage, and true messages with a byte or two changed."""
+    chunk = pb.ClientToServerMessage(audio_chunk=pb.AudioChunk(audio_content=bytes(size)))
+    changed = bytearray(chunk.SerializeToString())
+    for at, value in changes:
+        if at < len(changed):
+            changed[at] = value
+    for message in (start + bytes(size), bytes(changed)):
+        pcm = frames.spoken(message)
+        assert pcm is None or frames.decode(message) == AudioHeard(pcm)
+    assert frames.spoken("text") is None
+
+
 def test_the_end_button_is_read() -> None:
     message = pb.ClientToServerMessage(end_request=pb.EndRequest())
     assert frames.decode(message.SerializeToString()) == EndRequested()
