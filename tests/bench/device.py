@@ -68,7 +68,7 @@ class Device:
 
 @contextmanager
 def running(
-    bridge: Bridge, python: str, tree: Path, core: int, nice: int, gemini_port: int, log: Path | None
+    bridge: Bridge, *, python: str, tree: Path, core: int, nice: int, gemini_port: int, log: Path | None
 ) -> Iterator[Device]:
     """Starts the bridge on one core, and stops it at the end. ``tree``: where its sources are."""
     port, admin = _free_ports(2)
@@ -87,7 +87,7 @@ def running(
             "PREPPALD_MAX_CONNECTIONS_PER_ADDRESS": MANY,
         }
         began = time.monotonic()
-        process = subprocess.Popen(  # noqa: S603 - our own commands
+        process = subprocess.Popen(
             [python, *bridge.command],
             cwd=tree,
             env=environment,

@@ -89,7 +89,7 @@ class Browser:
         self._message = bytearray(start) + bytearray(pattern.chunk_bytes)
         self.voice = Stamper(number, pattern.chunk_bytes, self._message, len(start))
         self.wire = Wire(socket.create_connection(load.device), load.epoll)
-        now = int(time.time())
+        now = time.time_ns() // 1_000_000_000
         name = f"bench-{os.getpid()}-{number}"
         token = auth.sign(SECRET, user_id=name, interview_id=name, now=now, lifetime=7200)
         self.wire.send(wire.request("localhost", f"/ws/{name}", token))
@@ -132,6 +132,8 @@ class Browser:
                 self.fragments += 1
             case "error":
                 self.fault = message.error.message
+            case _:
+                pass
 
 
 class Gemini:
@@ -239,12 +241,14 @@ class Load:
         self._browsers_turns = Turns(1 / pattern.messages_per_second, self.samples.lag)
         self._geminis_turns = Turns(PART_SECONDS, self.samples.lag)
         self._accepted = 0
-        listener.setblocking(False)
+        listener.setblocking(False)  # noqa: FBT003 - the socket module's own way
         self.epoll.register(listener, select.EPOLLIN)
 
     def close(self) -> None:
-        for end in (*self.browsers, *self.geminis):
-            end.wire.close()
+        for browser in self.browsers:
+            browser.wire.close()
+        for gemini in self.geminis:
+            gemini.wire.close()
         self.epoll.close()
 
     def connect(self) -> Browser:
@@ -304,8 +308,8 @@ class Load:
 
     def lost_bytes(self) -> int:
         """Audio that was sent and has not arrived, both ways."""
-        sent = sum(end.voice.sent_bytes for end in (*self.browsers, *self.geminis))
-        return sent - sum(end.heard.taken_bytes for end in (*self.browsers, *self.geminis))
+        ends: list[Browser | Gemini] = [*self.browsers, *self.geminis]
+        return sum(end.voice.sent_bytes - end.heard.taken_bytes for end in ends)
 
     def drained(self, seconds: float) -> bool:
         """Stops talking and waits until all has arrived; whether it has."""

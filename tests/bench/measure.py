@@ -4,6 +4,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tests.bench import device
@@ -63,18 +64,22 @@ class Steady:
         return self.lag_ms > LAG_MS
 
 
+def _set_up(load: Load, sessions: int) -> bool:
+    return len(load.set_up_seconds) >= sessions
+
+
 @contextmanager
 def under_load(bridge: Bridge, pattern: Pattern, setting: Setting) -> Iterator[tuple[Device, Load]]:
     with (
         device.listener() as listener,
         device.running(
             bridge,
-            setting.python,
-            setting.tree,
-            setting.core,
-            setting.nice,
-            listener.getsockname()[1],
-            setting.log,
+            python=setting.python,
+            tree=setting.tree,
+            core=setting.core,
+            nice=setting.nice,
+            gemini_port=listener.getsockname()[1],
+            log=setting.log,
         ) as tested,
     ):
         load = Load(pattern, tested.address, listener)
@@ -239,7 +244,7 @@ def growth(bridge: Bridge, pattern: Pattern, setting: Setting, *, sessions: int,
         while done < sessions:
             for _ in range(at_once):
                 load.connect()
-            if not load.go(SET_UP_SECONDS, until=lambda: len(load.set_up_seconds) >= done + at_once):
+            if not load.go(SET_UP_SECONDS, until=partial(_set_up, load, done + at_once)):
                 faults.append(f"a session was not set up after {done}")
                 break
             load.go(0.1)

@@ -37,7 +37,9 @@ SETUP = {
 
 async def up(browser: WebSocketConnection, upstream: WebSocketConnection) -> None:
     while True:
-        message = ClientToServerMessage.FromString(await browser.get_message())
+        received = await browser.get_message()
+        assert isinstance(received, bytes)
+        message = ClientToServerMessage.FromString(received)
         if message.WhichOneof("payload") == "end_request":
             await browser.aclose()
             return

@@ -60,7 +60,7 @@ class Wire:
         self._epoll = epoll
         self._incoming = b""
         self._waiting = bytearray()
-        sock.setblocking(False)
+        sock.setblocking(False)  # noqa: FBT003 - the socket module's own way
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         epoll.register(sock, select.EPOLLIN)
 
