@@ -1,6 +1,6 @@
 """Interviews under faults and kills, from seeds: see tests/simulation for the world, and run more of it with
 
-    python -m tests.simulation --seeds 1000 --jobs 2
+python -m tests.simulation --seeds 1000 --jobs 2
 """
 
 import pytest
