@@ -123,4 +123,4 @@ class Client:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await trio.lowlevel.checkpoint()
+        pass

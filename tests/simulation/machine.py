@@ -176,7 +176,7 @@ class Machine:
                     )
                     process.running = await nursery.start(serve)
                     process.serves.set()
-        except BaseException as error:
+        except BaseException as error:  # noqa: ASYNC103 - what is dead cannot be cancelled any more
             # What a corpse says counts for nothing; the living must not fall.
             if not process.dead:
                 raise
