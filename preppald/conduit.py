@@ -46,7 +46,7 @@ class Conduit:
 
     @property
     def idle(self) -> bool:
-        """Whether ``send_now`` would send."""
+        """Whether what is posted goes at once."""
         return self._line.idle and self._protocol.state is State.OPEN
 
     async def receive(self) -> list[Message]:
@@ -74,13 +74,12 @@ class Conduit:
             raise self._closed() from None
         return messages
 
-    def send_now(self, message: Message) -> bool:
-        """Sends the message if that needs no waiting; otherwise nothing is done."""
-        if not self.idle:
-            return False
-        # What the kernel does not take of it goes before anything else, with the next send.
+    def post(self, message: Message) -> None:
+        """Sends the message without waiting. Only while ``idle``.
+
+        What the kernel does not take of it goes before anything else, with the next send.
+        """
         self._line.send(self._framing.frame(message))
-        return True
 
     async def send(self, message: Message) -> None:
         """Sends one message. Cancelled, it leaves half a frame behind: hang up then.

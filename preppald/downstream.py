@@ -121,7 +121,7 @@ class Browser:
         """All messages that are there already; often none. None where only ``receive`` can tell."""
         if not self._line.prompt or self._protocol.eof_sent or self.cut == FLOOD:
             return None
-        if self._throttled():
+        if self.allowance.strained and self._throttled():
             return []
         try:
             data = self._line.receive_now(RECEIVE_BYTES)

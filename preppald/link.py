@@ -268,7 +268,10 @@ class Link:
 
     def _send_now(self, item: Item) -> bool:
         upstream = self.upstream
-        return upstream is not None and upstream.idle and upstream.send_now(_message(item))
+        if upstream is None or not upstream.idle:
+            return False
+        upstream.post(_message(item))
+        return True
 
     # -------------------------------------------------------------- told by the watchdog
 

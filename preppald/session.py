@@ -240,7 +240,7 @@ class Session:
                 self.end(USER_ENDED, "the candidate pressed end")
         if pcm:
             self._dialogue.uplink.put(b"".join(pcm))
-            self._dialogue.uplink.fed_at = trio.current_time()
+            self._dialogue.uplink.fed_at = browser.heard_at
 
     def _refuse(self) -> None:
         self._bad_messages += 1

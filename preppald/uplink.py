@@ -63,11 +63,15 @@ class Uplink:
 
     def put(self, pcm: bytes) -> None:
         """Adds audio; an odd byte waits for its other half."""
-        self._pcm += pcm
-        self._put_bytes += len(pcm)
+        size = len(pcm)
+        self._put_bytes += size
         self._recent += pcm
         if len(self._recent) > RECENT_BYTES + SLACK_BYTES:
             del self._recent[:-RECENT_BYTES]
+        if self._passes(size) and self._send_now(pcm):
+            self.taken_bytes += size
+            return
+        self._pcm += pcm
         excess = len(self._pcm) - KEPT_BYTES
         if excess > 0:
             excess += excess % BYTES_PER_SAMPLE
@@ -119,6 +123,11 @@ class Uplink:
             self.taken_bytes -= len(item)
         else:
             self._prompts.appendleft(item)
+
+    def _passes(self, size: int) -> bool:
+        """Whether audio of this size could go right through: nothing waits before it, and it needs no cutting."""
+        clear = self._open and not self._pcm and not self._prompts
+        return clear and size <= MESSAGE_BYTES and size % BYTES_PER_SAMPLE == 0
 
     def _next(self) -> Item | None:
         if self._prompts:

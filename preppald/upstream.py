@@ -85,12 +85,12 @@ class Upstream:
 
     @property
     def idle(self) -> bool:
-        """Whether ``send_now`` would send."""
+        """Whether what is posted goes at once."""
         return self._conduit.idle
 
-    def send_now(self, message: str) -> bool:
-        """Sends one text frame if that needs no waiting; otherwise nothing is done."""
-        return self._conduit.send_now(message)
+    def post(self, message: str) -> None:
+        """Sends one text frame without waiting. Only while ``idle``."""
+        self._conduit.post(message)
 
     async def accepted(self) -> None:
         """Waits until Gemini has accepted the setup; what came behind that in the same read is still heard.

@@ -55,9 +55,9 @@ async def test_what_came_behind_the_handshake_comes_first() -> None:
 
 async def test_messages_of_both_ways_of_sending_arrive_in_order() -> None:
     async with connected() as (conduit, peer):
-        assert conduit.send_now("at once")
+        conduit.post("at once")
         await conduit.send("by a task")
-        assert conduit.send_now("again")
+        conduit.post("again")
         received: list[bytes] = []
         while len(received) < 3:
             received += await peer.receive()
@@ -68,7 +68,8 @@ async def test_a_line_that_is_full_is_waited_for_by_a_task_only() -> None:
     """Nothing is lost, doubled or torn where the kernel took half a frame."""
     async with connected() as (conduit, peer):
         sent = 0
-        while conduit.send_now(str(sent).zfill(1000) * 60):
+        while conduit.idle:
+            conduit.post(str(sent).zfill(1000) * 60)
             sent += 1
         received: list[bytes] = []
 
@@ -109,7 +110,7 @@ async def test_messages_before_a_close_are_heard_and_then_its_words() -> None:
             with pytest.raises(ConduitClosed) as closed:
                 await use
             assert (closed.value.code, closed.value.reason) == (1011, "Internal error occurred.")
-        assert not conduit.send_now("{}")
+        assert not conduit.idle
         await conduit.aclose()
 
 

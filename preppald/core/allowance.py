@@ -17,6 +17,9 @@ BURST_BYTES = 1024 * 1024
 # Frames that carry nothing: pings, pongs, empty fragments. A library pings each 20 s, and answers our own each 15 s.
 EMPTY_FRAMES_PER_SECOND = 2
 BURST_EMPTY_FRAMES = 100
+# Half a second of audio: so much is added up before the buckets are asked, which costs more than reading it did.
+GRAIN_BYTES = 16 * 1024
+GRAIN_FRAMES = 200
 # How long a sender may go on pushing against the throttle: 50 s of audio that are sent in one go are through by then.
 PUSHING_SECONDS = 10.0
 
@@ -29,20 +32,29 @@ class Allowance:
         self._bytes = Bucket(BYTES_PER_SECOND, BURST_BYTES)
         self._empty = Bucket(EMPTY_FRAMES_PER_SECOND, BURST_EMPTY_FRAMES)
         self._pushing_since: float | None = None
-        # Whether either bucket was in debt after the last read: they only fill up until the next.
+        self._unspent_bytes = self._unspent_frames = 0
         self._in_debt = False
+
+    @property
+    def strained(self) -> bool:
+        """Whether it can be ``throttled`` at all: after a read that left a debt, and for a second after that."""
+        return self._in_debt or self._pushing_since is not None
 
     def spend(self, now: float, *, size: int, frames: int, empty: int) -> None:
         """One read brought ``size`` bytes with so many frames, ``empty`` of which carry nothing."""
-        self._bytes.spend(size, now)
-        self._frames.spend(frames, now)
-        self._in_debt = self._bytes.in_debt or self._frames.in_debt
+        self._unspent_bytes += size
+        self._unspent_frames += frames
+        if self._unspent_bytes >= GRAIN_BYTES or self._unspent_frames >= GRAIN_FRAMES:
+            self._bytes.spend(self._unspent_bytes, now)
+            self._frames.spend(self._unspent_frames, now)
+            self._unspent_bytes = self._unspent_frames = 0
+            self._in_debt = self._bytes.in_debt or self._frames.in_debt
         if empty:
             self._empty.spend(empty, now)
 
     def throttled(self, now: float) -> bool:
         """Whether nothing may be read now."""
-        if not self._in_debt and self._pushing_since is None:
+        if not self.strained:
             return False
         spent = self._bytes.level(now) < 0 or self._frames.level(now) < 0
         if spent:
