@@ -218,6 +218,7 @@ class Machine:
         link = self.network.link()
         process.links = [*(known for known in process.links if known.open), link]
         if not process.listener.arrive(link.ends[1]):
+            link.cut()
             raise ConnectionRefusedError("nobody listens any more")
         return link.ends[0]
 

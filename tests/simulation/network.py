@@ -18,6 +18,9 @@ BUFFER_BYTES = 256 * 1024
 BACKLOG = 64
 # What TCP_USER_TIMEOUT makes of a path that swallows everything: both ends learn of it in the end.
 GIVEN_UP_SECONDS = 20.0
+# Who only listens learns of it later: from a keepalive, or because a page loses patience.
+LEARNT_SECONDS = 120.0
+NEVER = 1e9
 # The latest of a link's sends at which its fate strikes; the handshakes are the first three.
 LATEST_SEND = 120
 
@@ -90,8 +93,10 @@ class Flow:
             ready = self._ready_at()
             if ready is not None and ready <= trio.current_time():
                 return self._take(most) if self._chunks else b""
-            with trio.CancelScope() if ready is None else trio.move_on_at(ready):
+            with trio.move_on_at(self._link.learnt_at if ready is None else ready):
                 await self._changed.park()
+            if trio.current_time() >= self._link.learnt_at:
+                self._link.cut()
 
     def _ready_at(self) -> float | None:
         """From when on there is something to read, or the end; None while nothing is under way."""
@@ -123,7 +128,7 @@ class Link:
         self.stalled_until = 0.0
         self._chance = chance
         self._sends = 0
-        self._swallowed_at = 0.0
+        self._swallowed_at = NEVER
         self._strikes_at: int | None = None
         self._fault = chance.choice(list(Fault))
         if chance.random() < weather.fatal:
@@ -134,6 +139,11 @@ class Link:
         there, back = Flow(self, chance), Flow(self, chance)
         self._flows = (there, back)
         self.ends = End(self, back, there), End(self, there, back)
+
+    @property
+    def learnt_at(self) -> float:
+        """When those who only listen notice that nothing comes any more."""
+        return self._swallowed_at + LEARNT_SECONDS
 
     @property
     def open(self) -> bool:

@@ -20,6 +20,8 @@ from tests.simulation.verdict import violations
 # Delivered within six minutes after the backend is back; and the longest grace before that, with a goodbye.
 SETTLED_SECONDS = RETRY_CAP_SECONDS + 60.0
 STEP_SECONDS = 5.0
+# A run that takes longer than all that could be left to do hangs.
+TOO_LONG_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,8 @@ def simulate(seed: int) -> Report:
     began = time.perf_counter()
     try:
         machine, tabs, ended_at = determinism.run(seed, partial(_simulate, plan(seed)))
-    except BaseExceptionGroup as group:
-        words = "".join(traceback.format_exception(group))
+    except (BaseExceptionGroup, trio.TooSlowError) as error:
+        words = "".join(traceback.format_exception(error))
         return Report(seed, "", (f"the run itself came to grief:\n{words}",), 0, 0, 0, 0, 0.0, 0.0)
     try:
         found = tuple(violations(machine, tabs, plan(seed)))
@@ -63,6 +65,11 @@ def simulate(seed: int) -> Report:
 
 
 async def _simulate(the: Plan) -> tuple[Machine, list[Tab], float]:
+    with trio.fail_after(the.seconds + the.session_limit + TOO_LONG_SECONDS):
+        return await _evening(the)
+
+
+async def _evening(the: Plan) -> tuple[Machine, list[Tab], float]:
     async with trio.open_nursery() as world:
         settings = {
             "PREPPALD_SESSION_LIMIT": f"{the.session_limit:.0f}s",

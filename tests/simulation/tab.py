@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import random
 
 import trio
+from websockets.exceptions import InvalidState
 
 from preppald.pb.interview_pb2 import TranscriptUpdate
 from tests.candidates import Candidate, tone
@@ -133,7 +134,7 @@ class Tab:
                 with trio.fail_after(SEND_SECONDS):
                     await candidate.send_audio(UTTERANCE)
                     await candidate.send_audio(UTTERANCE)
-        except (trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError):
+        except (trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError, InvalidState):
             await candidate.vanish()
 
     async def _leave_at_times(self, candidate: Candidate, began: float) -> None:
