@@ -259,6 +259,11 @@ class Load:
         self._ends[browser.wire.sock.fileno()] = browser
         return browser
 
+    @property
+    def connected(self) -> int:
+        """How many sessions were ever begun."""
+        return len(self._connected_ns)
+
     def first_heard(self, speaker: int | None, now_ns: int) -> None:
         """Set-up is over for the browser whose stamps came."""
         if speaker is not None:

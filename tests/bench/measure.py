@@ -94,8 +94,7 @@ def connect(load: Load, sessions: int) -> bool:
     for _ in range(sessions):
         load.connect()
         load.go(1 / CONNECTS_PER_SECOND)
-    wanted = len(load.set_up_seconds) + sum(not browser.voice.sent_bytes for browser in load.browsers)
-    return load.go(SET_UP_SECONDS, until=lambda: len(load.set_up_seconds) >= max(wanted, sessions))
+    return load.go(SET_UP_SECONDS, until=lambda: len(load.set_up_seconds) == load.connected)
 
 
 def steady(bridge: Bridge, pattern: Pattern, sessions: int, setting: Setting) -> Steady:

@@ -1,0 +1,168 @@
+"""``python -m tests.bench``: how much one core carries, how late it is, and what it costs; beside a naive bridge.
+
+Two processes on two cores: the device under test on one, everything around it (browsers and a Gemini) on the other.
+What is measured is told as it comes, and as a table of Markdown at the end; figures of different runs, let alone
+machines, do not compare, the ratios do. On a busy machine: --nice -15, as root.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+import json
+import os
+from pathlib import Path
+import platform
+import sys
+
+from tests.bench import device, measure, report
+from tests.bench.device import NAIVE, PREPPALD, Bridge
+from tests.bench.measure import Setting, Steady
+from tests.bench.patterns import PATTERNS, Pattern
+from tests.bench.report import Results
+
+# Where the search for a bridge's capacity begins: well below it on any machine of today.
+START = {(PREPPALD, "quanta"): 80, (PREPPALD, "20ms"): 120, (PREPPALD, "100ms"): 120}
+NAIVE_START = {"quanta": 8, "20ms": 30, "100ms": 60}
+# The loads at which the promises of latency are made.
+FEW, MANY = 20, 150
+
+
+def tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def tell_steady(bridge: Bridge, pattern: Pattern) -> Callable[[Steady], None]:
+    return lambda result: tell(f"{bridge.name:9} {pattern.name:7} {report.steady_line(result)}")
+
+
+def capacity(results: Results, given: argparse.Namespace, setting: Setting) -> None:
+    for name in given.pattern:
+        for bridge in given.bridges:
+            start = START.get((bridge, name), NAIVE_START[name])
+            found = measure.capacity(
+                bridge,
+                PATTERNS[name],
+                setting,
+                start=start,
+                told=tell_steady(bridge, PATTERNS[name]),
+            )
+            results.add("capacity", bridge.name, name, asdict(found))
+
+
+def latency(results: Results, given: argparse.Namespace, setting: Setting) -> None:
+    for name in given.pattern:
+        for sessions in (FEW, MANY):
+            for bridge in given.bridges:
+                if bridge is NAIVE and sessions == MANY:
+                    continue  # it cannot
+                found = measure.steady(bridge, PATTERNS[name], sessions, setting)
+                tell_steady(bridge, PATTERNS[name])(found)
+                results.add("latency", bridge.name, name, asdict(found))
+
+
+def set_up(results: Results, given: argparse.Namespace, setting: Setting) -> None:
+    for bridge in given.bridges:
+        found = measure.set_up(bridge, PATTERNS["20ms"], FEW, setting)
+        tell(f"{bridge.name:9} set-up {found.p50_ms:.1f} ms p50, {found.p99_ms:.1f} ms p99")
+        results.add("set-up", bridge.name, "20ms", asdict(found))
+
+
+def footprint(results: Results, given: argparse.Namespace, setting: Setting) -> None:
+    for bridge in given.bridges:
+        found = measure.footprint(bridge, PATTERNS["20ms"], setting)
+        tell(
+            f"{bridge.name:9} ready in {found.ready_seconds:.2f} s, {found.idle_rss_kib / 1024:.0f} MiB resident"
+        )
+        results.add("footprint", bridge.name, "20ms", asdict(found))
+
+
+def growth(results: Results, given: argparse.Namespace, setting: Setting) -> None:
+    found = measure.growth(PREPPALD, PATTERNS["20ms"], setting, sessions=given.short_sessions)
+    tell(
+        f"preppald  {found.sessions} short sessions: {found.bytes_a_session:.0f} bytes each stay; {found.rss_kib} KiB"
+    )
+    results.add("growth", "preppald", "20ms", {**asdict(found), "bytes_a_session": found.bytes_a_session})
+
+
+def overload(results: Results, given: argparse.Namespace, setting: Setting) -> None:
+    for name in given.pattern:
+        known = results.find("capacity", "preppald", name)
+        sessions = given.overload or (known["sessions"] * 3 // 2 if known else MANY * 2)
+        found = measure.overload(PREPPALD, PATTERNS[name], sessions, setting)
+        tell(
+            f"preppald  {name:7} {sessions} sessions: the worst served had {found.least:.0%} of its audio in time, "
+            f"the median {found.median:.0%}; {found.lost_bytes} bytes lost"
+        )
+        results.add("overload", "preppald", name, asdict(found))
+
+
+MEASUREMENTS = {
+    "capacity": capacity,
+    "latency": latency,
+    "set-up": set_up,
+    "footprint": footprint,
+    "growth": growth,
+    "overload": overload,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "what", nargs="*", default=[*MEASUREMENTS], help=f"any of {', '.join(MEASUREMENTS)}; default: all"
+    )
+    parser.add_argument("--pattern", nargs="+", choices=PATTERNS, default=["quanta", "20ms"])
+    parser.add_argument("--bridge", nargs="+", choices=device.BRIDGES, default=[*device.BRIDGES])
+    parser.add_argument("--seconds", type=float, default=5.0, help="how long one measurement takes (5)")
+    parser.add_argument("--core", type=int, default=0, help="the device's core (0); the harness has another")
+    parser.add_argument(
+        "--nice", type=int, default=0, help="the priority of both, as root: -15 on a busy machine"
+    )
+    parser.add_argument("--python", default=sys.executable, help="the device's interpreter")
+    parser.add_argument(
+        "--tree", type=Path, default=Path.cwd(), help="the device's sources: another checkout"
+    )
+    parser.add_argument(
+        "--short-sessions", type=int, default=2000, help="how many short sessions for growth (2000)"
+    )
+    parser.add_argument(
+        "--overload", type=int, help="sessions for overload; default: 1.5 x the capacity found"
+    )
+    parser.add_argument("--log", type=Path, help="where the device's log lines go")
+    parser.add_argument("--json", type=Path, help="write everything that was measured there")
+    given = parser.parse_args()
+    if unknown := [what for what in given.what if what not in MEASUREMENTS]:
+        parser.error(f"unknown: {', '.join(unknown)}")
+    others = os.sched_getaffinity(0) - {given.core}
+    if not others:
+        parser.error("two cores are needed: one for the device, one for the load")
+    os.sched_setaffinity(0, {min(others)})
+    if given.nice:
+        device.prioritise(os.getpid(), given.nice)
+    given.bridges = [device.BRIDGES[name] for name in given.bridge]
+    setting = Setting(given.python, given.tree, given.core, given.seconds, given.log, given.nice)
+    results = Results(
+        {
+            "date": datetime.now(UTC).date().isoformat(),
+            "machine": report.machine(),
+            "python": platform.python_version(),
+            "load_average_before": os.getloadavg()[0],
+            "seconds": given.seconds,
+            "nice": given.nice,
+        }
+    )
+    for what in given.what:
+        MEASUREMENTS[what](results, given, setting)
+    results.about["load_average_after"] = os.getloadavg()[0]
+    if given.json:
+        given.json.write_text(json.dumps(results.all(), indent=1) + "\n")
+    sys.stdout.write(report.markdown(results) + "\n")
+
+
+if __name__ == "__main__":
+    main()
