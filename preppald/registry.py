@@ -151,8 +151,27 @@ class Registry:
             ) from error
         if self.draining:  # meanwhile
             raise Refusal(http.HTTPStatus.SERVICE_UNAVAILABLE, "draining", "draining")
-        services.journal.begin(interview)
+        await self._put_on_record(interview)
         return interview
+
+    async def _put_on_record(self, interview: Interview) -> None:
+        """Nobody is let into an interview that a restart would not know of."""
+        journal = self._services.journal
+        journal.begin(interview)
+        try:
+            await journal.flush()
+        except JournalError as error:
+            journal.end(
+                interview.interview_id,
+                interview.epoch,
+                ending=DAEMON_STOPPED.name,
+                cause="it could not be put on record, and nobody was let in",
+                ended_ms=interview.started_ms,
+                deliveries=(),
+            )
+            raise Refusal(
+                http.HTTPStatus.SERVICE_UNAVAILABLE, "the journal is not writable", str(error)
+            ) from error
 
     async def recover(self) -> int:
         """Takes over what the last process left live; each waits for its candidate as after a lost connection."""
