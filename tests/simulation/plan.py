@@ -1,5 +1,6 @@
 """What a seed wants to happen: who comes, how the parts misbehave, when the daemon dies."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 import enum
 import random
@@ -12,6 +13,8 @@ from tests.simulation.tab import Character
 LONG_EVERY = 25
 HOUR = 3600.0
 MINUTE = 60.0
+# A full disk is noticed to have space again within seconds, and a goodbye takes as long.
+APART_SECONDS = 15.0
 
 
 class Act(enum.Enum):
@@ -65,9 +68,26 @@ def plan(seed: int) -> Plan:
         candidates=tuple(
             _character(chance, seconds, long=long) for _ in range(1 if long else chance.randint(1, 3))
         ),
-        events=tuple(
+        events=_apart(
             sorted((_event(chance, seconds) for _ in range(chance.randint(1, 7))), key=lambda it: it.at)
         ),
+    )
+
+
+def _apart(events: Sequence[Event]) -> tuple[Event, ...]:
+    """Without the disks that are full while the daemon ends: what only memory has dies with it, by two faults."""
+
+    def overlap(one: Event, other: Event) -> bool:
+        return (
+            one.at < other.at + other.amount + APART_SECONDS
+            and other.at < one.at + one.amount + APART_SECONDS
+        )
+
+    ends = [event for event in events if event.act in {Act.KILL, Act.DRAIN}]
+    return tuple(
+        event
+        for event in events
+        if event.act is not Act.FULL_DISK or not any(overlap(event, end) for end in ends)
     )
 
 

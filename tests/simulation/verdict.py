@@ -145,7 +145,7 @@ def _deadlines(machine: Machine, plan: Plan) -> Iterator[str]:
         down_then = any(death.at <= latest for death in machine.deaths) and not _alive(machine, latest)
         latest = up_again if down_then else latest
         # The clock of the wall is all that a restart has: what it lost cannot be known, but for what was said.
-        if at > latest + LATE_SECONDS + (set_back if machine.deaths else 0.0):
+        if at > latest + LATE_SECONDS + (set_back if len(machine.boots) > 1 else 0.0):
             yield f"{keys['interview']} ended {at - latest:.1f} s after its time was up ({keys['ending']})"
         credited = credited_by[str(keys["interview"])]
         if credited > machine.config.credit_limit + 0.001:
