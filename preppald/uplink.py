@@ -14,15 +14,15 @@ BYTES_PER_SECOND = INPUT_SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
 KEPT_BYTES = 5 * BYTES_PER_SECOND
 # At most what one message carries after a gap; 1 s is far below any limit of Gemini's.
 MESSAGE_BYTES = BYTES_PER_SECOND
-# Every fourth sample tells energy well enough, in a quarter of the memory.
-STRIDE = 4
 # Whether somebody speaks just now is judged by the last half second, in slices of a syllable's length.
-RECENT_SAMPLES = INPUT_SAMPLE_RATE_HZ // 2 // STRIDE
-SLICE_SAMPLES = RECENT_SAMPLES // 10
+RECENT_BYTES = BYTES_PER_SECOND // 2
+SLICE_BYTES = RECENT_BYTES // 10
 # What may be kept beyond it: to cut at each tick would be a large copy for each tick.
-SLACK_SAMPLES = RECENT_SAMPLES // 4
+SLACK_BYTES = RECENT_BYTES // 4
 # Root mean square of 16-bit samples: a quiet room is below 100, speech at arm's length above 1000.
 LOUD = 500
+# Every fourth sample tells a slice's energy well enough.
+STRIDE = 4
 # More than a watchdog ever has waiting at once.
 PROMPTS = 4
 
@@ -55,7 +55,7 @@ class Uplink:
         self.fed_at = trio.current_time()
         self._pcm = bytearray()
         self._put_bytes = 0
-        self._recent = array("h")
+        self._recent = bytearray()
         self._prompts: deque[str | Note] = deque(maxlen=PROMPTS)
         self._changed = trio.lowlevel.ParkingLot()
         self._open = False
@@ -64,7 +64,10 @@ class Uplink:
     def put(self, pcm: bytes) -> None:
         """Adds audio; an odd byte waits for its other half."""
         size = len(pcm)
-        self._remember(pcm, size)
+        self._put_bytes += size
+        self._recent += pcm
+        if len(self._recent) > RECENT_BYTES + SLACK_BYTES:
+            del self._recent[:-RECENT_BYTES]
         if self._passes(size) and self._send_now(pcm):
             self.taken_bytes += size
             return
@@ -78,19 +81,13 @@ class Uplink:
 
     def loud(self) -> bool:
         """Whether the last half second sounds like speech. Gemini's own word for it comes late, or never."""
-        for at in range(max(0, len(self._recent) - RECENT_SAMPLES), len(self._recent), SLICE_SAMPLES):
-            samples = self._recent[at : at + SLICE_SAMPLES]
-            if sum(sample * sample for sample in samples) > LOUD * LOUD * SLICE_SAMPLES:
+        recent = bytes(self._recent[-RECENT_BYTES:])
+        start = (self._put_bytes - len(recent)) % BYTES_PER_SAMPLE
+        for at in range(start, len(recent) - SLICE_BYTES + 1, SLICE_BYTES):
+            samples = array("h", recent[at : at + SLICE_BYTES])[::STRIDE]
+            if sum(sample * sample for sample in samples) > LOUD * LOUD * len(samples):
                 return True
         return False
-
-    def _remember(self, pcm: bytes, size: int) -> None:
-        odd = self._put_bytes % BYTES_PER_SAMPLE
-        self._put_bytes += size
-        end = size - (size - odd) % BYTES_PER_SAMPLE
-        self._recent += array("h", pcm[odd:end])[::STRIDE]
-        if len(self._recent) > RECENT_SAMPLES + SLACK_SAMPLES:
-            del self._recent[:-RECENT_SAMPLES]
 
     def put_silence(self, seconds: float) -> None:
         """Gemini needs to hear that nothing is said."""
