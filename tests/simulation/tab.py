@@ -36,7 +36,7 @@ class Character:
 
 @dataclass
 class Tab:
-    """One candidate. ``shown``: each fragment it ever got, by seq, with when; ``faults``: what it must not see."""
+    """One candidate, who comes back within ``hurry`` seconds. ``shown``: each fragment it ever got, by seq, with when; ``faults``: what it must not see."""
 
     interview_id: str
     token: Callable[[], str]
@@ -44,9 +44,11 @@ class Tab:
     character: Character
     chance: random.Random
     note: Callable[[str, dict[str, object]], None]
+    hurry: float = 4.0
     shown: dict[int, tuple[str, float]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     last_close: int = 0
+    finished: bool = False
     _last_seq: int = 0
     _gone: bool = False
 
@@ -61,6 +63,7 @@ class Tab:
                     tabs.start_soon(self._double, token, began + self.character.doubles_at)
                 await self._sit(token, began)
             clock.cancel_scope.cancel()
+        self.finished = True
 
     async def _go(self, began: float) -> None:
         if self.character.vanishes_at is not None:
@@ -80,7 +83,7 @@ class Tab:
                 return
             if code == 101:
                 seen_at = trio.current_time()
-            await trio.sleep(self.chance.uniform(0.2, 4.0))
+            await trio.sleep(self.chance.uniform(0.05, 1.0) * self.hurry)
 
     async def _connection(self, token: str, began: float) -> int:
         """One connection to its end: 0 when nothing is to come after it, else the status that the upgrade got."""
@@ -127,6 +130,7 @@ class Tab:
                 ends_at = self.character.ends_at
                 if ends_at is not None and trio.current_time() + pause >= began + ends_at:
                     await trio.sleep_until(began + ends_at)
+                    self.note("tab.ends", {"interview": self.interview_id})
                     with trio.fail_after(SEND_SECONDS):
                         await candidate.end()
                     return

@@ -1,0 +1,189 @@
+"""A host for real daemons that are killed: fixed ports, one state directory, a simulated Gemini and backend beside it.
+
+The services live in this process and go on while daemons come and go. What is on disk after a kill is read as an
+operator would read it: from outside.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
+from functools import partial
+import json
+from pathlib import Path
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import Any
+
+import trio
+
+from preppald import auth
+from preppald.journal import files
+from preppald.simulator import BackendSimulator, GeminiSimulator, Scenario, serve_backend, serve_gemini
+from preppald.simulator.backend_scenario import BackendScenario
+from preppald.simulator.httpd import Answer, Request
+from tests.world import SECRET
+
+WORKER_SECRET = "another-secret-for-tests-of-32-bytes"
+# A process on a busy machine.
+PATIENCE_SECONDS = 30.0
+LOOK_SECONDS = 0.01
+# How long the backend takes: long enough to be killed meanwhile.
+ANSWER_SECONDS = 0.05
+
+
+class Backend(BackendSimulator):
+    """Answers slowly enough to be caught at it; ``asked`` is set, and replaced, at each call."""
+
+    def __init__(self, scenario: BackendScenario) -> None:
+        super().__init__(scenario)
+        self.asked = trio.Event()
+
+    async def _answer(self, request: Request) -> Answer:
+        self.asked.set()
+        self.asked = trio.Event()
+        await trio.sleep(ANSWER_SECONDS)
+        return await super()._answer(request)
+
+
+@dataclass
+class Host:
+    """``deaths``: when daemons were killed, on Trio's clock."""
+
+    directory: Path
+    settings: Mapping[str, str]
+    backend: Backend
+    gemini: GeminiSimulator
+    port: int
+    admin_port: int
+    gemini_port: int
+    backend_port: int
+    process: trio.Process | None = None
+    starts: int = 0
+    deaths: list[float] = field(default_factory=list)
+
+    @property
+    def state_dir(self) -> Path:
+        return self.directory / "state"
+
+    @property
+    def log(self) -> Path:
+        """Of the present process, or of the last."""
+        return self.directory / f"log-{self.starts}"
+
+    # -------------------------------------------------------------- the daemon
+
+    async def start(self) -> trio.Process:
+        """Begins to start; see ``ready``."""
+        env = {
+            "JWT_SECRET": SECRET,
+            "WORKER_SHARED_SECRET": WORKER_SECRET,
+            "GEMINI_API_KEY": "key-for-tests",
+            "PREPPALD_LISTEN": f"127.0.0.1:{self.port}",
+            "PREPPALD_ADMIN_LISTEN": f"127.0.0.1:{self.admin_port}",
+            "PREPPALD_STATE_DIR": str(self.state_dir),
+            "PREPPALD_GEMINI_URL": f"ws://127.0.0.1:{self.gemini_port}",
+            "NEXT_PUBLIC_API_URL": f"http://127.0.0.1:{self.backend_port}",
+            **self.settings,
+        }
+        self.starts += 1
+        with self.log.open("wb") as file:
+            self.process = await trio.lowlevel.open_process(
+                [sys.executable, "-m", "preppald", "serve"], env=env, stdin=subprocess.DEVNULL, stderr=file
+            )
+        return self.process
+
+    async def ready(self) -> None:
+        await self.logged("daemon.ready")
+
+    async def has_database(self) -> None:
+        """Until the process that is starting holds the lock, which is just before it recovers."""
+        assert self.process is not None
+        lock = self.state_dir / "preppald.lock"
+        with trio.move_on_after(PATIENCE_SECONDS):
+            while not lock.exists() or lock.read_text("ascii").strip() != str(self.process.pid):  # noqa: ASYNC110 - another process writes it
+                await trio.sleep(LOOK_SECONDS)
+
+    async def kill(self) -> None:
+        """kill -9."""
+        assert self.process is not None
+        self.process.kill()
+        self.deaths.append(trio.current_time())
+        await self.process.wait()
+        self.process = None
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    async def ended(self) -> int:
+        """The exit status, once it ended by itself."""
+        assert self.process is not None
+        with trio.fail_after(PATIENCE_SECONDS):
+            status = await self.process.wait()
+        self.process = None
+        return status
+
+    # -------------------------------------------------------------- looked at from outside
+
+    def lines(self, event: str) -> list[Mapping[str, Any]]:
+        """The log's lines of this name, of the present process or of the last."""
+        text = self.log.read_bytes()
+        found = [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+        return [line for line in found if line["event"] == event]
+
+    async def logged(self, event: str) -> Mapping[str, Any]:
+        """The event's line, when it is there."""
+        assert self.process is not None
+        with trio.fail_after(PATIENCE_SECONDS):
+            while not (found := self.lines(event)):
+                assert self.process.poll() is None, self.log.read_text("utf-8")[-4000:]
+                await trio.sleep(LOOK_SECONDS)
+        return found[-1]
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """The database's answer."""
+        file = self.state_dir / "preppald.db"
+        if not file.exists():
+            return []
+        with closing(files.read_only(file)) as connection:
+            return connection.execute(query).fetchall()
+
+    # -------------------------------------------------------------- candidates
+
+    async def connect(self) -> trio.abc.Stream:
+        return await trio.open_tcp_stream("127.0.0.1", self.port)
+
+    def token(self, interview_id: str) -> str:
+        now = time.time_ns() // 10**9
+        return auth.sign(SECRET, user_id=interview_id, interview_id=interview_id, now=now)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody has just now."""
+    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(it.getsockname()[1]) for it in taken]
+    for it in taken:
+        it.close()
+    return ports
+
+
+@asynccontextmanager
+async def host(directory: Path, settings: Mapping[str, str], scenario: Scenario) -> AsyncIterator[Host]:
+    """A host on which no daemon runs yet; one that runs in the end is killed."""
+    backend = Backend(BackendScenario(secret=WORKER_SECRET, honours_idempotency_key=True))
+    gemini = GeminiSimulator(scenario)
+    async with trio.open_nursery() as nursery:
+        gemini_port = await nursery.start(partial(serve_gemini, ("127.0.0.1", 0), gemini))
+        backend_port = await nursery.start(partial(serve_backend, ("127.0.0.1", 0), backend))
+        port, admin_port = free_ports(2)
+        here = Host(directory, settings, backend, gemini, port, admin_port, gemini_port, backend_port)
+        try:
+            yield here
+        finally:
+            with trio.CancelScope(shield=True):
+                if here.process is not None:
+                    await here.kill()
+        nursery.cancel_scope.cancel()
