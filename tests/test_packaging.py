@@ -1,6 +1,7 @@
 """What an operator installs: units that agree with each other, documents that agree with the code."""
 
 import importlib.util
+import json
 from pathlib import Path
 import re
 import subprocess
@@ -8,12 +9,13 @@ from types import ModuleType
 
 import pytest
 
-from preppald import cli
+from preppald import __version__, cli
 from preppald.config import SERVICE_STATE_DIR, load
 from preppald.settings import settings
 from tests.world import SECRET
 
-SYSTEMD = Path(__file__).parents[1] / "systemd"
+ROOT = Path(__file__).parents[1]
+SYSTEMD = ROOT / "systemd"
 # The lines in which an instance differs from the only one.
 OF_INSTANCES = re.compile(r"(Sockets|Environment|EnvironmentFile|RuntimeDirectory|ExecPaths)=")
 
@@ -40,6 +42,15 @@ def test_an_instance_may_what_the_only_one_may() -> None:
         for unit in ("preppald.service", "preppald@.service")
     )
     assert one == instances
+
+
+def test_the_client_package_is_of_this_version_and_licence() -> None:
+    client = ROOT / "preppald/web/client"
+    package = json.loads((client / "package.json").read_text())
+    assert package["version"] == __version__
+    assert "dependencies" not in package
+    # npm takes no file from outside the folder, nor a link.
+    assert (client / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
 def test_the_journal_is_where_the_readers_look() -> None:

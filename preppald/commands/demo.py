@@ -129,8 +129,9 @@ class DemoPages:
         self._services = services
         web = importlib.resources.files("preppald") / "web"
         self._files = {
-            f"/{file.name}": (CONTENT_TYPES[Path(file.name).suffix], file.read_bytes())
-            for file in web.iterdir()
+            f"{under}{file.name}": (CONTENT_TYPES[Path(file.name).suffix], file.read_bytes())
+            for under, folder in (("/", web), ("/client/", web / "client"))
+            for file in folder.iterdir()
             if Path(file.name).suffix in CONTENT_TYPES
         }
         self._files["/"] = self._files["/index.html"]

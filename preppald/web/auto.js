@@ -1,6 +1,6 @@
 /** `?auto=sample`: a whole interview without a hand, for tests and for a first look. */
 
-/** @typedef {import("./preppal-client.js").InterviewClient} InterviewClient */
+/** @typedef {import("./client/preppal-client.js").InterviewClient} InterviewClient */
 
 /** A turn is over when its text is complete and its sound has been silent this long. */
 const SETTLED_MS = 800;

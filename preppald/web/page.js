@@ -1,7 +1,7 @@
 /** The demo page: the interview module on one side, the document on the other. */
 
 import { runSampleInterview } from "./auto.js";
-import { AudioError, InterviewClient, NoticeKind, explain } from "./preppal-client.js";
+import { AudioError, InterviewClient, NoticeKind, explain } from "./client/preppal-client.js";
 import { fetchAnswer } from "./sample-answer.js";
 import * as view from "./view.js";
 
@@ -14,7 +14,7 @@ const RESULTS_TRIES = 40;
 /** Long enough to be read twice. */
 const ENDING_SOON_SHOWN_MS = 12000;
 
-/** Endings after which this page has no results to wait for. @type {Partial<Record<import("./endings.js").Trouble, string>>} */
+/** Endings after which this page has no results to wait for. @type {Partial<Record<import("./client/preppal-client.js").Ending, string>>} */
 const ENDED_OTHERWISE = {
   replaced: "Your interview has moved",
   refused: "The interview did not start",

@@ -1,6 +1,6 @@
 /** The recorded answer for machines without a microphone: /demo/answer.wav as PCM. */
 
-import { CAPTURE_RATE_HZ } from "./capture.js";
+import { CAPTURE_RATE_HZ } from "./client/sound-format.js";
 
 /** "RIFF", size, "WAVE": what stands before the first chunk. */
 const RIFF_HEAD_BYTES = 12;

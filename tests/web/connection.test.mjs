@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, mock, test } from "node:test";
-import { Connection, HELD_BYTES } from "../../preppald/web/connection.js";
+import { Connection, HELD_BYTES } from "../../preppald/web/client/connection.js";
 
 const frames = JSON.parse(readFileSync(new URL("frames.json", import.meta.url), "utf8"));
 const CHUNK = new Uint8Array(1280);
@@ -84,10 +84,24 @@ async function refuseAll(limitMs) {
   }
 }
 
+test("http addresses and addresses of this page become WebSocket addresses", () => {
+  globalThis.location = { href: "https://app.example.test/interview" };
+  for (const [url, dialled] of [
+    ["/ws/42", "wss://app.example.test/ws/42?since=0"],
+    ["http://example.test/42", "ws://example.test/42?since=0"],
+    ["wss://example.test/42?token=a.b.c", "wss://example.test/42?token=a.b.c&since=0"],
+  ]) {
+    new Connection({ url, since: () => 0, onmessage() {}, onlost() {}, onend() {} }).open();
+    assert.equal(latest().url, dialled);
+    assert.deepEqual(latest().protocols, []);
+  }
+  delete globalThis.location;
+});
+
 test("the token travels as a subprotocol, never in the URL", () => {
   connect();
   assert.deepEqual(latest().protocols, ["preppal.v1", "token.a.b.c"]);
-  assert.equal(latest().url, "ws://example.test/ws/42");
+  assert.equal(latest().url, "ws://example.test/ws/42?since=0");
 });
 
 test("a lost connection comes back with the last seq, and the sound of the gap is sent on", () => {
@@ -162,6 +176,20 @@ test("an unreachable server is tried for a minute, then given up", async () => {
   assert.equal(seen.lost, 1);
   assert.equal(seen.ends.length, 1);
   assert.ok(FakeSocket.all.length >= 12 && FakeSocket.all.length < 40, String(FakeSocket.all.length));
+});
+
+test("whoever leaves is told nothing more, and dials no more", async () => {
+  const connection = connect();
+  latest().opens();
+  latest().says("session started");
+  const left = latest();
+  connection.close();
+  assert.ok(left.closed);
+  connection.sendAudio(CHUNK);
+  mock.timers.tick(120000);
+  assert.equal(FakeSocket.all.length, 1);
+  assert.equal(seen.ends.length, 0);
+  assert.equal(seen.lost, 0);
 });
 
 test("a healthy server that keeps refusing has ended the interview", async () => {

@@ -1,13 +1,14 @@
 /** Which words, which retries, and how turns are put together. */
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { RETRY_BUDGET_MS, endingOf, explain, retryWaitMs, worthRetrying } from "../../preppald/web/endings.js";
+import { ENDINGS, RETRY_BUDGET_MS, TROUBLES, endingOf, explain, retryWaitMs, worthRetrying } from "../../preppald/web/client/endings.js";
 import { pcmOfWav } from "../../preppald/web/sample-answer.js";
-import { Turns } from "../../preppald/web/turns.js";
-import { EndReason } from "../../preppald/web/wire.js";
+import { Turns } from "../../preppald/web/client/turns.js";
+import { EndReason } from "../../preppald/web/client/wire.js";
 
-// design.md §5, both conventions of close codes.
+// Both conventions of close codes.
 for (const [code, reason, sessionEnded, ending] of [
   [1000, "Interview ended by user", EndReason.USER_INITIATED, "ended-by-user"],
   [4001, "Interview ended by user", null, "ended-by-user"],
@@ -21,8 +22,10 @@ for (const [code, reason, sessionEnded, ending] of [
   [4002, "", null, "ai-failed"],
   [4004, "", null, "ai-failed"],
   [4002, "", EndReason.TIMEOUT, "time-is-up"],
+  [1000, "Session token limit", EndReason.TIMEOUT, "time-is-up"],
   [4409, "Replaced by a newer connection", null, "replaced"],
   [1012, "", EndReason.UNSPECIFIED, "draining"],
+  [4410, "Interview already ended", null, "over-meanwhile"],
   [1008, "", null, "protocol"],
   [1011, "", null, "server-error"],
   [1006, "", null, "connection-lost"],
@@ -34,9 +37,16 @@ for (const [code, reason, sessionEnded, ending] of [
   });
 }
 
-test("explain takes a close code, or a name", () => {
-  assert.equal(explain(4409), explain("replaced"));
+test("explain has words for endings and for troubles", () => {
+  assert.match(explain("replaced"), /another tab/);
   assert.match(explain("microphone-denied"), /microphone/);
+});
+
+test("the package's README tells of every ending and trouble", () => {
+  const readme = readFileSync(new URL("../../preppald/web/client/README.md", import.meta.url), "utf8");
+  const told = [...readme.matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, name]) => name);
+  const named = [...Object.keys(ENDINGS), ...Object.keys(TROUBLES)];
+  for (const name of named) assert.ok(told.includes(name), name);
 });
 
 const LIVE = { sessionEnded: false, endedOnError: false };

@@ -2,10 +2,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CAPTURE_RATE_HZ, CHUNK_MS, Capture, meterLevel } from "../../preppald/web/capture.js";
-import { CUSHION_MS, MAX_BUFFERED_MS, Playback } from "../../preppald/web/playback.js";
-import { Resampler } from "../../preppald/web/resampler.js";
-import { Samples } from "../../preppald/web/samples.js";
+import { Samples } from "../../preppald/web/client/samples.js";
+import { CAPTURE_RATE_HZ } from "../../preppald/web/client/sound-format.js";
+import { CHUNK_MS, Capture, meterLevel } from "../../preppald/web/client/worklet/capture.js";
+import { CUSHION_MS, MAX_BUFFERED_MS, Playback } from "../../preppald/web/client/worklet/playback.js";
+import { Resampler } from "../../preppald/web/client/worklet/resampler.js";
 
 const QUANTUM = 128;
 const tone = (hz, rate, samples, from = 0) => Float32Array.from({ length: samples }, (_, i) => Math.sin((2 * Math.PI * hz * (from + i)) / rate));

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { WireError, decodeServerMessage, encodeAudioChunk, encodeEndRequest } from "../../preppald/web/wire.js";
+import { WireError, decodeServerMessage, encodeAudioChunk, encodeEndRequest } from "../../preppald/web/client/wire.js";
 
 const frames = JSON.parse(readFileSync(new URL("frames.json", import.meta.url), "utf8"));
 const buffer = (hex) => Uint8Array.from(Buffer.from(hex, "hex")).buffer;

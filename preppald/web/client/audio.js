@@ -1,12 +1,12 @@
 /** The browser's sound: one AudioContext with a recorder and a player, each on the audio thread. */
 
-/** @typedef {import("./capture.js").Chunk} Chunk */
-/** @typedef {import("./player-worklet.js").PlayerReport} PlayerReport */
-/** @typedef {import("./player-worklet.js").PlayerOrder} PlayerOrder */
-/** @typedef {import("./recorder-worklet.js").RecorderOrder} RecorderOrder */
+/** @typedef {import("./sound-format.js").Chunk} Chunk */
+/** @typedef {import("./sound-format.js").PlayerReport} PlayerReport */
+/** @typedef {import("./sound-format.js").PlayerOrder} PlayerOrder */
+/** @typedef {import("./sound-format.js").RecorderOrder} RecorderOrder */
 /** @typedef {import("./endings.js").Trouble} Trouble */
 
-/** Why there is no sound, as a name that `explain` has words for. */
+/** Why there is no sound: `kind` is a name that `explain` has words for. */
 export class AudioError extends Error {
   name = "AudioError";
 
@@ -45,14 +45,16 @@ export class AudioDesk {
 
   /**
    * Call from a click or key press: browsers allow no sound before one.
-   * @param {string} base where the worklets are served, ending in "/"
+   * @param {string} workletUrl where sound-worklet.js is served
+   * @returns {Promise<AudioDesk>}
+   * @throws {AudioError}
    */
-  static async open(base) {
+  static async open(workletUrl) {
     if (!globalThis.isSecureContext || !("AudioWorkletNode" in globalThis)) throw new AudioError("insecure-context");
     const context = new AudioContext({ latencyHint: "interactive" });
     try {
       await within(START_TIMEOUT_MS, context.resume());
-      await Promise.all(["recorder-worklet.js", "player-worklet.js"].map((file) => context.audioWorklet.addModule(new URL(file, base))));
+      await context.audioWorklet.addModule(workletUrl);
       return new AudioDesk(context);
     } catch (problem) {
       await context.close();
@@ -60,7 +62,7 @@ export class AudioDesk {
     }
   }
 
-  /** @param {AudioContext} context with both worklets loaded */
+  /** @param {AudioContext} context with the worklet loaded */
   constructor(context) {
     this.#context = context;
     context.onstatechange = () => {
@@ -79,10 +81,15 @@ export class AudioDesk {
   /** @throws {AudioError} */
   async openMicrophone() {
     if (navigator.mediaDevices === undefined) throw new AudioError("insecure-context");
-    this.closeMicrophone();
     const stream = await navigator.mediaDevices.getUserMedia({ audio: MICROPHONE }).catch((problem) => {
       throw new AudioError(microphoneTrouble(problem), problem);
     });
+    // The user may take a minute to answer; by then the page may have closed us, or have asked twice.
+    this.closeMicrophone();
+    if (this.#context.state === "closed") {
+      stopTracks(stream);
+      throw new AudioError("audio-unavailable");
+    }
     const microphone = this.#context.createMediaStreamSource(stream);
     microphone.connect(this.#recorder);
     this.#microphone = microphone;
@@ -97,7 +104,7 @@ export class AudioDesk {
 
   /** The browser's "recording" sign goes out; silence is sent from here on. */
   closeMicrophone() {
-    for (const track of this.#microphone?.mediaStream.getTracks() ?? []) track.stop();
+    if (this.#microphone !== null) stopTracks(this.#microphone.mediaStream);
     this.#microphone?.disconnect();
     this.#microphone = null;
   }
@@ -149,6 +156,11 @@ export class AudioDesk {
   #order(node, order, transfer = []) {
     node.port.postMessage(order, transfer);
   }
+}
+
+/** @param {MediaStream} stream */
+function stopTracks(stream) {
+  for (const track of stream.getTracks()) track.stop();
 }
 
 /**

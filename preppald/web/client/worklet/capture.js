@@ -8,10 +8,8 @@
  *         so a recorded answer is spoken in real time.
  */
 
+import { CAPTURE_RATE_HZ } from "../sound-format.js";
 import { Resampler } from "./resampler.js";
-
-/** What Gemini Live listens to. */
-export const CAPTURE_RATE_HZ = 16000;
 
 /** 25 messages a second: half the server's wakes of 20 ms chunks, and still far below what an ear notices. */
 export const CHUNK_MS = 40;
@@ -21,7 +19,7 @@ const CHUNK_SAMPLES = (CAPTURE_RATE_HZ * CHUNK_MS) / 1000;
 /** Full scale of PCM16. */
 const PCM16_PEAK = 32767;
 
-/** @typedef {{pcm: Int16Array<ArrayBuffer>, level: number, answering: boolean}} Chunk level: 0 … 1, for a meter */
+/** @typedef {import("../sound-format.js").Chunk} Chunk */
 
 export class Capture {
   muted = false;

@@ -6,24 +6,24 @@
  * Rule 3: sound spoken while there is no socket is kept, up to a bound, and sent on the next.
  */
 
-import { CAPTURE_RATE_HZ } from "./capture.js";
 import { CloseCode, retryWaitMs, worthRetrying } from "./endings.js";
+import { CAPTURE_RATE_HZ } from "./sound-format.js";
 import { WireError, decodeServerMessage, encodeAudioChunk, encodeEndRequest } from "./wire.js";
 
 /** @typedef {import("./wire.js").ServerMessage} ServerMessage */
-/** @typedef {import("./endings.js").Trouble} Trouble */
+/** @typedef {import("./endings.js").Ending} Ending */
 
 /**
  * @typedef {object} ConnectionOptions
- * @property {string} url absolute, ws: or wss:, with or without `?token=`
+ * @property {string} url http:, https:, ws: or wss:, or relative to the page; with or without `?token=`
  * @property {string} [token] travels as a subprotocol, so that no log of URLs holds it
- * @property {() => number} since the last transcript seq that arrived; 0: none
+ * @property {() => number} since the last transcript seq that arrived; 0: none, so that all there is comes
  * @property {(message: ServerMessage) => void} onmessage
  * @property {() => void} onlost another try follows
  * @property {(end: ConnectionEnd) => void} onend no further try
  */
 
-/** @typedef {{code: number, reason: string, sessionEnded: number | null, diagnosis: Trouble | null}} ConnectionEnd */
+/** @typedef {{code: number, reason: string, sessionEnded: number | null, diagnosis: Ending | null}} ConnectionEnd */
 
 /** The server picks this one of the two offered; the other carries the token. */
 const SUBPROTOCOL = "preppal.v1";
@@ -73,7 +73,7 @@ export class Connection {
 
   /** @param {ConnectionOptions} options */
   constructor(options) {
-    this.#options = options;
+    this.#options = { ...options, url: webSocketUrl(options.url) };
   }
 
   open() {
@@ -108,10 +108,15 @@ export class Connection {
     this.#wait(GOODBYE_TIMEOUT_MS, () => this.#finish(CloseCode.DISTINCT_BY_USER, ""));
   }
 
+  /** Hangs up without an end: the server holds the interview for its grace. Nothing more is told. */
+  close() {
+    if (!this.#over) this.#stop();
+  }
+
   #dial() {
     const { url, token, since } = this.#options;
     const address = new URL(url);
-    if (since() > 0) address.searchParams.set("since", String(since()));
+    address.searchParams.set("since", String(since()));
     const socket = new WebSocket(address, token === undefined ? [] : [SUBPROTOCOL, `token.${token}`]);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
@@ -210,16 +215,20 @@ export class Connection {
   /**
    * @param {number} code
    * @param {string} reason
-   * @param {Trouble | null} [diagnosis]
+   * @param {Ending | null} [diagnosis]
    */
   #finish(code, reason, diagnosis = null) {
     if (this.#over) return;
+    this.#stop();
+    this.#options.onend({ code, reason, sessionEnded: this.#sessionEnded, diagnosis });
+  }
+
+  #stop() {
     this.#over = true;
     this.#discard();
     this.#held = [];
     globalThis.removeEventListener?.("offline", this.#onOffline);
     globalThis.removeEventListener?.("online", this.#onOnline);
-    this.#options.onend({ code, reason, sessionEnded: this.#sessionEnded, diagnosis });
   }
 
   /** Rule 1: from here on nothing of the present socket is heard. */
@@ -240,6 +249,13 @@ export class Connection {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(then, ms);
   }
+}
+
+/** @param {string} url */
+function webSocketUrl(url) {
+  const address = new URL(url, globalThis.location?.href);
+  address.protocol = address.protocol.replace("http", "ws");
+  return address.href;
 }
 
 /**

@@ -1,58 +1,32 @@
-/**
- * preppal-client: hold a spoken mock interview with preppald from a web page.
- *
- *     const client = new InterviewClient();
- *     client.on("transcript", ({ speaker, text }) => …);
- *     client.on("ended", ({ words }) => …);
- *     button.onclick = async () => {
- *       await client.prepare();          // sound; must come from a click
- *       await client.openMicrophone();   // asks the user; optional
- *       client.start({ url, token });    // the interview's clock runs from here
- *     };
- *
- * Serve this folder's .js files side by side; the worklets are found next to this module.
- */
+/** Holds a spoken mock interview with preppald from a web page; README.md tells how. */
 
 import { AudioDesk, AudioError } from "./audio.js";
 import { Connection } from "./connection.js";
 import { endingOf, explain } from "./endings.js";
 import { Samples } from "./samples.js";
+import { VOICE_RATE_HZ } from "./sound-format.js";
 import { Turns } from "./turns.js";
 import { NoticeKind } from "./wire.js";
 
 export { AudioError, NoticeKind, explain };
 
+/** @typedef {import("./endings.js").Ending} Ending */
 /** @typedef {import("./endings.js").Trouble} Trouble */
+/** @typedef {import("./events.js").InterviewEvents} InterviewEvents */
+/** @typedef {import("./events.js").InterviewState} InterviewState */
+/** @typedef {import("./turns.js").Speaker} Speaker */
 /** @typedef {import("./turns.js").Turn} Turn */
 /** @typedef {import("./wire.js").ServerMessage} ServerMessage */
 
-/**
- * `ready`: connected, nothing said yet. `listening`: the candidate's turn. `speaking`: the interviewer is heard.
- * @typedef {"idle" | "connecting" | "ready" | "listening" | "speaking" | "reconnecting" | "ended"} InterviewState
- */
-
-/**
- * What `on` can tell.
- * @typedef {object} InterviewEvents
- * @property {{state: InterviewState}} state
- * @property {{speaker: "USER" | "AI", text: string, turnComplete: boolean, seq: number, turn: Turn}} transcript a fragment, and the turn it belongs to
- * @property {{turn: Turn | null}} interrupted the candidate spoke over the interviewer
- * @property {{kind: number, message: string, remainingMs: number}} notice kind: NoticeKind
- * @property {{microphone: number, interviewer: number}} level 0 … 1, twenty times a second
- * @property {{speaking: boolean}} answer a recorded answer began or is over
- * @property {{kind: Trouble, words: string}} error the interview goes on
- * @property {{reason: Trouble, code: number, words: string}} ended the last event
- */
-
-/** What the server sends where an older one does not say: Gemini's own rate. */
-const DEFAULT_OUTPUT_RATE_HZ = 24000;
-
+/** One interview. Make another for the next one. */
 export class InterviewClient extends EventTarget {
-  #base;
+  #workletUrl;
   /** @type {InterviewState} */
   #state = "idle";
   #turns = new Turns();
   #samples = new Samples();
+  /** @type {Promise<AudioDesk> | null} the sound, as soon as it was asked for */
+  #opening = null;
   /** @type {AudioDesk | null} */
   #audio = null;
   /** @type {Connection | null} */
@@ -61,15 +35,17 @@ export class InterviewClient extends EventTarget {
   #playing = false;
   #answering = false;
   #started = false;
+  #closed = false;
   #droppedMs = 0;
   #levels = { microphone: 0, interviewer: 0 };
   /** @type {number | null} when the time is up, on performance.now()'s clock */
   #deadlineAt = null;
 
-  /** @param {{base?: string}} [options] base: where the worklets are served, if not next to this module */
-  constructor({ base = new URL(".", import.meta.url).href } = {}) {
+  /** @param {{workletUrl?: string}} [options] workletUrl: where sound-worklet.js is served, if not beside this module */
+  constructor({ workletUrl } = {}) {
     super();
-    this.#base = base;
+    // Bundlers know this very expression, and no other: they copy the file and put its new address here.
+    this.#workletUrl = workletUrl ?? new URL("./sound-worklet.js", import.meta.url).href;
   }
 
   /**
@@ -85,16 +61,20 @@ export class InterviewClient extends EventTarget {
     return () => this.removeEventListener(name, unwrap);
   }
 
+  /** @returns {InterviewState} */
   get state() {
     return this.#state;
   }
 
-  /** @returns {readonly Turn[]} */
+  /**
+   * What was said, in the order in which the turns began.
+   * @returns {readonly Turn[]}
+   */
   get turns() {
     return this.#turns.all;
   }
 
-  /** Milliseconds left of the interview; null until the server has said. */
+  /** Milliseconds left of the interview; null until the server has said. @returns {number | null} */
   get remainingMs() {
     return this.#deadlineAt === null ? null : Math.max(0, this.#deadlineAt - performance.now());
   }
@@ -123,13 +103,27 @@ export class InterviewClient extends EventTarget {
    * @throws {AudioError}
    */
   async prepare() {
-    if (this.#audio !== null) return;
-    const audio = await AudioDesk.open(this.#base);
+    this.#opening ??= this.#openAudio();
+    try {
+      await this.#opening;
+    } catch (problem) {
+      this.#opening = null;
+      throw problem;
+    }
+  }
+
+  async #openAudio() {
+    const audio = await AudioDesk.open(this.#workletUrl);
+    if (this.#closed) {
+      await audio.close();
+      throw new AudioError("audio-unavailable");
+    }
     audio.onchunk = (chunk) => this.#onChunk(chunk);
     audio.onreport = (report) => this.#onReport(report);
     audio.ontrouble = (kind) => this.#trouble(kind);
     audio.mute(this.#muted);
     this.#audio = audio;
+    return audio;
   }
 
   /**
@@ -141,21 +135,26 @@ export class InterviewClient extends EventTarget {
     await this.#audio?.openMicrophone();
   }
 
+  /** The browser's "recording" sign goes out; silence is sent from here on. Muting keeps the microphone. */
+  closeMicrophone() {
+    this.#audio?.closeMicrophone();
+  }
+
   /** After an `audio-paused` error; call from a click or key press. */
   async resume() {
     await this.#audio?.resume();
   }
 
   /**
-   * Begin the interview; everything further comes as events.
+   * Begin the interview, or take up one that runs already, with all that was said; everything further comes as events.
    * @param {object} options
-   * @param {string} options.url the interview's: `/ws/<id>` on this origin, or wss://host/<id>
+   * @param {string} options.url the interview's: `/ws/<id>` on this origin, or `wss://host/ws/<id>`
    * @param {string} [options.token] the interview's token, unless the URL has it
    */
   start({ url, token }) {
-    if (this.#state !== "idle") throw new Error("an InterviewClient holds one interview");
+    if (this.#state !== "idle" || this.#closed) throw new Error("an InterviewClient holds one interview; make another");
     this.#connection = new Connection({
-      url: webSocketUrl(url),
+      url,
       ...(token === undefined ? {} : { token }),
       since: () => this.#turns.seq,
       onmessage: (message) => this.#receive(message),
@@ -179,8 +178,17 @@ export class InterviewClient extends EventTarget {
     this.#connection?.requestEnd();
   }
 
-  /** Let go of the device's sound; `ended` does so by itself. */
+  /**
+   * Leave without ending the interview: connection, microphone and sound are let go, and no event comes any more. For
+   * its grace, a minute, the server holds the interview for another client with the same token.
+   */
   async close() {
+    this.#closed = true;
+    this.#connection?.close();
+    await this.#closeAudio();
+  }
+
+  async #closeAudio() {
     const audio = this.#audio;
     this.#audio = null;
     await audio?.close();
@@ -191,7 +199,7 @@ export class InterviewClient extends EventTarget {
     switch (message.kind) {
       case "sessionStarted":
         this.#started = this.#started || message.resumed;
-        this.#audio?.setSourceRate(message.outputSampleRateHz || DEFAULT_OUTPUT_RATE_HZ);
+        this.#audio?.setSourceRate(message.outputSampleRateHz || VOICE_RATE_HZ);
         this.#deadlineAt = performance.now() + message.remainingMs;
         this.#settle();
         break;
@@ -222,7 +230,7 @@ export class InterviewClient extends EventTarget {
     if (turn !== null) this.#emit("transcript", { speaker: turn.speaker, text, turnComplete, seq, turn });
   }
 
-  /** @param {import("./capture.js").Chunk} chunk */
+  /** @param {import("./sound-format.js").Chunk} chunk */
   #onChunk({ pcm, level, answering }) {
     if (this.#state === "idle" || this.#state === "ended") return;
     this.#connection?.sendAudio(new Uint8Array(pcm.buffer));
@@ -234,7 +242,7 @@ export class InterviewClient extends EventTarget {
     this.#emit("level", { ...this.#levels });
   }
 
-  /** @param {import("./player-worklet.js").PlayerReport} report */
+  /** @param {import("./sound-format.js").PlayerReport} report */
   #onReport({ playing, level, droppedMs }) {
     this.#levels.interviewer = level;
     this.#emit("level", { ...this.#levels });
@@ -243,7 +251,7 @@ export class InterviewClient extends EventTarget {
     this.#playing = playing;
     this.#started = this.#started || playing;
     if (this.#state === "ended") {
-      if (!playing) void this.close();
+      if (!playing) void this.#closeAudio();
     } else if (this.#state !== "reconnecting" && this.#state !== "connecting") this.#settle();
   }
 
@@ -258,7 +266,7 @@ export class InterviewClient extends EventTarget {
     // The interviewer's last words are heard out, unless it was the candidate who has had enough.
     this.#audio?.closeMicrophone();
     const hearOut = ending === "time-is-up" || ending === "interviewer-finished";
-    if (!(hearOut && this.#playing)) void this.close();
+    if (!(hearOut && this.#playing)) void this.#closeAudio();
     this.#setState("ended");
     this.#emit("ended", { reason: ending, code, words: explain(ending) });
   }
@@ -287,13 +295,6 @@ export class InterviewClient extends EventTarget {
    * @param {InterviewEvents[Name]} detail
    */
   #emit(name, detail) {
-    this.dispatchEvent(new CustomEvent(name, { detail }));
+    if (!this.#closed) this.dispatchEvent(new CustomEvent(name, { detail }));
   }
-}
-
-/** @param {string} url may be relative to the page, or http: */
-function webSocketUrl(url) {
-  const address = new URL(url, globalThis.location?.href);
-  address.protocol = address.protocol.replace("http", "ws");
-  return address.href;
 }

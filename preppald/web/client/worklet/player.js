@@ -1,20 +1,18 @@
 /** The player's audio thread: PCM16 in, the context's output filled from Playback. */
 
+import { VOICE_RATE_HZ } from "../sound-format.js";
 import { meterLevel } from "./capture.js";
 import { Playback } from "./playback.js";
 
-/** @typedef {{kind: "play", pcm: Int16Array<ArrayBuffer>} | {kind: "flush"} | {kind: "rate", sourceRateHz: number}} PlayerOrder */
-/** @typedef {{playing: boolean, level: number, bufferedMs: number, droppedMs: number}} PlayerReport level: 0 … 1, for a meter */
+/** @typedef {import("../sound-format.js").PlayerOrder} PlayerOrder */
+/** @typedef {import("../sound-format.js").PlayerReport} PlayerReport */
 
 /** Twenty reports a second: a meter that moves smoothly, and no more. */
 const REPORT_EVERY_MS = 50;
 
-/** Gemini's own rate, until SessionStarted says otherwise. */
-const DEFAULT_SOURCE_RATE_HZ = 24000;
-
 class PlayerProcessor extends AudioWorkletProcessor {
-  #sourceRateHz = DEFAULT_SOURCE_RATE_HZ;
-  #playback = new Playback(DEFAULT_SOURCE_RATE_HZ, sampleRate);
+  #sourceRateHz = VOICE_RATE_HZ;
+  #playback = new Playback(VOICE_RATE_HZ, sampleRate);
   #reportedPlaying = false;
   #sinceReportMs = 0;
   /** The loudest quantum since the last report: one quantum alone may fall between two periods of a voice. */

@@ -21,9 +21,11 @@ export const CloseCode = Object.freeze({
   DISTINCT_AI_ENDED: 4003,
   DISTINCT_AI_FAILED: 4004,
   REPLACED: 4409,
+  OVER_MEANWHILE: 4410,
 });
 
-const WORDS = Object.freeze({
+/** How an interview ends. */
+export const ENDINGS = Object.freeze({
   "ended-by-user": "You ended the interview.",
   "time-is-up": "The time is up. Thank you for your answers.",
   "interviewer-finished": "The interviewer has ended the interview.",
@@ -39,6 +41,10 @@ const WORDS = Object.freeze({
   "connection-lost": "The connection was lost and did not come back within a minute. What was said so far has been kept.",
   protocol: "The server did not understand this page. Please reload it and try again.",
   "server-error": "Something went wrong on the server. What was said so far has been kept.",
+});
+
+/** What may be wrong while it goes on, or before it begins. */
+export const TROUBLES = Object.freeze({
   "microphone-denied": "The browser does not let this page use the microphone. Allow it in the address bar, then try again.",
   "microphone-missing": "No microphone was found. Please connect one, then try again.",
   "microphone-busy": "The microphone does not start. Another program may be using it.",
@@ -50,7 +56,10 @@ const WORDS = Object.freeze({
   "server-complaint": "The server reported a problem.",
 });
 
-/** @typedef {keyof typeof WORDS} Trouble every ending and failure by name */
+/** @typedef {keyof typeof ENDINGS} Ending */
+/** @typedef {keyof typeof TROUBLES} Trouble */
+
+const WORDS = Object.freeze({ ...ENDINGS, ...TROUBLES });
 
 /** What preppald writes into the close frame; the texts say more than the codes, which two conventions share. */
 const REASON_TEXTS = /** @type {const} */ ([
@@ -61,7 +70,7 @@ const REASON_TEXTS = /** @type {const} */ ([
   [/ai service/i, "ai-failed"],
 ]);
 
-/** @type {Record<number, Trouble>} */
+/** @type {Record<number, Ending>} */
 const BY_CODE = {
   [CloseCode.NORMAL]: "ended",
   [CloseCode.GOING_AWAY]: "connection-lost",
@@ -77,9 +86,10 @@ const BY_CODE = {
   [CloseCode.DISTINCT_AI_ENDED]: "interviewer-finished",
   [CloseCode.DISTINCT_AI_FAILED]: "ai-failed",
   [CloseCode.REPLACED]: "replaced",
+  [CloseCode.OVER_MEANWHILE]: "over-meanwhile",
 };
 
-/** @type {Record<number, Trouble>} */
+/** @type {Record<number, Ending>} */
 const BY_SESSION_ENDED = {
   [EndReason.USER_INITIATED]: "ended-by-user",
   [EndReason.GEMINI_ENDED]: "interviewer-finished",
@@ -90,7 +100,7 @@ const BY_SESSION_ENDED = {
  * @param {number} code the close frame's
  * @param {string} [reason] the close frame's
  * @param {number | null} [sessionEnded] SessionEnded.reason, if that message came: it knows best
- * @returns {Trouble}
+ * @returns {Ending}
  */
 export function endingOf(code, reason = "", sessionEnded = null) {
   const told = sessionEnded === null ? undefined : BY_SESSION_ENDED[sessionEnded];
@@ -99,12 +109,12 @@ export function endingOf(code, reason = "", sessionEnded = null) {
 }
 
 /**
- * A failure or ending in words for the candidate.
- * @param {number | Trouble} code a close code, or the name of an ending
- * @param {string} [reason] the close frame's
+ * An ending or a trouble in a sentence for the candidate, in English.
+ * @param {Ending | Trouble} name
+ * @returns {string}
  */
-export function explain(code, reason = "") {
-  return WORDS[typeof code === "number" ? endingOf(code, reason) : code];
+export function explain(name) {
+  return WORDS[name];
 }
 
 /** Codes after which the same token may find the interview still held. */

@@ -2,7 +2,7 @@
 
 import { Capture } from "./capture.js";
 
-/** @typedef {{kind: "mute", muted: boolean} | {kind: "answer", pcm: Int16Array<ArrayBuffer>}} RecorderOrder */
+/** @typedef {import("../sound-format.js").RecorderOrder} RecorderOrder */
 
 /** The Web Audio render quantum; what an input without a microphone stands for. */
 const QUANTUM_FRAMES = 128;

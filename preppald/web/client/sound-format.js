@@ -1,0 +1,12 @@
+/** The sound's formats, and what passes between the page and the audio thread. */
+
+/** What Gemini Live listens to. */
+export const CAPTURE_RATE_HZ = 16000;
+
+/** What Gemini Live speaks, until SessionStarted says otherwise. */
+export const VOICE_RATE_HZ = 24000;
+
+/** @typedef {{pcm: Int16Array<ArrayBuffer>, level: number, answering: boolean}} Chunk recorder → page; level: 0 … 1, for a meter */
+/** @typedef {{kind: "mute", muted: boolean} | {kind: "answer", pcm: Int16Array<ArrayBuffer>}} RecorderOrder page → recorder */
+/** @typedef {{kind: "play", pcm: Int16Array<ArrayBuffer>} | {kind: "flush"} | {kind: "rate", sourceRateHz: number}} PlayerOrder page → player */
+/** @typedef {{playing: boolean, level: number, bufferedMs: number, droppedMs: number}} PlayerReport player → page; level: 0 … 1, for a meter */

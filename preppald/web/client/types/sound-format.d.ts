@@ -1,0 +1,36 @@
+/** The sound's formats, and what passes between the page and the audio thread. */
+/** What Gemini Live listens to. */
+export declare const CAPTURE_RATE_HZ = 16000;
+/** What Gemini Live speaks, until SessionStarted says otherwise. */
+export declare const VOICE_RATE_HZ = 24000;
+export type Chunk = {
+    pcm: Int16Array<ArrayBuffer>;
+    level: number;
+    answering: boolean;
+};
+export type RecorderOrder = {
+    kind: "mute";
+    muted: boolean;
+} | {
+    kind: "answer";
+    pcm: Int16Array<ArrayBuffer>;
+};
+export type PlayerOrder = {
+    kind: "play";
+    pcm: Int16Array<ArrayBuffer>;
+} | {
+    kind: "flush";
+} | {
+    kind: "rate";
+    sourceRateHz: number;
+};
+export type PlayerReport = {
+    playing: boolean;
+    level: number;
+    bufferedMs: number;
+    droppedMs: number;
+};
+/** @typedef {{pcm: Int16Array<ArrayBuffer>, level: number, answering: boolean}} Chunk recorder → page; level: 0 … 1, for a meter */
+/** @typedef {{kind: "mute", muted: boolean} | {kind: "answer", pcm: Int16Array<ArrayBuffer>}} RecorderOrder page → recorder */
+/** @typedef {{kind: "play", pcm: Int16Array<ArrayBuffer>} | {kind: "flush"} | {kind: "rate", sourceRateHz: number}} PlayerOrder page → player */
+/** @typedef {{playing: boolean, level: number, bufferedMs: number, droppedMs: number}} PlayerReport player → page; level: 0 … 1, for a meter */
