@@ -29,6 +29,8 @@ UNACKNOWLEDGED_MS = 20_000
 SLOW_DOWN_SECONDS = 1.0
 # Connections that are told at one time that there is no room; the rest are closed without a word.
 TURNED_AWAY_AT_ONCE = 64
+# A page from another origin learns whether a refused connection is worth another try.
+READ_BY_ANY_PAGE = {"Access-Control-Allow-Origin": "*"}
 # What else a server may answer, by path: the demo's pages.
 Pages = Callable[[str, str], Awaitable[Answer | None]]
 
@@ -202,8 +204,9 @@ class Server:
 def readiness(registry: Registry) -> Answer:
     """200, or 503 with the reason."""
     if why := registry.unready():
-        return http1.text(HTTPStatus.SERVICE_UNAVAILABLE, why, Retry_After=str(RETRY_AFTER_SECONDS))
-    return Answer(HTTPStatus.OK, b'{"status":"ready"}', http1.JSON)
+        again = {**READ_BY_ANY_PAGE, "Retry-After": str(RETRY_AFTER_SECONDS)}
+        return Answer(HTTPStatus.SERVICE_UNAVAILABLE, f"{why}\n".encode(), headers=again)
+    return Answer(HTTPStatus.OK, b'{"status":"ready"}', http1.JSON, READ_BY_ANY_PAGE)
 
 
 def _settled(stream: trio.SocketStream) -> str:

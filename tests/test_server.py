@@ -78,7 +78,9 @@ async def test_a_living_process_is_healthy(world: World, autojump_clock: object)
 
 
 async def test_a_daemon_that_takes_interviews_is_ready(world: World, autojump_clock: object) -> None:
-    assert (await get(world, "/ready")).status == 200
+    reply = await get(world, "/ready")
+    assert reply.status == 200
+    assert reply.headers["access-control-allow-origin"] == "*"
 
 
 async def test_one_that_drains_is_not_and_says_why(world: World, autojump_clock: object) -> None:
@@ -86,6 +88,7 @@ async def test_one_that_drains_is_not_and_says_why(world: World, autojump_clock:
     reply = await get(world, "/ready")
     assert (reply.status, reply.text) == (503, "draining\n")
     assert int(reply.headers["retry-after"]) > 0
+    assert reply.headers["access-control-allow-origin"] == "*"
     assert (await get(world, "/health")).status == 200
 
 

@@ -156,7 +156,7 @@ test("nothing of an old socket is heard", () => {
   assert.equal(old.onmessage, null);
 });
 
-for (const [answer, diagnosis] of [[200, "refused"], [503, "full"], [null, "unreachable"]]) {
+for (const [answer, diagnosis] of [[200, "refused"], [503, "full"], [404, "unreachable"], [502, "unreachable"], [null, "unreachable"]]) {
   test(`a first handshake that fails while /ready says ${answer} is told as "${diagnosis}"`, async () => {
     health = answer;
     connect();
@@ -176,6 +176,20 @@ test("an unreachable server is tried for a minute, then given up", async () => {
   assert.equal(seen.lost, 1);
   assert.equal(seen.ends.length, 1);
   assert.ok(FakeSocket.all.length >= 12 && FakeSocket.all.length < 40, String(FakeSocket.all.length));
+});
+
+test("a proxy with no server behind it is no verdict: the interview is tried for its minute", async () => {
+  connect();
+  latest().opens();
+  latest().says("session started");
+  health = 502;
+  latest().dies();
+  await refuseAll(30000);
+  assert.equal(seen.ends.length, 0);
+  mock.timers.tick(5000);
+  latest().opens();
+  latest().says("session started");
+  assert.equal(seen.lost, 1);
 });
 
 test("whoever leaves is told nothing more, and dials no more", async () => {

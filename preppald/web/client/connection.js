@@ -267,9 +267,9 @@ async function probe(url) {
   const health = new URL("/ready", url);
   health.protocol = health.protocol.replace("ws", "http");
   try {
-    // no-cors: from another origin the answer is opaque, but that there is one can be seen.
-    const answer = await fetch(health, { mode: "no-cors", cache: "no-store", signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
-    return answer.status === 503 ? "full" : "refused";
+    const { status } = await fetch(health, { cache: "no-store", signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+    // Anything but the server's own two answers is a proxy's, with no server behind it: it may be between two lives.
+    return status === 200 ? "refused" : status === 503 ? "full" : "unreachable";
   } catch {
     return "unreachable";
   }
