@@ -5,6 +5,7 @@ a ping, a close, a fragment or a fault, goes to ``websockets``' protocol frame b
 what the RFC allows. The tests hold this against the protocol alone.
 """
 
+from collections.abc import Iterator
 import os
 import struct
 
@@ -26,6 +27,9 @@ _ALLOWED = frozenset((0x00, 0x01, 0x02, 0x80, _TEXT, _BINARY, 0x88, 0x89, 0x8A))
 _MASKED = 0x80
 _SHORT, _MEDIUM, _LONG = 125, 126, 127
 _SMALLEST_LONG = 65_536
+_KEY_SIZE = 4
+# A second and more of audio for one system call.
+KEYS_A_PAGE = 64
 
 
 class Framing:
@@ -38,8 +42,9 @@ class Framing:
         self.protocol = protocol
         self.frames = self.empty = 0
         # What a client sends is masked, and nothing else.
-        self._mask_bit, self._mask_size = (_MASKED, 4) if protocol.side is Side.SERVER else (0, 0)
+        self._mask_bit, self._mask_size = (_MASKED, _KEY_SIZE) if protocol.side is Side.SERVER else (0, 0)
         self._own_bit = 0 if protocol.side is Side.SERVER else _MASKED
+        self._keys = _keys()
         self._rest = bytearray()
         self._wanted = 0
         self._fragments: list[bytes] = []
@@ -155,8 +160,16 @@ class Framing:
             head = struct.pack("!BBQ", opcode, self._own_bit | _LONG, size)
         if not self._own_bit:
             return head + message
-        key = os.urandom(4)
+        key = next(self._keys)
         return b"".join((head, key, apply_mask(message, key)))
+
+
+def _keys() -> Iterator[bytes]:
+    """Masking keys that nobody can predict (RFC 6455 §5.3), a page of them for one system call."""
+    while True:
+        page = os.urandom(KEYS_A_PAGE * _KEY_SIZE)
+        for at in range(0, len(page), _KEY_SIZE):
+            yield page[at : at + _KEY_SIZE]
 
 
 def _text(payload: bytes | bytearray | memoryview) -> str:
