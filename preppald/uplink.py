@@ -55,7 +55,7 @@ class Uplink:
         self.fed_at = trio.current_time()
         self._pcm = bytearray()
         self._put_bytes = 0
-        self._recent = bytearray()
+        self._recent: bytearray | None = None
         self._prompts: deque[str | Note] = deque(maxlen=PROMPTS)
         self._changed = trio.lowlevel.ParkingLot()
         self._open = False
@@ -65,9 +65,10 @@ class Uplink:
         """Adds audio; an odd byte waits for its other half."""
         size = len(pcm)
         self._put_bytes += size
-        self._recent += pcm
-        if len(self._recent) > RECENT_BYTES + SLACK_BYTES:
-            del self._recent[:-RECENT_BYTES]
+        if self._recent is not None:
+            self._recent += pcm
+            if len(self._recent) > RECENT_BYTES + SLACK_BYTES:
+                del self._recent[:-RECENT_BYTES]
         if self._passes(size) and self._send_now(pcm):
             self.taken_bytes += size
             return
@@ -80,7 +81,14 @@ class Uplink:
         self._offer()
 
     def loud(self) -> bool:
-        """Whether the last half second sounds like speech. Gemini's own word for it comes late, or never."""
+        """Whether the last half second sounds like speech. Gemini's own word for it comes late, or never.
+
+        It is listened for from the first question, which is answered with yes, until the way is shut: a quarter of
+        the memory and of the work that audio costs here would go into what is asked once in ten minutes.
+        """
+        if self._recent is None:
+            self._recent = bytearray()
+            return True
         recent = bytes(self._recent[-RECENT_BYTES:])
         start = (self._put_bytes - len(recent)) % BYTES_PER_SAMPLE
         for at in range(start, len(recent) - SLICE_BYTES + 1, SLICE_BYTES):
@@ -107,6 +115,7 @@ class Uplink:
     def shut(self) -> None:
         """Gemini is away: audio is kept; prompts were meant for the moment."""
         self._open = False
+        self._recent = None
         self._prompts.clear()
 
     async def take(self) -> Item:
