@@ -142,6 +142,7 @@ class Dialogue:
         if self.over:
             return
         now = trio.current_time()
+        self.seat.gather()
         for event in events:
             match event:
                 case TokensUsed():
@@ -152,6 +153,7 @@ class Dialogue:
                     pass
                 case _:
                     self._perform(self.conversation.receive(event, now))
+        self.seat.flush()
 
     def _use(self, usage: Usage) -> None:
         """Counts; near the ceiling the interviewer is told to close, and at it the interview ends."""

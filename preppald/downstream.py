@@ -95,6 +95,8 @@ class Browser:
     def flush(self) -> None:
         """Sends what waits, if that needs no waiting; the writer does it otherwise, and sees to closes."""
         self.gathering = False
+        if not self._waiting():
+            return
         at_once = self._closing is None and self._line.idle and self._protocol.state is State.OPEN
         if not (at_once and self._send_now()):
             self._writer.unpark()
@@ -119,7 +121,7 @@ class Browser:
 
     def receive_now(self) -> list[Message] | None:
         """All messages that are there already; often none. None where only ``receive`` can tell."""
-        if not self._line.prompt or self._protocol.eof_sent or self.cut == FLOOD:
+        if self._line.socket is None or self._protocol.eof_sent or self.cut == FLOOD:
             return None
         if self.allowance.strained and self._throttled():
             return []

@@ -55,6 +55,15 @@ class Seat:
         if self.browser is not None:
             self.browser.post(message)
 
+    def gather(self) -> None:
+        """What is said until ``flush`` goes in one send."""
+        if self.browser is not None:
+            self.browser.gathering = True
+
+    def flush(self) -> None:
+        if self.browser is not None:
+            self.browser.flush()
+
     def play(self, pcm: bytes) -> None:
         if self.browser is not None:
             self.browser.post(frames.audio(pcm), audio=True)
