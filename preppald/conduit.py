@@ -9,6 +9,7 @@ from websockets.protocol import Protocol, Side, State
 
 from preppald.framing import Framing, Message
 from preppald.line import Line
+from preppald.lookout import Readable
 
 # A quarter of a second of speech a read: Gemini sends at four times real time.
 RECEIVE_BYTES = 64 * 1024
@@ -45,9 +46,29 @@ class Conduit:
         return self._line.sending_since
 
     @property
+    def readable(self) -> Readable | None:
+        """What tells whether ``receive_now`` would find something; None where only ``receive`` can tell."""
+        return self._line.socket
+
+    @property
     def idle(self) -> bool:
         """Whether what is posted goes at once."""
         return self._line.idle and self._protocol.state is State.OPEN
+
+    def receive_now(self) -> list[Message] | None:
+        """The messages that are there already; often none. None where ``receive`` must see to it."""
+        if self._early or self._protocol.state is not State.OPEN:
+            return None
+        try:
+            data = self._line.receive_now(RECEIVE_BYTES)
+        except trio.BrokenResourceError:
+            return None
+        if data is None:
+            return []
+        messages = self._messages(data)
+        if self._protocol.writes:
+            self._line.send(b"".join(self._protocol.data_to_send()))
+        return messages
 
     async def receive(self) -> list[Message]:
         """The messages of one read, at least one.
@@ -65,14 +86,17 @@ class Conduit:
     async def _read(self) -> list[Message]:
         try:
             data, self._early = self._early or await self._line.receive(RECEIVE_BYTES), b""
-            self.heard_at = trio.current_time()
-            self._heard.set()
-            messages = self._framing.receive(data) if data else self._framing.receive_eof()
+            messages = self._messages(data)
             if self._protocol.writes:  # a pong, or the answer to a close
                 await self._push(b"".join(self._protocol.data_to_send()))
         except _LOST:
             raise self._closed() from None
         return messages
+
+    def _messages(self, data: bytes | bytearray) -> list[Message]:
+        self.heard_at = trio.current_time()
+        self._heard.set()
+        return self._framing.receive(data) if data else self._framing.receive_eof()
 
     def post(self, message: Message) -> None:
         """Sends the message without waiting. Only while ``idle``.

@@ -1,6 +1,6 @@
 """The process: what outlives interviews, the listeners, readiness, signals, and a stop that loses nothing.
 
-Three nurseries, each inside the other: the base (journal, outbox, metronome) ⊃ the sessions ⊃ the accepting.
+Three nurseries, each inside the other: the base (journal, outbox, metronome, lookout) ⊃ the sessions ⊃ the accepting.
 They end from the inside out: no new guests, then the interviews, then what kept their transcripts.
 """
 
@@ -115,6 +115,7 @@ async def run_daemon(
             await base.start(journal.run)
             await base.start(outbox.run)
             base.start_soon(metronome.run)
+            base.start_soon(services.lookout.run)
             await base.start(feedback.run)
             async with trio.open_nursery() as sessions:
                 registry = Registry(services, sessions)

@@ -13,15 +13,14 @@ import trio
 class Line:
     """One task reads. Anybody may ``send``; who is told that it did not all go sees to ``flush``, one at a time.
 
-    ``prompt``: whether the stream can be asked at once.
+    ``socket``: what is asked at once, where there is one.
     ``sending_since``: when a flush began that has not ended yet, for whoever watches for stalls.
     """
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self.stream = stream
         self.sending_since: float | None = None
-        self._socket = stream.socket if isinstance(stream, trio.SocketStream) else None
-        self.prompt = self._socket is not None
+        self.socket = stream.socket if isinstance(stream, trio.SocketStream) else None
         self._unsent = bytearray()
 
     # -------------------------------------------------------------- in
@@ -32,13 +31,13 @@ class Line:
         Raises:
             trio.BrokenResourceError, trio.ClosedResourceError: the connection is gone.
         """
-        if self._socket is None:
+        if self.socket is None:
             return await self.stream.receive_some(most)
         data = None
         while data is None:
-            if self._socket.fileno() < 0:
+            if self.socket.fileno() < 0:
                 raise trio.ClosedResourceError("the connection was closed here")
-            await trio.lowlevel.wait_readable(self._socket)
+            await trio.lowlevel.wait_readable(self.socket)
             data = self.receive_now(most)
         return data
 
@@ -48,10 +47,10 @@ class Line:
         Raises:
             trio.BrokenResourceError: the connection is gone.
         """
-        if self._socket is None:
+        if self.socket is None:
             return None
         try:
-            return os.read(self._socket.fileno(), most)
+            return os.read(self.socket.fileno(), most)
         except BlockingIOError:
             return None
         except OSError as error:
@@ -62,7 +61,7 @@ class Line:
     @property
     def idle(self) -> bool:
         """Whether what is sent now may go at once: the kernel took all that came before."""
-        return self.prompt and not self._unsent and self.sending_since is None
+        return self.socket is not None and not self._unsent and self.sending_since is None
 
     @property
     def unsent(self) -> int:
@@ -71,13 +70,13 @@ class Line:
 
     def send(self, data: bytes) -> bool:
         """Takes the bytes, and sends what the kernel takes now; whether that was all. Never fails: a flush does."""
-        if self._socket is None or not self.idle:
+        if self.socket is None or not self.idle:
             self._unsent += data
             return not self._unsent
         if not data:
             return True
         try:
-            sent = os.write(self._socket.fileno(), data)
+            sent = os.write(self.socket.fileno(), data)
         except OSError:  # it would have to wait, or the connection is gone
             sent = 0
         if sent < len(data):

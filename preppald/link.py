@@ -143,8 +143,7 @@ class Link:
                 set_up = True
                 await self._begin(upstream, resume=rung.resume)
                 with trio.CancelScope() as self._listening:
-                    while True:
-                        self._hear(await upstream.receive())
+                    await upstream.listen(self._hear, self._services.lookout)
                 self._lose()
         except UpstreamError as error:
             self._lose()

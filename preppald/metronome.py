@@ -5,11 +5,12 @@ looked at by it one. So at each tick the metronome looks, and wakes only who nee
 The sessions are spread over phases: looking at all of them at once makes bursts (p99 70 ms instead of 25).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NewType
 
 import trio
+
+from preppald.watch import Look, Watch
 
 Phase = NewType("Phase", int)
 
@@ -25,16 +26,6 @@ STEPS_A_VERDICT = 100
 STRETCH = 1.25
 MANY_LATE, FEW_LATE = 0.30, 0.05
 
-# Looks at what came; true when the task that waits must see to it.
-Look = Callable[[], bool]
-
-
-@dataclass(slots=True, eq=False)
-class _Watch:
-    look: Look
-    over: trio.Event = field(default_factory=trio.Event)
-    error: Exception | None = None
-
 
 @dataclass(slots=True)
 class Metronome:
@@ -42,7 +33,7 @@ class Metronome:
 
     tick_seconds: float = TICK_SECONDS
     phases: int = PHASES
-    _watches: list[dict[_Watch, None]] = field(init=False)
+    _watches: list[dict[Watch, None]] = field(init=False)
     _members: list[int] = field(init=False)
     _wanted: trio.Event = field(init=False)
     _steps: int = 0
@@ -68,15 +59,13 @@ class Metronome:
         What ``look`` raises is raised here.
         """
         watches = self._watches[phase]
-        watch = _Watch(look)
+        watch = Watch(look)
         watches[watch] = None
         self._wanted.set()
         try:
-            await watch.over.wait()
+            await watch.wait()
         finally:
             watches.pop(watch, None)
-        if watch.error is not None:
-            raise watch.error
 
     async def run(self) -> None:
         """Ticks for ever; stands still while nobody waits, so that an idle daemon sleeps."""
@@ -97,15 +86,10 @@ class Metronome:
             phase = (phase + 1) % self.phases
             self._beat(self._watches[phase])
 
-    def _beat(self, watches: dict[_Watch, None]) -> None:
+    def _beat(self, watches: dict[Watch, None]) -> None:
         for watch in list(watches):
-            try:
-                if not watch.look():
-                    continue
-            except Exception as error:  # noqa: BLE001 - it is the waiting task's, and ends no other
-                watch.error = error
-            watches.pop(watch, None)
-            watch.over.set()
+            if watch.ends():
+                watches.pop(watch, None)
 
     def _judge(self, *, late: bool) -> None:
         """Lengthens the tick while the loop lags, and shortens it again when there is time."""

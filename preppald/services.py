@@ -7,6 +7,7 @@ from preppald.backend import Backend, NoBackend
 from preppald.core.closes import QUOTA, Cause
 from preppald.journal import Journal
 from preppald.logs import Logger
+from preppald.lookout import Lookout
 from preppald.memory import Memory
 from preppald.metrics import Metrics
 from preppald.metronome import Metronome
@@ -64,6 +65,7 @@ class Services:
     dial: Dial
     now_ms: Callable[[], int]
     chance: Callable[[], float]
+    lookout: Lookout = field(default_factory=Lookout)
     breaker: QuotaBreaker = field(default_factory=QuotaBreaker)
     memory: Memory = field(default_factory=Memory)
     backend: Backend = field(default_factory=NoBackend)

@@ -1,8 +1,9 @@
 """One connection to Gemini: set it up, read, write, close."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import trio
 
@@ -11,6 +12,8 @@ from preppald.core import closes, gemini
 from preppald.core.closes import Cause
 from preppald.core.events import GeminiEvent, SetupCompleted
 from preppald.errors import RemoteProtocolError
+from preppald.framing import Message
+from preppald.lookout import Lookout
 from preppald.parse import Endpoint
 from preppald.reach import Dial, Stream, UpstreamError, dialled, dialler, upgraded
 
@@ -26,6 +29,8 @@ CLOSE_SECONDS = 1.0
 QUIET_SECONDS = 30.0
 # Its pongs were seen to take 8 to 30 s.
 PONG_SECONDS = 60.0
+# Who is told what Gemini says.
+Hear = Callable[[Sequence[GeminiEvent]], None]
 
 
 @dataclass(slots=True)
@@ -42,6 +47,7 @@ class Upstream:
     malformed: int = 0
     _behind_setup: list[GeminiEvent] = field(default_factory=list)
     _dropped: Cause | None = None
+    _lookout: Lookout | None = None
 
     @property
     def sending_since(self) -> float | None:
@@ -57,20 +63,38 @@ class Upstream:
         if self._behind_setup:
             events, self._behind_setup = self._behind_setup, []
             return events
+        try:
+            return self._events(await self._conduit.receive())
+        except ConduitClosed as closed:
+            raise self._ended(closed) from closed
+
+    async def listen(self, hear: Hear, lookout: Lookout) -> None:
+        """Tells all that Gemini says from now on, mostly from the lookout's task.
+
+        Raises:
+            UpstreamError: the connection ended; it never returns.
+        """
+        self._lookout = lookout
         while True:
+            hear(await self.receive())
+            if self._conduit.readable is not None:
+                await lookout.until(self._conduit.readable, partial(self._look, hear))
+
+    def _look(self, hear: Hear) -> bool:
+        """Tells what is there already; true where ``receive`` must see to it."""
+        frames = self._conduit.receive_now()
+        if frames:
+            hear(self._events(frames))
+        return frames is None
+
+    def _events(self, frames: Sequence[Message]) -> list[GeminiEvent]:
+        events: list[GeminiEvent] = []
+        for frame in frames:
             try:
-                frames = await self._conduit.receive()
-            except ConduitClosed as closed:
-                raise self._ended(closed) from closed
-            events = []
-            before = self.malformed
-            for frame in frames:
-                try:
-                    events += gemini.decode(frame)
-                except RemoteProtocolError:
-                    self.malformed += 1
-            if self.malformed - before < len(frames):
-                return events
+                events += gemini.decode(frame)
+            except RemoteProtocolError:
+                self.malformed += 1
+        return events
 
     async def send(self, message: str) -> None:
         """Sends one text frame. A send that is cancelled leaves half a frame behind: ``abort`` then.
@@ -127,6 +151,8 @@ class Upstream:
     async def abort(self, cause: Cause) -> None:
         """Drops the connection without a word; readers and writers see it end for this cause."""
         self._dropped = cause
+        if self._lookout is not None and self._conduit.readable is not None:
+            self._lookout.release(self._conduit.readable)
         await trio.aclose_forcefully(self._stream)
 
     def _ended(self, closed: ConduitClosed) -> UpstreamError:
