@@ -9,6 +9,7 @@ import trio
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
+from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from preppald.pb.interview_pb2 import AudioChunk, ClientToServerMessage, EndRequest, ServerToClientMessage
@@ -60,6 +61,11 @@ class Candidate:
             await self._pump()
         self.status = self._response.status_code
         return self.status
+
+    @property
+    def leaving(self) -> bool:
+        """Whether a close has come, or the end: nothing may be sent any more."""
+        return self.close is not None or self._protocol.state is not State.OPEN
 
     async def run(self) -> None:
         """Reads until the connection is gone; then ``close`` says how."""

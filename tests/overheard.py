@@ -67,7 +67,7 @@ async def stream(candidate: Candidate, pcm: bytes, chunk: float = CHUNK_SECONDS)
     """Sends it in real time, as a microphone would, until the interview closes; what was sent."""
     step = 2 * round(RATE_HZ * chunk)
     for at in range(0, len(pcm), step):
-        if candidate.close is not None:
+        if candidate.leaving:
             return pcm[:at]
         await candidate.send_audio(pcm[at : at + step])
         await trio.sleep(len(pcm[at : at + step]) / 2 / RATE_HZ)
