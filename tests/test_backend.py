@@ -130,7 +130,32 @@ def test_refused(status: int, superjson: bool) -> None:  # noqa: FBT001
     assert decoded(status, error("SOME_CODE", status, superjson=superjson)) == Refused(
         status, f"answered {status} SOME_CODE"
     )
-    assert decoded(status, b"<html>") == Refused(status, f"answered {status}")
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 413, 422])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<!doctype html><title>404: This page could not be found</title>",
+        b"",
+        {"error": "not found"},
+        {"error": {"code": "404", "message": "The page could not be found"}},
+        {"error": {"data": {"code": "no such thing", "httpStatus": 404}}},
+    ],
+)
+def test_a_refusal_that_is_not_the_applications(status: int, body: Any) -> None:
+    """A proxy's, a wrong address's, or that of a deploy's minute: the transcript is kept, and tried again."""
+    outcome = decoded(status, body, "30")
+    assert isinstance(outcome, Retry)
+    assert outcome.cause.startswith(f"answered {status}, but not in tRPC: ")
+    assert outcome.retry_after == 30
+    assert not outcome.ambiguous
+
+
+def test_a_404_that_is_not_the_applications_says_where_to_look() -> None:
+    outcome = decoded(404, b"<html>")
+    assert isinstance(outcome, Retry)
+    assert "NEXT_PUBLIC_API_URL" in outcome.cause
 
 
 @pytest.mark.parametrize("status", [401, 403])

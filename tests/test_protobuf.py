@@ -19,6 +19,7 @@ from preppald.backend import (
     client,
     protobuf,
 )
+from preppald.backend.wire import elsewhere
 from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import Delivery, Feedback, Kind, Status, feedback_delivery, status_delivery
 from preppald.pb.interview_pb2 import (
@@ -182,8 +183,8 @@ def error(code: int) -> bytes:
         (200, error(500), Retry(200, "answered 200 with ApiError 500")),
         (200, error(7), Retry(200, "answered 200 with ApiError 500")),
         (200, error(401), Unauthorized(401)),
-        (404, b"<!doctype html>", Retry(404, "answered 404")),
-        (400, b"", Retry(400, "answered 400")),
+        (404, b"<!doctype html>", Retry(404, elsewhere(404, "protobuf"))),
+        (400, b"", Retry(400, "answered 400, but not in protobuf: is that the application?")),
         (502, b"\xff\xff", Retry(502, "answered 502")),
         (307, b"", Retry(307, "answered 307")),
     ],
@@ -226,4 +227,4 @@ async def test_the_probe_tells_the_old_application_from_the_new() -> None:
     ):
         probe = await backend.probe()
     assert not probe.good
-    assert probe.sentence == f"the backend at {server.url} answered 404"
+    assert probe.sentence == f"the backend at {server.url} {elsewhere(404, 'protobuf')}"

@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 import msgspec
 
 from preppald.backend.outcomes import Delivered, Outcome, Refused, Retry, Unauthorized
-from preppald.backend.wire import REFUSED, UNAUTHORIZED, Request, delay
+from preppald.backend.wire import REFUSED, UNAUTHORIZED, Request, delay, elsewhere
 from preppald.core.context import Context
 from preppald.core.deliveries import Delivery, Feedback, Kind, Status, StatusUpdate, TranscriptSubmission, iso
 from preppald.core.turns import Speaker
@@ -130,8 +130,10 @@ def _failure(status: int, answer: WorkerApiResponse | None, retry_after: str | N
         return Unauthorized(code or status)
     if code in REFUSED:
         return Refused(code, f"answered {status} with ApiError {code}")
-    # A 404 without an ApiError is another program's, or a wrong URL: no fault of the delivery.
-    cause = f"answered {status}" if code is None else f"answered {status} with ApiError {code}"
+    if code is not None:
+        cause = f"answered {status} with ApiError {code}"
+    else:
+        cause = elsewhere(status, "protobuf") if status in REFUSED else f"answered {status}"
     return Retry(status, cause, retry_after=delay(retry_after))
 
 

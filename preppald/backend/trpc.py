@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from preppald.backend.outcomes import Delivered, Outcome, Refused, Retry, Unauthorized
-from preppald.backend.wire import GATEWAY, REFUSED, UNAUTHORIZED, Request, delay
+from preppald.backend.wire import GATEWAY, REFUSED, UNAUTHORIZED, Request, delay, elsewhere
 from preppald.core.deliveries import Delivery, Kind, StatusUpdate, TranscriptSubmission, iso
 
 # tRPC's codes, like BAD_REQUEST. The message beside it may quote what we sent: it is never looked at.
@@ -78,18 +78,19 @@ def decode(status: int, body: bytes, retry_after: str | None = None) -> Outcome:
     cause = _cause(status, error)
     if status in UNAUTHORIZED:
         return Unauthorized(status)
-    if status in REFUSED:
+    ours = error is not None and _code(error) is not None
+    if status in REFUSED and ours:
         return Refused(status, cause)
     return Retry(
         status,
-        cause,
+        elsewhere(status, "tRPC") if status in REFUSED else cause,
         retry_after=delay(retry_after),
         ambiguous=error is None and status in GATEWAY,
     )
 
 
 def code(body: bytes) -> str | None:
-    """The tRPC error's code, like NOT_FOUND; None when the body is not a tRPC error."""
+    """The tRPC error's code, like NOT_FOUND; None when the body is not a tRPC error: other programs have errors, too."""
     answer = _object(body)
     error = None if answer is None else _error(answer)
     return None if error is None else _code(error)
@@ -123,14 +124,14 @@ def _http_status(error: dict[str, Any]) -> int | None:
     return status if type(status) is int and 400 <= status <= 599 else None
 
 
-def _code(error: dict[str, Any]) -> str:
+def _code(error: dict[str, Any]) -> str | None:
     value = _data(error).get("code")
-    return value if isinstance(value, str) and CODE.fullmatch(value) else "an unnamed error"
+    return value if isinstance(value, str) and CODE.fullmatch(value) else None
 
 
 def _cause(status: int, error: dict[str, Any] | None) -> str:
     if error is not None:
-        return f"answered {status} {_code(error)}"
+        return f"answered {status} {_code(error) or 'an unnamed error'}"
     if 300 <= status <= 399:
         return f"answered {status}, a redirection: NEXT_PUBLIC_API_URL must be the final address"
     return f"answered {status}"

@@ -21,6 +21,17 @@ class Request:
     body: bytes
 
 
+def elsewhere(status: int, language: str) -> str:
+    """The cause where a refusal is not in the application's language, and so no word of the application's: a proxy's
+    page, a wrong address, a deploy under way. The delivery may be taken yet; the operator learns where to look.
+    """
+    look = {
+        404: "is the application being deployed, is NEXT_PUBLIC_API_URL right?",
+        413: "a proxy before it takes no body of this size",
+    }
+    return f"answered {status}, but not in {language}: {look.get(status, 'is that the application?')}"
+
+
 def delay(retry_after: str | None) -> float | None:
     """The seconds in a Retry-After header, if it has any."""
     # Only what HTTP calls white space: str.strip() takes more than float() does.

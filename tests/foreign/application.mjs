@@ -4,7 +4,7 @@
 //   node application.mjs SECRET superjson|none
 //
 // Interviews called "unknown…" do not exist. "fails-once…" answers 500 the first time, "hangs-once…" stores and
-// never answers the first time.
+// never answers the first time. "deploys-once…" meets no application the first time, but its host's page.
 import { createHTTPServer } from '@trpc/server/adapters/standalone';
 import { initTRPC, TRPCError } from '@trpc/server';
 import superjson from 'superjson';
@@ -65,7 +65,16 @@ const appRouter = t.router({
   }),
 });
 
+/** Before tRPC, as a host's router is while the application is being deployed. */
+function deploy(req, res, next) {
+  const interviewId = String(req.headers['idempotency-key']).split(':')[0];
+  if (!interviewId.startsWith('deploys-once') || tried.has(`${interviewId} at all`)) return next();
+  tried.add(`${interviewId} at all`);
+  res.writeHead(404, { 'content-type': 'text/html' }).end('<!doctype html><title>404: NOT_FOUND</title>');
+}
+
 const server = createHTTPServer({
+  middleware: deploy,
   router: appRouter,
   basePath: '/api/trpc/',
   createContext: ({ req }) => ({

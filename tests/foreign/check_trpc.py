@@ -91,7 +91,7 @@ async def test_each_transformer_is_taken_by_its_own_router_only(
 
 
 async def test_the_refusals_are_told_apart() -> None:
-    """A wrong secret is not the delivery's fault; an unknown interview is; a 500 passes."""
+    """A wrong secret is not the delivery's fault; an unknown interview is; a 500 and a deploy pass."""
     async with application() as (_, url):
         async with TrpcBackend(url, SECRET + "?") as stranger:
             assert await stranger.post(begun()) == Unauthorized(401)
@@ -101,6 +101,10 @@ async def test_the_refusals_are_told_apart() -> None:
             failed = await backend.post(begun("fails-once"))
             assert failed == Retry(500, "answered 500 INTERNAL_SERVER_ERROR")
             assert await backend.post(begun("fails-once")) == Delivered()
+            away = await backend.post(begun("deploys-once"))
+            assert isinstance(away, Retry)
+            assert away.cause.startswith("answered 404, but not in tRPC")
+            assert await backend.post(begun("deploys-once")) == Delivered()
 
 
 async def test_an_answer_that_hangs_may_have_been_stored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,16 +148,20 @@ async def delivering(
 
 
 async def test_the_outbox_delivers_what_can_be_delivered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """500 and a hanging answer are tried again, the latter with the same key and a warning; 404 is a dead letter."""
+    """500, a deploy's page and a hanging answer are tried again, the latter with the same key and a warning; tRPC's own
+    404 is a dead letter.
+    """
     monkeypatch.setattr(client, "TRY_SECONDS", SHORT_TRY_SECONDS)
     notes = Notes()
-    owed = [transcript("fails-once"), transcript("hangs-once"), transcript("unknown"), transcript("well")]
+    names = ("fails-once", "hangs-once", "deploys-once", "unknown", "well")
+    owed = [transcript(name) for name in names]
     async with application() as (program, url):
         async with delivering(url, SECRET, owed, notes):
-            await noted(notes, "delivery.done", times=3)
+            await noted(notes, "delivery.done", times=4)
             await noted(notes, "delivery.dead")
         taken = sorted((it["input"]["interviewId"], it["key"]) for it in stored(program))
     assert taken == [
+        ("deploys-once", "deploys-once:1:transcript"),
         ("fails-once", "fails-once:1:transcript"),
         ("hangs-once", "hangs-once:1:transcript"),
         ("hangs-once", "hangs-once:1:transcript"),
