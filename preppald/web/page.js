@@ -14,6 +14,10 @@ const RESULTS_TRIES = 40;
 /** Long enough to be read twice. */
 const ENDING_SOON_SHOWN_MS = 12000;
 
+/** Read at a glance; the interview goes on meanwhile. */
+const BACK_AGAIN_SHOWN_MS = 6000;
+const BACK_AGAIN = "You are connected again. Anything you missed is in the transcript.";
+
 /** Endings after which this page has no results to wait for. @type {Partial<Record<import("./client/preppal-client.js").Ending, string>>} */
 const ENDED_OTHERWISE = {
   replaced: "Your interview has moved",
@@ -87,8 +91,8 @@ function hold(client, interviewId) {
     const wasReconnecting = document.body.dataset.state === "reconnecting";
     document.body.dataset.state = state;
     showStatus(client);
-    if (state === "reconnecting") view.showBanner("The connection was lost. Reconnecting… You need not do anything.");
-    else if (wasReconnecting) view.showBanner("");
+    if (state === "reconnecting") view.showBanner("The connection was lost. Your interview is held while it is restored. Please wait: you may not be heard.");
+    else if (wasReconnecting) view.showBanner(BACK_AGAIN, BACK_AGAIN_SHOWN_MS, "good");
   });
   client.on("level", view.showLevels);
   client.on("transcript", ({ turn, turnComplete }) => {

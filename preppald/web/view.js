@@ -11,6 +11,9 @@ const INTERRUPTED = /\s*\[interrupted\]$/;
 /** A reader who scrolled up further than this reads; do not pull them back down. */
 const FOLLOW_WITHIN_PX = 120;
 
+/** Turns that a screen reader is given time for. */
+const ANNOUNCED_TURNS = 5;
+
 /** From here on the clock asks for attention. */
 const SHORT_TIME_MS = 60 * 1000;
 
@@ -36,10 +39,12 @@ let bannerTimer;
 /**
  * @param {string} words "" takes it away
  * @param {number} [forMs] otherwise it stays
+ * @param {"warning" | "good"} [news]
  */
-export function showBanner(words, forMs) {
+export function showBanner(words, forMs, news = "warning") {
   clearTimeout(bannerTimer);
   const banner = element("banner");
+  banner.className = news;
   if (banner.textContent !== words) banner.textContent = words;
   if (forMs !== undefined) bannerTimer = setTimeout(() => showBanner(""), forMs);
 }
@@ -73,7 +78,10 @@ export function showClock(remainingMs) {
 export function announceTurn(turn) {
   const line = document.createElement("p");
   line.textContent = `${NAMES[turn.speaker]}: ${turn.text}`;
-  element("announcer").replaceChildren(line);
+  const announcer = element("announcer");
+  // After a gap several turns come at once, and each is to be heard.
+  announcer.append(line);
+  while (announcer.childElementCount > ANNOUNCED_TURNS) announcer.firstElementChild?.remove();
 }
 
 export class TranscriptView {
@@ -140,7 +148,7 @@ function fill(item, turn, atMs) {
   item.classList.toggle("open", !turn.complete && !turn.cut);
   item.classList.toggle("cut", turn.cut);
   const who = labelled("span", "who", NAMES[turn.speaker]);
-  if (atMs !== null) who.append(labelled("span", "when", minutesSeconds(atMs)));
+  if (atMs !== null) who.append(" ", labelled("span", "when", minutesSeconds(atMs)));
   item.replaceChildren(who, labelled("span", "said", turn.cut ? `${turn.text.trimEnd().replace(INTERRUPTED, "")} —` : turn.text));
   if (turn.cut) item.append(document.createElement("br"), labelled("span", "cut-mark", "You spoke over this"));
 }
@@ -161,6 +169,7 @@ export function showEnd(title, words, saidAnything) {
   showClock(null);
   element("results-title").textContent = title;
   element("ending").textContent = words;
+  element("announcer").replaceChildren();
   showOnly("results", ...(saidAnything ? ["record"] : []));
   element("results-title").focus();
 }

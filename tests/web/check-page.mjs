@@ -11,6 +11,7 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
+import { relay } from "./relay.mjs";
 
 const [origin, folder] = process.argv.slice(2);
 assert.ok(origin, "usage: check-page.mjs ORIGIN [FOLDER]");
@@ -29,7 +30,12 @@ const PHONE = { viewport: { width: 375, height: 740 }, deviceScaleFactor: 2, col
 /** The longest scene waits for a greeting, an answer and a reply, each some ten seconds of speech. */
 const SCENE_TIMEOUT_MS = 60 * 1000;
 const LOOK_EVERY_MS = 50;
-const OFFLINE_MS = 3000;
+
+/** Dialling, the daemon's answer, the missed transcript. */
+const COME_BACK_MS = 5000;
+
+/** What a candidate is promised to survive: a lift, a tunnel, a change of network. */
+const OFFLINE_MS = 10 * 1000;
 
 /** Playwright's own waitForFunction needs eval in the page, which the page's CSP rightly forbids. */
 async function until(page, expression, timeoutMs = SCENE_TIMEOUT_MS) {
@@ -46,6 +52,7 @@ async function until(page, expression, timeoutMs = SCENE_TIMEOUT_MS) {
 const state = (name) => `preppalDemo.state === ${JSON.stringify(name)}`;
 const focused = (page) => page.evaluate("document.activeElement.id");
 const transcript = (page) => page.evaluate("JSON.parse(JSON.stringify(preppalDemo.transcript))");
+const banner = (page) => page.locator("#banner").textContent();
 const shot = (page, name) => (folder ? page.screenshot({ path: `${folder}/${name}.png` }) : undefined);
 
 /** Presses Tab until `id` has the focus. */
@@ -108,10 +115,11 @@ const SCENES = {
       await until(page, "preppalDemo.results !== null");
     },
   },
-  "barge-in, then a lost network, on a phone": {
+  "barge-in, then no network for ten seconds, on a phone": {
     look: PHONE,
     async play(page, context) {
-      await page.goto(`${origin}/`);
+      const network = await relay(origin);
+      await page.goto(`${network.origin}/`);
       await shot(page, "welcome-phone");
       await page.click("#start-silent");
       await until(page, state("speaking"));
@@ -119,22 +127,83 @@ const SCENES = {
       await until(page, "preppalDemo.transcript.some((turn) => turn.cut)");
       await until(page, `!(${state("speaking")})`, 500);
       await shot(page, "cut");
-      await until(page, "preppalDemo.transcript.length >= 2");
+      // The answer is over, and its reply about to come: into the gap.
+      await until(page, "preppalDemo.client.answering");
+      await until(page, "!preppalDemo.client.answering");
       const before = await transcript(page);
+      network.freeze();
       await context.setOffline(true);
       await until(page, state("reconnecting"));
+      assert.match(await banner(page), /connection was lost.*Please wait/);
       await shot(page, "reconnecting");
       await page.waitForTimeout(OFFLINE_MS);
+      assert.equal(await page.evaluate("preppalDemo.state"), "reconnecting");
+      assert.deepEqual(await transcript(page), before);
+      network.thaw();
       await context.setOffline(false);
-      await until(page, `!(${state("reconnecting")})`);
-      assert.notEqual(await page.evaluate("preppalDemo.state"), "ended");
+      await until(page, `!(${state("reconnecting")})`, COME_BACK_MS);
+      assert.match(await banner(page), /connected again/);
+      await shot(page, "connected-again");
+      await until(page, `preppalDemo.transcript.length > ${before.length} && preppalDemo.transcript.at(-1).complete`);
       const after = await transcript(page);
-      before.forEach(({ text }, i) => assert.ok(after[i].text.startsWith(text), "nothing lost, nothing twice"));
+      assert.equal(new Set(after.map(({ text }) => text)).size, after.length, "nothing twice");
+      assert.deepEqual(after.slice(0, before.length - 1), before.slice(0, -1), "nothing lost");
+      const heard = await page.locator("#announcer p").allTextContents();
+      assert.ok(after.every(({ text }) => heard.some((line) => line.endsWith(text))), `a screen reader hears each turn: ${heard}`);
       await page.click("#end");
       await shot(page, "confirm");
       await page.click("#confirm .danger");
       await until(page, "preppalDemo.results !== null");
+      assert.equal(await page.evaluate("preppalDemo.results.turns.length"), after.length, "the page had what the server kept");
       await shot(page, "results-phone");
+      network.close();
+    },
+  },
+  "a network that swallows everything for ten seconds and does not say so": {
+    look: DESK,
+    async play(page) {
+      const network = await relay(origin);
+      await page.goto(`${network.origin}/`);
+      await page.click("#start-silent");
+      await until(page, "preppalDemo.transcript.some((turn) => turn.complete)");
+      await until(page, state("listening"));
+      await page.click("#sample");
+      await until(page, "preppalDemo.client.answering");
+      const before = await transcript(page);
+      network.freeze();
+      await page.waitForTimeout(OFFLINE_MS);
+      network.thaw();
+      await until(page, "preppalDemo.transcript.filter((turn) => turn.speaker === 'AI' && turn.complete).length >= 2");
+      const after = await transcript(page);
+      assert.deepEqual(after.slice(0, before.length), before);
+      assert.equal(new Set(after.map(({ text }) => text)).size, after.length, "nothing twice");
+      await page.evaluate("preppalDemo.client.end()");
+      await until(page, "preppalDemo.results !== null");
+      network.close();
+    },
+  },
+  "a page that was reloaded takes its interview up again": {
+    look: DESK,
+    async play(page) {
+      await page.goto(`${origin}/`);
+      const took = await page.evaluate(async () => {
+        const { InterviewClient } = await import("/client/preppal-client.js");
+        const { token, wsUrl } = await (await fetch("/demo/interview", { method: "POST" })).json();
+        const completed = (client) => new Promise((resolve) => client.on("transcript", ({ turn, turnComplete }) => turnComplete && resolve(turn.text)));
+        const first = new InterviewClient();
+        first.start({ url: wsUrl, token });
+        const said = await completed(first);
+        await first.close();
+        const second = new InterviewClient();
+        second.start({ url: wsUrl, token });
+        const again = await completed(second);
+        second.end();
+        return { said, again, ending: await new Promise((resolve) => second.on("ended", ({ reason }) => resolve(reason))), left: first.state };
+      });
+      assert.equal(took.again, took.said);
+      assert.ok(took.said.length > 0);
+      assert.equal(took.ending, "ended-by-user");
+      assert.notEqual(took.left, "ended");
     },
   },
   "the microphone is denied": {
