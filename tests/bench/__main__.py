@@ -7,7 +7,7 @@ machines, do not compare, the ratios do. On a busy machine: --nice -15, as root.
 
 import argparse
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 import json
 import os
@@ -26,6 +26,8 @@ START = {(PREPPALD, "quanta"): 80, (PREPPALD, "20ms"): 120, (PREPPALD, "100ms"):
 NAIVE_START = {"quanta": 8, "20ms": 30, "100ms": 60}
 # The loads at which the promises of latency are made.
 FEW, MANY = 20, 150
+# What each of two instances may use of the one core that is left for them where there are only two.
+SHARE = 0.4
 
 
 def tell(line: str) -> None:
@@ -97,6 +99,29 @@ def overload(results: Results, given: argparse.Namespace, setting: Setting) -> N
         results.add("overload", "preppald", name, asdict(found))
 
 
+def cores(results: Results, given: argparse.Namespace, setting: Setting) -> None:
+    """What a second instance on the same port adds. Without a third core, each has a share of the device's."""
+    free = sorted(os.sched_getaffinity(os.getppid()) - os.sched_getaffinity(0) - {given.core})
+    alone = setting if free else replace(setting, share=SHARE)
+    both = replace(alone, cores=(given.core, free[0] if free else given.core))
+    for name in given.pattern:
+        start = round(START[PREPPALD, name] * (alone.share or 1.0))
+        for tried in (alone, both):
+            found = measure.capacity(
+                PREPPALD,
+                PATTERNS[name],
+                tried,
+                start=start * len(tried.cores),
+                told=tell_steady(PREPPALD, PATTERNS[name]),
+            )
+            results.add(
+                "cores",
+                PREPPALD.name,
+                name,
+                {**asdict(found), "instances": len(tried.cores), "share": tried.share},
+            )
+
+
 MEASUREMENTS = {
     "capacity": capacity,
     "latency": latency,
@@ -104,6 +129,7 @@ MEASUREMENTS = {
     "footprint": footprint,
     "growth": growth,
     "overload": overload,
+    "cores": cores,
 }
 
 
@@ -145,7 +171,7 @@ def main() -> None:
     if given.nice:
         device.prioritise(os.getpid(), given.nice)
     given.bridges = [device.BRIDGES[name] for name in given.bridge]
-    setting = Setting(given.python, given.tree, given.core, given.seconds, given.log, given.nice)
+    setting = Setting(given.python, given.tree, (given.core,), given.seconds, log=given.log, nice=given.nice)
     results = Results(
         {
             "date": datetime.now(UTC).date().isoformat(),

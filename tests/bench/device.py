@@ -1,7 +1,7 @@
-"""The device under test: a real process, pinned to one core, looked at from outside."""
+"""The device under test: a real process, or several on one port, pinned to cores, looked at from outside."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 import os
 from pathlib import Path
@@ -20,6 +20,8 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 HOST = "127.0.0.1"
 # What production would refuse is not what a benchmark wants to find.
 MANY = "5000"
+# A process that has used up its share waits for the rest of this: less than a tick, or latency would be measured.
+QUOTA_PERIOD_US = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,36 +45,49 @@ BRIDGES = {bridge.name: bridge for bridge in (PREPPALD, NAIVE)}
 class Device:
     """A running bridge. ``ready_seconds``: from its start to the first answer of ``/ready``, or the open port."""
 
-    pid: int
+    pids: Sequence[int]
     address: tuple[str, int]
-    metrics: str
+    metrics: Sequence[str]
     ready_seconds: float
 
     def cpu_seconds(self) -> float:
         """User and system time of all its threads."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+        return sum(_cpu_seconds(pid) for pid in self.pids)
 
     def pss_kib(self) -> int:
         """Memory that would be free without it: its own, and its share of what it shares."""
-        return _kib(Path(f"/proc/{self.pid}/smaps_rollup").read_text(), "Pss:")
+        return sum(_kib(Path(f"/proc/{pid}/smaps_rollup").read_text(), "Pss:") for pid in self.pids)
 
     def rss_kib(self) -> int:
-        return _kib(Path(f"/proc/{self.pid}/status").read_text(), "VmRSS:")
+        return sum(_kib(Path(f"/proc/{pid}/status").read_text(), "VmRSS:") for pid in self.pids)
 
     def scrape(self) -> None:
         """What a Prometheus does every 15 seconds. The naive bridge has no metrics."""
-        with suppress(OSError):
-            urllib.request.urlopen(self.metrics, timeout=5).read()
+        for page in self.metrics:
+            with suppress(OSError):
+                urllib.request.urlopen(page, timeout=5).read()
 
 
 @contextmanager
 def running(
-    bridge: Bridge, *, python: str, tree: Path, core: int, nice: int, gemini_port: int, log: Path | None
+    bridge: Bridge,
+    *,
+    python: str,
+    tree: Path,
+    cores: Sequence[int],
+    share: float | None,
+    nice: int,
+    gemini_port: int,
+    log: Path | None,
 ) -> Iterator[Device]:
-    """Starts the bridge on one core, and stops it at the end. ``tree``: where its sources are."""
-    port, admin = _free_ports(2)
-    with tempfile.TemporaryDirectory() as state, (log or Path(os.devnull)).open("ab") as output:
+    """Starts one instance of the bridge a core, and stops them at the end. ``tree``: where its sources are.
+
+    Several share one listening socket, as systemd's have it. ``share``: of its core, what each may use at most.
+    """
+    with ExitStack() as ends:
+        state, runtime = (ends.enter_context(tempfile.TemporaryDirectory()) for _ in range(2))
+        output = ends.enter_context((log or Path(os.devnull)).open("ab"))
+        port, *admins = _free_ports(1 + len(cores))
         environment = {
             "PATH": os.environ["PATH"],
             "JWT_SECRET": SECRET,
@@ -80,32 +95,77 @@ def running(
             "PREPPALD_BACKEND": "none",
             "PREPPALD_GEMINI_URL": f"ws://{HOST}:{gemini_port}",
             "PREPPALD_LISTEN": f"{HOST}:{port}",
-            "PREPPALD_ADMIN_LISTEN": f"{HOST}:{admin}",
             "PREPPALD_STATE_DIR": state,
             "PREPPALD_MAX_SESSIONS": MANY,
             "PREPPALD_MAX_CONNECTIONS": MANY,
             "PREPPALD_MAX_CONNECTIONS_PER_ADDRESS": MANY,
         }
+        command = [python, *bridge.command]
+        shared: tuple[int, ...] = ()
+        if len(cores) > 1:
+            listening = ends.enter_context(socket.create_server((HOST, port), backlog=1024))
+            shared = (listening.fileno(),)
+            # The protocol wants descriptor 3 and the process's own number, which is known to itself first.
+            handing = f'export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@" 3<&{shared[0]}'
+            command = ["/bin/sh", "-c", handing, "sh", *command]
         began = time.monotonic()
-        process = subprocess.Popen(
-            [python, *bridge.command],
-            cwd=tree,
-            env=environment,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-        try:
+        pids = []
+        for number, (core, admin) in enumerate(zip(cores, admins, strict=True)):
+            own = {"PREPPALD_ADMIN_LISTEN": f"{HOST}:{admin}"}
+            if shared:
+                directory = Path(runtime, str(number))
+                directory.mkdir()
+                own |= {"PREPPALD_INSTANCE": str(number), "RUNTIME_DIRECTORY": str(directory)}
+            process = subprocess.Popen(
+                command,
+                cwd=tree,
+                env=environment | own,
+                pass_fds=shared,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+            ends.callback(_kill, process)
+            pids.append(process.pid)
             os.sched_setaffinity(process.pid, {core})
             if nice:
                 prioritise(process.pid, nice)
-            _await_ready(process, port, page=bridge.ready_page)
-            ready = time.monotonic() - began
-            yield Device(process.pid, (HOST, port), f"http://{HOST}:{admin}/metrics", ready)
-        finally:
-            # Interviews that still run are not worth a drain here.
-            process.kill()
-            process.wait()
+            _await_ready(process, admin if shared else port, page=bridge.ready_page)
+            if share is not None:
+                ends.enter_context(limited(process.pid, share))
+        ready = time.monotonic() - began
+        yield Device(pids, (HOST, port), [f"http://{HOST}:{admin}/metrics" for admin in admins], ready)
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    # Interviews that still run are not worth a drain here.
+    process.kill()
+    process.wait()
+
+
+@contextmanager
+def limited(pid: int, share: float) -> Iterator[None]:
+    """Lets a process use no more than this share of a core, by a control group (version 1 or 2; root only)."""
+    root = Path("/sys/fs/cgroup/cpu")
+    old = root.is_dir()
+    group = (root if old else root.parent) / f"preppald-bench-{pid}"
+    quota = round(QUOTA_PERIOD_US * share)
+    try:
+        group.mkdir()
+        if old:
+            (group / "cpu.cfs_period_us").write_text(str(QUOTA_PERIOD_US))
+            (group / "cpu.cfs_quota_us").write_text(str(quota))
+        else:
+            (group / "cpu.max").write_text(f"{quota} {QUOTA_PERIOD_US}")
+        (group / "cgroup.procs").write_text(str(pid))
+    except OSError as error:
+        sys.exit(f"{group} cannot limit a process to a share of a core: {error}")
+    try:
+        yield
+    finally:
+        # Back out of it, for only an empty group can go.
+        (group.parent / "cgroup.procs").write_text(str(pid))
+        group.rmdir()
 
 
 def prioritise(pid: int, nice: int) -> None:
@@ -143,6 +203,11 @@ def _await_ready(process: "subprocess.Popen[bytes]", port: int, *, page: bool) -
         else:
             return
     sys.exit("the device under test is not ready")
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 
 def _kib(text: str, name: str) -> int:

@@ -138,7 +138,7 @@ def main() -> int:
     setting = Setting(
         python=sys.executable,
         tree=Path.cwd(),
-        core=arguments.core,
+        cores=(arguments.core,),
         nice=arguments.nice,
         seconds=arguments.seconds,
         log=None,

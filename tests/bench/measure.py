@@ -25,15 +25,17 @@ DRAIN_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """``tree``: the sources that are tested. ``core``: the device's. ``seconds``: how long one measurement takes.
+    """``tree``: the sources that are tested. ``cores``: one for each instance of the device.
 
+    ``seconds``: how long one measurement takes. ``share``: of its core, what an instance may use at most.
     ``nice``: its priority, where that is not to be everybody's. ``log``: where its log lines go.
     """
 
     python: str
     tree: Path
-    core: int
+    cores: tuple[int, ...]
     seconds: float
+    share: float | None = None
     log: Path | None = None
     nice: int = 0
 
@@ -76,7 +78,8 @@ def under_load(bridge: Bridge, pattern: Pattern, setting: Setting) -> Iterator[t
             bridge,
             python=setting.python,
             tree=setting.tree,
-            core=setting.core,
+            cores=setting.cores,
+            share=setting.share,
             nice=setting.nice,
             gemini_port=listener.getsockname()[1],
             log=setting.log,

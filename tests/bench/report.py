@@ -57,7 +57,7 @@ def markdown(results: Results) -> str:
         f"load average {about['load_average_before']:.1f} before and {about['load_average_after']:.1f} after"
     )
     lines = [f"{about['date']}, {about['machine']}, Python {about['python']}; {busy}.", ""]
-    for table in (_capacities, _latencies, _set_ups, _footprints, _growth, _overloads):
+    for table in (_capacities, _latencies, _set_ups, _footprints, _growth, _overloads, _cores):
         lines += table(results)
     return "\n".join(lines)
 
@@ -159,3 +159,20 @@ def _overloads(results: Results) -> list[str]:
         for row in results.rows("overload")
     ]
     return _table(["pattern", "sessions", "audio in time, worst / median session", "lost in the end"], rows)
+
+
+def _cores(results: Results) -> list[str]:
+    rows = []
+    for row in results.rows("cores"):
+        alone = results.find("cores", row["bridge"], row["pattern"])
+        ratio = row["sessions"] / alone["sessions"] if alone else 1.0
+        core = "a core" if row["share"] is None else f"{row['share']:.0%} of a core"
+        rows.append(
+            [
+                PATTERNS[row["pattern"]].words,
+                f"{row['instances']}, {core} each",
+                str(row["sessions"]),
+                f"{ratio:.2f}",
+            ]
+        )
+    return _table(["pattern", "instances on one port", "sessions held", "x one"], rows)
