@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 import re
 import secrets
+import ssl
 from urllib.parse import urlsplit
 
 import httpx
@@ -71,14 +72,31 @@ def admission(
     return Admission(named, auth.sign(secret, user_id=user_id, interview_id=named, now=now))
 
 
-def from_demo(url: str) -> Admission | None:
+def from_demo(url: str, trust: ssl.SSLContext | None = None) -> Admission | None:
     """An interview from a running `preppald demo`, which hands them out as an application would; else None."""
     try:
-        answer = httpx.post(f"http{url.removeprefix('ws').rstrip('/')}/demo/interview", timeout=DEMO_SECONDS)
+        where = f"http{url.removeprefix('ws').rstrip('/')}/demo/interview"
+        answer = httpx.post(where, timeout=DEMO_SECONDS, verify=trust or True)
         offered = answer.raise_for_status().json()
         return Admission(_checked(str(offered["interviewId"])), str(offered["token"]))
     except (httpx.HTTPError, ValueError, KeyError, TypeError, UsageError):
         return None
+
+
+def trusted(ca: Path | None) -> ssl.SSLContext | None:
+    """Whose certificates are believed instead of those that the system believes.
+
+    Raises:
+        UsageError: the file holds none.
+    """
+    if ca is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except ssl.SSLError as error:
+        raise UsageError(f"--ca {ca} holds no certificate in PEM ({error.reason})") from error
+    except OSError as error:
+        raise UsageError(f"--ca {ca} cannot be read: {error.strerror or error}") from error
 
 
 def checked_url(url: str) -> str:

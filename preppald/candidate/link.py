@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import ipaddress
 import logging
 import random
+import ssl
 from urllib.parse import urlencode, urlsplit
 
 import trio
@@ -73,12 +74,16 @@ OpenStream = Callable[[], Awaitable[trio.abc.Stream]]
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Whom to call. ``url``: ws:// or wss://, a path in it is a prefix. ``open_stream`` replaces the dialling."""
+    """Whom to call. ``url``: ws:// or wss://, a path in it is a prefix. ``open_stream`` replaces the dialling.
+
+    ``trust``: whose certificates are believed; None: those that the system believes.
+    """
 
     url: str
     interview_id: str
     token: str = field(repr=False)
     open_stream: OpenStream | None = None
+    trust: ssl.SSLContext | None = None
 
     def with_since(self, since: int) -> str:
         """The URL of the interview; ``since``: the last transcript fragment that is known, 0 for none."""
@@ -123,6 +128,7 @@ async def linked(address: Address, *, since: int = 0) -> AsyncIterator[ClientCon
         async with _Connect(
             address.with_since(since),
             stream=stream,
+            ssl=address.trust if address.url.startswith("wss:") else None,
             subprotocols=[Subprotocol(SUBPROTOCOL), Subprotocol(TOKEN_PREFIX + address.token)],
             compression=None,  # PCM does not get smaller
             proxy=None if address.is_loopback else True,

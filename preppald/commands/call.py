@@ -11,7 +11,7 @@ import sys
 
 import trio
 
-from preppald.candidate.admission import UsageError, admission, checked_url, from_demo
+from preppald.candidate.admission import UsageError, admission, checked_url, from_demo, trusted
 from preppald.candidate.call import Behaviour, Call
 from preppald.candidate.display import Display, PlainDisplay, SilentDisplay, TerminalDisplay, put
 from preppald.candidate.endings import Ending, Outcome
@@ -69,6 +69,12 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
     where = parser.add_argument_group("whom to call")
     where.add_argument("--url", default=DEFAULT_URL, help="the daemon (default %(default)s)")
+    where.add_argument(
+        "--ca",
+        metavar="PEM",
+        type=Path,
+        help="whose certificates to believe with wss:// (default: the system's)",
+    )
     where.add_argument("--interview", metavar="ID", help="default: the token's, or a new call-<8 hex digits>")
     where.add_argument(
         "--user", metavar="ID", default="preppald-call", help="when signing (default %(default)s)"
@@ -143,6 +149,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _call(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Report:
     path = _speech_path(arguments)
     url = checked_url(arguments.url)
+    trust = trusted(arguments.ca)
     for output in (arguments.save, arguments.transcript):
         _check_output(output, path)
     admitted = admission(
@@ -152,7 +159,7 @@ def _call(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Report:
         user_id=arguments.user,
         environ=environ,
         now=int(datetime.now(UTC).timestamp()),
-        demo=partial(from_demo, url),
+        demo=partial(from_demo, url, trust),
     )
     behaviour = Behaviour(
         speed=arguments.speed,
@@ -162,7 +169,7 @@ def _call(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Report:
         barge_in=arguments.barge_in,
     )
     with contextlib.closing(Speech(path)) as speech, _writer(arguments.save) as save:
-        address = Address(url, admitted.interview_id, admitted.token)
+        address = Address(url, admitted.interview_id, admitted.token, trust=trust)
         display = _display(arguments)
 
         async def call() -> tuple[Report, Transcript]:
