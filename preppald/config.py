@@ -5,12 +5,12 @@ Rule 2: all faults are told at once, each with the setting's name, its value (ne
         is allowed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from preppald import parse
+from preppald import parse, tls
 from preppald.core import models, prices
 from preppald.core.prices import Prices
 from preppald.errors import ConfigError
@@ -41,6 +41,8 @@ def load(env: Mapping[str, str]) -> Config:
         except Invalid as error:
             faults.append(f"{item.env}: {error}")
     faults += _contradictions(values)
+    if {"tls_cert", "tls_key"} <= values.keys():
+        faults += _unfit(values["tls_cert"], values["tls_key"])
     if faults:
         raise ConfigError(faults)
     return Config(**values)
@@ -94,6 +96,8 @@ def _value(item: Setting, env: Mapping[str, str]) -> Any:
     raw = secret_text(item, env) if item.secret else env.get(item.env, "")
     if item.env == "PREPPALD_STATE_DIR" and not raw:
         raw = env.get("STATE_DIRECTORY", "")  # systemd's StateDirectory=
+    if item.credential and not raw:
+        raw = _credential(item, env)
     raw = raw.strip() or item.default
     if not raw and item.needed:
         raise Invalid(f"is not set; {item.doc}")
@@ -112,10 +116,16 @@ def secret_text(item: Setting, env: Mapping[str, str]) -> str:
         return env[item.env]
     if named := env.get(f"{item.env}_FILE"):
         return parse.secret_file(Path(named))
+    held = _credential(item, env)
+    return parse.secret_file(Path(held)) if held else ""
+
+
+def _credential(item: Setting, env: Mapping[str, str]) -> str:
+    """The file of systemd's LoadCredential= with the setting's name; empty where there is none."""
     if credentials := env.get("CREDENTIALS_DIRECTORY"):
         held = Path(credentials) / item.env
         if held.exists():
-            return parse.secret_file(held)
+            return str(held)
     return ""
 
 
@@ -150,6 +160,14 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
     if jwt_secret and jwt_secret == values.get("worker_secret"):
         faults.append("WORKER_SHARED_SECRET: (hidden) equals JWT_SECRET; use two different secrets")
     return faults
+
+
+def _unfit(cert: Path | None, key: Path | None) -> Sequence[str]:
+    try:
+        tls.identity(cert, key)
+    except ConfigError as error:
+        return error.faults
+    return ()
 
 
 def shown(config: Config) -> dict[str, str]:

@@ -12,7 +12,7 @@ import signal
 
 import trio
 
-from preppald import __version__, http1
+from preppald import __version__, http1, tls
 from preppald.backend import Backend, HttpBackend
 from preppald.config import changes, reloaded
 from preppald.feedback import FeedbackWriter
@@ -75,9 +75,11 @@ async def run_daemon(
 
     Raises:
         StartError: a port or the state directory is taken, or cannot be used.
+        ConfigError: the certificate cannot be used.
     """
     supervisor = supervisor or Supervisor({}, 0)
     outside = outside or real(config, supervisor)
+    identity = tls.identity(config.tls_cert, config.tls_key)
     metrics = Metrics()
     journal = Journal(
         outside.place,
@@ -120,17 +122,18 @@ async def run_daemon(
             async with trio.open_nursery() as sessions:
                 registry = Registry(services, sessions)
                 recovered = await registry.recover()
-                base.start_soon(supervisor.attend, partial(_status, registry))
                 peers = Peers(
                     supervisor.runtime_directory,
                     holds=registry.holds,
                     ready=lambda: registry.unready() is None,
                     log=log,
                 )
-                server = Server(services, registry, pages and pages(services), peers)
+                server = Server(services, registry, pages and pages(services), peers, identity)
                 metrics.watch(partial(_connections, server))
+                base.start_soon(supervisor.attend, partial(_status, registry, server))
+                _show_identity(server, log, now_ms)
                 async with trio.open_nursery() as accepting:
-                    entrance = await accepting.start(_accept, server.handle, public, sessions)
+                    entrance = await accepting.start(_accept, server.accepted, public, sessions)
                     serve_admin = partial(_serve_admin, metrics, registry, log)
                     await accepting.start(_accept, serve_admin, admin, sessions)
                     await sessions.start(peers.serve, server.take, sessions)
@@ -138,7 +141,7 @@ async def run_daemon(
                         address(public),
                         address(admin),
                         registry,
-                        partial(_reload, services, registry, backend),
+                        partial(_reload, services, server, registry, backend),
                     )
                     log.info(
                         "daemon.ready",
@@ -155,7 +158,7 @@ async def run_daemon(
                     # another instance keeps it, who will hand them over.
                     if await peers.ready():
                         entrance.cancel()
-                    await _drained(registry, switch, services.config.drain_seconds, log)
+                    await _drained(registry, server, switch, services.config.drain_seconds, log)
                     accepting.cancel_scope.cancel()
                 sessions.cancel_scope.deadline = trio.current_time() + GOODBYE_SECONDS
                 await registry.empty()
@@ -194,32 +197,55 @@ async def stop_on_signals(
                 switch.stop()
 
 
-def _reload(services: Services, registry: Registry, backend: Backend, new: Config) -> None:
-    """Secrets count everywhere from now on, other settings for interviews that begin from now on."""
+def _reload(services: Services, server: Server, registry: Registry, backend: Backend, new: Config) -> None:
+    """Secrets count everywhere from now on, other settings for interviews that begin from now on.
+
+    Raises:
+        ConfigError: the certificate cannot be used; then nothing has changed.
+    """
+    server.identity = tls.identity(new.tls_cert, new.tls_key)
     changed, need_restart = changes(services.config, new)
     registry.reload(reloaded(services.config, new))
     if isinstance(backend, HttpBackend):
         backend.renew(new.worker_secret)
     services.log.info("daemon.reloaded", changed=changed, need_restart=need_restart)
+    _show_identity(server, services.log, services.now_ms)
 
 
-def _status(registry: Registry) -> str:
+def _show_identity(server: Server, log: Logger, now_ms: Callable[[], int]) -> None:
+    """Which certificate counts from now on, and whether that is for long."""
+    if server.identity is None:
+        return
+    log.info("tls.certificate", expires=f"{server.identity.expires:%Y-%m-%dT%H:%M:%SZ}")
+    if warning := server.identity.warning(now_ms()):
+        log.warning("tls.expires_soon", why=warning)
+
+
+def _status(registry: Registry, server: Server) -> str:
     """The line in ``systemctl status``."""
     live, waiting = len(registry), registry.waiting
     words = f"{live} interview{'' if live == 1 else 's'}"
     if waiting:
         words += f", {waiting} waiting to reconnect"
+    if carried := server.relays.carried:
+        words += f", {carried} more carried for another instance"
     return f"Draining: {words} left" if registry.draining else words
 
 
-async def _drained(registry: Registry, switch: StopSwitch, seconds: float, log: Logger) -> None:
-    """Lets the interviews finish, within the bound and until a second signal; then ends the rest."""
+async def _drained(
+    registry: Registry, server: Server, switch: StopSwitch, seconds: float, log: Logger
+) -> None:
+    """Lets the interviews finish, within the bound and until a second signal; then ends the rest.
+
+    Also those of other instances whose connections are carried here; they would survive, but with a gap.
+    """
     log.info("daemon.draining", interviews=len(registry), seconds=seconds)
     registry.drain()
     with trio.move_on_after(seconds) as patience:
         async with trio.open_nursery() as waiting:
             waiting.start_soon(_cancel_when, switch.now, waiting.cancel_scope)
             await registry.empty()
+            await server.relays.none()
             waiting.cancel_scope.cancel()
     if len(registry):
         why = "the drain's time is up" if patience.cancelled_caught else "a second signal came"
@@ -244,6 +270,9 @@ def _gauges(outbox: Outbox, journal: Journal) -> Iterable[tuple[str, str, float]
 
 def _connections(server: Server) -> Iterable[tuple[str, str, float]]:
     yield "connections", "TCP connections at the public port now", server.connections
+    if server.identity is not None:
+        until = server.identity.expires.timestamp()
+        yield "tls_certificate_expires_seconds", "when the certificate ends, seconds since 1970", until
 
 
 async def _serve_admin(metrics: Metrics, registry: Registry, log: Logger, stream: trio.abc.Stream) -> None:

@@ -246,9 +246,10 @@ class Browser:
         """
         with trio.move_on_after(CLOSE_SECONDS):
             await self._flushed.wait()
-            if self._protocol.close_rcvd is None and isinstance(self._stream, trio.abc.HalfCloseableStream):
+            if self._protocol.close_rcvd is None:
                 with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                    await self._stream.send_eof()
+                    if isinstance(self._stream, trio.abc.HalfCloseableStream):  # TLS has no half
+                        await self._stream.send_eof()
                     while await self._stream.receive_some(DISCARD_BYTES):
                         pass
         await self.hang_up()

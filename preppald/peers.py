@@ -1,7 +1,8 @@
 """The other instances on this host that share the port: a connection goes to the one that holds its interview.
 
 They find each other in the runtime directory, where each has a folder with a socket in it; a connection that was
-accepted by the wrong one is handed over with the bytes that were read of it (SCM_RIGHTS, unix(7)).
+accepted by the wrong one is handed over with the bytes that were read of it (SCM_RIGHTS, unix(7)). One that has TLS
+on it stays: what is handed over is a socket to which its plain bytes are carried (``relay``).
 
 Rule 1: a connection is handed over once at most.
 Rule 2: who has the interview gets it; who has it not asks everybody before beginning it.
@@ -20,6 +21,7 @@ import struct
 import msgspec
 import trio
 
+from preppald import relay
 from preppald.logs import Logger
 
 SOCKET_NAME = "handover"
@@ -58,6 +60,13 @@ class Opening:
     yielded: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """``near``: where the connection's plain bytes are to be carried; None where the socket itself went over."""
+
+    near: trio.SocketStream | None = None
+
+
 class Peers:
     """``folder``: this instance's own in the runtime directory; None where there is none, and no others.
 
@@ -93,30 +102,28 @@ class Peers:
 
     async def hand_over(
         self, interview_id: str, opening: Opening, stream: trio.abc.Stream, received: bytes
-    ) -> bool:
-        """Whether another instance has the connection now; if not, its interview may begin here."""
-        if isinstance(stream, trio.SocketStream) and not opening.decided and not self._holds(interview_id):
+    ) -> "Handed | None":
+        """What remains to be done for a connection that another instance has now; None: it may begin here."""
+        if not opening.decided and not self._holds(interview_id):
             willing = []
             for path in self._others():
-                answer = await self._ask(path, interview_id, stream, received, take=Answer.MINE)
-                if answer is Answer.MINE:
-                    return True
+                answer, handed = await self._ask(path, interview_id, stream, received, take=Answer.MINE)
+                if handed:
+                    return handed
                 if answer is Answer.WILLING:
                     willing.append(path)
             if opening.yielded or not self._ready():
                 for path in willing:
-                    if (
-                        await self._ask(path, interview_id, stream, received, take=Answer.WILLING)
-                        is not Answer.NO
-                    ):
-                        return True
+                    _, handed = await self._ask(path, interview_id, stream, received, take=Answer.WILLING)
+                    if handed:
+                        return handed
         opening.decided = True
-        return False
+        return None
 
     async def ready(self) -> bool:
         """Whether another instance could begin an interview."""
         for path in self._others():
-            if await self._ask(path, "", None, b"", take=Answer.MINE) is Answer.WILLING:
+            if (await self._ask(path, "", None, b"", take=Answer.MINE))[0] is Answer.WILLING:
                 return True
         return False
 
@@ -130,11 +137,11 @@ class Peers:
         self,
         path: Path,
         interview_id: str,
-        stream: trio.SocketStream | None,
+        stream: trio.abc.Stream | None,
         received: bytes,
         *,
         take: Answer,
-    ) -> Answer:
+    ) -> "tuple[Answer, Handed | None]":
         """Asks one, and hands over when it answers ``take`` or better."""
         with (
             trio.move_on_after(ASK_SECONDS),
@@ -144,13 +151,14 @@ class Peers:
                 await asking.connect(str(path))
                 await asking.send(msgspec.json.encode(Question(interview_id, self._name, self._ready())))
                 answer = Answer((await asking.recv(MESSAGE_BYTES)).decode() or Answer.NO)
-                if stream is not None and answer in {Answer.MINE, take}:
-                    await asking.sendmsg([received], [_rights(stream.socket.fileno())])
-                    self._log.info("connection.handed_over", interview=interview_id, to=path.parent.name)
+                if stream is None or answer not in {Answer.MINE, take}:
+                    return answer, None
+                handed = await _handed(asking, stream, received)
             except (OSError, ValueError):
-                return Answer.NO  # it has just stopped
-            return answer
-        return Answer.NO
+                return Answer.NO, None  # it has just stopped
+            self._log.info("connection.handed_over", interview=interview_id, to=path.parent.name)
+            return answer, handed
+        return Answer.NO, None
 
     # -------------------------------------------------------------- answering
 
@@ -201,6 +209,20 @@ class Peers:
             opening.yielded = True
             return Answer.NO
         return Answer.WILLING
+
+
+async def _handed(asking: trio.socket.SocketType, stream: trio.abc.Stream, received: bytes) -> Handed:
+    if isinstance(stream, trio.SocketStream):
+        await asking.sendmsg([received], [_rights(stream.socket.fileno())])
+        return Handed()
+    ours, theirs = relay.pair()
+    try:
+        async with theirs:
+            await asking.sendmsg([received], [_rights(theirs.socket.fileno())])
+    except BaseException:
+        ours.socket.close()
+        raise
+    return Handed(ours)
 
 
 def _rights(fd: int) -> tuple[int, int, bytes]:

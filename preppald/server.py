@@ -7,17 +7,19 @@ import socket
 
 import trio
 
-from preppald import auth, http1
+from preppald import auth, http1, tls
 from preppald.auth import Claims
 from preppald.core.endings import ALREADY_ENDED
 from preppald.door import RETRY_AFTER_SECONDS, Door, Refusal, Visit
 from preppald.downstream import Browser
 from preppald.errors import TokenError
 from preppald.http1 import Answer, Exchange
-from preppald.peers import Peers
+from preppald.peers import Handed, Peers
 from preppald.registry import AlreadyEnded, Registry
+from preppald.relay import Relays
 from preppald.services import Services
 from preppald.session import Session
+from preppald.tls import Identity, PlainHttp
 
 SESSION_PATH = re.compile(r"/ws|/(?:ws/)?([A-Za-z0-9_-]{1,64})")
 MAX_PATH_CHARS = 128
@@ -29,6 +31,7 @@ UNACKNOWLEDGED_MS = 20_000
 SLOW_DOWN_SECONDS = 1.0
 # Connections that are told at one time that there is no room; the rest are closed without a word.
 TURNED_AWAY_AT_ONCE = 64
+NOT_PLAIN = "This port speaks TLS: connect with wss:// or https://"
 # A page from another origin learns whether a refused connection is worth another try.
 READ_BY_ANY_PAGE = {"Access-Control-Allow-Origin": "*"}
 # What else a server may answer, by path: the demo's pages.
@@ -39,11 +42,19 @@ class Server:
     """Handles the public port's connections. ``pages``: asked for paths that are not the daemon's own.
 
     ``peers``: other instances that may have what is asked for here.
+    ``identity``: what connections that come from now on are encrypted with; None: they are not.
     """
 
     def __init__(
-        self, services: Services, registry: Registry, pages: Pages | None = None, peers: Peers | None = None
+        self,
+        services: Services,
+        registry: Registry,
+        pages: Pages | None = None,
+        peers: Peers | None = None,
+        identity: Identity | None = None,
     ) -> None:
+        self.identity = identity
+        self.relays = Relays()
         self._services = services
         self._registry = registry
         self._pages = pages
@@ -60,32 +71,61 @@ class Server:
         """A connection that another instance accepted, and what it read of it."""
         await self.handle(stream, received=received)
 
-    async def handle(self, stream: trio.abc.Stream, peer: str = "", received: bytes = b"") -> None:
+    async def accepted(self, stream: trio.abc.Stream) -> None:
+        """A connection that came to the public port."""
+        await self.handle(stream, identity=self.identity)
+
+    async def handle(
+        self,
+        stream: trio.abc.Stream,
+        peer: str = "",
+        received: bytes = b"",
+        identity: Identity | None = None,
+    ) -> None:
         """One connection from its first byte to its last. Nothing that it does leaves this function.
 
-        ``peer``: its address, where the stream is no socket. ``received``: see ``take``.
+        ``peer``: its address, where the stream is no socket. ``received``: see ``take``. ``identity``: it begins
+        with a TLS handshake.
         """
         try:
             async with stream:
                 peer = _settled(stream) if isinstance(stream, trio.SocketStream) else peer
                 try:
                     with self._door.visit(peer) as visit:
-                        await self._serve(stream, visit, received)
+                        # Counted before: a handshake that does not come about must not be for nothing.
+                        if plain := await self._plain(stream, identity):
+                            await self._serve(plain, visit, received)
                 except Refusal as refusal:
-                    await self._no_room(stream, refusal)
+                    await self._no_room(stream, refusal, identity)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the peer went away
         except Exception:
             self._services.log.exception("connection.crashed")
 
-    async def _no_room(self, stream: trio.abc.Stream, refusal: Refusal) -> None:
+    async def _plain(self, stream: trio.abc.Stream, identity: Identity | None) -> trio.abc.Stream | None:
+        """The connection as HTTP sees it; None where it came to nothing, which is told where it can be."""
+        if identity is None:
+            return stream
+        try:
+            return await tls.secured(stream, identity)
+        except PlainHttp:
+            await http1.answer(stream, http1.text(HTTPStatus.BAD_REQUEST, NOT_PLAIN))
+            return None
+
+    async def _no_room(self, stream: trio.abc.Stream, refusal: Refusal, identity: Identity | None) -> None:
         reply = self._refused(refusal)
         if self._turning_away >= TURNED_AWAY_AT_ONCE:
             return
         self._turning_away += 1
         try:
-            await self._slow_down(refusal)
-            await http1.turn_away(stream, reply)
+            if identity is not None:
+                await trio.sleep(
+                    SLOW_DOWN_SECONDS
+                )  # the answer costs a handshake: never more than so many a second
+            else:
+                await self._slow_down(refusal)
+            if plain := await self._plain(stream, identity):
+                await http1.turn_away(plain, reply)
         finally:
             self._turning_away -= 1
 
@@ -104,7 +144,10 @@ class Server:
                 await http1.answer(stream, claims)
                 return
             session = await self._session(claims, stream, exchange, handed=bool(received))
-            if session is None:
+            if isinstance(session, Handed):
+                self._door.seated(visit)
+                if session.near is not None:
+                    await self.relays.carry(stream, session.near)
                 return
         except AlreadyEnded:
             await self._turn_away(stream, exchange)
@@ -124,15 +167,14 @@ class Server:
 
     async def _session(
         self, claims: Claims, stream: trio.abc.Stream, exchange: Exchange, *, handed: bool
-    ) -> Session | None:
-        """The session here, or None when the connection is another instance's now."""
+    ) -> Session | Handed:
+        """The session here, or what remains to be done for a connection that is another instance's now."""
         if self._peers is None:
             return await self._registry.session_for(claims)
         with self._peers.opening(claims.interview_id) as opening:
             opening.decided |= handed
-            if await self._peers.hand_over(claims.interview_id, opening, stream, exchange.received):
-                return None
-            return await self._registry.session_for(claims)
+            handed_on = await self._peers.hand_over(claims.interview_id, opening, stream, exchange.received)
+            return handed_on or await self._registry.session_for(claims)
 
     async def _admitted(self, exchange: Exchange, visit: Visit) -> Claims | Answer:
         """The claims of a connection that may have a session, or the answer to any other request.

@@ -25,6 +25,7 @@ class Setting:
     """How one field of Config is read. ``doc`` is its line in the README, the env file and ``--help``.
 
     ``restart``: it is read at the start only; any other may change at SIGHUP, for the interviews that begin then.
+    ``credential``: it names a file, and systemd's credential of its name is one.
     """
 
     env: str
@@ -34,6 +35,7 @@ class Setting:
     secret: bool = False
     needed: bool = False
     restart: bool = False
+    credential: bool = False
 
 
 def setting(
@@ -45,8 +47,9 @@ def setting(
     secret: bool = False,
     needed: bool = False,
     restart: bool = False,
+    credential: bool = False,
 ) -> Any:  # a dataclass field, whatever the attribute's type says
-    found = Setting(env, read, doc, default, secret, needed, restart)
+    found = Setting(env, read, doc, default, secret, needed, restart, credential)
     return field(repr=not secret, metadata={"setting": found})
 
 
@@ -92,6 +95,18 @@ class Config:
         "where browsers connect",
         default="127.0.0.1:8787",
         restart=True,
+    )
+    tls_cert: Path | None = setting(
+        "PREPPALD_TLS_CERT",
+        parse.optional_path,
+        "the certificate and its chain (PEM), to speak TLS at PREPPALD_LISTEN; empty where a proxy does",
+        credential=True,
+    )
+    tls_key: Path | None = setting(
+        "PREPPALD_TLS_KEY",
+        parse.optional_path,
+        "the certificate's key (PEM, no passphrase), not readable by others",
+        credential=True,
     )
     admin_listen: Address = setting(
         "PREPPALD_ADMIN_LISTEN",

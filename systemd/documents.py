@@ -94,6 +94,7 @@ def env_page() -> str:
             f"\nAlso from the file that\n.B {item.env}_FILE\nnames, or systemd's credential of that name."
             * (item.secret)
         )
+        files += f"\nAlso systemd's credential\n.BR {item.env} ." * item.credential
         return f".TP\n\\fB{roff(item.env)}\\fR=\\fIvalue\\fR{default}\n{roff(_meaning(item))}{files}\n"
 
     return "".join([

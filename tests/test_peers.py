@@ -10,7 +10,8 @@ import trio
 import trio.testing
 
 from preppald import peers as module
-from preppald.peers import Peers
+from preppald.peers import Handed, Peers
+from preppald.relay import Relays
 
 REQUEST = b"GET /ws/i HTTP/1.1\r\n"
 
@@ -36,7 +37,7 @@ class Instance:
         async with stream:
             await stream.send_all(b"here")
 
-    async def asks(self, interview: str, stream: trio.abc.Stream) -> bool:
+    async def asks(self, interview: str, stream: trio.abc.Stream) -> Handed | None:
         with self.peers.opening(interview) as opening:
             return await self.peers.hand_over(interview, opening, stream, REQUEST)
 
@@ -178,13 +179,22 @@ async def test_nonsense_is_no_question(sides: list[Instance], connection: Connec
     assert await b.asks("i", connection[1])
 
 
-async def test_only_sockets_can_be_handed_over(sides: list[Instance]) -> None:
-    """Not TLS of our own: its keys are in this process."""
+async def test_what_is_no_socket_is_carried(sides: list[Instance]) -> None:
+    """TLS of our own: its keys are in this process. The end of either side is the end."""
     a, b = sides
     a.held.add("i")
-    one, other = trio.testing.memory_stream_pair()
-    assert not await b.asks("i", one)
-    await other.aclose()
+    one, browser = trio.testing.memory_stream_pair()
+    handed = await b.asks("i", one)
+    assert handed is not None
+    assert handed.near is not None
+    relays = Relays()
+    async with trio.open_nursery() as carrying:
+        carrying.start_soon(relays.carry, one, handed.near)
+        with trio.fail_after(5):
+            assert await browser.receive_some() == b"here"
+            await relays.none()
+    assert a.taken == [REQUEST]
+    assert relays.carried == 0
 
 
 async def test_without_a_runtime_directory_there_are_no_others(

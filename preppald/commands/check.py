@@ -9,7 +9,9 @@ import sys
 
 import trio
 
+from preppald import tls
 from preppald.backend import backend_for
+from preppald.commands.serve import wall_clock_ms
 from preppald.config import load, secret_text, shown
 from preppald.core import gemini
 from preppald.errors import EX_UNAVAILABLE
@@ -56,13 +58,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.begun:
         return _begun(os.environ)
     config = load(os.environ)
+    warnings = _warnings(config)
     found = trio.run(_online, config) if arguments.online else []
     if arguments.json:
         answers = [{"what": what, "good": good, "answer": words} for what, good, words in found]
-        print(json.dumps({"settings": shown(config), "online": answers}, indent=2))
+        print(json.dumps({"settings": shown(config), "warnings": warnings, "online": answers}, indent=2))
     else:
         if not arguments.quiet:
             _show(config)
+        for warning in warnings:
+            print(f"warning: {warning}", file=sys.stderr)
         for what, good, words in found:
             if not (good and arguments.quiet):
                 print(
@@ -84,6 +89,13 @@ def _show(config: Config) -> None:
     width = max(map(len, shown(config)))
     for name, value in shown(config).items():
         print(f"{name:<{width}}  {value}")
+
+
+def _warnings(config: Config) -> list[str]:
+    """What is right today, and will not be for long."""
+    identity = tls.identity(config.tls_cert, config.tls_key)
+    warning = identity and identity.warning(wall_clock_ms())
+    return [warning] if warning else []
 
 
 def _begun(env: Mapping[str, str]) -> int:

@@ -64,6 +64,10 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--limit", metavar="DURATION", default="15m", help="the interview's length (default %(default)s)"
     )
+    parser.add_argument(
+        "--tls-cert", metavar="PEM", default="", help="speak https and wss, for browsers on other machines"
+    )
+    parser.add_argument("--tls-key", metavar="PEM", default="", help="the certificate's key")
     parser.add_argument("--verbose", action="store_true", help="show the daemon's log lines")
     parser.set_defaults(run=run)
 
@@ -100,6 +104,8 @@ async def _demo(arguments: argparse.Namespace, state_dir: Path, log: logs.Logger
                 "PREPPALD_BACKEND": "none",
                 "PREPPALD_GEMINI_URL": f"ws://127.0.0.1:{simulated.gemini_port}",
                 "PREPPALD_LISTEN": arguments.listen,
+                "PREPPALD_TLS_CERT": arguments.tls_cert,
+                "PREPPALD_TLS_KEY": arguments.tls_key,
                 "PREPPALD_ADMIN_LISTEN": "127.0.0.1:0",
                 "PREPPALD_SESSION_LIMIT": arguments.limit,
                 "PREPPALD_STATE_DIR": str(state_dir),
@@ -117,7 +123,8 @@ async def _demo(arguments: argparse.Namespace, state_dir: Path, log: logs.Logger
                     pages=partial(DemoPages, config),
                 )
             )
-            print(f"The demo is at http://{running.listen}/\n{EPILOG}", end="", flush=True)
+            scheme = "https" if arguments.tls_cert else "http"
+            print(f"The demo is at {scheme}://{running.listen}/\n{EPILOG}", end="", flush=True)
         nursery.cancel_scope.cancel()
 
 
