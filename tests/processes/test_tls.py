@@ -163,7 +163,7 @@ async def test_an_instance_carries_what_is_another_ones(
             folder.mkdir()
             runtime.mkdir(parents=True)
             settings = {**certificates.env, "RUNTIME_DIRECTORY": str(runtime), "PREPPALD_INSTANCE": name}
-            sides[name] = await holding.start(_hold, folder, settings)
+            sides[name] = await holding.start(_run, folder, settings)
         a, b = sides["a"], sides["b"]
         first = await seated(a, certificates, nursery)
         await first.until("session_started")
@@ -186,7 +186,7 @@ async def test_an_instance_carries_what_is_another_ones(
         holding.cancel_scope.cancel()
 
 
-async def _hold(
+async def _run(
     folder: Path, settings: dict[str, str], task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED
 ) -> None:
     async with daemon(folder, settings) as running:
