@@ -137,6 +137,7 @@ async def run_daemon(
                     serve_admin = partial(_serve_admin, metrics, registry, log)
                     await accepting.start(_accept, serve_admin, admin, sessions)
                     await sessions.start(peers.serve, server.take, sessions)
+                    accepting.start_soon(registry.adopt)
                     running = Running(
                         address(public),
                         address(admin),

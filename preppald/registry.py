@@ -1,5 +1,6 @@
 """Which interviews are live here, and who may join or begin one."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 import http
 
@@ -11,6 +12,7 @@ from preppald.core.interview import Interview, Phase
 from preppald.core.turns import fold
 from preppald.door import Refusal
 from preppald.errors import JournalError, PreppaldError
+from preppald.journal import Place
 from preppald.services import Services
 from preppald.session import Session
 from preppald.settings import Config
@@ -18,6 +20,9 @@ from preppald.settings import Config
 # The last process may have shown fragments that never got to the disk. Their numbers are not given to other words:
 # a page that has seen a number shows nothing more under it. An interview has a few thousand.
 SEQ_LEAP = 100_000
+# Who comes back to an interview of an instance that died does not wait for this: it is looked for at once. The
+# backend can wait a quarter of a minute.
+ADOPT_SECONDS = 15.0
 
 
 class AlreadyEnded(PreppaldError):
@@ -75,20 +80,24 @@ class Registry:
                 await ending.done.wait()
                 continue
             async with self._opening:
-                if claims.interview_id not in self._sessions:
-                    return await self._open(claims)
+                if claims.interview_id not in self._sessions and (session := await self._open(claims)):
+                    return session
 
-    async def _open(self, claims: Claims) -> Session:
-        if claims.expired:
-            raise await self._too_late(claims)
-        if why := self.unready():
+    async def _open(self, claims: Claims) -> Session | None:
+        """None when the interview is here by now: another instance, which had it, died."""
+        if not claims.expired and (why := self.unready()):
             raise Refusal(http.HTTPStatus.SERVICE_UNAVAILABLE, why.partition(":")[0], why)
+        known = await self._known(claims)
+        if claims.interview_id in self._sessions:
+            return None
+        if claims.expired:
+            raise _too_late(claims, known)
         theirs = sum(session.claims.user_id == claims.user_id for session in self._sessions.values())
         if theirs >= self._services.config.max_sessions_per_user:
             raise Refusal(
                 http.HTTPStatus.TOO_MANY_REQUESTS, "the user", "Too many interviews of this user at a time"
             )
-        session = Session(self._own(), claims, await self._begin(claims))
+        session = Session(self._own(), claims, await self._begin(claims, known))
         await self._start(session)
         return session
 
@@ -112,18 +121,27 @@ class Registry:
             raise _unauthorised()
         return session
 
-    async def _too_late(self, claims: Claims) -> PreppaldError:
-        """An expired token begins nothing; but the one that opened an interview learns that it has ended."""
+    async def _known(self, claims: Claims) -> Interview | None:
+        """The interview as any instance has it; what a dead one left live is taken over first."""
+        journal = self._services.journal
         try:
-            known = await self._services.journal.interview(claims.interview_id)
-        except JournalError:
-            known = None  # it would not be let in either way
-        if known is not None and known.token_digest == claims.digest and known.phase is Phase.ENDED:
-            return AlreadyEnded("the interview already ended")
-        return _unauthorised()
+            known = await journal.known(claims.interview_id)
+            if known is not None and known.phase is Phase.LIVE and not self.draining:
+                await self._adopt(await journal.owing())
+        except JournalError as error:
+            if claims.expired:
+                raise _unauthorised() from error  # it would not be let in either way
+            raise _unreadable(error) from error
+        return known
 
-    async def _begin(self, claims: Claims) -> Interview:
-        """The new row. An interview that ended before a word was said may be tried again."""
+    async def _was_spoken(self, known: Interview) -> bool:
+        try:
+            return await self._services.journal.was_spoken(known.interview_id, known.epoch)
+        except JournalError as error:
+            raise _unreadable(error) from error
+
+    async def _begin(self, claims: Claims, known: Interview | None) -> Interview:
+        """The new row; ``known`` is the one that there was. An interview that ended before a word was said may be tried again."""
         services = self._services
         now_ms = services.now_ms()
         interview = Interview(
@@ -135,20 +153,14 @@ class Registry:
             started_ms=now_ms,
             deadline_ms=now_ms + round(services.config.session_limit * 1000),
         )
-        try:
-            known = await services.journal.interview(claims.interview_id)
-            if known is not None:
-                if known.phase is Phase.LIVE:
-                    raise Refusal(
-                        http.HTTPStatus.SERVICE_UNAVAILABLE, "busy", "the interview is being taken over"
-                    )
-                if await services.journal.fragments(known.interview_id, known.epoch):
-                    raise AlreadyEnded("the interview already ended")
-                interview = replace(interview, epoch=known.epoch + 1)
-        except JournalError as error:
-            raise Refusal(
-                http.HTTPStatus.SERVICE_UNAVAILABLE, "the journal is not readable", str(error)
-            ) from error
+        if known is not None:
+            if known.phase is Phase.LIVE:
+                raise Refusal(
+                    http.HTTPStatus.SERVICE_UNAVAILABLE, "busy", "the interview is being taken over"
+                )
+            if await self._was_spoken(known):
+                raise AlreadyEnded("the interview already ended")
+            interview = replace(interview, epoch=known.epoch + 1)
         if self.draining:  # meanwhile
             raise Refusal(http.HTTPStatus.SERVICE_UNAVAILABLE, "draining", "draining")
         await self._put_on_record(interview)
@@ -174,19 +186,42 @@ class Registry:
             ) from error
 
     async def recover(self) -> int:
-        """Takes over what the last process left live; each waits for its candidate as after a lost connection."""
+        """Takes over what the last process left live; how many those are."""
         left = self._services.journal.live()
         for interview in left:
-            fragments = await self._services.journal.fragments(interview.interview_id, interview.epoch)
-            claims = Claims(
-                interview.user_id, interview.interview_id, 0, interview.token_digest, expired=True
-            )
-            last_seq = SEQ_LEAP + (fragments[-1].seq if fragments else 0)
-            turns = fold(fragments).values()
-            await self._start(
-                Session(self._own(), claims, interview, turns=tuple(turns), last_seq=last_seq, recovered=True)
-            )
+            await self._resume(interview)
         return len(left)
+
+    async def adopt(self) -> None:
+        """Takes over what other instances on this host left unfinished when they stopped, again and again.
+
+        Who drains takes over nothing: it would never be done.
+        """
+        while not self.draining:
+            if self._services.journal.fault is None:
+                places = await self._services.journal.owing()
+                async with self._opening:
+                    try:
+                        await self._adopt(places)
+                    except JournalError as error:
+                        self._services.log.error("interviews.not_resumed", cause=str(error))  # noqa: TRY400 - the disk's fault
+            await trio.sleep(ADOPT_SECONDS)
+
+    async def _adopt(self, places: Sequence[Place]) -> None:
+        await self._services.journal.adopt(places)
+        for interview in self._services.journal.live():
+            if interview.interview_id not in self._sessions:
+                await self._resume(interview)
+
+    async def _resume(self, interview: Interview) -> None:
+        """Runs what the journal has of a live interview; it waits for its candidate as after a lost connection."""
+        fragments = await self._services.journal.fragments(interview.interview_id, interview.epoch)
+        claims = Claims(interview.user_id, interview.interview_id, 0, interview.token_digest, expired=True)
+        last_seq = SEQ_LEAP + (fragments[-1].seq if fragments else 0)
+        turns = tuple(fold(fragments).values())
+        await self._start(
+            Session(self._own(), claims, interview, turns=turns, last_seq=last_seq, recovered=True)
+        )
 
     async def _start(self, session: Session) -> None:
         self._sessions[session.interview.interview_id] = session
@@ -218,6 +253,17 @@ class Registry:
     def end_all(self) -> None:
         for session in self._sessions.values():
             session.end(DAEMON_STOPPED, "the daemon stops")
+
+
+def _too_late(claims: Claims, known: Interview | None) -> PreppaldError:
+    """An expired token begins nothing; but the one that opened an interview learns that it has ended."""
+    if known is not None and known.token_digest == claims.digest and known.phase is Phase.ENDED:
+        return AlreadyEnded("the interview already ended")
+    return _unauthorised()
+
+
+def _unreadable(error: JournalError) -> Refusal:
+    return Refusal(http.HTTPStatus.SERVICE_UNAVAILABLE, "the journal is not readable", str(error))
 
 
 def _unauthorised() -> Refusal:

@@ -5,7 +5,6 @@ import trio
 
 from preppald import http1
 from preppald.core import closes, endings
-from preppald.core.interview import Phase
 from preppald.errors import JournalError
 from preppald.http1 import Exchange
 from preppald.journal import Journal
@@ -195,21 +194,6 @@ async def test_without_a_journal_to_read_nothing_is_begun(
     monkeypatch.setattr(Journal, "interview", broken)
     assert await knock(world, world.token()) == 503
     assert not world.registry
-
-
-async def test_an_interview_that_another_process_holds_is_busy(
-    nursery: trio.Nursery, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its row is live and it is not here: come back when it has been taken over."""
-    world = await World({}, SCENARIO).start(nursery)
-    candidate = await world.candidate()
-    await candidate.heard_out()
-    held = world.registry._sessions.pop("iv-1")
-    row = await world.journal.interview("iv-1")
-    assert row is not None
-    assert row.phase is Phase.LIVE
-    assert await knock(world, world.token()) == 503
-    world.registry._sessions["iv-1"] = held
 
 
 async def test_a_drain_ends_when_the_last_interview_does(

@@ -17,7 +17,7 @@ from preppald.backend.outcomes import Delivered, Outcome, Probe
 from preppald.config import load
 from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import Delivery, Kind, StatusUpdate, TranscriptSubmission
-from preppald.journal import Given, Journal
+from preppald.journal import Given, Journal, Place
 from preppald.metrics import Metrics
 from preppald.metronome import Metronome
 from preppald.outbox import Outbox
@@ -72,9 +72,12 @@ class RecordingBackend:
 
 
 class World:
-    """Everything one daemon has, within reach. ``start`` it in a nursery that outlives the test's body."""
+    """Everything one daemon has, within reach. ``start`` it in a nursery that outlives the test's body.
 
-    def __init__(self, settings: Mapping[str, str], scenario: Scenario) -> None:
+    ``place``: of its journal, where that is to be on disk.
+    """
+
+    def __init__(self, settings: Mapping[str, str], scenario: Scenario, place: Place | None = None) -> None:
         self.config: Config = load({**SETTINGS, **settings})
         self.wall_offset_ms = 0
         self.gemini = GeminiSimulator(scenario)
@@ -90,9 +93,8 @@ class World:
             wrapper_class=structlog.make_filtering_bound_logger(0),
         )
         self._disk = sqlite3.connect(":memory:", check_same_thread=False)
-        self.journal = Journal(
-            Given(lambda: self._disk), log=log, now_ms=self.now_ms, in_thread=inline, retention_ms=None
-        )
+        place = place or Given(lambda: self._disk)
+        self.journal = Journal(place, log=log, now_ms=self.now_ms, in_thread=inline, retention_ms=None)
         self.outbox = Outbox(self.journal, self.backend, log=log, now_ms=self.now_ms, chance=lambda: 0.5)
         self.services = Services(
             config=self.config,

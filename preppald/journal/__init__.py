@@ -5,6 +5,8 @@ batch.py     what is recorded and not yet durable            (memory)
 store.py     the database as the writer's thread sees it     (blocking)
 schema.py    tables and migrations
 writes.py    the transactions
+adoption.py  those that move what a stopped instance left    (blocking)
+adopter.py   when, and on whose behalf                       (Trio)
 reader.py    the questions, also for the operator's commands
 files.py     the state directory, the lock, the files of one instance
 faults.py    what a failed write means

@@ -18,6 +18,7 @@ from preppald.core.turns import Fragment
 from preppald.errors import JournalError
 from preppald.journal import files, reader, schema, writes
 from preppald.journal.reader import Which
+from preppald.journal.store import newest
 
 T = TypeVar("T")
 
@@ -70,7 +71,7 @@ class Archive:
         for instance, (interviews, standing) in self._ask(ask):
             for it in interviews:
                 known = found.get(it.interview_id)
-                if known is None or known.interview.epoch <= it.epoch:
+                if known is None or newest((it, known.interview)) is it:
                     found[it.interview_id] = Found(instance, it, standing.get(it.interview_id))
         chosen = [
             it
@@ -81,10 +82,9 @@ class Archive:
         return chosen[: which.limit]
 
     def interview(self, interview_id: str) -> Interview | None:
-        answers = self._ask(lambda connection: reader.interview(connection, interview_id))
-        epochs = [it for _, it in answers if it is not None]
-        # The last of equals: the newest file.
-        return max(reversed(epochs), key=lambda it: it.epoch, default=None)
+        answers = [it for _, it in self._ask(lambda connection: reader.interview(connection, interview_id))]
+        # The first of equals is taken: the newest file's.
+        return newest(reversed(answers))
 
     def fragments(self, interview_id: str, epoch: int) -> list[Fragment]:
         answers = self._ask(lambda connection: reader.fragments(connection, interview_id, epoch))

@@ -2,14 +2,14 @@
 
     <state_dir>/<instance>.db        the database, with SQLite's -wal and -shm beside it
     <state_dir>/<instance>.2.db      its successor, begun when the disk failed under the first
-    <state_dir>/<instance>.lock      held by the daemon, with its pid in it
+    <state_dir>/<instance>.lock      held by the daemon, with its pid in it; for moments, by one that adopts
     <state_dir>/<instance>.reserve   space that is given up when the disk is full
     <state_dir>/<instance>.db.corrupt-<stamp>   moved aside, never deleted
 
 Everything is readable by its owner only: transcripts are personal.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import contextlib
 from datetime import UTC, datetime
 import fcntl
@@ -17,6 +17,7 @@ import os
 from pathlib import Path
 import re
 import sqlite3
+import time
 from typing import Protocol
 
 from preppald.errors import StartError
@@ -28,6 +29,12 @@ FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
 # An operator's command holds the write lock for milliseconds; more than this is a hung program.
 BUSY_SECONDS = 5.0
+# What another daemon writes into the lock of one that does not run, whose interviews it takes over.
+ADOPTING = "adopting"
+# That takes a moment, and two of our own looks may cross: a start waits so long. Less than TimeoutStartSec=.
+ADOPTED_SECONDS = 30.0
+CROSSED_SECONDS = 0.3
+LOOK_SECONDS = 0.02
 # Half an hour of transcripts of 500 interviews: time to make room, without losing the journal meanwhile.
 RESERVE_BYTES = 64 * 1024 * 1024
 
@@ -42,8 +49,17 @@ class Place(Protocol):
     def hold(self) -> None:
         """Takes the place for this process. Raises StartError when another one has it."""
 
+    def take(self) -> bool:
+        """Takes the place of an instance that does not run, for a moment; whether it does not."""
+
     def release(self) -> None:
         """Gives it back."""
+
+    def others(self) -> "Sequence[Place]":
+        """The places of other instances beside this one."""
+
+    def databases(self) -> list[Path]:
+        """The files of this place, the present one last."""
 
     def connect(self) -> sqlite3.Connection:
         """A connection to the present file, which is made if there is none."""
@@ -96,12 +112,33 @@ class OnDisk:
     def _reserve(self) -> Path:
         return self._state_dir / f"{self._instance}.reserve"
 
+    @property
+    def _lock_file(self) -> Path:
+        return self._state_dir / f"{self._instance}.lock"
+
+    @property
+    def _generations(self) -> list[tuple[int, Path]]:
+        return generations(self._state_dir, self._instance)
+
     def hold(self) -> None:
+        began = time.monotonic()
+        while not self._take(f"{os.getpid()}"):
+            holder, _, adopting = self._holder().partition(" ")
+            if time.monotonic() > began + (ADOPTED_SECONDS if adopting else CROSSED_SECONDS):
+                raise StartError(
+                    f"the database {self.name} is in use by the preppald with pid {holder or 'unknown'}: stop it, "
+                    "or give this one a name of its own with PREPPALD_INSTANCE"
+                )
+            time.sleep(LOOK_SECONDS)
+
+    def take(self) -> bool:
+        return self._take(f"{os.getpid()} {ADOPTING}")
+
+    def _take(self, note: str) -> bool:
+        """Whether the lock is this process's now, with the note in it."""
         try:
             self._state_dir.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-            lock = os.open(
-                self._state_dir / f"{self._instance}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE
-            )
+            lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         except OSError as error:
             raise StartError(
                 f"the state directory {self._state_dir} cannot be used ({error.strerror}): "
@@ -109,18 +146,17 @@ class OnDisk:
             ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
+        except BlockingIOError:
             os.close(lock)
-            raise StartError(
-                f"the database {self.name} is in use by the preppald with pid {holder}: stop it, "
-                "or give this one a name of its own with PREPPALD_INSTANCE"
-            ) from error
+            return False
         os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(lock, f"{note}\n".encode(), 0)
         self._lock = lock
-        existing = generations(self._state_dir, self._instance)
-        self._generation = max((number for number, _ in existing), default=1)
+        self._generation = max((number for number, _ in self._generations), default=1)
+        return True
+
+    def _holder(self) -> str:
+        return self._lock_file.read_text("ascii", "replace").strip()
 
     def release(self) -> None:
         # The file stays: unlinking it would let a third process lock another one of the same name.
@@ -149,9 +185,14 @@ class OnDisk:
         self._generation += 1
 
     def earlier(self) -> list[Path]:
-        return [
-            file for number, file in generations(self._state_dir, self._instance) if number < self._generation
-        ]
+        return [file for number, file in self._generations if number < self._generation]
+
+    def others(self) -> "list[OnDisk]":
+        names = (name for name in instances(self._state_dir) if INSTANCE_NAME.fullmatch(name))
+        return [OnDisk(self._state_dir, name, reserve_bytes=0) for name in names if name != self._instance]
+
+    def databases(self) -> list[Path]:
+        return [file for _, file in self._generations]
 
     def reserve(self) -> bool:
         if self._reserve_bytes == 0 or self._reserve.exists():
@@ -186,8 +227,17 @@ class Given:
     def hold(self) -> None:
         pass
 
+    def take(self) -> bool:
+        return True
+
     def release(self) -> None:
         pass
+
+    def others(self) -> Sequence[Place]:
+        return ()
+
+    def databases(self) -> list[Path]:
+        return []
 
     def connect(self) -> sqlite3.Connection:
         connection = self._connect()

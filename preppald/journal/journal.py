@@ -17,10 +17,11 @@ from preppald.core.interview import Handle, Interview, Phase, Usage
 from preppald.core.turns import Fragment
 from preppald.errors import JournalError
 from preppald.journal import reader
+from preppald.journal.adopter import Adopter
 from preppald.journal.bell import Bell
 from preppald.journal.files import Place
 from preppald.journal.reader import Queue, Which
-from preppald.journal.store import Store
+from preppald.journal.store import Store, newest
 from preppald.journal.writer import InThread, Writer, own_thread
 from preppald.observing import Log
 
@@ -46,13 +47,12 @@ class Journal:
         in_thread: InThread | None = None,
         retention_ms: int | None = RETENTION_MS,
     ) -> None:
+        in_thread = in_thread or own_thread()
+        self._store = Store(place, log)
         self._writer = Writer(
-            Store(place, log),
-            log=log,
-            now_ms=now_ms,
-            in_thread=in_thread or own_thread(),
-            retention_ms=retention_ms,
+            self._store, log=log, now_ms=now_ms, in_thread=in_thread, retention_ms=retention_ms
         )
+        self._adopter = Adopter(self._store, log=log, in_thread=in_thread)
         self._log = log
         self._now_ms = now_ms
         # Whether the last look at the outbox had to offer what is not on disk.
@@ -144,6 +144,16 @@ class Journal:
         self._writer.recorded(1)
         self.outbox_bell.ring()
 
+    async def owing(self) -> list[Place]:
+        """Other instances of the state directory with unfinished business, whether they run or not."""
+        return await self._adopter.owing()
+
+    async def adopt(self, places: Sequence[Place]) -> None:
+        """Makes this instance's own what those of them that do not run left unfinished."""
+        for interview in await self._adopter.adopt(places):
+            self._writer.live.setdefault(interview.interview_id, interview)
+        self.outbox_bell.ring()
+
     async def flush(self, *, hurry: bool = True) -> None:
         """Returns when everything recorded before this call is durable.
 
@@ -164,6 +174,17 @@ class Journal:
             if interview_id in batch.interviews:
                 return batch.interviews[interview_id]
         return await self.ask(partial(reader.interview, interview_id=interview_id))
+
+    async def known(self, interview_id: str) -> Interview | None:
+        """As ``interview``; or as another instance of the state directory has it, where that is newer."""
+        elsewhere = await self.ask(lambda _: self._store.elsewhere(interview_id))
+        return newest((await self.interview(interview_id), elsewhere))
+
+    async def was_spoken(self, interview_id: str, epoch: int) -> bool:
+        """Whether the interview has fragments, here or at another instance."""
+        return bool(await self.fragments(interview_id, epoch)) or await self.ask(
+            lambda _: self._store.was_spoken_elsewhere(interview_id, epoch)
+        )
 
     async def interviews(self, which: Which) -> list[Interview]:
         """The chosen interviews that are on disk, the newest first."""

@@ -104,15 +104,17 @@ def _owed(row: tuple[Any, ...]) -> Owed:
 
 def live(connection: sqlite3.Connection) -> list[Interview]:
     """All interviews that some process runs, or ran when it died."""
-    rows = connection.execute(f"SELECT {INTERVIEW_COLUMNS} FROM interview WHERE phase = 'live'")
-    return [_interview(row) for row in rows]
+    return interviews_of(connection, "phase = 'live'")
 
 
 def interview(connection: sqlite3.Connection, interview_id: str) -> Interview | None:
-    row = connection.execute(
-        f"SELECT {INTERVIEW_COLUMNS} FROM interview WHERE interview_id = ?", (interview_id,)
-    ).fetchone()
-    return None if row is None else _interview(row)
+    return next(iter(interviews_of(connection, "interview_id = ?", interview_id)), None)
+
+
+def interviews_of(connection: sqlite3.Connection, condition: str, *values: str) -> list[Interview]:
+    """Those for which a condition in SQL holds."""
+    rows = connection.execute(f"SELECT {INTERVIEW_COLUMNS} FROM interview WHERE {condition}", values)
+    return [_interview(row) for row in rows]
 
 
 def interviews(connection: sqlite3.Connection, which: Which) -> list[Interview]:

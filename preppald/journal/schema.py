@@ -84,7 +84,14 @@ CREATE TABLE recent (
 ) STRICT;
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, SECOND)
+THIRD = """
+-- Interviews on their way from this database to another instance's, by the name of the transfer: see adoption.py.
+CREATE TABLE leaving (interview_id TEXT PRIMARY KEY, transfer TEXT NOT NULL) STRICT, WITHOUT ROWID;
+-- Transfers that are whole in this database, until the other one has forgotten what left it.
+CREATE TABLE arrived (transfer TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, SECOND, THIRD)
 
 
 def version(connection: sqlite3.Connection) -> int:

@@ -1,14 +1,15 @@
 """The database as the journal's thread sees it. Every method blocks; one at a time is called."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 import sqlite3
 from typing import TypeVar
 
-from preppald.core.interview import Interview
+from preppald.core.interview import Interview, Phase
 from preppald.errors import PreppaldError, StartError
-from preppald.journal import faults, files, reader, schema, writes
+from preppald.journal import adoption, faults, files, reader, schema, writes
 from preppald.journal.batch import Batch
 from preppald.observing import Log
 
@@ -37,8 +38,7 @@ class Store:
         self._place.hold()
         try:
             self._connection = self._checked()
-            for file in self._place.earlier():
-                self._carry_over(file.name, files.writable(file))
+            self._gather()
             self.short_of_space = not self._place.reserve()
             return reader.live(self._connection)
         except (sqlite3.Error, OSError) as error:
@@ -50,6 +50,40 @@ class Store:
         except PreppaldError:
             self.close()
             raise
+
+    def enter(self) -> bool:
+        """As ``open``, for a moment and in the name of an instance that does not run; whether it does not.
+
+        Raises:
+            StartError: a newer preppald wrote it.
+            sqlite3.Error, OSError: it cannot be read or written.
+        """
+        if not self._place.take():
+            return False
+        try:
+            self._connection = _prepared(self._place.connect())
+            self._gather()
+        except BaseException:
+            self.close()
+            raise
+        return True
+
+    def owing(self) -> list[files.Place]:
+        """Other instances whose database has unfinished business, whether they run or not."""
+        return [place for place, files in self._neighbours() if any(_asked(files[-1:], adoption.owes))]
+
+    def take_over(self, source: "Store", live: list[Interview]) -> int:
+        """One step of what another instance left: see ``adoption.step``."""
+        return source.read(partial(adoption.step, target=self._open_connection, live=live))
+
+    def elsewhere(self, interview_id: str) -> Interview | None:
+        """The interview as another instance has it; the newest, where there are several."""
+        ask = partial(reader.interview, interview_id=interview_id)
+        return newest(found for _, files in self._neighbours() for found in _asked(files, ask))
+
+    def was_spoken_elsewhere(self, interview_id: str, epoch: int) -> bool:
+        ask = partial(reader.fragments, interview_id=interview_id, epoch=epoch)
+        return any(found for _, files in self._neighbours() for found in _asked(files, ask))
 
     def commit(self, batch: Batch) -> None:
         """Writes the batch in one transaction. A full disk is given the reserve first."""
@@ -134,6 +168,23 @@ class Store:
             connection = self._place.connect()
         return _prepared(connection)
 
+    def _gather(self) -> None:
+        """Takes in what earlier files have, and ends what was cut off when another instance took it."""
+        for file in self._place.earlier():
+            self._carry_over(file.name, files.writable(file))
+        adoption.mend(self._open_connection, self._arrived)
+
+    def _arrived(self, transfer: str) -> bool:
+        """What cannot be read has not: the same keys told twice are better than never."""
+        ask = partial(adoption.has_arrived, transfer=transfer)
+        return any(any(_asked(files, ask)) for _, files in self._neighbours())
+
+    def _neighbours(self) -> list[tuple[files.Place, list[Path]]]:
+        """Other instances and their databases; none while the directory cannot be read."""
+        with suppress(OSError):
+            return [(place, place.databases()) for place in self._place.others()]
+        return []
+
     def _carry_over(self, file: str, old: sqlite3.Connection) -> None:
         with closing(old):
             try:
@@ -155,3 +206,16 @@ def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def newest(found: Iterable[Interview | None]) -> Interview | None:
+    """Of several rows of one interview. One that has ended does not live again under the same epoch."""
+    known = [it for it in found if it is not None]
+    return max(known, key=lambda it: (it.epoch, it.phase is Phase.ENDED), default=None)
+
+
+def _asked(databases: Iterable[Path], query: Callable[[sqlite3.Connection], T]) -> Iterator[T]:
+    """The answers of other instances' databases, as far as they can be read."""
+    for file in databases:
+        with suppress(sqlite3.Error), closing(files.read_only(file)) as connection:
+            yield query(connection)

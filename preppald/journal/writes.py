@@ -20,6 +20,15 @@ ON CONFLICT (interview_id) DO UPDATE SET
   cause = excluded.cause
 WHERE excluded.epoch >= interview.epoch
 """
+# What another instance had: what is known here stays.
+ADD_INTERVIEW = f"""
+INSERT INTO interview ({reader.INTERVIEW_COLUMNS})
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING
+"""
+ADD_FRAGMENT = f"""
+INSERT INTO fragment ({reader.FRAGMENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
 PUT_FRAGMENT = f"""
 INSERT INTO recent ({reader.FRAGMENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """

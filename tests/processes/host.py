@@ -23,7 +23,7 @@ from preppald import auth
 from preppald.journal import files
 from preppald.simulator import BackendSimulator, GeminiSimulator, Scenario, serve_backend, serve_gemini
 from preppald.simulator.backend_scenario import BackendScenario
-from preppald.simulator.httpd import Answer, Request
+from preppald.simulator.httpd import Answer, Drop, Request
 from tests.world import SECRET
 
 WORKER_SECRET = "another-secret-for-tests-of-32-bytes"
@@ -35,16 +35,19 @@ ANSWER_SECONDS = 0.05
 
 
 class Backend(BackendSimulator):
-    """Answers slowly enough to be caught at it; ``asked`` is set, and replaced, at each call."""
+    """Answers slowly enough to be caught at it; ``asked`` is set, and replaced, at each call. ``down``: not at all."""
 
     def __init__(self, scenario: BackendScenario) -> None:
         super().__init__(scenario)
         self.asked = trio.Event()
+        self.down = False
 
     async def _answer(self, request: Request) -> Answer:
         self.asked.set()
         self.asked = trio.Event()
         await trio.sleep(ANSWER_SECONDS)
+        if self.down:
+            raise Drop
         return await super()._answer(request)
 
 

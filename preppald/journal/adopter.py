@@ -1,0 +1,67 @@
+"""Looks after instances of the state directory that do not run, for the one that does: see adoption.py."""
+
+from collections.abc import Sequence
+from functools import partial
+import sqlite3
+
+import trio
+
+from preppald.core.interview import Interview
+from preppald.errors import PreppaldError
+from preppald.journal.files import Place
+from preppald.journal.store import Store
+from preppald.journal.writer import CLOSING_SECONDS, InThread
+from preppald.observing import Log
+
+# How long one place is held at most: its own daemon may be waiting to start, for files.ADOPTED_SECONDS.
+HELD_SECONDS = 15.0
+
+
+class Adopter:
+    """``store``: this instance's own."""
+
+    def __init__(self, store: Store, *, log: Log, in_thread: InThread) -> None:
+        self._store = store
+        self._log = log
+        self._in_thread = in_thread
+        # What could not be adopted, and why: told once.
+        self._told: dict[str, str] = {}
+
+    async def owing(self) -> list[Place]:
+        """Other instances that have unfinished business, whether they run or not."""
+        return await self._in_thread(self._store.owing)
+
+    async def adopt(self, places: Sequence[Place]) -> list[Interview]:
+        """Takes over what those of them that do not run left; the live interviews among it.
+
+        What cannot be taken now is left as it was, for the next call.
+        """
+        live: list[Interview] = []
+        for place in places:
+            source = Store(place, self._log)
+            try:
+                await self._adopt(source, live)
+            except (sqlite3.Error, OSError, PreppaldError) as error:
+                if self._told.get(source.name) != str(error):
+                    self._told[source.name] = str(error)
+                    self._log.error("journal.not_adopted", database=source.name, cause=str(error))
+        return live
+
+    async def _adopt(self, source: Store, live: list[Interview]) -> None:
+        if not await self._in_thread(source.enter):
+            return  # it runs
+        before, moved = len(live), 0
+        until = trio.current_time() + HELD_SECONDS
+        try:
+            while trio.current_time() < until:
+                step = await self._in_thread(partial(self._store.take_over, source, live))
+                moved += step
+                if not step:
+                    break
+        finally:
+            with trio.move_on_after(CLOSING_SECONDS, shield=True):
+                await self._in_thread(source.close)
+            if moved:
+                self._log.warning(
+                    "journal.adopted", database=source.name, interviews=moved, live=len(live) - before
+                )

@@ -1,0 +1,104 @@
+"""What an instance left unfinished when it stopped goes to one that runs: whole interviews, in short transactions.
+
+Unfinished is an interview that is live, or that owes the backend something. With all its rows it moves from the
+database of the one that stopped (the source) to that of the one that runs (the target), in three transactions:
+
+1. source: these interviews are leaving, by a name that this transfer has;
+2. target: their rows, and that this transfer has arrived;
+3. source: their rows are gone.
+
+Rule 1: only who holds the source's lock moves anything out of it, or ends what was begun.
+Rule 2: a transfer that was cut off has happened where it has arrived, and else has not: nothing is lost, nothing doubled.
+"""
+# ruff: noqa: S608 - what is put into the statements' text are names of tables and columns; values are bound.
+
+from collections.abc import Callable
+import sqlite3
+
+from preppald.core.interview import Interview, Phase
+from preppald.journal import reader, writes
+
+# An hour's talk has some thousand fragments: a step takes about 50 ms, and no commit of the target's waits longer.
+STEP_INTERVIEWS = 5
+
+UNFINISHED = """
+SELECT interview_id FROM interview WHERE phase = 'live'
+UNION SELECT interview_id FROM outbox WHERE state IN ('pending', 'dead')
+"""
+OF_TRANSFER = "interview_id IN (SELECT interview_id FROM leaving WHERE transfer = ?)"
+TABLES = ("recent", "fragment", "outbox", "interview")
+
+
+def owes(source: sqlite3.Connection) -> bool:
+    """Whether anything in this database is unfinished."""
+    return source.execute(f"SELECT 1 FROM ({UNFINISHED}) LIMIT 1").fetchone() is not None
+
+
+def has_arrived(target: sqlite3.Connection, transfer: str) -> bool:
+    return target.execute("SELECT 1 FROM arrived WHERE transfer = ?", (transfer,)).fetchone() is not None
+
+
+def step(source: sqlite3.Connection, target: sqlite3.Connection, live: list[Interview]) -> int:
+    """Moves a few interviews; how many, 0 when nothing is unfinished any more.
+
+    ``live``: those that are live are added to it as soon as they have arrived, whatever fails then.
+    """
+    transfer = _leave(source)
+    if transfer is None:
+        return 0
+    with writes.transaction(source):  # an operator's command waits: what it changes must not be left behind
+        live += _arrive(source, target, transfer)
+        count = _forget(source, transfer)
+    target.execute("DELETE FROM arrived WHERE transfer = ?", (transfer,))
+    return count
+
+
+def mend(source: sqlite3.Connection, arrived: Callable[[str], bool]) -> None:
+    """Ends transfers that were cut off. ``arrived``: whether any other database has it."""
+    for (transfer,) in source.execute("SELECT DISTINCT transfer FROM leaving").fetchall():
+        with writes.transaction(source):
+            if arrived(transfer):
+                _forget(source, transfer)
+            else:
+                source.execute("DELETE FROM leaving WHERE transfer = ?", (transfer,))
+
+
+def _leave(source: sqlite3.Connection) -> str | None:
+    """The transfer's name, when some interviews are on their way."""
+    with writes.transaction(source):
+        (transfer,) = source.execute("SELECT lower(hex(randomblob(16)))").fetchone()
+        found = source.execute(f"{UNFINISHED} LIMIT {STEP_INTERVIEWS}").fetchall()
+        source.executemany(
+            "INSERT INTO leaving (interview_id, transfer) VALUES (?, ?)",
+            [(name, transfer) for (name,) in found],
+        )
+    return transfer if found else None
+
+
+def _arrive(source: sqlite3.Connection, target: sqlite3.Connection, transfer: str) -> list[Interview]:
+    """Puts the rows into the target; the live interviews. Of what that one knows already, the newer is kept."""
+
+    def rows(columns: str, origin: str, order: str) -> sqlite3.Cursor:
+        return source.execute(
+            f"SELECT {columns} FROM {origin} WHERE {OF_TRANSFER} ORDER BY {order}", (transfer,)
+        )
+
+    moved = reader.interviews_of(source, OF_TRANSFER, transfer)
+    with writes.transaction(target):
+        # Begun here before, ended without a word, and begun again there.
+        target.executemany(
+            "DELETE FROM interview WHERE interview_id = ? AND epoch < ?",
+            [(it.interview_id, it.epoch) for it in moved],
+        )
+        target.executemany(writes.ADD_INTERVIEW, map(reader.interview_row, moved))
+        for origin in ("fragment", "recent"):
+            target.executemany(writes.ADD_FRAGMENT, rows(reader.FRAGMENT_COLUMNS, origin, "seq"))
+        target.executemany(writes.PUT_OWED, rows(reader.OWED_COLUMNS, "outbox", "number"))
+        target.execute("INSERT INTO arrived (transfer) VALUES (?)", (transfer,))
+    return [it for it in moved if it.phase is Phase.LIVE and reader.interview(target, it.interview_id) == it]
+
+
+def _forget(source: sqlite3.Connection, transfer: str) -> int:
+    for table in TABLES:
+        source.execute(f"DELETE FROM {table} WHERE {OF_TRANSFER}", (transfer,))
+    return source.execute("DELETE FROM leaving WHERE transfer = ?", (transfer,)).rowcount
