@@ -38,10 +38,10 @@ async def test_the_python_sdk(tmp_path: Path) -> None:
     authority = trustme.CA()
     trusted, certificate = tmp_path / "authority.pem", tmp_path / "server.pem"
     authority.cert_pem.write_to_path(trusted)
-    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
     async with simulator("--certificate", certificate) as url:
         await finished(
             [SDK_PYTHON, HERE / "sdk_python.py"],
-            GOOGLE_GEMINI_BASE_URL=url.replace("wss://127.0.0.1", "https://localhost"),
+            GOOGLE_GEMINI_BASE_URL=url.replace("wss://", "https://"),
             SSL_CERT_FILE=str(trusted),
         )
