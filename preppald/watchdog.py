@@ -45,13 +45,14 @@ def _stage(dialogue: Dialogue, now: float) -> Stage | None:
     if why := dialogue.link.time_to_leave(now):
         dialogue.link.leave(why)
         return None
-    if conversation.state is not State.AWAITED:
+    if conversation.state not in {State.AWAITED, State.THINKING}:
         return None
     return dialogue.patience.look(
         now,
         awaited_since=conversation.since,
         greeting=not conversation.begun,
         resumed=dialogue.link.resumed,
+        thinking=conversation.state is State.THINKING,
     )
 
 

@@ -5,18 +5,19 @@ import trio
 from preppald.core import interviewer
 from preppald.core.patience import Stage
 from preppald.simulator.faults import Fault, Flawed
-from preppald.simulator.scenario import Limits, Scenario
+from preppald.simulator.scenario import Limits, Scenario, Timing
 from tests.candidates import Candidate
 from tests.overheard import Overheard, keep_silent, overhear, speak
 from tests.world import World
 
 AS_EVER = Limits()
+IN_TIME = Timing()
 
 
 async def interview(
-    nursery: trio.Nursery, *faults: Fault, limits: Limits = AS_EVER
+    nursery: trio.Nursery, *faults: Fault, limits: Limits = AS_EVER, timing: Timing = IN_TIME
 ) -> tuple[World, Overheard, Candidate]:
-    scenario = Scenario(fault=faults, limits=limits)
+    scenario = Scenario(fault=faults, limits=limits, timing=timing)
     world = World({}, scenario)
     heard = overhear(world, scenario)
     await world.start(nursery)
@@ -157,3 +158,36 @@ async def test_a_candidate_who_speaks_again_is_not_interrupted_by_a_nudge(
     await keep_silent(candidate, 5)
     assert counted(world) == {"nudge": 1}
     assert heard.prompts[-1] == (1, interviewer.NUDGE)
+
+
+async def test_an_interviewer_who_says_that_more_is_to_come_is_left_to_think(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """Longer than an answer may take; what it says then belongs to the interview like the rest."""
+    world, heard, candidate = await interview(nursery, Flawed(turn=2, flaw="two-utterances"))
+    await candidate.heard_out()
+    await speak(candidate, 2)
+    await keep_silent(candidate, 35)
+    assert counted(world) == {}
+    assert [text for _, text in heard.prompts] == [interviewer.GREETING]
+    said = [message.transcript_update for message in candidate.messages]
+    completed = [update for update in said if update.speaker == "AI" and update.turn_complete]
+    assert len(completed) == 3
+    await candidate.end()
+    await candidate.closed()
+    await world.outbox.drained(trio.current_time() + 10)
+    transcript = world.backend.received("iv-1")[1]
+    assert [speaker for speaker, _ in transcript] == ["AI", "USER", "AI", "AI"]  # type: ignore[str-unpack]
+
+
+async def test_a_thought_that_never_ends_is_asked_for_after_half_a_minute(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """The candidate was told to wait, and would."""
+    thinks = Flawed(turn=2, flaw="two-utterances")
+    world, heard, candidate = await interview(nursery, thinks, timing=Timing(thinking=600))
+    await candidate.heard_out()
+    await speak(candidate, 2)
+    await keep_silent(candidate, 60)
+    assert heard.prompts == [(1, interviewer.GREETING), (1, interviewer.NUDGE)]
+    assert counted(world) == {"nudge": 1}

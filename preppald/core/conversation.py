@@ -25,6 +25,7 @@ from preppald.core.events import (
     TextSpoken,
     TurnCompleted,
     UpstreamLost,
+    UtteranceCompleted,
 )
 from preppald.core.floor import TRANSITIONS, State
 from preppald.core.frames import BYTES_PER_SAMPLE, OUTPUT_BYTES_PER_SECOND
@@ -83,7 +84,7 @@ class Conversation:
     @property
     def owed(self) -> bool:
         """While CONNECTING: whether the interviewer was to speak, or spoke, when Gemini was lost."""
-        return self._left in {State.AWAITED, State.SPEAKING}
+        return self._left in {State.AWAITED, State.SPEAKING, State.THINKING}
 
     def quiet(self, now: float) -> bool:
         """Whether nobody is in the middle of something: a good moment to change the connection."""
@@ -161,7 +162,7 @@ class Conversation:
         self._generated = True
         return []
 
-    def _turn_completed(self, _event: TurnCompleted, now: float) -> list[Effect]:
+    def _turn_completed(self, _event: TurnCompleted | UtteranceCompleted, now: float) -> list[Effect]:
         return self._close(Speaker.AI, now)
 
     def _cut(self, now: float) -> list[Effect]:
@@ -269,6 +270,7 @@ class Conversation:
         TextSpoken: _text_spoken,
         ReplyInterrupted: _interrupted,
         ReplyGenerated: _reply_generated,
+        UtteranceCompleted: _turn_completed,
         TurnCompleted: _turn_completed,
         SpeechBegan: _speech_began,
         SpeechEnded: _speech_ended,

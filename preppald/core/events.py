@@ -59,6 +59,11 @@ class ReplyGenerated:
 
 
 @dataclass(frozen=True, slots=True)
+class UtteranceCompleted:
+    """Gemini has said one thing and will say another without being spoken to: it thinks, or looks something up."""
+
+
+@dataclass(frozen=True, slots=True)
 class TurnCompleted:
     """Gemini believes its reply has been played and listens again."""
 
@@ -93,6 +98,7 @@ DialogueEvent = (
     | SpeechEnded
     | ReplyInterrupted
     | ReplyGenerated
+    | UtteranceCompleted
     | TurnCompleted
 )
 GeminiEvent = DialogueEvent | SetupCompleted | HandleGiven | GoingAway | TokensUsed

@@ -20,6 +20,7 @@ from preppald.core.events import (
     UpstreamLost,
     UpstreamReady,
     UpstreamResumed,
+    UtteranceCompleted,
 )
 
 
@@ -30,6 +31,7 @@ class State(enum.Enum):
     LISTENING = "the candidate's: thinking, or speaking"
     AWAITED = "the interviewer's, who has not begun: the candidate finished, or a prompt was sent"
     SPEAKING = "the interviewer's: the reply is being generated"
+    THINKING = "the interviewer's, who has said something and goes on without being spoken to"
     PLAYING = "the interviewer's: all is generated, some is still to be heard"
     CUT = "the candidate's, who spoke over the interviewer; the cut turn is not closed yet"
     OVER = "nobody's any more"
@@ -52,6 +54,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         SpeechEnded: _S.AWAITED,
         ReplyInterrupted: _S.LISTENING,
         ReplyGenerated: _S.LISTENING,
+        UtteranceCompleted: _S.LISTENING,
         TurnCompleted: _S.LISTENING,
         UpstreamLost: _S.CONNECTING,
         InterviewOver: _S.OVER,
@@ -65,6 +68,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         ReplyInterrupted: _S.LISTENING,
         # A reply without content is no answer: it is still awaited.
         ReplyGenerated: _S.AWAITED,
+        UtteranceCompleted: _S.AWAITED,
         TurnCompleted: _S.AWAITED,
         UpstreamLost: _S.CONNECTING,
         InterviewOver: _S.OVER,
@@ -77,6 +81,22 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         SpeechEnded: _S.SPEAKING,
         ReplyInterrupted: _S.CUT,
         ReplyGenerated: _S.PLAYING,
+        UtteranceCompleted: _S.THINKING,
+        TurnCompleted: _S.LISTENING,
+        UpstreamLost: _S.CONNECTING,
+        InterviewOver: _S.OVER,
+    },
+    _S.THINKING: {
+        AudioSpoken: _S.SPEAKING,
+        TextSpoken: _S.SPEAKING,
+        # Gemini heard this before it began to think.
+        TextHeard: _S.THINKING,
+        SpeechBegan: _S.LISTENING,
+        SpeechEnded: _S.AWAITED,
+        ReplyInterrupted: _S.LISTENING,
+        ReplyGenerated: _S.THINKING,
+        UtteranceCompleted: _S.THINKING,
+        # It has thought better of it.
         TurnCompleted: _S.LISTENING,
         UpstreamLost: _S.CONNECTING,
         InterviewOver: _S.OVER,
@@ -89,6 +109,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         SpeechEnded: _S.AWAITED,
         ReplyInterrupted: _S.CUT,
         ReplyGenerated: _S.PLAYING,
+        UtteranceCompleted: _S.THINKING,
         TurnCompleted: _S.LISTENING,
         UpstreamLost: _S.CONNECTING,
         InterviewOver: _S.OVER,
@@ -103,6 +124,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         SpeechEnded: _S.AWAITED,
         ReplyInterrupted: _S.CUT,
         ReplyGenerated: _S.CUT,
+        UtteranceCompleted: _S.LISTENING,
         TurnCompleted: _S.LISTENING,
         UpstreamLost: _S.CONNECTING,
         InterviewOver: _S.OVER,

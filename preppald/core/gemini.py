@@ -24,6 +24,7 @@ from preppald.core.events import (
     TextSpoken,
     TokensUsed,
     TurnCompleted,
+    UtteranceCompleted,
 )
 from preppald.core.interview import Usage
 from preppald.errors import RemoteProtocolError
@@ -64,6 +65,8 @@ class _ServerContent(_Message):
     interrupted: bool = False
     generation_complete: bool = False
     turn_complete: bool = False
+    # IN_PROGRESS or IDLE beside turn_complete, from models that speak more than once to one question; else absent.
+    interaction_status: str = ""
 
 
 class _ModalityCount(_Message):
@@ -156,7 +159,7 @@ def _content(content: _ServerContent) -> Iterator[GeminiEvent]:
     if content.generation_complete:
         yield ReplyGenerated()
     if content.turn_complete:
-        yield TurnCompleted()
+        yield UtteranceCompleted() if content.interaction_status == "IN_PROGRESS" else TurnCompleted()
 
 
 def _usage(usage: _Usage) -> Usage:

@@ -11,6 +11,8 @@ import enum
 GREETING_SECONDS = 6.0
 # The slowest answers seen took 3 s; longer pauses than this are taken for a broken line.
 ANSWER_SECONDS = 10.0
+# Who says "let me think" may: a model that thinks hard was given this long before anybody asked it to go on.
+THINKING_SECONDS = 30.0
 # After a resume, text came in but no voice ever went out: a nudge would not help.
 POISONED_SECONDS = 8.0
 
@@ -39,15 +41,17 @@ class Patience:
     _stage: int = 0
     _since: float = 0.0
 
-    def look(self, now: float, *, awaited_since: float, greeting: bool, resumed: bool) -> Stage | None:
+    def look(
+        self, now: float, *, awaited_since: float, greeting: bool, resumed: bool, thinking: bool = False
+    ) -> Stage | None:
         """What to do now, if anything.
 
         ``awaited_since``: when the answer became due. ``greeting``: nothing was ever said by the interviewer.
-        ``resumed``: this connection was resumed, and has not spoken since.
+        ``resumed``: this connection was resumed, and has not spoken since. ``thinking``: it said that it goes on.
         """
         poisoned = resumed and not greeting
         waited = now - max(self._since, awaited_since)
-        if waited < self._limit(greeting=greeting, poisoned=poisoned):
+        if waited < self._limit(greeting=greeting, poisoned=poisoned, thinking=thinking):
             return None
         if poisoned:
             self._stage = max(self._stage, _FRESH_STAGE)
@@ -62,7 +66,9 @@ class Patience:
         self._stage = 0
         self._since = 0.0
 
-    def _limit(self, *, greeting: bool, poisoned: bool) -> float:
+    def _limit(self, *, greeting: bool, poisoned: bool, thinking: bool) -> float:
+        if thinking and self._stage == 0:
+            return THINKING_SECONDS
         if greeting and self._stage == 0:
             return GREETING_SECONDS
         return POISONED_SECONDS if poisoned else ANSWER_SECONDS

@@ -181,6 +181,11 @@ class Dialogue:
         with reply.scope:
             await self._clock.sleep(self._scenario.timing.reply_delay)
             await self._perform(reply, turn)
+            if "two-utterances" in self._stage.flaws(turn):
+                over = {"turnComplete": True, "interactionStatus": "IN_PROGRESS"}
+                await self._stage.send({"serverContent": over})
+                await self._clock.sleep(self._scenario.timing.thinking)
+                await self._perform(reply, turn)
         if self._speaking is reply:
             self._speaking = None
             await self._end_turn(reply, turn)

@@ -107,6 +107,7 @@ Flaw = Literal[
     "premature-turn-complete",  # turnComplete half way through the sentence, the rest never comes
     "no-generation-complete",  # turnComplete without generationComplete
     "late-audio",  # the last audio part comes after generationComplete
+    "two-utterances",  # turnComplete with IN_PROGRESS, a thought of `timing.thinking`, and the reply again
     "late-input-transcription",  # the candidate's words come after the reply's turnComplete
 ]
 

@@ -25,6 +25,7 @@ from preppald.core.events import (
     UpstreamLost,
     UpstreamReady,
     UpstreamResumed,
+    UtteranceCompleted,
 )
 from preppald.core.floor import TRANSITIONS, State
 from preppald.core.frames import OUTPUT_BYTES_PER_SECOND
@@ -39,6 +40,7 @@ DIALOGUE: tuple[type[Event], ...] = (
     SpeechEnded,
     ReplyInterrupted,
     ReplyGenerated,
+    UtteranceCompleted,
     TurnCompleted,
 )
 TALKING = [state for state in State if state not in {State.CONNECTING, State.OVER}]
@@ -128,7 +130,14 @@ EVENTS: st.SearchStrategy[DialogueEvent] = st.one_of(
     st.builds(TextHeard, TEXTS),
     *(
         st.just(event)
-        for event in (SpeechBegan(), SpeechEnded(), ReplyInterrupted(), ReplyGenerated(), TurnCompleted())
+        for event in (
+            SpeechBegan(),
+            SpeechEnded(),
+            ReplyInterrupted(),
+            ReplyGenerated(),
+            UtteranceCompleted(),
+            TurnCompleted(),
+        )
     ),
 )
 
@@ -253,6 +262,45 @@ def test_a_greeting_an_answer_and_a_reply_become_three_turns() -> None:
     turns = talk.conversation.turns
     assert all(turn.complete for turn in turns)
     assert [turn.started_ms - EPOCH_MS for turn in turns] == [1000, 4000, 7500]
+
+
+def test_an_interviewer_who_says_that_more_is_to_come_keeps_the_floor() -> None:
+    """Two utterances are two turns, and between them nobody may take the moment for a quiet one."""
+    talk = Talk()
+    talk.at(1, voice(1), TextSpoken("Let me think."), ReplyGenerated(), UtteranceCompleted())
+    assert talk.is_in(State.THINKING)
+    assert not talk.conversation.quiet(20)
+    talk.at(20, voice(1), TextSpoken("Who are you?"), ReplyGenerated(), TurnCompleted())
+    assert talk.is_in(State.LISTENING)
+    assert talk.conversation.quiet(22)
+    assert talk.lines == [("AI", "Let me think."), ("AI", "Who are you?")]
+    assert all(turn.complete for turn in talk.conversation.turns)
+
+
+def test_a_thought_that_leads_to_nothing_gives_the_floor_back() -> None:
+    talk = Talk()
+    talk.at(1, voice(1), TextSpoken("Let me think."), ReplyGenerated(), UtteranceCompleted())
+    talk.at(5, TurnCompleted())
+    assert talk.is_in(State.LISTENING)
+    assert talk.conversation.since == 5
+
+
+def test_a_candidate_may_speak_into_a_thought() -> None:
+    """The answer to that is what is awaited then."""
+    talk = Talk()
+    talk.at(1, voice(1), TextSpoken("Let me think."), ReplyGenerated(), UtteranceCompleted())
+    talk.at(5, SpeechBegan())
+    assert talk.is_in(State.LISTENING)
+    talk.at(7, TextHeard("Take your time."), SpeechEnded())
+    assert talk.is_in(State.AWAITED)
+    assert talk.lines == [("AI", "Let me think."), ("USER", "Take your time.")]
+
+
+def test_a_connection_lost_over_a_thought_leaves_an_answer_owed() -> None:
+    talk = Talk()
+    talk.at(1, voice(1), TextSpoken("Let me think."), ReplyGenerated(), UtteranceCompleted())
+    talk.at(5, UpstreamLost())
+    assert talk.conversation.owed
 
 
 def test_the_delay_is_counted_from_the_words_where_gemini_tells_of_no_activity() -> None:

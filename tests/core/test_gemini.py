@@ -23,6 +23,7 @@ from preppald.core.events import (
     TextSpoken,
     TokensUsed,
     TurnCompleted,
+    UtteranceCompleted,
 )
 from preppald.core.interview import Usage
 from preppald.errors import RemoteProtocolError
@@ -66,6 +67,16 @@ def pcm_part(pcm: bytes, mime_type: str = "audio/pcm;rate=24000") -> dict[str, A
         ({"serverContent": {"generationComplete": True}}, [ReplyGenerated()]),
         ({"serverContent": {"turnComplete": True}}, [TurnCompleted()]),
         ({"serverContent": {"turnComplete": True, "turnCompleteReason": "NEW"}}, [TurnCompleted()]),
+        ({"serverContent": {"turnComplete": True, "interactionStatus": "IDLE"}}, [TurnCompleted()]),
+        (
+            {"serverContent": {"turnComplete": True, "interactionStatus": "REQUIRES_ACTION"}},
+            [TurnCompleted()],
+        ),
+        (
+            {"serverContent": {"turnComplete": True, "interactionStatus": "IN_PROGRESS"}},
+            [UtteranceCompleted()],
+        ),
+        ({"serverContent": {"interactionStatus": "IN_PROGRESS"}}, []),
         ({"serverContent": {"waitingForInput": True, "interactionStatus": "IDLE"}}, []),
         ({"voiceActivity": {"type": "ACTIVITY_START", "audioOffset": "6.040s"}}, [SpeechBegan()]),
         ({"voiceActivity": {"type": "ACTIVITY_END"}}, [SpeechEnded()]),

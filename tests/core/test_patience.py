@@ -2,7 +2,14 @@
 
 from hypothesis import given, strategies as st
 
-from preppald.core.patience import ANSWER_SECONDS, GREETING_SECONDS, POISONED_SECONDS, Patience, Stage
+from preppald.core.patience import (
+    ANSWER_SECONDS,
+    GREETING_SECONDS,
+    POISONED_SECONDS,
+    THINKING_SECONDS,
+    Patience,
+    Stage,
+)
 
 
 def waits(
@@ -35,6 +42,18 @@ def test_an_answer_that_does_not_come_is_nudged_then_sought_elsewhere_and_at_las
         (40, Stage.FRESH),
         (50, Stage.GIVE_UP),
     ]
+
+
+def test_who_said_that_it_thinks_has_thirty_seconds_and_then_as_long_as_anybody() -> None:
+    patience = Patience()
+    assert (
+        patience.look(THINKING_SECONDS - 1, awaited_since=0, greeting=False, resumed=False, thinking=True)
+        is None
+    )
+    nudged = patience.look(THINKING_SECONDS, awaited_since=0, greeting=False, resumed=False, thinking=True)
+    assert nudged is Stage.NUDGE
+    later = THINKING_SECONDS + ANSWER_SECONDS
+    assert patience.look(later, awaited_since=0, greeting=False, resumed=False, thinking=True) is Stage.ROTATE
 
 
 def test_a_resumed_session_that_hears_and_never_speaks_is_replaced_without_a_nudge() -> None:
