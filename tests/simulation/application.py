@@ -9,7 +9,7 @@ import trio
 from preppald.backend import Delivered, Outcome, Probe, Retry, Unauthorized
 from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import Delivery, State
-from tests.simulation.disk import Disk
+from tests.simulation.disk import LOSS_SECONDS, Disk
 
 # The client's own bound: a post that hangs comes back as this.
 HANG_SECONDS = 20.0
@@ -38,17 +38,21 @@ class Application:
         self.stored: dict[str, Delivery] = {}
         self.posts = 0
         self.faults: list[str] = []
+        # Who was told that a delivery is stored, and when.
+        self._told: dict[str, tuple[Client, float]] = {}
         self._disk = disk
         self._chance = chance
 
-    async def take(self, delivery: Delivery, *, excused: bool) -> Outcome:
-        """One request. Whoever is killed meanwhile may have been served or not.
+    async def take(self, delivery: Delivery, client: "Client") -> Outcome:
+        """One request, to its answer. Whoever is killed meanwhile may have been served or not."""
+        outcome = await self._serve(delivery, client)
+        if isinstance(outcome, Delivered) and not client.dead:
+            self._told[delivery.key] = (client, trio.current_time())
+        return outcome
 
-        ``excused``: it came from memory, for the disk takes nothing.
-        """
+    async def _serve(self, delivery: Delivery, client: "Client") -> Outcome:
         self.posts += 1
-        if not excused:
-            self._audit(delivery)
+        self._audit(delivery, client)
         mood, roll = self.mood, self._chance.random()
         await trio.sleep(mood.latency * self._chance.uniform(0.2, 3))
         if roll < mood.fails:
@@ -78,7 +82,14 @@ class Application:
             case _:
                 return Retry(None, "cannot be reached")
 
-    def _audit(self, delivery: Delivery) -> None:
+    def _audit(self, delivery: Delivery, client: "Client") -> None:
+        told, at = self._told.get(delivery.key, (None, 0.0))
+        if told is client:
+            self.faults.append(f"{delivery.key} was posted again by a process that knew it acknowledged")
+        elif told is not None and told.recorded(at):
+            self.faults.append(f"{delivery.key} was posted again though a process before knew it acknowledged")
+        if client.excused:
+            return
         match self._disk.state_of(delivery.key):
             case None:
                 self.faults.append(f"{delivery.key} was posted before it was durable")
@@ -102,15 +113,27 @@ class Client:
     def __init__(self, application: Application) -> None:
         self.excused = False
         self._application = application
-        self._unplugged = False
+        # When it was killed, and whether the disk answered then.
+        self._died: tuple[float, bool] | None = None
 
-    def unplug(self) -> None:
-        self._unplugged = True
+    @property
+    def dead(self) -> bool:
+        return self._died is not None
+
+    def unplug(self, *, disk_was_slow: bool) -> None:
+        self._died = (trio.current_time(), disk_was_slow)
+
+    def recorded(self, at: float) -> bool:
+        """Whether what it learnt then had the time to become durable; one that was not killed flushed at its end."""
+        if self._died is None:
+            return not self.excused
+        died_at, disk_was_slow = self._died
+        return not disk_was_slow and not self.excused and died_at > at + LOSS_SECONDS
 
     async def post(self, delivery: Delivery) -> Outcome:
-        if self._unplugged:
+        if self.dead:
             return Retry(None, "the process is dead")
-        return await self._application.take(delivery, excused=self.excused)
+        return await self._application.take(delivery, self)
 
     async def context(self, _interview_id: str) -> Context | Outcome:
         await trio.lowlevel.checkpoint()

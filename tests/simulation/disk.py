@@ -21,6 +21,8 @@ T = TypeVar("T")
 # What a question, a write and a flush cost when nothing is wrong: milliseconds, as measured.
 ASK_SECONDS = 0.0002
 FLUSH_SECONDS = 0.002
+# What was recorded so long before a kill is durable, on a disk that answers: the journal's promise is 0.1 s.
+LOSS_SECONDS = 0.15
 
 
 class Disk:

@@ -8,13 +8,11 @@ import msgspec
 from preppald.core.deliveries import Kind, State, TranscriptSubmission
 from preppald.core.turns import Turn, fold, in_order
 from preppald.journal import reader
-from tests.simulation.disk import Disk, rows
+from tests.simulation.disk import LOSS_SECONDS, Disk, rows
 from tests.simulation.machine import WALL_MS, Machine
 from tests.simulation.plan import Act, Plan
 from tests.simulation.tab import Tab
 
-# What was shown so long before a kill is durable, on a disk that answers: the journal's promise is 0.1 s.
-LOSS_SECONDS = 0.15
 # Goodbyes, a tick of the watchdog, the flush.
 LATE_SECONDS = 15.0
 # Told at ERROR because the plan made it so.
