@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 import enum
 
+import msgspec
+
 # Ends the text of a turn that the candidate spoke over, wherever people or models read it.
 CUT_MARK = " [interrupted]"
 
@@ -20,12 +22,11 @@ class Speaker(enum.StrEnum):
     AI = "AI"
 
 
-@dataclass(frozen=True, slots=True)
-class Fragment:
+class Fragment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A piece of transcript, as it came from Gemini.
 
     ``seq`` counts up within the interview, from 1. ``turn`` is the number of the turn it belongs to.
-    ``text`` may be empty when the fragment only closes its turn. ``at_ms`` is the wall clock in
+    ``text`` is never shown in a repr; it may be empty when the fragment only closes its turn. ``at_ms`` is the wall clock in
     milliseconds. ``heard`` is set when the candidate cut the turn: how many of the turn's characters
     had been played by then.
     """
@@ -33,10 +34,13 @@ class Fragment:
     seq: int
     turn: int
     speaker: Speaker
-    text: str = field(repr=False)
+    text: str
     at_ms: int
     turn_complete: bool = False
     heard: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Fragment({self.seq}, turn {self.turn}, {self.speaker}, {len(self.text)} characters)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 journal.py   the writer task and what sessions call          (Trio, no SQL)
 batch.py     what is recorded and not yet durable            (memory)
+packing.py   many fragments a row
 store.py     the database as the writer's thread sees it     (blocking)
 schema.py    tables and migrations
 writes.py    the transactions

@@ -26,7 +26,7 @@ SELECT interview_id FROM interview WHERE phase = 'live'
 UNION SELECT interview_id FROM outbox WHERE state IN ('pending', 'dead')
 """
 OF_TRANSFER = "interview_id IN (SELECT interview_id FROM leaving WHERE transfer = ?)"
-TABLES = ("recent", "fragment", "outbox", "interview")
+TABLES = ("passage", "outbox", "interview")
 
 
 def owes(source: sqlite3.Connection) -> bool:
@@ -43,6 +43,10 @@ def step(source: sqlite3.Connection, target: sqlite3.Connection, live: list[Inte
 
     ``live``: those that are live are added to it as soon as they have arrived, whatever fails then.
     """
+    # A row of the table recent has fragments of many interviews; a passage has those of one.
+    for bucket in reader.unsettled(source):
+        while writes.settle(source, bucket):
+            pass
     transfer = _leave(source)
     if transfer is None:
         return 0
@@ -91,8 +95,7 @@ def _arrive(source: sqlite3.Connection, target: sqlite3.Connection, transfer: st
             [(it.interview_id, it.epoch) for it in moved],
         )
         target.executemany(writes.ADD_INTERVIEW, map(reader.interview_row, moved))
-        for origin in ("fragment", "recent"):
-            target.executemany(writes.ADD_FRAGMENT, rows(reader.FRAGMENT_COLUMNS, origin, "seq"))
+        target.executemany(writes.PUT_PASSAGE, rows(reader.PASSAGE_COLUMNS, "passage", "number"))
         target.executemany(writes.PUT_OWED, rows(reader.OWED_COLUMNS, "outbox", "number"))
         target.execute("INSERT INTO arrived (transfer) VALUES (?)", (transfer,))
     return [it for it in moved if it.phase is Phase.LIVE and reader.interview(target, it.interview_id) == it]

@@ -1,7 +1,7 @@
 """What is recorded and not yet durable.
 
-Rule 1: every record is a whole row, so that a batch can be written into any file, any number of times.
-Rule 2: a later row of the same key replaces the earlier one; fragments are only ever added.
+Rule 1: every record is whole by itself, so that a batch can be written into any file, any number of times.
+Rule 2: a later one of the same key replaces the earlier one; fragments are only ever added.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,21 +9,18 @@ from dataclasses import dataclass, field
 
 from preppald.core.deliveries import Owed
 from preppald.core.interview import Interview
-from preppald.core.turns import Fragment, Speaker
+from preppald.core.turns import Fragment
 
-# interview_id, epoch, seq, turn, speaker, text, at_ms, turn_complete, heard: as the table has them.
-FragmentRow = tuple[str, int, int, int, str, str, int, int, int | None]
-
-# What a fragment weighs in memory besides its text: a tuple, its numbers, its share of the list.
+# What a fragment weighs in memory besides its text: two objects, their numbers, its share of the list.
 FRAGMENT_OVERHEAD_BYTES = 300
 
 
 @dataclass(slots=True)
 class Batch:
-    """``weight``: bytes of memory that the fragments take, about."""
+    """``fragments``: interview_id, epoch and fragment. ``weight``: bytes of memory that they take, about."""
 
     interviews: dict[str, Interview] = field(default_factory=dict)
-    fragments: list[FragmentRow] = field(default_factory=list)
+    fragments: list[tuple[str, int, Fragment]] = field(default_factory=list)
     owed: dict[str, Owed] = field(default_factory=dict)
     weight: int = 0
 
@@ -32,19 +29,7 @@ class Batch:
 
     def add_fragments(self, interview_id: str, epoch: int, fragments: Sequence[Fragment]) -> None:
         for it in fragments:
-            self.fragments.append(
-                (
-                    interview_id,
-                    epoch,
-                    it.seq,
-                    it.turn,
-                    it.speaker.value,
-                    it.text,
-                    it.at_ms,
-                    int(it.turn_complete),
-                    it.heard,
-                )
-            )
+            self.fragments.append((interview_id, epoch, it))
             self.weight += FRAGMENT_OVERHEAD_BYTES + len(it.text)
 
     def absorb(self, later: "Batch") -> None:
@@ -55,12 +40,6 @@ class Batch:
         self.weight += later.weight
 
     def fragments_of(self, interview_id: str, epoch: int, since: int) -> Iterator[Fragment]:
-        for row in self.fragments:
-            if row[0] == interview_id and row[1] == epoch and row[2] > since:
-                yield fragment(row)
-
-
-def fragment(row: FragmentRow) -> Fragment:
-    """The fragment that a row of the table holds."""
-    _interview_id, _epoch, seq, turn, speaker, text, at_ms, turn_complete, heard = row
-    return Fragment(seq, turn, Speaker(speaker), text, at_ms, bool(turn_complete), heard)
+        for owner, its_epoch, fragment in self.fragments:
+            if owner == interview_id and its_epoch == epoch and fragment.seq > since:
+                yield fragment

@@ -1,4 +1,4 @@
-"""The journal: what is recorded is on disk 50 ms later, and nothing that records it ever waits.
+"""The journal: what is recorded is on disk 80 ms later, and nothing that records it ever waits.
 
 Rule 1: recording is synchronous, touches memory only, and cannot fail.
 Rule 2: what is recorded can be read, whether it is on disk yet or not.
@@ -95,11 +95,7 @@ class Journal:
 
     def add_fragments(self, interview_id: str, epoch: int, fragments: Sequence[Fragment]) -> None:
         """More of the transcript. Refused only when memory is full of what the disk does not take."""
-        if self._writer.overfull:
-            self._writer.dropped(len(fragments))
-            return
-        self._writer.batch.add_fragments(interview_id, epoch, fragments)
-        self._writer.recorded(len(fragments))
+        self._writer.take_fragments(interview_id, epoch, fragments)
 
     def keep_handle(self, interview_id: str, epoch: int, handle: Handle | None) -> None:
         """The newest resumption handle; None when it is of no more use."""

@@ -13,11 +13,11 @@ import msgspec
 from preppald.core.deliveries import RETRY_CAP_SECONDS, Delivery, Kind, Owed, State
 from preppald.core.interview import Handle, Interview, Phase, Usage
 from preppald.core.turns import Fragment
-from preppald.journal.batch import fragment
+from preppald.journal import packing
 
 INTERVIEW_COLUMNS = """interview_id, user_id, epoch, token_digest, model, started_ms, deadline_ms,
   phase, handle, usage, credited_ms, ended_ms, ending, cause"""
-FRAGMENT_COLUMNS = "interview_id, epoch, seq, turn, speaker, text, at_ms, turn_complete, heard"
+PASSAGE_COLUMNS = "interview_id, epoch, last_seq, fragments"
 OWED_COLUMNS = """key, interview_id, kind, payload, created_ms, state, attempts, next_ms,
   last_status, last_error, acked_ms"""
 
@@ -143,25 +143,24 @@ def fragments(
     connection: sqlite3.Connection, interview_id: str, epoch: int, since: int = 0
 ) -> list[Fragment]:
     """The interview's fragments with a ``seq`` above ``since``, in their order."""
-    wanted = "interview_id = :interview_id AND epoch = :epoch AND seq > :since"
-    # UNION, not UNION ALL: while it is settled, a fragment stands in both tables.
-    rows = connection.execute(
-        f"""
-        SELECT {FRAGMENT_COLUMNS} FROM fragment WHERE {wanted}
-        UNION
-        SELECT {FRAGMENT_COLUMNS} FROM recent WHERE {wanted}
-        ORDER BY seq
-        """,
-        {"interview_id": interview_id, "epoch": epoch, "since": since},
-    )
-    return [fragment(row) for row in rows]
+    # First those that are still to be settled: what another process moves meanwhile is seen twice, and not never.
+    recent = connection.execute(
+        "SELECT fragments FROM recent WHERE bucket = ?", (packing.bucket(interview_id),)
+    ).fetchall()
+    passages = connection.execute(
+        "SELECT fragments FROM passage WHERE interview_id = ? AND epoch = ? AND last_seq > ?",
+        (interview_id, epoch, since),
+    ).fetchall()
+    # By number: a batch that was written twice, for its first commit seemed to fail, counts once.
+    found = {fragment.seq: fragment for (row,) in passages for fragment in packing.in_passage(row)}
+    for (row,) in recent:
+        found |= {fragment.seq: fragment for fragment in packing.in_recent(row, interview_id, epoch)}
+    return [found[seq] for seq in sorted(found) if seq > since]
 
 
-def unsettled(connection: sqlite3.Connection) -> tuple[int, list[str]]:
-    """The last number in the table recent, 0 when it is empty; and whose fragments are there."""
-    (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM recent").fetchone()
-    rows = connection.execute("SELECT DISTINCT interview_id FROM recent ORDER BY interview_id")
-    return last, [interview_id for (interview_id,) in rows]
+def unsettled(connection: sqlite3.Connection) -> list[int]:
+    """The buckets of the table recent that hold anything."""
+    return [bucket for (bucket,) in connection.execute("SELECT DISTINCT bucket FROM recent ORDER BY bucket")]
 
 
 def queue(connection: sqlite3.Connection, now_ms: int, limit: int, passing_over: Collection[str]) -> Queue:

@@ -91,7 +91,39 @@ CREATE TABLE leaving (interview_id TEXT PRIMARY KEY, transfer TEXT NOT NULL) STR
 CREATE TABLE arrived (transfer TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, SECOND, THIRD)
+FOURTH = """
+-- Many fragments a row, as packing.py has it: what a row costs in CPU is then shared.
+CREATE TABLE passage (
+  number       INTEGER PRIMARY KEY,
+  interview_id TEXT NOT NULL,
+  epoch        INTEGER NOT NULL,
+  last_seq     INTEGER NOT NULL,
+  fragments    TEXT NOT NULL
+) STRICT;
+CREATE INDEX passage_interview ON passage (interview_id, epoch, last_seq);
+
+-- One passage an interview. UNION, not UNION ALL: while it was settled, a fragment stood in both tables.
+INSERT INTO passage (interview_id, epoch, last_seq, fragments)
+SELECT interview_id, epoch, max(seq), json_group_array(json_array(
+  seq, turn, speaker, text, at_ms, json(CASE turn_complete WHEN 0 THEN 'false' ELSE 'true' END), heard))
+FROM (
+  SELECT interview_id, epoch, seq, turn, speaker, text, at_ms, turn_complete, heard FROM fragment
+  UNION
+  SELECT interview_id, epoch, seq, turn, speaker, text, at_ms, turn_complete, heard FROM recent
+)
+GROUP BY interview_id, epoch;
+DROP TABLE fragment;
+DROP TABLE recent;
+
+CREATE TABLE recent (
+  number    INTEGER PRIMARY KEY,
+  bucket    INTEGER NOT NULL,
+  fragments TEXT NOT NULL
+) STRICT;
+CREATE INDEX recent_bucket ON recent (bucket);
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, SECOND, THIRD, FOURTH)
 
 
 def version(connection: sqlite3.Connection) -> int:

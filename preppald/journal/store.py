@@ -1,6 +1,6 @@
 """The database as the journal's thread sees it. Every method blocks; one at a time is called."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
@@ -121,11 +121,8 @@ class Store:
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         return query(self._open_connection)
 
-    def settle(self, last: int, interview_ids: Sequence[str]) -> None:
-        writes.settle(self._open_connection, last, interview_ids)
-
-    def forget_settled(self, last: int) -> None:
-        writes.forget_settled(self._open_connection, last)
+    def settle(self, bucket: int) -> bool:
+        return writes.settle(self._open_connection, bucket)
 
     def sweep(self, before_ms: int) -> int:
         return writes.sweep(self._open_connection, before_ms)

@@ -1,12 +1,11 @@
 """Changes to a journal's database: plain functions of a connection, each one transaction."""
 # ruff: noqa: S608 - what is put into the statements' text are names of tables and columns; values are bound.
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-import json
 import sqlite3
 
-from preppald.journal import reader
+from preppald.journal import packing, reader
 from preppald.journal.batch import Batch
 
 PUT_INTERVIEW = f"""
@@ -26,20 +25,8 @@ INSERT INTO interview ({reader.INTERVIEW_COLUMNS})
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING
 """
-ADD_FRAGMENT = f"""
-INSERT INTO fragment ({reader.FRAGMENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
-"""
-PUT_FRAGMENT = f"""
-INSERT INTO recent ({reader.FRAGMENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-# A fragment is never revised: a second one of its number is a batch that was tried again.
-SETTLE_FRAGMENTS = f"""
-INSERT INTO fragment ({reader.FRAGMENT_COLUMNS})
-SELECT {reader.FRAGMENT_COLUMNS} FROM recent
-WHERE number <= :last AND interview_id IN (SELECT value FROM json_each(:interview_ids))
-ORDER BY interview_id, epoch, seq
-ON CONFLICT DO NOTHING
-"""
+PUT_RECENT = "INSERT INTO recent (bucket, fragments) VALUES (?, ?)"
+PUT_PASSAGE = f"INSERT INTO passage ({reader.PASSAGE_COLUMNS}) VALUES (?, ?, ?, ?)"
 # A delivery that is made a second time changes nothing, however the first one fared: only a try does. What
 # is settled stays settled, whoever settled it; only an acknowledgement outranks an operator's drop.
 PUT_OWED = f"""
@@ -53,6 +40,8 @@ WHERE excluded.attempts > outbox.attempts
 
 # Deletes of one sweep: a few milliseconds each, so that no commit waits behind them.
 SWEEP_INTERVIEWS = 20
+# Rows of the table recent that are settled in one transaction: those of ten seconds.
+SETTLE_ROWS = 256
 
 
 @contextmanager
@@ -73,20 +62,20 @@ def commit(connection: sqlite3.Connection, batch: Batch) -> None:
     """The whole batch in one transaction; durable when this returns."""
     with transaction(connection):
         connection.executemany(PUT_INTERVIEW, map(reader.interview_row, batch.interviews.values()))
-        connection.executemany(PUT_FRAGMENT, batch.fragments)
+        connection.executemany(PUT_RECENT, packing.rows(batch.fragments))
         connection.executemany(PUT_OWED, map(reader.owed_row, batch.owed.values()))
 
 
-def settle(connection: sqlite3.Connection, last: int, interview_ids: Sequence[str]) -> None:
-    """Copies fragments from the table recent, up to the number ``last``, to where they are looked up fast."""
-    with transaction(connection):
-        connection.execute(SETTLE_FRAGMENTS, {"last": last, "interview_ids": json.dumps(interview_ids)})
-
-
-def forget_settled(connection: sqlite3.Connection, last: int) -> None:
-    """Empties the table recent up to the number ``last``, after all of that was settled."""
-    with transaction(connection):
-        connection.execute("DELETE FROM recent WHERE number <= ?", (last,))
+def settle(connection: sqlite3.Connection, bucket: int, limit: int = SETTLE_ROWS) -> bool:
+    """Moves fragments from the table recent to where an interview's are together; whether there may be more."""
+    query = "SELECT number, fragments FROM recent WHERE bucket = ? ORDER BY number LIMIT ?"
+    rows = connection.execute(query, (bucket, limit)).fetchall()
+    if rows:
+        with transaction(connection):
+            connection.executemany(PUT_PASSAGE, packing.passages(fragments for _, fragments in rows))
+            last, _ = rows[-1]
+            connection.execute("DELETE FROM recent WHERE bucket = ? AND number <= ?", (bucket, last))
+    return len(rows) == limit
 
 
 def carry_over(source: sqlite3.Connection, file: str, target: sqlite3.Connection) -> int:
@@ -102,17 +91,23 @@ def carry_over(source: sqlite3.Connection, file: str, target: sqlite3.Connection
     before = target.total_changes
     with transaction(target):
         of_live_ones = "interview_id IN (SELECT interview_id FROM interview WHERE phase = 'live')"
-        for columns, origin, unfinished, destination in (
-            (reader.INTERVIEW_COLUMNS, "interview", "phase = 'live'", "interview"),
-            (reader.FRAGMENT_COLUMNS, "fragment", of_live_ones, "fragment"),
-            (reader.FRAGMENT_COLUMNS, "recent", of_live_ones, "fragment"),
-            (reader.OWED_COLUMNS, "outbox", "state IN ('pending', 'dead')", "outbox"),
+        for columns, table, unfinished in (
+            (reader.INTERVIEW_COLUMNS, "interview", "phase = 'live'"),
+            (reader.PASSAGE_COLUMNS, "passage", of_live_ones),
+            (reader.OWED_COLUMNS, "outbox", "state IN ('pending', 'dead')"),
         ):
             marks = ", ".join("?" * len(columns.split(",")))
             target.executemany(
-                f"INSERT INTO {destination} ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING",
-                source.execute(f"SELECT {columns} FROM {origin} WHERE {unfinished}"),
+                f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING",
+                source.execute(f"SELECT {columns} FROM {table} WHERE {unfinished}"),
             )
+        live = {
+            interview_id
+            for (interview_id,) in source.execute("SELECT interview_id FROM interview WHERE phase = 'live'")
+        }
+        recent = source.execute("SELECT fragments FROM recent ORDER BY number")
+        unsettled = packing.passages(fragments for (fragments,) in recent)
+        target.executemany(PUT_PASSAGE, (row for row in unsettled if row[0] in live))
         carried = target.total_changes - before
         target.execute("INSERT INTO carried (file) VALUES (?)", (file,))
     return carried
@@ -137,7 +132,7 @@ def sweep(connection: sqlite3.Connection, before_ms: int, limit: int = SWEEP_INT
             """,
             {"before": before_ms, "limit": limit},
         ).fetchall()
-        for table in ("recent", "fragment", "outbox", "interview"):
+        for table in ("passage", "outbox", "interview"):
             connection.executemany(f"DELETE FROM {table} WHERE interview_id = ?", rows)
     return len(rows)
 

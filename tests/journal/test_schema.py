@@ -79,3 +79,25 @@ def test_durability_is_switched_on(tmp_path: Path) -> None:
     schema.tune(connection)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+ONE_A_ROW = "INSERT INTO {} (interview_id, epoch, seq, turn, speaker, text, at_ms, turn_complete, heard) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+def test_fragments_that_had_a_row_each_are_packed() -> None:
+    """All of them once, also those that stood in both tables when the old preppald died; every field as it was."""
+    connection = connect()
+    schema.migrate(connection, schema.MIGRATIONS[:2])
+    words = said(30, text='Straße "quoted" \\ \n \U0001f600 ')
+    rows = [
+        (name, epoch, it.seq, it.turn, it.speaker.value, it.text, it.at_ms, int(it.turn_complete), it.heard)
+        for name, epoch in (("iv", 1), ("iv", 2), ("other", 1))
+        for it in words
+    ]
+    connection.executemany(ONE_A_ROW.format("fragment"), rows[:50])
+    connection.executemany(ONE_A_ROW.format("recent"), rows[40:])
+    schema.migrate(connection)
+    assert reader.fragments(connection, "iv", 1) == words
+    assert reader.fragments(connection, "iv", 2, since=28) == words[28:]
+    assert reader.fragments(connection, "other", 1) == words
+    assert connection.execute("SELECT count(*) FROM passage").fetchone() == (3,)

@@ -20,7 +20,8 @@ from typing import Any
 import trio
 
 from preppald import auth
-from preppald.journal import files
+from preppald.core.turns import Fragment
+from preppald.journal import Which, files, reader
 from preppald.simulator import BackendSimulator, GeminiSimulator, Scenario, serve_backend, serve_gemini
 from preppald.simulator.backend_scenario import BackendScenario
 from preppald.simulator.httpd import Answer, Drop, Request
@@ -145,6 +146,17 @@ class Host:
                 assert self.process.poll() is None, self.log.read_text("utf-8")[-4000:]
                 await trio.sleep(LOOK_SECONDS)
         return found[-1]
+
+    def said(self) -> dict[str, list[Fragment]]:
+        """What the database has of each interview; of those begun again, the last: the others ended without a word."""
+        file = self.state_dir / "preppald.db"
+        if not file.exists():
+            return {}
+        with closing(files.read_only(file)) as connection:
+            return {
+                it.interview_id: reader.fragments(connection, it.interview_id, it.epoch)
+                for it in reader.interviews(connection, Which())
+            }
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         """The database's answer."""

@@ -8,7 +8,7 @@ import random
 
 import trio
 
-from preppald.core.turns import Fragment, Speaker, fold, in_order
+from preppald.core.turns import Fragment, fold, in_order
 from preppald.simulator import Scenario
 from preppald.simulator.scenario import Audio, Reply, Timing
 from tests.processes.host import Host, host
@@ -153,8 +153,7 @@ def _phases_at(machine: Host) -> Iterator[str]:
     begun = {name for (name,) in machine.ask("SELECT interview_id FROM interview WHERE phase = 'live'")}
     if begun - started:
         yield "setup"
-    last = "SELECT turn_complete, max(seq) FROM recent GROUP BY interview_id, epoch"
-    if any(not complete for complete, _ in machine.ask(last)):
+    if any(said and not said[-1].turn_complete for said in machine.said().values()):
         yield "turn"
     if machine.ask("SELECT 1 FROM outbox WHERE state = 'pending'"):
         yield "post"
@@ -172,14 +171,7 @@ def _unsettled(machine: Host) -> bool:
 def _violations(machine: Host, crowd: Crowd) -> Iterator[str]:
     """Whatever does not hold, as sentences."""
     yield from (fault for tab in crowd.tabs for fault in tab.faults)
-    columns = "interview_id, epoch, seq, turn, speaker, text, at_ms, turn_complete, heard"
-    rows = machine.ask(f"SELECT {columns} FROM fragment UNION SELECT {columns} FROM recent ORDER BY seq")
-    # The last epoch is the interview; those before it ended without a word.
-    fragments: dict[str, list[Fragment]] = {}
-    for interview_id, _epoch, seq, turn, speaker, text, at_ms, complete, heard in rows:
-        fragments.setdefault(interview_id, []).append(
-            Fragment(seq, turn, Speaker(speaker), text, at_ms, bool(complete), heard)
-        )
+    fragments = machine.said()
     interviews = machine.ask(
         "SELECT interview_id, phase, started_ms, ended_ms, credited_ms FROM interview ORDER BY interview_id"
     )

@@ -87,7 +87,9 @@ class Application:
         if told is client:
             self.faults.append(f"{delivery.key} was posted again by a process that knew it acknowledged")
         elif told is not None and told.recorded(at):
-            self.faults.append(f"{delivery.key} was posted again though a process before knew it acknowledged")
+            self.faults.append(
+                f"{delivery.key} was posted again though a process before knew it acknowledged"
+            )
         if client.excused:
             return
         match self._disk.state_of(delivery.key):

@@ -5,7 +5,6 @@ between the write and the end of the flush takes the write back.
 """
 
 from collections.abc import Callable
-from contextlib import closing
 import random
 import sqlite3
 from typing import Any, TypeVar
@@ -130,12 +129,3 @@ class Mount:
     def _check(self) -> None:
         if self._unplugged:
             raise failure("the process is dead", sqlite3.SQLITE_IOERR)
-
-
-def rows(image: bytes, query: str) -> list[tuple[Any, ...]]:
-    """The answer of a database's image."""
-    if not image:
-        return []
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.deserialize(image)
-        return connection.execute(query).fetchall()

@@ -2,13 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
+import sqlite3
 
 import msgspec
 
 from preppald.core.deliveries import Kind, State, TranscriptSubmission
 from preppald.core.turns import Turn, fold, in_order
-from preppald.journal import reader
-from tests.simulation.disk import LOSS_SECONDS, Disk, rows
+from preppald.journal import Which, reader
+from tests.simulation.disk import LOSS_SECONDS, Disk
 from tests.simulation.machine import WALL_MS, Machine
 from tests.simulation.plan import Act, Plan
 from tests.simulation.tab import Tab
@@ -119,8 +121,17 @@ def _shown(machine: Machine, tabs: list[Tab]) -> Iterator[str]:
 
 
 def _fragments(image: bytes) -> list[tuple[str, int, int, str]]:
-    query = "SELECT interview_id, epoch, seq, text FROM {}"
-    return [*rows(image, query.format("fragment")), *rows(image, query.format("recent"))]
+    """Interview, epoch, seq and text of all that is there."""
+    if not image:
+        return []
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.deserialize(image)
+        return [
+            (it.interview_id, epoch, fragment.seq, fragment.text)
+            for it in reader.interviews(connection, Which())
+            for epoch in range(1, it.epoch + 1)
+            for fragment in reader.fragments(connection, it.interview_id, epoch)
+        ]
 
 
 def _deadlines(machine: Machine, plan: Plan) -> Iterator[str]:
