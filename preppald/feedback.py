@@ -2,9 +2,10 @@
 
 Rule 1: nothing that fails here changes what was delivered; the interview stays COMPLETED.
 Rule 2: what is written goes through the journal and the outbox, like everything that the backend is owed.
+Rule 3: that feedback is due is journalled together with the acknowledgement, and that it is no more together with the
+        feedback: what a stop or a kill cuts short is written after the next start.
 """
 
-from collections import deque
 from dataclasses import replace
 import ssl
 
@@ -18,6 +19,7 @@ from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import Delivery, Feedback, Kind, Line, TranscriptSubmission, feedback_delivery
 from preppald.core.feedback import FeedbackError
 from preppald.core.interview import Interview, Usage
+from preppald.errors import JournalError
 from preppald.services import Services
 
 # One call, thinking included; ten seconds are usual.
@@ -27,8 +29,10 @@ CONNECT_SECONDS = 10.0
 WAITS = (5.0, 30.0)
 # At once: an hour at 500 interviews ends eight a minute, and each takes seconds.
 WRITERS = 2
-# Interviews that wait; after an outage of the backend more may come at once, and the oldest go without.
-WAITING = 1_000
+# The journal cannot be asked while its disk does not answer.
+FAULT_SECONDS = 5.0
+# What was taken over from another instance rings no bell.
+LOOK_SECONDS = 60.0
 # The answer is about 8 kB.
 MAX_ANSWER_BYTES = 1024 * 1024
 
@@ -44,8 +48,12 @@ class FeedbackWriter:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._services = services
-        self._waiting: deque[Delivery] = deque(maxlen=WAITING)
-        self._busy = 0
+        # Keys of the transcripts that a writer is at; and of those, the ones that it is done with, until that is on disk.
+        self._busy: set[str] = set()
+        self._done: set[str] = set()
+        self._asking = trio.StrictFIFOLock()
+        # Acknowledgements so far: whoever asks knows whether one came meanwhile.
+        self._delivered = 0
         self._changed = trio.lowlevel.ParkingLot()
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(CALL_SECONDS, connect=CONNECT_SECONDS),
@@ -56,28 +64,22 @@ class FeedbackWriter:
         )
 
     def delivered(self, delivery: Delivery) -> None:
-        """The backend has it; after a transcript the feedback is due."""
+        """The backend has it; after a transcript the feedback is due, in the transaction of the acknowledgement."""
         if delivery.kind is Kind.TRANSCRIPT and self._services.config.feedback == "on":
-            self._waiting.append(delivery)
+            self._services.journal.note_feedback(delivery.key, due=True)
+            self._delivered += 1
             self._changed.unpark()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Writes until it is cancelled; what is not written by then stays unwritten, and that is logged."""
-        try:
-            async with self._client, trio.open_nursery() as writers:
-                for _ in range(WRITERS):
-                    writers.start_soon(self._write)
-                task_status.started()
-        finally:
-            if unwritten := len(self._waiting) + self._busy:
-                self._services.log.warning("feedback.unwritten", interviews=unwritten)
+        """Writes until it is cancelled, first what the last process left due."""
+        async with self._client, trio.open_nursery() as writers:
+            for _ in range(WRITERS):
+                writers.start_soon(self._write)
+            task_status.started()
 
     async def _write(self) -> None:
         while True:
-            while not self._waiting:
-                await self._changed.park()
-            delivery = self._waiting.popleft()
-            self._busy += 1
+            delivery = await self._next()
             log = self._services.log.bind(interview=delivery.interview_id)
             try:
                 await self._write_one(delivery)
@@ -86,10 +88,40 @@ class FeedbackWriter:
                 why = str(error) if isinstance(error, FeedbackError) else type(error).__name__
                 log.error("feedback.failed", cause=why)  # noqa: TRY400 - an answer that is none is no bug
                 self._services.metrics.feedback.labels("failed").inc()
+            except JournalError:
+                # It is still due; another one may be asked for.
+                self._busy.discard(delivery.key)
+                await trio.sleep(FAULT_SECONDS)
+                continue
             except Exception:
                 log.exception("feedback.bug")  # it costs one feedback, and not the daemon
                 self._services.metrics.feedback.labels("failed").inc()
-            self._busy -= 1
+            # However it went. Who is cancelled leaves it due.
+            self._services.journal.note_feedback(delivery.key, due=False)
+            self._done.add(delivery.key)
+
+    async def _next(self) -> Delivery:
+        """A transcript on which feedback is due, and that no other writer is at."""
+        while True:
+            seen = self._delivered
+            try:
+                async with self._asking:
+                    if self._services.config.feedback == "on" and (found := await self._ask_journal()):
+                        self._busy.add(found.key)
+                        return found
+            except JournalError:
+                await trio.sleep(FAULT_SECONDS)  # it says so itself
+                continue
+            if seen == self._delivered:
+                with trio.move_on_after(LOOK_SECONDS):
+                    await self._changed.park()
+
+    async def _ask_journal(self) -> Delivery | None:
+        done = frozenset(self._done)
+        await self._services.journal.flush(hurry=False)
+        self._busy -= done
+        self._done -= done
+        return await self._services.journal.feedback_due(self._busy)
 
     async def _write_one(self, delivery: Delivery) -> None:
         services = self._services

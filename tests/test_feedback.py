@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 import sqlite3
 from typing import Any
 
@@ -15,9 +16,12 @@ from preppald import feedback as writing
 from preppald.config import load
 from preppald.core.context import Context
 from preppald.core.deliveries import Delivery, Feedback, Kind, transcript_delivery
+from preppald.core.interview import Interview
 from preppald.core.turns import Speaker, Turn
+from preppald.errors import JournalError
 from preppald.feedback import FeedbackWriter
-from preppald.journal import Given, Journal
+from preppald.journal import Given, Journal, OnDisk
+from preppald.journal.files import Place
 from preppald.metrics import Metrics
 from preppald.metronome import Metronome
 from preppald.outbox import Outbox
@@ -33,7 +37,8 @@ SPOKEN = [Turn(1, Speaker.AI, "What did you do?", EPOCH_MS), Turn(2, Speaker.USE
 class Rig:
     """A journal, an outbox and a writer over a real connection to a simulated Gemini."""
 
-    def __init__(self, port: int, **settings: str) -> None:
+    def __init__(self, port: int, asked: list[str], place: Place | None, **settings: str) -> None:
+        self.asked = asked
         self.backend = RecordingBackend()
         self.backend.known = lambda: Context(resume="Ran trams.")
         self.lines = structlog.testing.LogCapture()
@@ -42,9 +47,10 @@ class Rig:
             processors=[structlog.processors.add_log_level, self.lines],
             wrapper_class=structlog.make_filtering_bound_logger(0),
         )
-        self.disk = sqlite3.connect(":memory:", check_same_thread=False)
+        self.memory = sqlite3.connect(":memory:", check_same_thread=False)
         now_ms = lambda: EPOCH_MS  # noqa: E731 - a clock that stands
-        self.journal = Journal(Given(lambda: self.disk), log=log, now_ms=now_ms, retention_ms=None)
+        place = place or Given(lambda: self.memory)
+        self.journal = Journal(place, log=log, now_ms=now_ms, retention_ms=None)
         config = load(
             {
                 "JWT_SECRET": SECRET,
@@ -104,17 +110,23 @@ class Rig:
 
 
 @asynccontextmanager
-async def rigged(generate: Generate | None = None, **settings: str) -> AsyncIterator[Rig]:
-    simulator = GeminiSimulator(Scenario(generate=generate or Generate()))
+async def rigged(
+    generate: Generate | None = None, place: Place | None = None, **settings: str
+) -> AsyncIterator[Rig]:
+    """``place``: the state directory of a daemon that is started again; without one, memory."""
+    asked: list[str] = []
+    simulator = GeminiSimulator(
+        Scenario(generate=generate or Generate()), log=lambda event, _keys: asked.append(event)
+    )
     async with trio.open_nursery() as nursery:
         port = await nursery.start(partial(serve_gemini, ("127.0.0.1", 0), simulator))
-        rig = Rig(port, **settings)
+        rig = Rig(port, asked, place, **settings)
         await nursery.start(rig.journal.run)
         await nursery.start(rig.outbox.run)
         await nursery.start(rig.writer.run)
         yield rig
         nursery.cancel_scope.cancel()
-    rig.disk.close()
+    rig.memory.close()
 
 
 @pytest.fixture(autouse=True)
@@ -206,10 +218,64 @@ async def test_a_bug_costs_one_feedback() -> None:
         assert rig.events("feedback.bug")
 
 
-async def test_what_is_unwritten_at_a_stop_is_told() -> None:
-    async with rigged(Generate(hang=True)) as rig:
+async def test_what_a_stop_cuts_short_is_written_after_the_next_start(tmp_path: Path) -> None:
+    """Once: also a third start has nothing more to do."""
+    async with rigged(Generate(hang=True), place=OnDisk(tmp_path, reserve_bytes=0)) as rig:
+        rig.end(SPOKEN)
+        rig.end(SPOKEN, "second")
+        rig.end(SPOKEN, "third")
+        while len(rig.backend.posts) < 3:  # noqa: ASYNC110 - no bell
+            await trio.sleep(0.01)
+        await rig.journal.flush()
+    async with rigged(place=OnDisk(tmp_path, reserve_bytes=0)) as rig:
+        await rig.counted("written", 3)
+        while len(rig.backend.posts) < 3:  # noqa: ASYNC110 - no bell
+            await trio.sleep(0.01)
+        assert {post.key for post in rig.backend.posts} == {
+            "iv:1:feedback",
+            "second:1:feedback",
+            "third:1:feedback",
+        }
+        await rig.journal.flush()
+    async with rigged(place=OnDisk(tmp_path, reserve_bytes=0)) as rig:
+        await trio.sleep(0.3)
+        assert rig.backend.posts == []
+        assert rig.asked.count("gemini.generated") == 0
+
+
+async def test_what_failed_is_not_tried_again_at_each_start(tmp_path: Path) -> None:
+    async with rigged(Generate(statuses=(400,)), place=OnDisk(tmp_path, reserve_bytes=0)) as rig:
+        rig.end(SPOKEN)
+        await rig.counted("failed")
+    async with rigged(place=OnDisk(tmp_path, reserve_bytes=0)) as rig:
+        await trio.sleep(0.3)
+        assert rig.asked.count("gemini.generated") == 0
+
+
+async def test_switching_it_on_gives_feedback_from_then_on(tmp_path: Path) -> None:
+    """Not on a week of interviews, which nobody asked for and somebody pays."""
+    async with rigged(place=OnDisk(tmp_path, reserve_bytes=0), PREPPALD_FEEDBACK="off") as rig:
         rig.end(SPOKEN)
         await rig.delivered(Kind.TRANSCRIPT)
-        await trio.sleep(0.05)
-    (line,) = rig.events("feedback.unwritten")
-    assert line["interviews"] == 1
+        await rig.journal.flush()
+    async with rigged(place=OnDisk(tmp_path, reserve_bytes=0)) as rig:
+        await trio.sleep(0.3)
+        assert rig.asked.count("gemini.generated") == 0
+
+
+async def test_it_waits_for_a_disk_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "FAULT_SECONDS", 0.05)
+    async with rigged() as rig:
+        asked = rig.journal.interview
+        failures = [JournalError("the disk does not answer")] * 2
+
+        async def interview(interview_id: str) -> Interview | None:
+            if failures:
+                raise failures.pop()
+            return await asked(interview_id)
+
+        monkeypatch.setattr(rig.journal, "interview", interview)
+        rig.end(SPOKEN)
+        await rig.delivered(Kind.FEEDBACK)
+        assert not failures
+        assert not rig.events("feedback.bug")

@@ -1,6 +1,6 @@
 """What an instance left unfinished when it stopped goes to one that runs: whole interviews, in short transactions.
 
-Unfinished is an interview that is live, or that owes the backend something. With all its rows it moves from the
+Unfinished is an interview that is live, that owes the backend something, or on which feedback is due. With all its rows it moves from the
 database of the one that stopped (the source) to that of the one that runs (the target), in three transactions:
 
 1. source: these interviews are leaving, by a name that this transfer has;
@@ -23,7 +23,7 @@ STEP_INTERVIEWS = 5
 
 UNFINISHED = """
 SELECT interview_id FROM interview WHERE phase = 'live'
-UNION SELECT interview_id FROM outbox WHERE state IN ('pending', 'dead')
+UNION SELECT interview_id FROM outbox WHERE state IN ('pending', 'dead') OR key IN (SELECT key FROM feedback_due)
 """
 OF_TRANSFER = "interview_id IN (SELECT interview_id FROM leaving WHERE transfer = ?)"
 TABLES = ("passage", "outbox", "interview")
@@ -97,11 +97,16 @@ def _arrive(source: sqlite3.Connection, target: sqlite3.Connection, transfer: st
         target.executemany(writes.ADD_INTERVIEW, map(reader.interview_row, moved))
         target.executemany(writes.PUT_PASSAGE, rows(reader.PASSAGE_COLUMNS, "passage", "number"))
         target.executemany(writes.PUT_OWED, rows(reader.OWED_COLUMNS, "outbox", "number"))
+        owned = f"SELECT key FROM outbox WHERE {OF_TRANSFER}"
+        due = source.execute(f"SELECT key FROM feedback_due WHERE key IN ({owned})", (transfer,))
+        target.executemany(writes.PUT_DUE, due)
         target.execute("INSERT INTO arrived (transfer) VALUES (?)", (transfer,))
     return [it for it in moved if it.phase is Phase.LIVE and reader.interview(target, it.interview_id) == it]
 
 
 def _forget(source: sqlite3.Connection, transfer: str) -> int:
+    owned = f"SELECT key FROM outbox WHERE {OF_TRANSFER}"
+    source.execute(f"DELETE FROM feedback_due WHERE key IN ({owned})", (transfer,))
     for table in TABLES:
         source.execute(f"DELETE FROM {table} WHERE {OF_TRANSFER}", (transfer,))
     return source.execute("DELETE FROM leaving WHERE transfer = ?", (transfer,)).rowcount

@@ -22,10 +22,12 @@ class Batch:
     interviews: dict[str, Interview] = field(default_factory=dict)
     fragments: list[tuple[str, int, Fragment]] = field(default_factory=list)
     owed: dict[str, Owed] = field(default_factory=dict)
+    # Keys of transcripts: whether feedback is due on them now, or no more.
+    due: dict[str, bool] = field(default_factory=dict)
     weight: int = 0
 
     def __len__(self) -> int:
-        return len(self.interviews) + len(self.fragments) + len(self.owed)
+        return len(self.interviews) + len(self.fragments) + len(self.owed) + len(self.due)
 
     def add_fragments(self, interview_id: str, epoch: int, fragments: Sequence[Fragment]) -> None:
         for it in fragments:
@@ -37,6 +39,7 @@ class Batch:
         self.interviews |= later.interviews
         self.fragments += later.fragments
         self.owed |= later.owed
+        self.due |= later.due
         self.weight += later.weight
 
     def fragments_of(self, interview_id: str, epoch: int, since: int) -> Iterator[Fragment]:

@@ -140,6 +140,11 @@ class Journal:
         self._writer.recorded(1)
         self.outbox_bell.ring()
 
+    def note_feedback(self, key: str, *, due: bool) -> None:
+        """Feedback on the transcript that was delivered under this key is due from now on, or no more."""
+        self._writer.batch.due[key] = due
+        self._writer.recorded(1)
+
     async def owing(self) -> list[Place]:
         """Other instances of the state directory with unfinished business, whether they run or not."""
         return await self._adopter.owing()
@@ -198,6 +203,11 @@ class Journal:
         for fragment in await self.ask(ask):
             found[fragment.seq] = fragment
         return [found[seq] for seq in sorted(found)]
+
+    async def feedback_due(self, passing_over: Collection[str]) -> Delivery | None:
+        """The oldest transcript on which feedback is due, as far as that is on disk."""
+        owed = await self.ask(partial(reader.feedback_due, passing_over=frozenset(passing_over)))
+        return None if owed is None else owed.delivery
 
     async def queue(self, limit: int, passing_over: Collection[str] = ()) -> Queue:
         """The outbox now. ``due``: at most ``limit`` deliveries, none of the interviews ``passing_over``.

@@ -227,6 +227,20 @@ def owed(connection: sqlite3.Connection, of: str | None = None) -> list[Owed]:
     return [_owed(row) for row in rows]
 
 
+def feedback_due(connection: sqlite3.Connection, passing_over: Collection[str]) -> Owed | None:
+    """The oldest transcript on which feedback is due, of those whose key is not to be passed over."""
+    row = connection.execute(
+        f"""
+        SELECT {OWED_COLUMNS} FROM outbox
+        WHERE key IN (SELECT key FROM feedback_due)
+          AND key NOT IN (SELECT value FROM json_each(:passing_over))
+        ORDER BY number LIMIT 1
+        """,
+        {"passing_over": json.dumps(sorted(passing_over))},
+    ).fetchone()
+    return None if row is None else _owed(row)
+
+
 def standing(connection: sqlite3.Connection) -> dict[str, State]:
     """The worst state that any delivery of an interview is in, by interview."""
     rows = connection.execute("SELECT DISTINCT interview_id, state FROM outbox")

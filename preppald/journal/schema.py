@@ -123,7 +123,12 @@ CREATE TABLE recent (
 CREATE INDEX recent_bucket ON recent (bucket);
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, SECOND, THIRD, FOURTH)
+FIFTH = """
+-- Transcripts that the backend has, by the key of their delivery, and on which feedback is still to be written.
+CREATE TABLE feedback_due (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, SECOND, THIRD, FOURTH, FIFTH)
 
 
 def version(connection: sqlite3.Connection) -> int:

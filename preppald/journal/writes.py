@@ -37,6 +37,8 @@ ON CONFLICT (key) DO UPDATE SET
 WHERE excluded.attempts > outbox.attempts
   AND (outbox.state = 'pending' OR excluded.state = 'done' AND outbox.state <> 'done')
 """
+PUT_DUE = "INSERT INTO feedback_due (key) VALUES (?) ON CONFLICT DO NOTHING"
+DELETE_DUE = "DELETE FROM feedback_due WHERE key = ?"
 
 # Deletes of one sweep: a few milliseconds each, so that no commit waits behind them.
 SWEEP_INTERVIEWS = 20
@@ -64,6 +66,8 @@ def commit(connection: sqlite3.Connection, batch: Batch) -> None:
         connection.executemany(PUT_INTERVIEW, map(reader.interview_row, batch.interviews.values()))
         connection.executemany(PUT_RECENT, packing.rows(batch.fragments))
         connection.executemany(PUT_OWED, map(reader.owed_row, batch.owed.values()))
+        for key, due in batch.due.items():
+            connection.execute(PUT_DUE if due else DELETE_DUE, (key,))
 
 
 def settle(connection: sqlite3.Connection, bucket: int, limit: int = SETTLE_ROWS) -> bool:
@@ -81,8 +85,8 @@ def settle(connection: sqlite3.Connection, bucket: int, limit: int = SETTLE_ROWS
 def carry_over(source: sqlite3.Connection, file: str, target: sqlite3.Connection) -> int:
     """Takes what is unfinished in an earlier file into the present one; how many rows came.
 
-    Unfinished: live interviews with their fragments, deliveries that are pending or dead. What the present
-    file already knows is newer and stays. That ``file`` was carried over is in the same transaction: a row
+    Unfinished: live interviews with their fragments, deliveries that are pending or dead, and transcripts on which
+    feedback is due. What the present file already knows is newer and stays. That ``file`` was carried over is in the same transaction: a row
     that is delivered and swept later can never come back from the earlier file.
     """
     known = target.execute("SELECT 1 FROM carried WHERE file = ?", (file,)).fetchone()
@@ -94,7 +98,12 @@ def carry_over(source: sqlite3.Connection, file: str, target: sqlite3.Connection
         for columns, table, unfinished in (
             (reader.INTERVIEW_COLUMNS, "interview", "phase = 'live'"),
             (reader.PASSAGE_COLUMNS, "passage", of_live_ones),
-            (reader.OWED_COLUMNS, "outbox", "state IN ('pending', 'dead')"),
+            ("key", "feedback_due", "true"),
+            (
+                reader.OWED_COLUMNS,
+                "outbox",
+                "state IN ('pending', 'dead') OR key IN (SELECT key FROM feedback_due)",
+            ),
         ):
             marks = ", ".join("?" * len(columns.split(",")))
             target.executemany(
@@ -134,6 +143,7 @@ def sweep(connection: sqlite3.Connection, before_ms: int, limit: int = SWEEP_INT
         ).fetchall()
         for table in ("passage", "outbox", "interview"):
             connection.executemany(f"DELETE FROM {table} WHERE interview_id = ?", rows)
+        connection.execute("DELETE FROM feedback_due WHERE key NOT IN (SELECT key FROM outbox)")
     return len(rows)
 
 

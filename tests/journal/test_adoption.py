@@ -294,3 +294,23 @@ async def test_wherever_it_is_killed_everything_has_one_owner(
     assert {key: who for key, who in found.items() if len(who) != 1} == {}
     known: list[Interview] = [found.interview for found in Archive(tmp_path).interviews(Which())]
     assert len(known) == INTERVIEWS + 1
+
+
+async def test_feedback_that_is_due_moves_too(autojump_clock: object, tmp_path: Path) -> None:
+    """With the transcript, which is delivered already, and once."""
+    async with running(at(tmp_path, "a")) as journal:
+        for name in ("told", "judged"):
+            journal.begin(interview(name))
+            end(journal, name)
+        await journal.flush()
+        for owed in (await journal.queue(100)).due:
+            journal.keep_owed(owed.acknowledged(EPOCH_MS))
+        journal.note_feedback(finished("told").key, due=True)
+    async with running(at(tmp_path, "b")) as journal:
+        await journal.adopt(await journal.owing())
+        assert await journal.feedback_due([]) == finished("told")
+        assert [it.interview_id for it in await journal.interviews(Which())] == ["told"]
+        assert (await journal.queue(100)).due == []
+        assert await journal.owing() == []
+    async with running(at(tmp_path, "a")) as journal:
+        assert await journal.feedback_due([]) is None

@@ -160,10 +160,16 @@ async def test_a_broken_disk_is_left(autojump_clock: object, tmp_path: Path) -> 
     """After a failed fsync the file is never written again; all unfinished business is in a new one."""
     rig, notes = Rig(), Notes()
     async with running(RiggedDisk(tmp_path, rig), notes) as journal:
-        for name in ("over", "iv"):
+        for name in ("told", "over", "iv"):
             journal.begin(interview(name))
             journal.add_fragments(name, 1, said(5))
-        journal.end("over", 1, ending="user", cause=None, ended_ms=EPOCH_MS, deliveries=[finished("over")])
+            if name != "iv":
+                deliveries = [finished(name)]
+                journal.end(name, 1, ending="user", cause=None, ended_ms=EPOCH_MS, deliveries=deliveries)
+        await journal.flush()
+        told = (await journal.queue(4)).due[0]
+        journal.keep_owed(told.acknowledged(wall_ms()))
+        journal.note_feedback(told.key, due=True)
         await journal.flush()
         commits = rig.commits
         rig.always = broken()
@@ -174,6 +180,7 @@ async def test_a_broken_disk_is_left(autojump_clock: object, tmp_path: Path) -> 
         assert rig.commits == commits
         assert await journal.fragments("iv", 1) == said(10)
         assert [owed.key for owed in (await journal.queue(4)).due] == ["over:1:transcript"]
+        assert await journal.feedback_due([]) == finished("told")
         (owed,) = (await journal.queue(4)).due
         journal.keep_owed(owed.acknowledged(wall_ms()))
         await journal.flush()

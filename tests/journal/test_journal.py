@@ -459,3 +459,32 @@ async def test_who_is_in_no_hurry_shares_a_commit(autojump_clock: object) -> Non
                 talks.start_soon(partial(journal.flush, hurry=False))
         assert rig.commits <= before + 2  # one may be the tables' own tidying
         assert trio.current_time() - began >= COMMIT_SECONDS
+
+
+async def test_what_feedback_is_due_on(autojump_clock: object) -> None:
+    """A mark that outlives the process, and is gone with the transcript."""
+    rig = Rig()
+    async with running(in_memory(rig)) as journal:
+        for name in ("iv", "other"):
+            journal.begin(interview(name))
+            deliveries = [finished(name)]
+            journal.end(name, 1, ending="user", cause=None, ended_ms=EPOCH_MS, deliveries=deliveries)
+        await journal.flush()
+        before = rig.commits
+        for owed in (await journal.queue(4)).due:
+            journal.keep_owed(owed.acknowledged(wall_ms()))
+            journal.note_feedback(owed.key, due=True)
+        await journal.flush()
+        assert rig.commits == before + 1
+        assert await journal.feedback_due([]) == finished("iv")
+        assert await journal.feedback_due([finished("iv").key]) == finished("other")
+        journal.note_feedback(finished("iv").key, due=False)
+        journal.note_feedback("iv that nobody knows", due=True)
+        await journal.flush()
+        assert await journal.feedback_due([]) == finished("other")
+        await trio.sleep(RETENTION_MS / 1000 + SWEEP_SECONDS)
+        assert await journal.feedback_due([]) is None
+        marks = await journal.ask(
+            lambda connection: connection.execute("SELECT * FROM feedback_due").fetchall()
+        )
+        assert marks == []
