@@ -3,11 +3,16 @@
 python -m tests.simulation --seeds 1000 --jobs 2
 """
 
+from pathlib import Path
+
 import pytest
 
+from tests import simulation
 from tests.simulation.run import simulate
 
-SEEDS = range(1, 51)
+LINES = Path(simulation.__file__).with_name("seeds.txt").read_text("utf-8").splitlines()
+FOUND = [int(line.split()[0]) for line in LINES if line and not line.startswith("#")]
+SEEDS = sorted({*range(1, 51), *FOUND})
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -1,7 +1,8 @@
 """What an instance left unfinished when it stopped goes to one that runs: whole interviews, in short transactions.
 
-Unfinished is an interview that is live, that owes the backend something, or on which feedback is due. With all its rows it moves from the
-database of the one that stopped (the source) to that of the one that runs (the target), in three transactions:
+Unfinished is an interview that is live, that owes the backend something, or on which feedback is due. With all its
+rows it moves from the database of the one that stopped (the source) to that of the one that runs (the target), in
+three transactions:
 
 1. source: these interviews are leaving, by a name that this transfer has;
 2. target: their rows, and that this transfer has arrived;

@@ -10,6 +10,7 @@ machine.py      the host: boots the real daemon, kills it, moves its clock
 plan.py         what a seed wants to happen
 run.py          one seed from plan to verdict
 verdict.py      what must hold after every run, whatever happened
+seeds.txt       seeds that found a fault once
 __main__.py     any number of seeds: ``python -m tests.simulation --seeds 1000``
 
 Rule 1: no thread, no socket, no file, no real clock: with the autojump clock all of these are races.
