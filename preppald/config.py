@@ -92,6 +92,19 @@ def price_table(env: Mapping[str, str]) -> Prices:
         return parse.price_table(prices.DEFAULT)
 
 
+def signing_secret(env: Mapping[str, str]) -> str:
+    """JWT_SECRET from wherever the daemon has it, for commands that sign a token; empty where it is nowhere.
+
+    Raises:
+        ConfigError: the file that is named for it cannot be used.
+    """
+    item = settings()["jwt_secret"]
+    try:
+        return secret_text(item, with_file(env)).strip()
+    except Invalid as error:
+        raise ConfigError([f"{item.env}: {error}"]) from error
+
+
 def _value(item: Setting, env: Mapping[str, str]) -> Any:
     raw = secret_text(item, env) if item.secret else env.get(item.env, "")
     if item.env == "PREPPALD_STATE_DIR" and not raw:

@@ -179,11 +179,14 @@ def optional_duration(*, least: float, most: float) -> Callable[[str], float]:
 
 
 def durations(*, least: float, most: float) -> Callable[[str], tuple[float, ...]]:
-    """Durations separated by commas, the longest first; none for empty text."""
+    """Durations separated by commas, the longest first; "none" for none at all."""
     read = duration(least=least, most=most)
-    return lambda raw: tuple(
-        sorted((read(part.strip()) for part in raw.split(",") if part.strip()), reverse=True)
-    )
+
+    def read_all(raw: str) -> tuple[float, ...]:
+        parts = () if raw == "none" else filter(None, map(str.strip, raw.split(",")))
+        return tuple(sorted(map(read, parts), reverse=True))
+
+    return read_all
 
 
 def secret(least: int) -> Callable[[str], str]:
@@ -264,6 +267,10 @@ def _split(raw: str, schemes: tuple[str, ...], example: str) -> tuple[str, str, 
     return parts.scheme, parts.hostname, port, parts.path.rstrip("/")
 
 
+def _default_port(scheme: str) -> int:
+    return 443 if scheme in {"https", "wss"} else 80
+
+
 def http_url(raw: str) -> str:
     _split(raw, ("http", "https"), "https://app.example.com")
     return raw.rstrip("/")
@@ -271,18 +278,20 @@ def http_url(raw: str) -> str:
 
 def websocket_endpoint(raw: str) -> Endpoint:
     scheme, host, port, prefix = _split(raw, ("ws", "wss"), "wss://host or ws://127.0.0.1:9000")
-    secure = scheme == "wss"
-    return Endpoint(secure, host, port or (443 if secure else 80), prefix)
+    return Endpoint(scheme == "wss", host, port or _default_port(scheme), prefix)
 
 
 def origins(raw: str) -> tuple[str, ...]:
-    """Exact origins: scheme and host, and the port where it is not the scheme's own."""
-    found = tuple(part.strip() for part in raw.split(",") if part.strip())
-    for origin in found:
-        _, _, _, prefix = _split(origin, ("http", "https"), "https://app.example.com")
+    """Origins as browsers send them: small letters, and the port only where it is not the scheme's own."""
+    found = []
+    for origin in filter(None, map(str.strip, raw.split(","))):
+        scheme, host, port, prefix = _split(origin, ("http", "https"), "https://app.example.com")
         if prefix or origin.endswith("/"):
             raise Invalid(f"{origin!r} has a path; an origin is scheme, host and port only")
-    return found
+        if not host.isascii():
+            raise Invalid(f"{origin!r} is sent by browsers in ASCII: write its host as xn--…")
+        found.append(Endpoint(scheme == "https", host, port or _default_port(scheme), "").http)
+    return tuple(found)
 
 
 def as_duration(seconds: float) -> str:

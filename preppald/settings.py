@@ -248,7 +248,7 @@ class Config:
     ending_soon: tuple[float, ...] = setting(
         "PREPPALD_ENDING_SOON",
         parse.durations(least=1, most=HOUR),
-        "how long before the end the candidate is told, separated by commas",
+        "how long before the end the candidate is told, separated by commas; none: not at all",
         default="5m,1m",
     )
     reconnect_grace: float = setting(

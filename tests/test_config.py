@@ -49,6 +49,10 @@ def test_a_minimal_environment_is_enough_and_the_rest_has_defaults() -> None:
     assert found.state_dir == Path("var")
 
 
+def test_the_notices_of_the_end_can_be_turned_off() -> None:
+    assert load({**MINIMAL, "PREPPALD_ENDING_SOON": "none"}).ending_soon == ()
+
+
 def test_with_an_application_its_address_and_secret_are_needed() -> None:
     found = load(WITH_BACKEND)
     assert found.backend == "trpc"

@@ -310,6 +310,12 @@ async def test_the_notices_can_be_chosen(nursery: trio.Nursery, autojump_clock: 
     assert trio.current_time() == pytest.approx(40, abs=0.5)
 
 
+async def test_the_notices_can_be_turned_off(nursery: trio.Nursery, autojump_clock: object) -> None:
+    _world, candidate = await begin(nursery, "plain", session_limit="60s", ending_soon="none")
+    await candidate.closed(seconds=100)
+    assert not [message for message in candidate.messages if message.HasField("notice")]
+
+
 async def test_an_hour_is_an_hour(nursery: trio.Nursery, autojump_clock: object) -> None:
     """Through every change of Gemini's connections; only what they cost is given back."""
     world, candidate = await begin(nursery, "plain")

@@ -148,7 +148,23 @@ def test_origins_are_scheme_host_and_port_only() -> None:
         "https://a.example",
         "http://localhost:3000",
     )
-    for bad in ("https://a.example/", "https://a.example/x", "a.example", "*", "null"):
+    # As a browser would write what an operator wrote.
+    assert parse.origins(
+        "HTTPS://App.Example:443,http://a.example:80,https://a.example:8443,http://[::1]:80"
+    ) == (
+        "https://app.example",
+        "http://a.example",
+        "https://a.example:8443",
+        "http://[::1]",
+    )
+    for bad in (
+        "https://a.example/",
+        "https://a.example/x",
+        "a.example",
+        "*",
+        "null",
+        "https://bücher.example",
+    ):
         with pytest.raises(Invalid):
             parse.origins(bad)
 

@@ -11,7 +11,15 @@ import sys
 
 import trio
 
-from preppald.candidate.admission import UsageError, admission, checked_url, from_demo, trusted
+from preppald.candidate.admission import (
+    SECRET_VARIABLE,
+    TOKEN_VARIABLE,
+    UsageError,
+    admission,
+    checked_url,
+    from_demo,
+    trusted,
+)
 from preppald.candidate.call import Behaviour, Call
 from preppald.candidate.display import Display, PlainDisplay, SilentDisplay, TerminalDisplay, put
 from preppald.candidate.endings import Ending, Outcome
@@ -21,6 +29,7 @@ from preppald.candidate.report import Report
 from preppald.candidate.speech import SAMPLE_ANSWER, Speech
 from preppald.candidate.transcript import Transcript
 from preppald.candidate.wav import BadWavError, CannotWriteError, WavWriter
+from preppald.config import signing_secret
 
 DEFAULT_URL = "ws://127.0.0.1:8787"
 
@@ -152,6 +161,8 @@ def _call(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Report:
     trust = trusted(arguments.ca)
     for output in (arguments.save, arguments.transcript):
         _check_output(output, path)
+    if not (arguments.token or arguments.token_file or environ.get(TOKEN_VARIABLE)):
+        environ = {**environ, SECRET_VARIABLE: signing_secret(environ)}
     admitted = admission(
         token=arguments.token,
         token_file=arguments.token_file,

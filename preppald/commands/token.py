@@ -6,12 +6,13 @@ import secrets
 
 from preppald import auth
 from preppald.commands.serve import wall_clock_ms
+from preppald.config import signing_secret
 from preppald.errors import ConfigError
 from preppald.settings import MIN_SECRET_BYTES
 
 EPILOG = """\
 Example: preppald token --interview first-try
-Needs JWT_SECRET in the environment. The token opens one interview, within five minutes.
+Needs JWT_SECRET, from where the daemon has it: the environment, JWT_SECRET_FILE, PREPPALD_ENV_FILE. The token opens one interview, within five minutes.
 """
 LIFETIME_SECONDS = 300
 
@@ -37,7 +38,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def run(arguments: argparse.Namespace) -> int:
-    secret = os.environ.get("JWT_SECRET", "")
+    secret = signing_secret(os.environ)
     if len(secret.encode()) < MIN_SECRET_BYTES:
         raise ConfigError([f"JWT_SECRET: is not set, or shorter than {MIN_SECRET_BYTES} bytes"])
     interview = arguments.interview or f"test-{secrets.token_hex(4)}"

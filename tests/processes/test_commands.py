@@ -330,7 +330,10 @@ def test_check_prints_what_would_run_with_secrets_hidden(stage: Stage) -> None:
 
 def test_a_token_from_the_command_line_opens_its_interview(stage: Stage, tmp_path: Path) -> None:
     gemini, _ = stage.simulate()
-    signed = stage.run("token", "--interview", "first-try", "--user", "me", JWT_SECRET=JWT_SECRET)
+    secret = tmp_path / "jwt"
+    secret.write_text(f"{JWT_SECRET}\n", "utf-8")
+    secret.chmod(0o600)
+    signed = stage.run("token", "--interview", "first-try", "--user", "me", JWT_SECRET_FILE=str(secret))
     assert signed.wait() == 0
     token = signed.stdout.read_text("utf-8").strip()
     settings = stage.settings(gemini, "", PREPPALD_BACKEND="none")
@@ -338,7 +341,11 @@ def test_a_token_from_the_command_line_opens_its_interview(stage: Stage, tmp_pat
     stage.run("call", "--url", f"ws://{listen}", str(short_answer(tmp_path)), PREPPALD_TOKEN=token)
     started = daemon.logged("session.started")
     assert (started["interview"], started["user"]) == ("first-try", "me")
+    call = ("call", "--url", f"ws://{listen}", str(short_answer(tmp_path)))
+    assert stage.run(*call, JWT_SECRET_FILE=str(secret)).wait() == 0
     assert token not in daemon.written
+    secret.chmod(0o644)
+    assert stage.run(*call, JWT_SECRET_FILE=str(secret)).wait() == EX_CONFIG
     unset = stage.run("token")
     assert unset.wait() == EX_CONFIG
     assert "JWT_SECRET" in unset.written
