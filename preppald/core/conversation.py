@@ -29,6 +29,7 @@ from preppald.core.events import (
 )
 from preppald.core.floor import TRANSITIONS, State
 from preppald.core.frames import BYTES_PER_SAMPLE, OUTPUT_BYTES_PER_SECOND
+from preppald.core.playback import Playback
 from preppald.core.turns import Fragment, Speaker, Turn, begun, in_order
 
 
@@ -58,12 +59,13 @@ class Conversation:
         self._spoke_since_reply = False
         self._speech_began_at: float | None = None
         self._speech_ended_at: float | None = None
-        # The reply under way: a byte of half a sample, the audio so far, and until when it plays.
+        # In seconds.
+        self._playback = Playback()
+        # The reply under way: a byte of half a sample, and the audio so far.
         self._odd_byte = b""
         self._reply_began_at = 0.0
         self._reply_bytes = 0
         self._generated = False
-        self._playing_until = 0.0
         # Whether the candidate spoke over the last one before it was heard out.
         self._cut_short = False
 
@@ -89,7 +91,7 @@ class Conversation:
     def quiet(self, now: float) -> bool:
         """Whether nobody is in the middle of something: a good moment to change the connection."""
         calm = self.state in {State.LISTENING, State.PLAYING}
-        return calm and not self.candidate_speaking and now >= self._playing_until
+        return calm and not self.candidate_speaking and now >= self._playback.until
 
     def receive(self, event: Event, now: float) -> list[Effect]:
         """Takes one event at the monotonic time ``now`` (seconds); returns what the shell must do, in order."""
@@ -112,7 +114,7 @@ class Conversation:
         if len(pcm) % BYTES_PER_SAMPLE:
             self._odd_byte, pcm = pcm[-1:], pcm[:-1]
         self._reply_bytes += len(pcm)
-        self._playing_until = max(self._playing_until, now) + len(pcm) / OUTPUT_BYTES_PER_SECOND
+        self._playback.queue(len(pcm) / OUTPUT_BYTES_PER_SECOND, now)
         effects.append(Play(pcm))
         return effects
 
@@ -167,15 +169,15 @@ class Conversation:
 
     def _cut(self, now: float) -> list[Effect]:
         """The reply stops where its playback is; its turn keeps the whole text and says how much was heard."""
-        playing_until, self._playing_until = self._playing_until, now
+        unheard = self._playback.stop(now)
         self._odd_byte = b""
         number = self._open.get(Speaker.AI)
         turn = None if number is None else self._turns.get(number)
         sent = self._reply_bytes / OUTPUT_BYTES_PER_SECOND
-        self._cut_short = bool(sent) and playing_until > now
+        self._cut_short = bool(sent) and unheard > 0
         if turn is None or not self._cut_short:
             return self._close(Speaker.AI, now)
-        played = max(0.0, sent - (playing_until - now))
+        played = max(0.0, sent - unheard)
         heard = _end_of_word(turn.text, round(len(turn.text) * played / sent))
         return self._close(Speaker.AI, now, heard=heard)
 

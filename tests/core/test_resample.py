@@ -9,9 +9,9 @@ from operator import mul
 from hypothesis import given, settings, strategies as st
 import pytest
 
-from preppald.candidate.resample import Resampler
+from preppald.core.resample import Resampler
 
-from .conftest import sine
+from tests.candidate.conftest import sine
 
 TARGET = 16_000
 AMPLITUDE = 16_000

@@ -34,7 +34,10 @@ QUIETEST = -32_768
 
 
 class Resampler:
-    """A stream of samples at ``rate_in`` Hz becomes one at ``rate_out`` Hz. Holds a few hundred samples."""
+    """A stream of samples at ``rate_in`` Hz becomes one at ``rate_out`` Hz. Holds a few hundred samples.
+
+    ``weights``: for each phase those of ``2 * side`` samples; see the top.
+    """
 
     def __init__(self, rate_in: int, rate_out: int) -> None:
         divisor = math.gcd(rate_in, rate_out)
@@ -43,17 +46,17 @@ class Resampler:
         self._phases = min(self._fractions, MAX_PHASES)
         nyquist = min(1.0, rate_out / rate_in) / 2  # in cycles per input sample
         self._cutoff = nyquist * (1 + PASSBAND_SHARE) / 2
-        self._side = math.ceil(KAISER_LENGTH / (nyquist * (1 - PASSBAND_SHARE)) / 2)  # taps on each side
+        self.side = math.ceil(KAISER_LENGTH / (nyquist * (1 - PASSBAND_SHARE)) / 2)  # taps on each side
         # All of them now: up to 0.2 s for any usual rate, which would be heard if it came between two samples.
         identical = self._step == self._fractions
-        self._weights = [] if identical else [self._computed_weights(phase) for phase in range(self._phases)]
+        self.weights = [] if identical else [self._computed_weights(phase) for phase in range(self._phases)]
         self.restart()
 
     def restart(self) -> None:
         """Forget all input, keep the weights."""
         # Input still needed. The first output sample looks `side` samples back, into silence.
-        self._window: list[int] = [0] * self._side
-        self._window_start = -self._side  # the input position of the window's first sample
+        self._window: list[int] = [0] * self.side
+        self._window_start = -self.side  # the input position of the window's first sample
         self._seen = 0
         self._made = 0
 
@@ -64,14 +67,14 @@ class Resampler:
             return array("h", samples)
         self._window.extend(samples)
         # Output i needs input up to position(i) + side.
-        certain = (self._seen - self._side) * self._fractions
+        certain = (self._seen - self.side) * self._fractions
         return self._produce(-(-certain // self._step))
 
     def finish(self) -> "array[int]":
         """The rest of the output, once all input was fed."""
         if self._step == self._fractions:
             return array("h")
-        self._window.extend([0] * (2 * self._side))
+        self._window.extend([0] * (2 * self.side))
         return self._produce((2 * self._seen * self._fractions + self._step) // (2 * self._step))
 
     def _produce(self, until: int) -> "array[int]":
@@ -79,12 +82,12 @@ class Resampler:
         made = array("h")
         for number in range(self._made, until):
             position, fraction = divmod(number * self._step, self._fractions)
-            weights = self._weights[fraction * self._phases // self._fractions]
-            first = position - self._side + 1 - self._window_start
+            weights = self.weights[fraction * self._phases // self._fractions]
+            first = position - self.side + 1 - self._window_start
             value = round(sum(map(mul, self._window[first : first + len(weights)], weights)))
             made.append(max(QUIETEST, min(LOUDEST, value)))
         self._made = max(self._made, until)
-        needless = self._made * self._step // self._fractions - self._side + 1 - self._window_start
+        needless = self._made * self._step // self._fractions - self.side + 1 - self._window_start
         if needless > 0:
             del self._window[:needless]
             self._window_start += needless
@@ -96,8 +99,8 @@ class Resampler:
         exact = self._phases == self._fractions
         fraction = (phase + (0.0 if exact else 0.5)) / self._phases
         weights = [
-            _sinc(2 * self._cutoff * distance) * _kaiser(distance / self._side)
-            for distance in (tap - self._side + 1 - fraction for tap in range(2 * self._side))
+            _sinc(2 * self._cutoff * distance) * _kaiser(distance / self.side)
+            for distance in (tap - self.side + 1 - fraction for tap in range(2 * self.side))
         ]
         total = sum(weights)  # a constant must stay the same constant
         return [weight / total for weight in weights]
