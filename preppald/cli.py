@@ -30,10 +30,11 @@ COMMANDS = {
     "token": "sign a token for a test",
     "interviews": "list the interviews, live and past",
     "transcript": "print what was said in an interview",
+    "recording": "list, fetch and delete what was recorded",
     "outbox": "see and mend what the backend is still owed",
 }
-# These read the journal, and need no other setting.
-READERS = ("interviews", "transcript", "outbox")
+# These read the state directory, and need no other setting.
+READERS = ("interviews", "transcript", "recording", "outbox")
 
 
 def parser(chosen: str | None = None) -> argparse.ArgumentParser:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 import signal
 
 import trio
@@ -26,6 +27,7 @@ from preppald.outbox import Outbox
 from preppald.outside import Listeners, Outside, address, real
 from preppald.parse import Address
 from preppald.peers import Peers
+from preppald.recording import Keeper, Recorder
 from preppald.registry import Registry
 from preppald.server import Pages, Server, readiness
 from preppald.services import Services
@@ -118,6 +120,7 @@ async def run_daemon(
             await base.start(outbox.run)
             base.start_soon(metronome.run)
             base.start_soon(services.lookout.run)
+            _record(services, outside.recordings, base)
             await base.start(feedback.run)
             async with trio.open_nursery() as sessions:
                 registry = Registry(services, sessions)
@@ -167,6 +170,18 @@ async def run_daemon(
             owed = await outbox.drained(trio.current_time() + OUTBOX_SECONDS)
             base.cancel_scope.cancel()
     log.info("daemon.stopped", undelivered=owed)
+
+
+def _record(services: Services, directory: Path | None, base: trio.Nursery) -> None:
+    """Interviews can be recorded from now on; what they leave is looked after, whether more are recorded or not."""
+    if directory is None:
+        return
+    log = services.log
+    recorder = Recorder(directory, log=log, dropped=services.metrics.recording_dropped)
+    services.recorder = recorder
+    keeper = Keeper(directory, recorder, log=log, retention=lambda: services.config.record_retention)
+    base.start_soon(recorder.run)
+    base.start_soon(keeper.run)
 
 
 async def _accept(

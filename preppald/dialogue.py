@@ -35,6 +35,7 @@ from preppald.core.patience import Patience
 from preppald.core.turns import Turn
 from preppald.link import Link
 from preppald.logs import Logger
+from preppald.recording import NO_TAPE
 from preppald.seat import Seat
 from preppald.services import Services
 from preppald.tally import Tally
@@ -80,7 +81,9 @@ class Dialogue:
             instruct=self.instruction,
             handle=interview.handle,
         )
-        self.seat = Seat()
+        recorder = services.recorder if services.config.record == "on" else None
+        self.tape = NO_TAPE if recorder is None else recorder.tape(interview, self._epoch_ms)
+        self.seat = Seat(self.tape)
         self.patience = Patience()
         self.record = Record(services.journal, interview, log)
         self.tally = Tally(services.metrics, self.uplink, self.link, interview.usage, services.config.prices)
@@ -187,6 +190,15 @@ class Dialogue:
                     if effect.delay is not None:
                         self._services.metrics.reply_delay.observe(effect.delay)
 
+    # -------------------------------------------------------------- from the browser
+
+    def browser_said(self, pcm: bytes) -> None:
+        """Audio of the candidate: s16le mono 16 kHz, of any length."""
+        if self.over:
+            return
+        self.tape.heard(pcm)
+        self.uplink.put(pcm)
+
     # -------------------------------------------------------------- to the browser
 
     def welcome(self) -> None:
@@ -267,6 +279,7 @@ class Dialogue:
     def close(self) -> list[Turn]:
         """Nothing more is said; the transcript."""
         self.over = True
+        self.tape.silenced()
         self.link.stop()
         self._perform(self.conversation.receive(InterviewOver(), trio.current_time()))
         self.tally.flush()

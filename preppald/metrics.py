@@ -52,6 +52,7 @@ class Metrics:
     tokens: Counter = field(init=False)
     cost: Counter = field(init=False)
     feedback: Counter = field(init=False)
+    recording_dropped: Counter = field(init=False)
 
     def __post_init__(self) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -88,6 +89,7 @@ class Metrics:
         self.tokens = counter("tokens", "tokens used", "kind")
         self.cost = counter("cost_dollars", "what the tokens cost by PREPPALD_PRICES, in US dollars")
         self.feedback = counter("feedback", "interviews after which feedback was due", "outcome")
+        self.recording_dropped = counter("recording_dropped_bytes", "sound that was not recorded")
 
     def used(self, usage: Usage, prices: Prices) -> None:
         """Tokens, and what they cost."""

@@ -6,6 +6,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 import random
 
 import trio
@@ -29,7 +30,7 @@ Listeners = list[trio.abc.Listener[trio.abc.Stream]]
 class Outside:
     """``listeners``: the public ones and the operator's. ``place`` and ``in_thread``: the journal's.
 
-    ``chance``: random numbers in [0, 1).
+    ``chance``: random numbers in [0, 1). ``recordings``: the directory that holds theirs; None: nothing is recorded.
     """
 
     listeners: AbstractAsyncContextManager[tuple[Listeners, Listeners]]
@@ -39,6 +40,7 @@ class Outside:
     dial: Dial
     chance: Callable[[], float] = random.random
     memory: Memory = field(default_factory=Memory)
+    recordings: Path | None = None
 
 
 def real(config: Config, supervisor: Supervisor) -> Outside:
@@ -49,6 +51,7 @@ def real(config: Config, supervisor: Supervisor) -> Outside:
         place=OnDisk(config.state_dir, config.instance),
         in_thread=own_thread(),
         dial=dialler(config.gemini_url),
+        recordings=config.state_dir,
     )
 
 

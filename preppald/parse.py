@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from preppald.core.brief import DEFAULT_BRIEF, Brief, TemplateError
 from preppald.core.prices import Prices, parse as parse_prices
 
-_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
+_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|)")
 _PORT = re.compile(r"[0-9]{1,5}")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _SIZE = re.compile(r"([0-9]{1,15})([KMGT]?)")
@@ -158,7 +158,7 @@ def whole_number(*, least: int, most: int) -> Callable[[str], int]:
 
 
 def duration(*, least: float, most: float) -> Callable[[str], float]:
-    """Seconds, from "90", "90s", "15m", "1h" or "250ms"."""
+    """Seconds, from "90", "90s", "15m", "1h", "30d" or "250ms"."""
 
     def read(raw: str) -> float:
         match = _DURATION.fullmatch(raw)
@@ -296,7 +296,7 @@ def origins(raw: str) -> tuple[str, ...]:
 
 def as_duration(seconds: float) -> str:
     """The shortest exact way to write it."""
-    for unit in ("h", "m"):
+    for unit in ("d", "h", "m"):
         size = _UNITS[unit]
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:g}{unit}"

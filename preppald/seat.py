@@ -13,6 +13,7 @@ from preppald.core.endings import REPLACED, CloseCodes, Ending
 from preppald.core.frames import NoticeKind
 from preppald.core.turns import Fragment
 from preppald.downstream import Browser
+from preppald.recording import NO_TAPE, Tape
 
 # A send to the browser that takes longer has lost its connection.
 SEND_SECONDS = 10.0
@@ -22,15 +23,16 @@ SILENT_SECONDS = 25.0
 
 
 class Seat:
-    """``browser`` sits there, or nobody does since ``left_at``."""
+    """``browser`` sits there, or nobody does since ``left_at``. ``tape``: records what whoever sits there hears."""
 
-    def __init__(self) -> None:
+    def __init__(self, tape: Tape = NO_TAPE) -> None:
         self.browser: Browser | None = None
         self.left_at = trio.current_time()
         self._allowance = Allowance()
         self._pinged_at = 0.0
         self._replaying = False
         self._held: list[Fragment] = []
+        self._tape = tape
 
     def take(self, browser: Browser, *, replaying: bool) -> None:
         """The newest connection has the seat; the one before is told so and closed.
@@ -43,10 +45,12 @@ class Seat:
         self._replaying = replaying
         self._held = []
         if previous is not None:
+            self._tape.silenced()
             previous.close(REPLACED)
 
     def leave(self) -> None:
         self.browser = None
+        self._tape.silenced()
         self.left_at = trio.current_time()
 
     # -------------------------------------------------------------- said to the browser
@@ -66,11 +70,13 @@ class Seat:
 
     def play(self, pcm: bytes) -> None:
         if self.browser is not None:
+            self._tape.played(pcm)
             self.browser.post(frames.audio(pcm), audio=True)
 
     def stop_playing(self) -> None:
         """The candidate spoke over it: nothing of the reply may be heard any more, here or there."""
         if self.browser is not None:
+            self._tape.silenced()
             self.browser.drop_audio()
             self.browser.post(frames.interrupted())
 

@@ -11,6 +11,7 @@ from preppald.lookout import Lookout
 from preppald.memory import Memory
 from preppald.metrics import Metrics
 from preppald.metronome import Metronome
+from preppald.recording import Recorder
 from preppald.settings import Config
 from preppald.upstream import Dial
 
@@ -69,3 +70,4 @@ class Services:
     breaker: QuotaBreaker = field(default_factory=QuotaBreaker)
     memory: Memory = field(default_factory=Memory)
     backend: Backend = field(default_factory=NoBackend)
+    recorder: Recorder | None = None

@@ -110,6 +110,7 @@ class Session:
         finally:
             self.end(DAEMON_STOPPED, "cancelled")  # which any other ending comes before
             await self._conclude()  # noqa: ASYNC102 - shielded, with a clock of its own
+            self._dialogue.tape.close()
             self._services.metronome.leave(self._phase)
             self._services.metrics.sessions_live.dec()
             self.done.set()
@@ -239,7 +240,7 @@ class Session:
             else:
                 self.end(USER_ENDED, "the candidate pressed end")
         if pcm:
-            self._dialogue.uplink.put(b"".join(pcm))
+            self._dialogue.browser_said(b"".join(pcm))
             self._dialogue.uplink.fed_at = browser.heard_at
 
     def _refuse(self) -> None:

@@ -14,6 +14,7 @@ from preppald.parse import Address, Endpoint, Network
 
 MINUTE = 60.0
 HOUR = 3600.0
+YEAR = 365 * 24 * HOUR
 # HS256 is as strong as its key: RFC 7518 §3.2 asks for at least the hash's 256 bits.
 MIN_SECRET_BYTES = 32
 # Names the file that is read before the environment; it is a setting like others, and yet read first.
@@ -202,6 +203,18 @@ class Config:
         parse.model_name,
         "the text model that writes it",
         default="gemini-3.5-flash-lite",
+    )
+    record: Literal["on", "off"] = setting(
+        "PREPPALD_RECORD",
+        parse.one_of("on", "off"),
+        "whether the sound of interviews is kept, in the state directory; the candidate's consent is yours to have",
+        default="off",
+    )
+    record_retention: float = setting(
+        "PREPPALD_RECORD_RETENTION",
+        parse.duration(least=0, most=10 * YEAR),
+        "how long a recording is kept, like 30d; 0: until it is deleted",
+        default="30d",
     )
     vad_start: Literal["low", "high"] = setting(
         "PREPPALD_VAD_START",

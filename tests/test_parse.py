@@ -21,7 +21,7 @@ def test_a_duration_has_its_unit_or_is_seconds(raw: str, seconds: float) -> None
     assert HOUR_AT_MOST(raw) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("raw", ["", "s", "-1s", "1 h", "1d", "1e3", "nan", "inf", "0x10", "1h30m", "1,5"])
+@pytest.mark.parametrize("raw", ["", "s", "-1s", "1 h", "1w", "1e3", "nan", "inf", "0x10", "1h30m", "1,5"])
 def test_what_is_no_duration_is_told_an_example(raw: str) -> None:
     with pytest.raises(Invalid, match="is not a duration like 90s, 15m or 1h"):
         HOUR_AT_MOST(raw)

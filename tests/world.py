@@ -21,6 +21,7 @@ from preppald.journal import Given, Journal, Place
 from preppald.metrics import Metrics
 from preppald.metronome import Metronome
 from preppald.outbox import Outbox
+from preppald.recording import Recorder
 from preppald.registry import Registry
 from preppald.server import Server
 from preppald.services import Services
@@ -107,6 +108,8 @@ class World:
             chance=lambda: 0.5,
             backend=self.backend,
         )
+        if self.config.record == "on":
+            self.services.recorder = Recorder(self.config.state_dir, log=log, in_thread=inline, free_bytes=0)
         self.registry: Registry
         self._nursery: trio.Nursery
 
@@ -118,6 +121,8 @@ class World:
         await nursery.start(self.journal.run)
         await nursery.start(self.outbox.run)
         nursery.start_soon(self.services.metronome.run)
+        if self.services.recorder is not None:
+            nursery.start_soon(self.services.recorder.run)
         self.registry = Registry(self.services, nursery)
         await self.registry.recover()
         self.server = Server(self.services, self.registry)

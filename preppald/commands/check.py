@@ -16,6 +16,8 @@ from preppald.config import load, secret_text, shown
 from preppald.core import gemini
 from preppald.errors import EX_UNAVAILABLE
 from preppald.parse import Invalid
+from preppald.recording.files import encoder
+from preppald.recording.shelf import DIRECTORY
 from preppald.settings import Config, settings
 from preppald.upstream import UpstreamError, connected, dialler
 
@@ -92,10 +94,11 @@ def _show(config: Config) -> None:
 
 
 def _warnings(config: Config) -> list[str]:
-    """What is right today, and will not be for long."""
+    """What is right today, and will not be for long; and what interviews go on without."""
     identity = tls.identity(config.tls_cert, config.tls_key)
     warning = identity and identity.warning(wall_clock_ms())
-    return [warning] if warning else []
+    warnings = [warning] if warning else []
+    return warnings + (_recording_warnings(config) if config.record == "on" else [])
 
 
 def _begun(env: Mapping[str, str]) -> int:
@@ -113,6 +116,17 @@ def _begun(env: Mapping[str, str]) -> int:
         file=sys.stderr,
     )
     return NOT_CONFIGURED
+
+
+def _recording_warnings(config: Config) -> list[str]:
+    found = []
+    place = (config.state_dir / DIRECTORY).absolute()
+    existing = next(it for it in (place, *place.parents) if it.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        found.append(f"recordings cannot be written: this user may not write to {existing}")
+    if encoder("flac") is None:
+        found.append("neither flac nor ffmpeg is on PATH: recordings are kept as WAV, 230 MB an hour")
+    return found
 
 
 async def _online(config: Config) -> list[tuple[str, bool, str]]:

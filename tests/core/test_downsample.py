@@ -57,10 +57,11 @@ def test_no_sum_reaches_another_digit() -> None:
     for kernels in KERNELS:
         weights = []
         for kernel in kernels:
-            while kernel:
-                digit = (kernel + (1 << DIGIT_BITS - 1)) % (1 << DIGIT_BITS) - (1 << DIGIT_BITS - 1)
+            left = kernel
+            while left:
+                digit = (left + (1 << DIGIT_BITS - 1)) % (1 << DIGIT_BITS) - (1 << DIGIT_BITS - 1)
                 weights.append(digit)
-                kernel = (kernel - digit) >> DIGIT_BITS
+                left = (left - digit) >> DIGIT_BITS
         assert sum(weights) == ONE
         up = sum(weight for weight in weights if weight > 0) * (2 * SAMPLE_BIAS - 1)
         down = sum(weight for weight in weights if weight < 0) * (2 * SAMPLE_BIAS - 1)

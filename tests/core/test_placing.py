@@ -1,5 +1,7 @@
 """Where sound stands in a recording."""
 
+from itertools import pairwise
+
 from hypothesis import given, strategies as st
 import pytest
 
@@ -31,7 +33,7 @@ def test_jitter_makes_no_gaps() -> None:
     """What came within a tick or two late is one stretch of sound."""
     late = [at + (0.03 if number % 3 else 0) for number, at in enumerate(evenly(1.0, 2.0))]
     spans = chunks(late)
-    assert all(one.start + one.length == two.start for one, two in zip(spans, spans[1:], strict=False))
+    assert all(one.start + one.length == two.start for one, two in pairwise(spans))
 
 
 def test_what_a_network_held_back_was_said_evenly() -> None:
@@ -39,7 +41,7 @@ def test_what_a_network_held_back_was_said_evenly() -> None:
     arrivals = [*evenly(1.0, 2.0), *[5.0] * 100, *evenly(5.0, 1.0)]
     spans = chunks(arrivals)
     assert spans[0].start == RATE
-    assert all(one.start + one.length == two.start for one, two in zip(spans, spans[1:], strict=False))
+    assert all(one.start + one.length == two.start for one, two in pairwise(spans))
     assert spans[-1].start + spans[-1].length == 6 * RATE
 
 

@@ -10,7 +10,6 @@ from hypothesis import given, settings, strategies as st
 import pytest
 
 from preppald.core.resample import Resampler
-
 from tests.candidate.conftest import sine
 
 TARGET = 16_000

@@ -1,0 +1,227 @@
+"""``preppald recording``: what was recorded."""
+
+import argparse
+import contextlib
+from datetime import UTC, datetime
+import os
+from pathlib import Path
+import shutil
+import sys
+import tempfile
+from typing import Any
+
+from preppald.commands.listing import as_json, moment, now_ms, printable, span, table
+from preppald.errors import EX_IOERR, EX_UNAVAILABLE, PreppaldError
+from preppald.recording import files
+from preppald.recording.finish import finish
+from preppald.recording.notes import NotesError
+from preppald.recording.render import RATE_HZ, Notes
+from preppald.recording.shelf import BeingRecorded, Recording, Shelf, is_running
+
+EPILOG = """\
+A recording is stereo, 16 kHz: the candidate on the left as it came, the interviewer on the right as the candidate
+heard it, cut where the candidate spoke over it. Its time 0 is the interview's beginning, so that the times of
+`preppald transcript` are places in it.
+
+columns:
+  STATE   live: it is being recorded; notes: it is not finished yet; flac or wav: it is finished
+
+examples:
+  preppald recording                             all there are, the latest first
+  preppald recording iv-42 --output iv-42.flac   fetch one; also while the interview goes on
+  preppald recording iv-42 --format opus | ssh archive 'cat > iv-42.opus'
+  preppald recording iv-42 --delete              for good: somebody asks to be forgotten
+
+Formats other than wav need a program: flac needs flac or ffmpeg, opus needs opusenc or ffmpeg.
+
+exit status: 0; 69 when there is no such recording, it is live and cannot be deleted, or a program is missing;
+74 when a file cannot be read or written.
+It works while the daemon runs and while it is down.
+"""
+
+
+def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare ``recording`` among the commands."""
+    parser = subparsers.add_parser(
+        "recording",
+        help="list, fetch and delete what was recorded",
+        description="List the recordings, fetch one, or delete what there is of an interview.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("interview", metavar="ID", nargs="?", help="the interview (default: list them all)")
+    parser.add_argument(
+        "--output", metavar="FILE", help="write there, readable by you only; - prints (default: print)"
+    )
+    parser.add_argument(
+        "--format", choices=files.FORMATS, help="default: as the file's name ends, else as it is kept"
+    )
+    parser.add_argument(
+        "--epoch", metavar="N", type=int, help="which try, where there were several (the last)"
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--json", action="store_true", help="list as a JSON array, with everything")
+    what.add_argument(
+        "--delete", action="store_true", help="remove all recordings of this interview for good"
+    )
+    what.add_argument(
+        "--finish",
+        action="store_true",
+        help="make the finished file of an interview that is over, as the daemon does by itself",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, state_dir: Path) -> int:
+    """Do it; returns the exit status."""
+    try:
+        return _run(arguments, Shelf(state_dir))
+    except PermissionError as error:
+        raise PreppaldError(
+            f"{error.filename} may not be read by this user: try as the daemon's, or as root"
+        ) from error
+    except OSError as error:
+        print(f"preppald: {error}", file=sys.stderr)
+        return EX_IOERR
+
+
+def _run(arguments: argparse.Namespace, shelf: Shelf) -> int:
+    interview_id = arguments.interview
+    if interview_id is None and (
+        arguments.delete or arguments.finish or arguments.output or arguments.format
+    ):
+        raise PreppaldError("which interview? see `preppald recording`")
+    found = shelf.all() if interview_id is None else shelf.of(interview_id)
+    if arguments.epoch is not None:
+        found = [it for it in found if it.epoch == arguments.epoch]
+    if interview_id is not None and not found:
+        print(
+            f"preppald: there is no recording of interview {printable(interview_id)!r} in {shelf.directory}: "
+            "see `preppald recording`",
+            file=sys.stderr,
+        )
+        return EX_UNAVAILABLE
+    if arguments.delete:
+        return _delete(shelf, found)
+    if arguments.finish:
+        return _finish(shelf, found)
+    if interview_id is None or arguments.json:
+        return _list(found, in_json=arguments.json)
+    return _fetch(found[0], arguments.format, arguments.output)
+
+
+# ------------------------------------------------------------------ listing
+
+
+def _list(found: list[Recording], *, in_json: bool) -> int:
+    rows = [_described(it) for it in found]
+    if in_json:
+        print(as_json(rows))
+    elif rows:
+        table(
+            ("INTERVIEW", "EPOCH", "LAST WRITTEN", "LENGTH", "SIZE", "STATE"),
+            [
+                (
+                    row["interview"],
+                    str(row["epoch"]),
+                    moment(round(it.changed * 1000)),
+                    span(None if row["seconds"] is None else round(row["seconds"] * 1000)),
+                    _megabytes(row["bytes"]),
+                    row["state"],
+                )
+                for it, row in zip(found, rows, strict=True)
+            ],
+        )
+    else:
+        print("there are no recordings")
+    return 0
+
+
+def _described(it: Recording) -> dict[str, Any]:
+    state = it.file.suffix[1:] if it.file else "live" if is_running(it) else "notes"
+    frames = _frames(it)
+    return {
+        "interview": it.interview_id,
+        "epoch": it.epoch,
+        "state": state,
+        "seconds": None if frames is None else round(frames / RATE_HZ, 3),
+        "bytes": it.size,
+        "written": datetime.fromtimestamp(it.changed, UTC).isoformat(timespec="milliseconds"),
+        "files": [str(file) for file in it.files],
+    }
+
+
+def _frames(it: Recording) -> int | None:
+    """None where a damaged file does not say."""
+    try:
+        if it.file is not None:
+            return files.length(it.file)
+        with contextlib.closing(Notes(it.notes)) as notes:
+            return notes.frames
+    except (NotesError, files.FileError) as error:
+        print(f"preppald: {error}", file=sys.stderr)
+        return None
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
+
+
+# ------------------------------------------------------------------ fetching
+
+
+def _fetch(it: Recording, form: str | None, output: str | None) -> int:
+    kept = "wav" if it.file is None else it.file.suffix[1:]
+    if form is None:
+        ending = "" if output is None else Path(output).suffix[1:]
+        form = ending if ending in files.FORMATS else kept
+    if output not in {None, "-"}:
+        _write(it, form, Path(str(output)))
+        return 0
+    if sys.stdout.isatty():
+        raise PreppaldError("this is sound, not for a terminal: use --output FILE, or a pipe")
+    with tempfile.TemporaryDirectory(prefix="preppald-recording-") as directory:
+        file = Path(directory) / f"recording.{form}"
+        _write(it, form, file)
+        with file.open("rb") as stream:
+            shutil.copyfileobj(stream, sys.stdout.buffer)
+    sys.stdout.buffer.flush()
+    return 0
+
+
+def _write(it: Recording, form: str, output: Path) -> None:
+    if it.file is None:
+        with contextlib.closing(Notes(it.notes)) as notes:
+            files.write(output, form, notes.frames, notes.blocks())
+    elif it.file.suffix == f".{form}":
+        files.copy(it.file, output)
+    else:
+        frames, blocks = files.read(it.file)
+        files.write(output, form, frames, blocks)
+
+
+# ------------------------------------------------------------------ finishing, deleting
+
+
+def _finish(shelf: Shelf, found: list[Recording]) -> int:
+    # It is long work that nobody waits for. The service's sandbox may not allow it.
+    with contextlib.suppress(OSError):
+        os.nice(19)
+    todo = [it for it in found if it.notes]
+    for it in todo:
+        if not it.over(now_ms() / 1000):
+            raise BeingRecorded(
+                f"interview {it.interview_id} is not over, its candidate may come back: wait until it is"
+            )
+        print(finish(shelf, it))
+    if not todo:
+        print("it is finished already")
+    return 0
+
+
+def _delete(shelf: Shelf, found: list[Recording]) -> int:
+    for it in found:
+        shelf.delete(it)
+        for file in it.files:
+            print(f"removed {file}")
+    return 0

@@ -1,0 +1,229 @@
+"""Finished recordings: WAV written here; FLAC and Opus by their own encoders, processes that are on most machines.
+
+No codec is in the binary: an encoder is found on PATH, or a WAV is written. Sound passes through pipes, a second at a
+time. A WAV's header is right from its first byte, for the length is known before the sound.
+"""
+
+from collections.abc import Iterable, Iterator
+import contextlib
+import os
+from pathlib import Path
+import shutil
+import struct
+import subprocess
+import sys
+from typing import IO, BinaryIO
+
+from preppald.errors import EX_IOERR, EX_UNAVAILABLE, PreppaldError
+from preppald.recording.render import CHANNELS, FRAME_BYTES, RATE_HZ
+from preppald.recording.shelf import FILE_MODE
+
+FORMATS = ("wav", "flac", "opus")
+# RIFF, its size, WAVE; "fmt ", 16, the format; "data", its size.
+HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+FORMAT_PCM = 1
+# RIFF's sizes are 32 bits: 18 hours.
+MAX_WAV_BYTES = 0xFFFF_FFFF - HEADER.size
+# How much is copied at a time: a second.
+PIECE_BYTES = RATE_HZ * FRAME_BYTES
+# Speech on two channels, of which one is silent most of the time: transparent, and a tenth of FLAC.
+OPUS_KBIT = 64
+
+_RAW = ("--force-raw-format", "--endian=little", "--sign=signed")
+_PCM = ("-f", "s16le", "-ar", str(RATE_HZ), "-ac", str(CHANNELS))
+_OPUS_RAW = ("--raw", "--raw-bits", "16", "--raw-rate", str(RATE_HZ), "--raw-chan", str(CHANNELS))
+# The first that is there is taken. They read raw sound, and write a file: only so its header knows its length.
+ENCODERS: dict[str, list[list[str]]] = {
+    "flac": [
+        ["flac", "--silent", "--force", *_RAW, f"--channels={CHANNELS}", "--bps=16", f"--sample-rate={RATE_HZ}", "-o", "FILE", "-"],
+        ["ffmpeg", "-v", "error", "-nostdin", "-y", *_PCM, "-i", "pipe:0", "-f", "flac", "FILE"],
+    ],
+    "opus": [
+        ["opusenc", "--quiet", *_OPUS_RAW, "--bitrate", str(OPUS_KBIT), "-", "FILE"],
+        ["ffmpeg", "-v", "error", "-nostdin", "-y", *_PCM, "-i", "pipe:0", "-c:a", "libopus", "-b:a", f"{OPUS_KBIT}k", "-f", "ogg", "FILE"],
+    ],
+}  # fmt: skip
+DECODERS = [
+    ["flac", "--silent", "--decode", *_RAW, "--stdout", "FILE"],
+    ["ffmpeg", "-v", "error", "-nostdin", "-i", "FILE", *_PCM, "pipe:1"],
+]
+# An encoder that has all its input is done in a moment; one that is not is stuck.
+CODEC_SECONDS = 60.0
+
+
+class FileError(PreppaldError):
+    """A file cannot be written or read; the text says which and why."""
+
+    exit_status = EX_IOERR
+
+
+class NoCodec(PreppaldError):
+    """No program for a format is there."""
+
+    exit_status = EX_UNAVAILABLE
+
+
+def encoder(form: str) -> str | None:
+    """The program that would write this format, if one is there."""
+    found = _first(ENCODERS[form])
+    return None if found is None else found[0]
+
+
+def kept_format() -> str:
+    """What finished recordings are kept in: without loss, and small where that is possible."""
+    return "flac" if encoder("flac") else "wav"
+
+
+def write(file: Path, form: str, frames: int, blocks: Iterable[bytes]) -> None:
+    """A new file, readable by its owner only. ``blocks``: stereo s16le, 16 kHz; ``frames``: how long they are in all.
+
+    Raises:
+        FileError: it cannot be written, or the encoder says so; there is no file then.
+        NoCodec: nothing here writes this format.
+    """
+    try:
+        with contextlib.ExitStack() as failing:
+            failing.callback(file.unlink, missing_ok=True)
+            with os.fdopen(
+                os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE), "wb"
+            ) as stream:
+                if form == "wav":
+                    _write_wav(stream, file, frames, blocks)
+            if form != "wav":
+                _encode(file, form, blocks)
+            failing.pop_all()
+    except OSError as error:
+        raise FileError(f"{file} cannot be written: {error.strerror or error}") from error
+
+
+def read(file: Path) -> tuple[int, Iterator[bytes]]:
+    """How many frames a finished recording has, and its sound.
+
+    Raises:
+        FileError: it is damaged, or the decoder says so.
+        NoCodec: nothing here reads it.
+    """
+    frames = length(file)
+    if frames is None:
+        raise FileError(f"{file} is damaged: its length is not known")
+    return frames, _read_wav(file) if file.suffix == ".wav" else _decode(file)
+
+
+def copy(file: Path, output: Path) -> None:
+    """A finished recording as it is, readable by its owner only."""
+    try:
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+        with os.fdopen(descriptor, "wb") as target, file.open("rb") as source:
+            shutil.copyfileobj(source, target)
+    except OSError as error:
+        raise FileError(f"{output} cannot be written: {error.strerror or error}") from error
+
+
+def length(file: Path) -> int | None:
+    """A finished recording's frames, by its header; None where it does not say."""
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(HEADER.size)
+    except OSError as error:
+        raise FileError(f"{file} cannot be read: {error.strerror}") from error
+    if start[:4] == b"RIFF" and len(start) == HEADER.size:
+        return int.from_bytes(start[-4:], "little") // FRAME_BYTES
+    if start[:4] == b"fLaC" and len(start) >= 26:
+        # STREAMINFO (RFC 9639 §8.2): after 18 bytes 36 bits from the middle of one.
+        return int.from_bytes(start[21:26], "big") & 0xF_FFFF_FFFF
+    return None
+
+
+def _write_wav(stream: BinaryIO, file: Path, frames: int, blocks: Iterable[bytes]) -> None:
+    size = frames * FRAME_BYTES
+    if size > MAX_WAV_BYTES:
+        raise FileError(f"{file} would be larger than a WAV file can be: take flac or opus")
+    stream.write(
+        HEADER.pack(
+            b"RIFF", HEADER.size - 8 + size, b"WAVE", b"fmt ", 16, FORMAT_PCM, CHANNELS, RATE_HZ,
+            RATE_HZ * FRAME_BYTES, FRAME_BYTES, 16, b"data", size,
+        )
+    )  # fmt: skip
+    stream.writelines(blocks)
+
+
+def _read_wav(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as stream:
+        stream.seek(HEADER.size)
+        while block := stream.read(PIECE_BYTES):
+            yield block
+
+
+def _encode(file: Path, form: str, blocks: Iterable[bytes]) -> None:
+    command = _first(ENCODERS[form])
+    if command is None:
+        raise NoCodec(f"no encoder for {form} is on PATH: install {_names(ENCODERS[form])}, or take wav")
+    with _running(command, file, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        try:
+            with _pipe(process.stdin) as sound:
+                for block in blocks:
+                    sound.write(block)
+        except BrokenPipeError:
+            pass  # it says why
+        _check(process, command[0], file)
+
+
+def _decode(file: Path) -> Iterator[bytes]:
+    command = _first(DECODERS)
+    if command is None:
+        raise NoCodec(f"no decoder for {file} is on PATH: install {_names(DECODERS)}")
+    with _running(command, file, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        sound = _pipe(process.stdout)
+        while block := sound.read(PIECE_BYTES):
+            yield block
+        _check(process, command[0], file)
+
+
+@contextlib.contextmanager
+def _running(
+    command: list[str], file: Path, *, stdin: int, stdout: int
+) -> Iterator["subprocess.Popen[bytes]"]:
+    argv = [str(file.absolute()) if word == "FILE" else word for word in command]
+    with subprocess.Popen(  # noqa: S603 - a fixed command with the path of a recording
+        argv, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, env=_environment()
+    ) as process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
+
+
+def _check(process: "subprocess.Popen[bytes]", name: str, file: Path) -> None:
+    """Raises FileError when the program failed, with its own last words."""
+    try:
+        process.wait(CODEC_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise FileError(f"{name} does not finish with {file}") from None
+    if process.returncode:
+        words = _pipe(process.stderr).read(4096).decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise FileError(f"{name} failed with {file} (status {process.returncode}): {words or 'no words'}")
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    if stream is None:
+        raise AssertionError("a pipe was asked for")
+    return stream
+
+
+def _environment() -> dict[str, str]:
+    """For programs of the system: without the library path that a one-file binary has for itself."""
+    env = dict(os.environ)
+    if getattr(sys, "frozen", False):
+        original = env.pop("LD_LIBRARY_PATH_ORIG", None)
+        env.pop("LD_LIBRARY_PATH", None)
+        return env if original is None else {**env, "LD_LIBRARY_PATH": original}
+    return env
+
+
+def _first(commands: list[list[str]]) -> list[str] | None:
+    return next((command for command in commands if shutil.which(command[0])), None)
+
+
+def _names(commands: list[list[str]]) -> str:
+    return " or ".join(command[0] for command in commands)

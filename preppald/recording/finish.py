@@ -1,0 +1,52 @@
+"""Makes the finished file of an interview that is over, and removes its notes. Blocks: for a process of its own."""
+
+import os
+from pathlib import Path
+import shutil
+
+from preppald.recording import files
+from preppald.recording.files import FileError
+from preppald.recording.render import FRAME_BYTES, Notes
+from preppald.recording.shelf import UNFINISHED, Recording, Shelf, locked, name_of
+
+# Notes are 115 to 330 MB an hour, a WAV 230: there must be room for both, and for the journal.
+SPARE_BYTES = 256 * 1024 * 1024
+
+
+def finish(shelf: Shelf, recording: Recording) -> Path:
+    """The new file. It appears whole, or not at all; only then the notes go.
+
+    Raises:
+        BeingRecorded: the interview goes on, or somebody else is at it.
+        FileError, NotesError, OSError: it cannot be made, and the notes stay.
+    """
+    with locked(recording):
+        form = files.kept_format()
+        file = shelf.directory / f"{name_of(recording.interview_id, recording.epoch)}.{form}"
+        if file.exists():
+            raise FileError(f"{file} is there already, and there are notes beside it: move one of them away")
+        notes = Notes(recording.notes)
+        try:
+            free = shutil.disk_usage(shelf.directory).free
+            if free < notes.frames * FRAME_BYTES + SPARE_BYTES:
+                raise FileError(f"there is too little space for {file}: make room, and it is tried again")
+            unfinished = file.with_name(file.name + UNFINISHED)
+            files.write(unfinished, form, notes.frames, notes.blocks())
+        finally:
+            notes.close()
+        # Its age counts from the interview's end, whenever it was finished.
+        os.utime(unfinished, (recording.changed, recording.changed))
+        _make_durable(unfinished)
+        unfinished.rename(file)
+        _make_durable(shelf.directory)
+        shutil.rmtree(recording.notes[0].parent)
+    return file
+
+
+def _make_durable(path: Path) -> None:
+    """The notes go: what takes their place must be on the disk, and not only on its way."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

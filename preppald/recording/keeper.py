@@ -1,0 +1,143 @@
+"""Looks after recordings whose interviews are over: finishes them one at a time, and removes what is old.
+
+Mixing and compressing an hour takes seconds of a core: a process of its own does it, of the lowest priority, so that
+no conversation waits. It is the command ``preppald recording ID --finish``, which an operator can give, too.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+import os
+from pathlib import Path
+import subprocess
+import sys
+import time
+
+import trio
+
+from preppald.observing import Log
+from preppald.recording.recorder import Recorder
+from preppald.recording.shelf import BeingRecorded, Recording, Shelf, is_running
+
+# How often what is old is looked for, and what could not be finished is tried again.
+LOOK_SECONDS = 3600.0
+# An interview lasts four hours at most. On a busy machine of the slowest kind that is a quarter of an hour's work.
+FINISH_SECONDS = 3600.0
+
+# Finishes one recording; what went wrong, or None.
+Finish = Callable[[Recording], Awaitable[str | None]]
+
+
+def in_a_process(state_dir: Path) -> Finish:
+    """The command, in a process that ends with us."""
+    where = str(state_dir.absolute())
+    frozen = getattr(sys, "frozen", False)
+    program = [sys.executable] if frozen else [sys.executable, "-m", "preppald"]
+
+    async def finish(recording: Recording) -> str | None:
+        # Our own environment, passed on: the encoder is found on its PATH. The one-file binary's other process
+        # unpacks itself anew: ours may have been replaced by an upgrade.
+        env = {
+            **os.environ,
+            "PREPPALD_STATE_DIR": where,
+            "PYINSTALLER_RESET_ENVIRONMENT": "1",
+        }
+        command = [*program, "recording", recording.interview_id, "--finish", "--epoch", str(recording.epoch)]
+        with trio.move_on_after(FINISH_SECONDS):
+            run = partial(trio.run_process, command, env=env, check=False, capture_stdout=True)
+            done = await run(capture_stderr=True, stdin=subprocess.DEVNULL)
+            words = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+            return None if done.returncode == 0 else words or f"status {done.returncode}"
+        return f"it takes longer than {FINISH_SECONDS:.0f} s"
+
+    return finish
+
+
+class Keeper:
+    """``run`` is its task. ``retention``: how long a finished recording is kept, in seconds; 0: for ever."""
+
+    def __init__(
+        self,
+        state_dir: Path,
+        recorder: Recorder,
+        *,
+        log: Log,
+        retention: Callable[[], float],
+        finish: Finish | None = None,
+    ) -> None:
+        self._shelf = Shelf(state_dir)
+        self._recorder = recorder
+        self._log = log
+        self._retention = retention
+        self._finish = finish or in_a_process(state_dir)
+
+    async def run(self) -> None:
+        """First what the last process left; then each recording when its interview is over."""
+        next_sweep = trio.current_time()
+        failed: set[str] = set()
+        while True:
+            changed = self._recorder.changed
+            if trio.current_time() >= next_sweep:
+                next_sweep = trio.current_time() + LOOK_SECONDS
+                failed = set()
+                await self._sweep()
+            await self._finish_all(failed)
+            with trio.move_on_at(next_sweep):
+                await changed.wait()
+
+    async def _finish_all(self, failed: set[str]) -> None:
+        """``failed``: the names of those that are not tried again before the next sweep."""
+        try:
+            left = await trio.to_thread.run_sync(self._due)
+        except OSError as error:
+            self._log.error("recording.unreadable", why=error.strerror, directory=str(self._shelf.directory))
+            return
+        for recording in left:
+            if recording.name not in failed and not await self._finished(recording):
+                failed.add(recording.name)
+
+    def _due(self) -> list[Recording]:
+        """Those that are over, and that nobody is at: another instance may have been quicker."""
+        now = time.time()  # noqa: TID251 - files have the wall clock's times
+        return [it for it in self._shelf.unfinished() if it.over(now) and not is_running(it)]
+
+    async def _finished(self, recording: Recording) -> bool:
+        began = trio.current_time()
+        why = await self._finish(recording)
+        if why is None:
+            self._log.info(
+                "recording.finished",
+                interview=recording.interview_id,
+                epoch=recording.epoch,
+                seconds=round(trio.current_time() - began, 1),
+            )
+            return True
+        self._log.error(
+            "recording.unfinished",
+            interview=recording.interview_id,
+            epoch=recording.epoch,
+            why=why,
+            todo="its notes stay, and can be listened to; it is tried again within the hour",
+        )
+        return False
+
+    async def _sweep(self) -> None:
+        retention = self._retention()
+        if not retention:
+            return
+        removed = await trio.to_thread.run_sync(self._remove_older, time.time() - retention)  # noqa: TID251 - files have the wall clock's times
+        if removed:
+            self._log.info("recording.removed", recordings=removed, older_than_seconds=round(retention))
+
+    def _remove_older(self, moment: float) -> int:
+        """How many there were that nobody wrote to since."""
+        removed = 0
+        for recording in self._shelf.all():
+            try:
+                if recording.changed < moment:
+                    self._shelf.delete(recording)
+                    removed += 1
+            except BeingRecorded:
+                pass
+            except OSError as error:
+                self._log.error("recording.not_removed", interview=recording.interview_id, why=error.strerror)
+        return removed

@@ -1,0 +1,215 @@
+"""Writes what the tapes take down, twice a second, in a thread. The interviews never wait for it.
+
+Rule 1: memory is bounded. What a slow disk does not take in time is not recorded, and that is said once.
+Rule 2: the journal has the disk before us: with little space left nothing is recorded, and that is said once.
+Rule 3: what is in a file stays as it is. After a failed write, and in a new process, another file is begun.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+import contextlib
+import os
+from pathlib import Path
+from typing import Protocol
+
+import trio
+
+from preppald.core.interview import Interview
+from preppald.observing import Log
+from preppald.recording import notes, shelf
+from preppald.recording.notes import Head
+from preppald.recording.tape import Entry, RunningTape
+
+# What a killed process loses of its recordings at most, and the beat of the disk.
+WRITE_SECONDS = 0.5
+# Half a second of 500 interviews is 14 MB, when all speak at once and Gemini sends ahead three times that.
+PENDING_BYTES = 64 * 1024 * 1024
+# Below this nothing is recorded. The journal's own reserve is a sixteenth of it.
+FREE_BYTES = 1024 * 1024 * 1024
+# At the end of the daemon: what the last interviews said is written, if the disk takes it.
+LAST_WRITE_SECONDS = 3.0
+TOO_SLOW = "the disk is too slow"
+
+InThread = Callable[[Callable[[], None]], Awaitable[None]]
+
+
+class Counter(Protocol):
+    """Counts what was lost."""
+
+    def inc(self, amount: float = 1) -> None: ...
+
+
+class Uncounted:
+    def inc(self, amount: float = 1) -> None:
+        pass
+
+
+def own_thread() -> InThread:
+    """A thread of Trio's, never more than one at a time for the recorder."""
+    limiter = trio.CapacityLimiter(1)
+
+    async def in_thread(function: Callable[[], None]) -> None:
+        await trio.to_thread.run_sync(function, limiter=limiter)
+
+    return in_thread
+
+
+class Recorder:
+    """``run`` is its task. ``changed`` is set, and replaced, when a recording is all written.
+
+    ``dropped``: counts the bytes that were not recorded. ``free_bytes``: below this much space nothing is.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        log: Log,
+        dropped: Counter | None = None,
+        in_thread: InThread | None = None,
+        free_bytes: int = FREE_BYTES,
+    ) -> None:
+        self.pending_bytes = 0
+        self.changed = trio.Event()
+        self._directory = state_dir / shelf.DIRECTORY
+        self._log = log
+        self._dropped = dropped or Uncounted()
+        self._in_thread = in_thread or own_thread()
+        self._free_bytes = free_bytes
+        self._tapes: list[RunningTape] = []
+        self._files: dict[RunningTape, int] = {}
+        # Why something was lost since the last write, and what was told of it.
+        self._fault: str | None = None
+        self._told: str | None = None
+
+    def tape(self, interview: Interview, epoch_ms: float) -> RunningTape:
+        """A tape for an interview that is taken up. ``epoch_ms``: the wall clock at Trio's time 0."""
+        head = Head(interview.interview_id, interview.epoch, interview.started_ms)
+        tape = RunningTape(head, (interview.started_ms - epoch_ms) / 1000, self._room)
+        self._tapes.append(tape)
+        return tape
+
+    def _room(self, size: int) -> bool:
+        if self.pending_bytes + size > PENDING_BYTES:
+            self._lose(size, TOO_SLOW)
+            return False
+        self.pending_bytes += size
+        return True
+
+    async def run(self) -> None:
+        """Writes until it is cancelled; what is taken down by then is still written."""
+        try:
+            while True:
+                await trio.sleep(WRITE_SECONDS)
+                await self._write()
+        finally:
+            with trio.move_on_after(LAST_WRITE_SECONDS, shield=True):
+                await self._write()
+            for file in self._files.values():
+                os.close(file)
+
+    async def _write(self) -> None:
+        over = [tape for tape in self._tapes if tape.closed]
+        batch = [(tape, entries) for tape in self._tapes if (entries := tape.taken())]
+        self._tapes = [tape for tape in self._tapes if not tape.closed]
+        if not batch and not over:
+            return
+        self._fault = None
+        losses: list[tuple[int, str]] = []
+        await self._in_thread(lambda: self._to_disk(batch, over, losses))
+        self.pending_bytes -= sum(_size(entries) for _, entries in batch)
+        for size, why in losses:
+            self._lose(size, why)
+        if self._fault is None and self._told is not None:
+            self._told = None
+            self._log.info("recording.goes_on")
+        if over:
+            self.changed.set()
+            self.changed = trio.Event()
+
+    # -------------------------------------------------------------- in the thread
+
+    def _to_disk(
+        self,
+        batch: Sequence[tuple[RunningTape, list[Entry]]],
+        over: Sequence[RunningTape],
+        losses: list[tuple[int, str]],
+    ) -> None:
+        short = self._short() if batch else None
+        for tape, entries in batch:
+            why = short or self._append(tape, entries)
+            if why is not None:
+                losses.append((_size(entries), why))
+                self._leave(tape)
+        for tape in over:
+            self._leave(tape)
+
+    def _short(self) -> str | None:
+        """What is wrong if there is too little space."""
+        try:
+            self._directory.mkdir(mode=shelf.DIRECTORY_MODE, parents=True, exist_ok=True)
+            disk = os.statvfs(self._directory)
+        except OSError as error:
+            return error.strerror or str(error)
+        free = disk.f_bavail * disk.f_frsize
+        return None if free >= self._free_bytes else f"less than {self._free_bytes >> 20} MiB are free"
+
+    def _append(self, tape: RunningTape, entries: Sequence[Entry]) -> str | None:
+        """Why that failed, if it did."""
+        try:
+            file = self._files.get(tape)
+            if file is None:
+                self._begin(tape, entries)
+            else:
+                _write_all(file, _records(tape, entries))
+        except OSError as error:
+            return error.strerror or str(error)
+        return None
+
+    def _begin(self, tape: RunningTape, entries: Sequence[Entry]) -> None:
+        """A file that could not even be begun is none: there would be another at each try."""
+        file, path = shelf.new_notes(self._directory, _name(tape))
+        self._files[tape] = file
+        try:
+            _write_all(file, notes.head(tape.head) + _records(tape, entries))
+        except OSError:
+            path.unlink()
+            raise
+
+    def _leave(self, tape: RunningTape) -> None:
+        """Ends its file, which may end with half a record."""
+        file = self._files.pop(tape, None)
+        if file is not None:
+            with contextlib.suppress(OSError):  # what was written is there, or the disk is broken
+                os.close(file)
+
+    # -------------------------------------------------------------- loudly, once
+
+    def _lose(self, size: int, why: str) -> None:
+        self._dropped.inc(size)
+        self._fault = why
+        if self._told is None:
+            self._told = why
+            self._log.error(
+                "recording.interrupted",
+                why=why,
+                directory=str(self._directory),
+                todo="interviews go on, unrecorded: make room there, or set PREPPALD_RECORD=off",
+            )
+
+
+def _records(tape: RunningTape, entries: Sequence[Entry]) -> bytes:
+    return b"".join(notes.record(kind, round((at - tape.zero) * 1_000_000), pcm) for kind, at, pcm in entries)
+
+
+def _write_all(file: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(file, left) :]
+
+
+def _name(tape: RunningTape) -> str:
+    return shelf.name_of(tape.head.interview_id, tape.head.epoch)
+
+
+def _size(entries: Sequence[Entry]) -> int:
+    return sum(len(pcm) for _, _, pcm in entries)

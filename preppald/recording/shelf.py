@@ -1,0 +1,159 @@
+"""Where recordings are, under <state_dir>/recordings; readable by their owner only.
+
+    <interview>.<epoch>/0001.notes   while it runs, and until it is finished: one file a process
+    <interview>.<epoch>.flac         finished; .wav where there was no encoder
+
+Interview ids are made of A-Z a-z 0-9 _ - alone: what a token may name is safe in a file's name.
+A file of notes is locked by the process that writes it, and a lock dies with its process. An interview may go on in
+another process, of whatever instance: so nobody finishes notes that do not end with the interview.
+"""
+
+from collections.abc import Iterator
+import contextlib
+from dataclasses import dataclass
+import fcntl
+import os
+from pathlib import Path
+import re
+import shutil
+
+from preppald.errors import PreppaldError
+from preppald.recording.notes import over
+
+DIRECTORY = "recordings"
+FILE_MODE = 0o600
+DIRECTORY_MODE = 0o700
+NOTES = ".notes"
+# Being made, by a process that may have died.
+UNFINISHED = ".unfinished"
+FINISHED_FORMATS = ("flac", "wav")
+# The longest interview lasts four hours, and a candidate may stay away for a quarter of one.
+ABANDONED_SECONDS = 6 * 3600.0
+_NAME = re.compile(r"([A-Za-z0-9_-]{1,64})\.([1-9][0-9]{0,8})")
+
+
+class BeingRecorded(PreppaldError):
+    """The interview goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One interview's. Either ``file`` is its finished file, or ``notes`` are its files of notes, in order."""
+
+    interview_id: str
+    epoch: int
+    file: Path | None = None
+    notes: tuple[Path, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return name_of(self.interview_id, self.epoch)
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(it.stat().st_size for it in self.files)
+
+    @property
+    def changed(self) -> float:
+        """When it was last written to: seconds of the wall clock."""
+        return max(it.stat().st_mtime for it in self.files)
+
+    def over(self, now: float) -> bool:
+        """Whether its interview is: by its notes, or because nobody went on with it. ``now``: the wall clock, seconds."""
+        return not self.notes or over(self.notes[-1]) or now - self.changed > ABANDONED_SECONDS
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return self.notes if self.file is None else (self.file,)
+
+
+def name_of(interview_id: str, epoch: int) -> str:
+    return f"{interview_id}.{epoch}"
+
+
+class Shelf:
+    """The recordings of a state directory. Everything blocks, and raises OSError."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.directory = state_dir / DIRECTORY
+
+    def all(self) -> list[Recording]:
+        """Every recording, the one that changed last first."""
+        found = [*self.unfinished(), *self._finished()]
+        return sorted(found, key=lambda it: it.changed, reverse=True)
+
+    def of(self, interview_id: str) -> list[Recording]:
+        """Those of one interview: the newest epoch first."""
+        found = [it for it in self.all() if it.interview_id == interview_id]
+        return sorted(found, key=lambda it: it.epoch, reverse=True)
+
+    def unfinished(self) -> Iterator[Recording]:
+        """Those that are still notes."""
+        for directory in sorted(self.directory.glob("*.*/")):
+            match = _NAME.fullmatch(directory.name)
+            notes = tuple(sorted(directory.glob(f"*{NOTES}")))
+            if match and notes:
+                yield Recording(match[1], int(match[2]), notes=notes)
+
+    def _finished(self) -> Iterator[Recording]:
+        for file in sorted(self.directory.glob("*.*.*")):
+            match = _NAME.fullmatch(file.stem)
+            if match and file.suffix[1:] in FINISHED_FORMATS:
+                yield Recording(match[1], int(match[2]), file=file)
+
+    def delete(self, recording: Recording) -> None:
+        """Removes it for good.
+
+        Raises:
+            BeingRecorded: the interview goes on.
+        """
+        if recording.file is not None:
+            recording.file.unlink(missing_ok=True)
+            return
+        with locked(recording):
+            shutil.rmtree(recording.notes[0].parent)
+
+
+def new_notes(shelf: Path, name: str) -> tuple[int, Path]:
+    """A new file of notes, locked by this process, to append to: its descriptor, and where it is."""
+    directory = shelf / name
+    for each in (shelf, directory):
+        each.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    number = 1 + max((int(it.stem) for it in directory.glob(f"[0-9]*{NOTES}")), default=0)
+    path = directory / f"{number:04}{NOTES}"
+    file = os.open(
+        path,
+        os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC,
+        FILE_MODE,
+    )
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file, path
+
+
+@contextlib.contextmanager
+def locked(recording: Recording) -> Iterator[None]:
+    """Nobody writes these notes now, or finishes them.
+
+    Raises:
+        BeingRecorded: somebody does.
+    """
+    with contextlib.ExitStack() as held:
+        for file in recording.notes:
+            stream = held.enter_context(file.open("rb"))
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BeingRecorded(
+                    f"interview {recording.interview_id} is being recorded: wait until it is over"
+                ) from None
+        yield
+
+
+def is_running(recording: Recording) -> bool:
+    """Whether somebody writes it now."""
+    try:
+        with locked(recording):
+            return False
+    except BeingRecorded:
+        return True

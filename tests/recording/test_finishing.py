@@ -1,0 +1,329 @@
+"""From notes to a file: formats, retention, and the command."""
+
+from collections.abc import Iterable
+import os
+from pathlib import Path
+import stat
+import subprocess
+import sys
+import time
+import tracemalloc
+import wave
+
+import msgspec
+import pytest
+import trio
+
+from preppald import cli
+from preppald.recording import files, shelf
+from preppald.recording.finish import finish
+from preppald.recording.keeper import Keeper, in_a_process
+from preppald.recording.notes import Head, Kind, head, record
+from preppald.recording.recorder import Recorder
+from preppald.recording.render import Notes as Rendered
+from preppald.recording.shelf import ABANDONED_SECONDS, BeingRecorded, Recording, Shelf
+from tests.candidates import tone
+from tests.durable import EPOCH_MS, Notes, inline
+from tests.recording.ears import split, stretches
+
+DAY_SECONDS = 86_400.0
+SPOKEN = (3.0, 4.0)
+PLAYED = (5.0, 7.0)
+
+
+def noted(
+    state_dir: Path,
+    interview_id: str = "iv-1",
+    *,
+    epoch: int = 1,
+    records: Iterable[bytes] | None = None,
+    over: bool = True,
+) -> None:
+    """What a process leaves of an interview: a tone at second 3, four seconds of an answer at 5, cut at 7."""
+    file, _ = shelf.new_notes(state_dir / shelf.DIRECTORY, shelf.name_of(interview_id, epoch))
+    with os.fdopen(file, "wb") as stream:
+        stream.write(head(Head(interview_id, epoch, EPOCH_MS)))
+        if records is None:
+            answer = b"".join(bytes([0, 16]) * 24_000 for _ in range(4))
+            records = [
+                record(Kind.CANDIDATE, 4_000_000, tone(1.0)),
+                record(Kind.INTERVIEWER, 5_000_000, answer),
+                record(Kind.SILENCED, 7_000_000, b""),
+                record(Kind.SILENCED, 8_000_000, b""),
+            ]
+            if over:
+                records.append(record(Kind.OVER, 9_000_000, b""))
+        for each in records:
+            stream.write(each)
+
+
+def the_one(state_dir: Path) -> Recording:
+    (recording,) = Shelf(state_dir).all()
+    return recording
+
+
+@pytest.fixture
+def no_encoder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing here"))
+
+
+def program(directory: Path, name: str, script: str) -> None:
+    """Something on PATH with this name."""
+    directory.mkdir(exist_ok=True)
+    file = directory / name
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+
+
+def assert_aligned(file: Path) -> None:
+    """What ``noted`` noted, where it noted it."""
+    with wave.open(str(file)) as sound:
+        assert (sound.getnchannels(), sound.getframerate(), sound.getsampwidth()) == (2, 16_000, 2)
+        assert sound.getnframes() == 8 * 16_000
+        heard = split(sound.readframes(sound.getnframes()))
+    near = [pytest.approx(at, abs=0.002) for at in (*SPOKEN, *PLAYED)]
+    assert stretches(heard.left) == [(near[0], near[1])]
+    assert stretches(heard.right) == [(near[2], near[3])]
+
+
+@pytest.mark.usefixtures("no_encoder")
+def test_without_an_encoder_it_becomes_a_wav(tmp_path: Path) -> None:
+    """Right from its header to its last sample, for its owner only; the notes are gone."""
+    noted(tmp_path)
+    before = the_one(tmp_path).changed
+    file = finish(Shelf(tmp_path), the_one(tmp_path))
+    assert file == tmp_path / "recordings" / "iv-1.1.wav"
+    assert_aligned(file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.stat().st_mtime == pytest.approx(before, abs=0.001)
+    assert the_one(tmp_path) == Recording("iv-1", 1, file=file)
+    assert files.length(file) == 8 * 16_000
+
+
+def test_an_encoder_that_fails_leaves_the_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing that looks like a recording."""
+    program(tmp_path / "bin", "flac", "cat >/dev/null; echo 'no space' >&2; exit 1")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    noted(tmp_path)
+    with pytest.raises(files.FileError, match=r"flac failed with .*iv-1\.1\.flac.* \(status 1\): no space"):
+        finish(Shelf(tmp_path), the_one(tmp_path))
+    assert the_one(tmp_path).notes
+    assert [file.name for file in (tmp_path / "recordings").iterdir()] == ["iv-1.1"]
+
+
+def test_an_encoder_gets_the_sound_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its samples through a pipe, and the file's name: this one keeps the samples."""
+    program(tmp_path / "bin", "ffmpeg", 'for file; do :; done; cat >"$file"')
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    noted(tmp_path)
+    rendered = Rendered(the_one(tmp_path).notes)
+    sound = b"".join(rendered.blocks())
+    rendered.close()
+    assert finish(Shelf(tmp_path), the_one(tmp_path)).read_bytes() == sound
+
+
+@pytest.mark.usefixtures("no_encoder")
+def test_one_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
+    """Neither finished nor deleted: its process has it locked, until it dies."""
+    noted(tmp_path)
+    writing, _ = shelf.new_notes(tmp_path / shelf.DIRECTORY, "iv-1.1")
+    for attempt in (finish, Shelf.delete):
+        with pytest.raises(BeingRecorded, match="interview iv-1 is being recorded"):
+            attempt(Shelf(tmp_path), the_one(tmp_path))
+    os.close(writing)
+    assert_aligned(finish(Shelf(tmp_path), the_one(tmp_path)))
+
+
+def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
+    """Six minutes are 11 MB of notes, and 23 of WAV: less than two are in memory at any time."""
+    chunk, answer = tone(0.2), bytes([0, 16]) * 24_000
+    records = (
+        record(Kind.INTERVIEWER, at * 200_000, answer)
+        if at % 600 == 0
+        else record(Kind.CANDIDATE, at * 200_000, chunk)
+        for at in range(6 * 60 * 5)
+    )
+    noted(tmp_path, records=records)
+    tracemalloc.start()
+    try:
+        rendered = Rendered(the_one(tmp_path).notes)
+        for block in rendered.blocks():
+            assert len(block) <= 64_000
+        rendered.close()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2_000_000
+
+
+# ------------------------------------------------------------------ the keeper
+
+
+async def kept(nursery: trio.Nursery, state_dir: Path, log: Notes, retention: float = 0.0) -> None:
+    recorder = Recorder(state_dir, log=log, in_thread=inline)
+    keeper = Keeper(state_dir, recorder, log=log, retention=lambda: retention)
+    nursery.start_soon(keeper.run)
+
+
+async def until(condition: object, seconds: float = 60) -> None:
+    with trio.fail_after(seconds):
+        while not condition():  # type: ignore[operator]  # noqa: ASYNC110 - another process does it
+            await trio.sleep(0.05)
+
+
+async def test_what_a_crash_left_is_finished_at_the_next_start(nursery: trio.Nursery, tmp_path: Path) -> None:
+    """By a process of its own; but not what another process may still go on with."""
+    noted(tmp_path, "over")
+    noted(tmp_path, "live", over=False)
+    noted(tmp_path, "abandoned", over=False)
+    (left,) = Shelf(tmp_path).of("abandoned")
+    then = left.changed - ABANDONED_SECONDS - 1
+    os.utime(left.notes[0], (then, then))
+    log = Notes()
+    await kept(nursery, tmp_path, log)
+    await until(lambda: len(log.events()) == 2)
+    assert log.events() == ["recording.finished"] * 2
+    states = {it.interview_id: it.file is not None for it in Shelf(tmp_path).all()}
+    assert states == {"over": True, "abandoned": True, "live": False}
+
+
+async def test_a_failure_is_told_with_its_reason(nursery: trio.Nursery, tmp_path: Path) -> None:
+    """The child's own sentence."""
+    noted(tmp_path)
+    file = the_one(tmp_path).notes[0]
+    file.write_bytes(b"something else, and longer than a head" + record(Kind.OVER, 0, b""))
+    why = await in_a_process(tmp_path)(the_one(tmp_path))
+    assert why is not None
+    assert why.startswith("preppald: ")
+    assert why.endswith("0001.notes is not the notes of a recording, or is a newer preppald's")
+    log = Notes()
+    await kept(nursery, tmp_path, log)
+    await until(log.events)
+    assert log.events() == ["recording.unfinished"]
+    assert log.keys("recording.unfinished")["why"] == why
+
+
+@pytest.mark.usefixtures("no_encoder")
+async def test_what_is_old_is_removed(nursery: trio.Nursery, tmp_path: Path) -> None:
+    """Finished or not; what is younger stays."""
+    for name, age in (("old", 31), ("young", 29)):
+        noted(tmp_path, name)
+        file = finish(Shelf(tmp_path), the_one(tmp_path) if name == "old" else Shelf(tmp_path).of(name)[0])
+        then = time.time() - age * DAY_SECONDS  # noqa: TID251 - files have the wall clock's times
+        os.utime(file, (then, then))
+    noted(tmp_path, "given-up")
+    (left,) = Shelf(tmp_path).of("given-up")
+    os.utime(left.notes[0], (0, 0))
+    log = Notes()
+    await kept(nursery, tmp_path, log, 30 * DAY_SECONDS)
+    await until(log.events)
+    assert log.keys("recording.removed")["recordings"] == 2
+    assert [it.interview_id for it in Shelf(tmp_path).all()] == ["young"]
+
+
+# ------------------------------------------------------------------ the command
+
+
+def preppald(state_dir: Path, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setenv("PREPPALD_STATE_DIR", str(state_dir))
+    return cli.main(["recording", *arguments])
+
+
+@pytest.mark.usefixtures("no_encoder")
+def test_the_list_says_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Live, noted and finished ones, for people and for machines."""
+    assert preppald(tmp_path, monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out == "there are no recordings\n"
+    noted(tmp_path, "iv-1")
+    finish(Shelf(tmp_path), the_one(tmp_path))
+    noted(tmp_path, "iv-2")
+    writing, _ = shelf.new_notes(tmp_path / shelf.DIRECTORY, "iv-3.2")
+    os.write(writing, head(Head("iv-3", 2, EPOCH_MS)) + record(Kind.CANDIDATE, 1_000_000, tone(1)))
+    assert preppald(tmp_path, monkeypatch=monkeypatch) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert sorted((line[0], line[1], line[-4], line[-1]) for line in lines) == [
+        ("iv-1", "1", "0:08", "wav"),
+        ("iv-2", "1", "0:08", "notes"),
+        ("iv-3", "2", "0:01", "live"),
+    ]
+    assert preppald(tmp_path, "iv-1", "--json", monkeypatch=monkeypatch) == 0
+    (row,) = msgspec.json.decode(capsys.readouterr().out)
+    assert (row["state"], row["seconds"], row["bytes"]) == ("wav", 8.0, 44 + 8 * 64_000)
+    os.close(writing)
+
+
+@pytest.mark.usefixtures("no_encoder")
+def test_a_recording_is_fetched_while_it_is_made_and_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same sound either way; for its owner only."""
+    noted(tmp_path)
+    before, after = tmp_path / "before.wav", tmp_path / "after.wav"
+    assert preppald(tmp_path, "iv-1", "--output", str(before), monkeypatch=monkeypatch) == 0
+    finish(Shelf(tmp_path), the_one(tmp_path))
+    assert preppald(tmp_path, "iv-1", "--output", str(after), monkeypatch=monkeypatch) == 0
+    assert_aligned(before)
+    assert before.read_bytes() == after.read_bytes()
+    assert stat.S_IMODE(after.stat().st_mode) == 0o600
+
+
+def test_it_prints_into_a_pipe(tmp_path: Path) -> None:
+    """The whole file, from a process of its own."""
+    noted(tmp_path)
+    command = [sys.executable, "-m", "preppald", "recording", "iv-1", "--format", "wav"]
+    env = {"PREPPALD_STATE_DIR": str(tmp_path)}
+    printed = subprocess.run(command, env=env, stdout=subprocess.PIPE, check=True).stdout
+    (tmp_path / "printed.wav").write_bytes(printed)
+    assert_aligned(tmp_path / "printed.wav")
+
+
+@pytest.mark.usefixtures("no_encoder")
+def test_a_format_without_its_program_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what to install; and no file is left."""
+    noted(tmp_path)
+    output = tmp_path / "iv-1.opus"
+    assert preppald(tmp_path, "iv-1", "--output", str(output), monkeypatch=monkeypatch) == 69
+    assert "install opusenc or ffmpeg, or take wav" in capsys.readouterr().err
+    assert not output.exists()
+
+
+@pytest.mark.usefixtures("no_encoder")
+def test_deleting_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All tries of the interview, finished or not; nobody else's."""
+    noted(tmp_path)
+    finish(Shelf(tmp_path), the_one(tmp_path))
+    noted(tmp_path, epoch=2)
+    noted(tmp_path, "iv-2")
+    assert preppald(tmp_path, "iv-1", "--delete", monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out.count("removed ") == 2
+    assert the_one(tmp_path).interview_id == "iv-2"
+    assert not [file for file in (tmp_path / "recordings").rglob("*") if "iv-1" in file.name]
+    assert preppald(tmp_path, "iv-1", "--delete", monkeypatch=monkeypatch) == 69
+    assert "there is no recording of interview 'iv-1'" in capsys.readouterr().err
+
+
+def test_a_list_is_not_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An id that was forgotten must not mean all."""
+    noted(tmp_path)
+    assert preppald(tmp_path, "--delete", monkeypatch=monkeypatch) == 69
+    assert "which interview?" in capsys.readouterr().err
+    assert the_one(tmp_path).notes
+
+
+@pytest.mark.usefixtures("no_encoder")
+def test_an_interview_that_may_go_on_is_not_finished_by_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Between two processes nobody has its notes locked; but they do not say that it is over."""
+    noted(tmp_path, over=False)
+    assert preppald(tmp_path, "iv-1", "--finish", monkeypatch=monkeypatch) == 69
+    assert "interview iv-1 is not over" in capsys.readouterr().err
+    assert the_one(tmp_path).notes
