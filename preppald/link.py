@@ -161,7 +161,7 @@ class Link:
         if not self._conversation.begun:
             prompt = interviewer.GREETING
         elif self._conversation.owed:
-            prompt = interviewer.CONTINUE
+            prompt = interviewer.go_on(*self._conversation.unfinished)
         if prompt is not None:
             await upstream.send(gemini.prompt(prompt))
         self.restorations += self._failure is not None

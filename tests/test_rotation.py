@@ -226,7 +226,8 @@ async def test_nothing_that_an_old_connection_still_says_is_heard(
     at_change = len(candidate.audio)
     await keep_silent(candidate, 0.4)
     assert len(candidate.audio) == at_change
-    assert heard.prompts[1:] == [(2, interviewer.CONTINUE)], "the interviewer was broken off, and is asked on"
+    go_on = interviewer.go_on("Yes.", "A long story.")
+    assert heard.prompts[1:] == [(2, go_on)], "the interviewer was broken off, and is asked on"
     assert world.events("upstream.failed") == []
 
 

@@ -54,6 +54,8 @@ class Conversation:
         last = self.turns[-1] if self._turns else None
         owed = last is not None and (last.speaker is Speaker.USER or not last.complete)
         self._left = State.AWAITED if owed else State.CONNECTING
+        # The interviewer's turn of which the rest never came.
+        self._broken_off = last.number if owed and last is not None and last.speaker is Speaker.AI else None
         # Whether this Gemini tells of voice activity, and whether it did since the interviewer last began.
         self._tells_activity = False
         self._spoke_since_reply = False
@@ -87,6 +89,17 @@ class Conversation:
     def owed(self) -> bool:
         """While CONNECTING: whether the interviewer was to speak, or spoke, when Gemini was lost."""
         return self._left in {State.AWAITED, State.SPEAKING, State.THINKING}
+
+    @property
+    def unfinished(self) -> tuple[str, str]:
+        """Where the interviewer is owed: the answer it was to reply to, and what was heard of that reply; "" for none.
+
+        A session that is resumed knows neither: its handle is from before them.
+        """
+        turns = self.turns
+        said = turns.pop().text if turns and turns[-1].number == self._broken_off else ""
+        answered = turns and turns[-1].speaker is Speaker.USER
+        return (turns[-1].text if answered else "", said)
 
     def quiet(self, now: float) -> bool:
         """Whether nobody is in the middle of something: a good moment to change the connection."""
@@ -148,6 +161,7 @@ class Conversation:
         if Speaker.AI in self._open:
             return []
         self._open[Speaker.AI] = self._new_turn(Speaker.AI)
+        self._broken_off = None
         self._spoke_since_reply = self.candidate_speaking = False
         self._reply_began_at = now
         self._reply_bytes = 0
@@ -187,6 +201,8 @@ class Conversation:
         self._odd_byte = b""
         number = self._open.get(Speaker.AI)
         turn = None if self._generated or number is None else self._turns.get(number)
+        if turn is not None:
+            self._broken_off = number
         return self._close(Speaker.AI, now, heard=None if turn is None else len(turn.text))
 
     def _over(self, _event: InterviewOver, now: float) -> list[Effect]:

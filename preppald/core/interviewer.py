@@ -16,6 +16,36 @@ CONTINUE = (
     "(The connection failed for a moment. Go on where you were, without a second greeting; if you did not hear the "
     "candidate's last answer to its end, ask for it again.)"
 )
+# Three minutes of speech, and one: what a session must be told to go on, at a price of a few hundred tokens.
+ANSWER_CHARS = 3_000
+REPLY_CHARS = 1_000
+
+
+def go_on(answer: str, said: str) -> str:
+    """What makes the interviewer speak again after the connection broke.
+
+    ``answer``: the candidate's, which it may not know of any more; ``said``: the part of its reply that was heard.
+    Without either it has to ask: nobody likes to give an answer twice.
+    """
+    if not answer and not said:
+        return CONTINUE
+    words = ["The connection failed for a moment."]
+    if answer:
+        words.append(f"The candidate's last answer was: “{_quoted(answer, ANSWER_CHARS)}”.")
+    if said:
+        words.append(
+            f"The candidate heard you say: “{_quoted(said, REPLY_CHARS)}”. Say only the rest of that."
+        )
+    else:
+        words.append("Reply to it.")
+    return f"({' '.join(words)} Do not greet again, and do not mention the connection.)"
+
+
+def _quoted(text: str, most_chars: int) -> str:
+    """Its end, as data within a sentence; parentheses are the software's."""
+    words = " ".join(plain(text).split()).replace("(", "[").replace(")", "]")
+    return words if len(words) <= most_chars else f"…{words[-most_chars:]}"
+
 
 # With less than this left the interviewer closes now; with more it only has to know.
 CLOSING_SECONDS = 90.0

@@ -467,6 +467,41 @@ def test_a_reply_that_breaks_off_says_so() -> None:
     assert talk.lines == [("AI", "Hello there" + CUT_MARK)]
 
 
+def test_what_a_resumed_session_must_be_told_is_the_answer_and_what_was_heard_of_the_reply() -> None:
+    talk = Talk()
+    talk.at(1, voice(1), TextSpoken("Hello."), ReplyGenerated(), TurnCompleted())
+    talk.at(5, SpeechBegan(), TextHeard("I fixed a race."), SpeechEnded())
+    talk.at(6, UpstreamLost())
+    assert talk.conversation.unfinished == ("I fixed a race.", "")
+    talk.at(7, UpstreamReady(), voice(4), TextSpoken("How did you"))
+    talk.at(8, UpstreamLost())
+    assert talk.conversation.unfinished == ("I fixed a race.", "How did you")
+    again = Conversation(
+        epoch_ms=EPOCH_MS, turns=talk.conversation.turns, last_seq=talk.conversation.last_seq
+    )
+    assert again.unfinished == ("", ""), "a turn that was closed is not the one that a restart broke off"
+    talk.at(9, UpstreamReady(), voice(1), TextSpoken(" find it?"), ReplyGenerated(), TurnCompleted())
+    assert talk.conversation.unfinished == ("", "")
+
+
+def test_a_reply_that_a_restart_broke_off_is_unfinished() -> None:
+    talk = Talk()
+    talk.at(1, voice(1), TextSpoken("Hello. Who"))
+    again = Conversation(
+        epoch_ms=EPOCH_MS, turns=talk.conversation.turns, last_seq=talk.conversation.last_seq
+    )
+    assert again.owed
+    assert again.unfinished == ("", "Hello. Who")
+
+
+def test_a_reply_that_the_candidate_cut_is_not_unfinished() -> None:
+    """They did not want to hear the rest."""
+    talk = cut_at(12)
+    talk.at(13, TurnCompleted(), SpeechBegan(), SpeechEnded(), UpstreamLost())
+    assert talk.conversation.owed
+    assert talk.conversation.unfinished == ("", "")
+
+
 def test_a_reply_that_was_complete_is_not_marked() -> None:
     """Losing Gemini while the last words play loses nothing."""
     talk = Talk()
