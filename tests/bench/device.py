@@ -99,6 +99,8 @@ def running(
             "PREPPALD_MAX_SESSIONS": MANY,
             "PREPPALD_MAX_CONNECTIONS": MANY,
             "PREPPALD_MAX_CONNECTIONS_PER_ADDRESS": MANY,
+            # What else is to be measured: PREPPALD_RECORD=on python -m tests.bench …
+            **{name: value for name, value in os.environ.items() if name.startswith("PREPPALD_")},
         }
         command = [python, *bridge.command]
         shared: tuple[int, ...] = ()
