@@ -204,7 +204,8 @@ def _write(it: Recording, form: str, output: Path) -> None:
 
 
 def _finish(shelf: Shelf, found: list[Recording]) -> int:
-    # It is long work that nobody waits for. The service's sandbox may not allow it.
+    # It is long work that nobody waits for. The service's sandbox forbids it (@resources): there the scheduler, which
+    # prefers who mostly sleeps, has to do.
     with contextlib.suppress(OSError):
         os.nice(19)
     todo = [it for it in found if it.notes]

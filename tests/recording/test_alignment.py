@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from preppald.recording.recorder import WRITE_SECONDS
+from preppald.recording.shelf import Shelf
 from preppald.simulator.scenario import GoAway, Limits, Reply, Scenario
 from tests.candidates import RATE_HZ, Candidate
 from tests.recording.ears import Heard, listen, stretches
@@ -127,3 +128,15 @@ async def test_a_change_of_geminis_connection_leaves_no_trace(
     await candidate.heard_out()
     heard = await ended(candidate, tmp_path)
     assert stretches(heard.left) == [near(spoke, spoke + 2.0)]
+
+
+async def test_nothing_is_recorded_unless_somebody_asks(
+    nursery: trio.Nursery, autojump_clock: object, tmp_path: Path
+) -> None:
+    """It is off by default, and this is what off means."""
+    _world, candidate = await begun(nursery, tmp_path, Scenario(reply=GREETING), PREPPALD_RECORD="off")
+    await candidate.heard_out()
+    await candidate.end()
+    await candidate.closed()
+    await trio.sleep(2 * WRITE_SECONDS)
+    assert Shelf(tmp_path).all() == []

@@ -25,6 +25,7 @@ from preppald.recording.shelf import ABANDONED_SECONDS, BeingRecorded, Recording
 from tests.candidates import tone
 from tests.durable import EPOCH_MS, Notes, inline
 from tests.recording.ears import split, stretches
+from tests.world import SETTINGS
 
 DAY_SECONDS = 86_400.0
 SPOKEN = (3.0, 4.0)
@@ -173,7 +174,7 @@ async def until(condition: object, seconds: float = 60) -> None:
 
 async def test_what_a_crash_left_is_finished_at_the_next_start(nursery: trio.Nursery, tmp_path: Path) -> None:
     """By a process of its own; but not what another process may still go on with."""
-    noted(tmp_path, "over")
+    noted(tmp_path, "--over")
     noted(tmp_path, "live", over=False)
     noted(tmp_path, "abandoned", over=False)
     (left,) = Shelf(tmp_path).of("abandoned")
@@ -184,7 +185,7 @@ async def test_what_a_crash_left_is_finished_at_the_next_start(nursery: trio.Nur
     await until(lambda: len(log.events()) == 2)
     assert log.events() == ["recording.finished"] * 2
     states = {it.interview_id: it.file is not None for it in Shelf(tmp_path).all()}
-    assert states == {"over": True, "abandoned": True, "live": False}
+    assert states == {"--over": True, "abandoned": True, "live": False}
 
 
 async def test_a_failure_is_told_with_its_reason(nursery: trio.Nursery, tmp_path: Path) -> None:
@@ -327,3 +328,23 @@ def test_an_interview_that_may_go_on_is_not_finished_by_hand(
     assert preppald(tmp_path, "iv-1", "--finish", monkeypatch=monkeypatch) == 69
     assert "interview iv-1 is not over" in capsys.readouterr().err
     assert the_one(tmp_path).notes
+
+
+def test_check_says_what_recordings_will_lack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No encoder, and a directory that is not ours to write: no fault, for interviews go on."""
+    settings = {**SETTINGS, "PREPPALD_RECORD": "on", "PREPPALD_STATE_DIR": str(tmp_path / "state")}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    program(tmp_path / "bin", "flac", "exit 0")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert cli.main(["check", "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+    (tmp_path / "bin" / "flac").unlink()
+    monkeypatch.setattr(os, "access", lambda _path, _mode: False)
+    assert cli.main(["check", "--quiet"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"warning: recordings cannot be written: this user may not write to {tmp_path}",
+        "warning: neither flac nor ffmpeg is on PATH: recordings are kept as WAV, 230 MB an hour",
+    ]
