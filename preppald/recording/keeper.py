@@ -46,7 +46,10 @@ def in_a_process(state_dir: Path) -> Finish:
         command = [*program, "recording", "--finish", *which]
         with trio.move_on_after(FINISH_SECONDS):
             run = partial(trio.run_process, command, env=env, check=False, capture_stdout=True)
-            done = await run(capture_stderr=True, stdin=subprocess.DEVNULL)
+            try:
+                done = await run(capture_stderr=True, stdin=subprocess.DEVNULL)
+            except OSError as error:
+                return f"{program[0]} cannot be run: {error.strerror}"
             words = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
             return None if done.returncode == 0 else words or f"status {done.returncode}"
         return f"it takes longer than {FINISH_SECONDS:.0f} s"
@@ -91,7 +94,7 @@ class Keeper:
         try:
             left = await trio.to_thread.run_sync(self._due)
         except OSError as error:
-            self._log.error("recording.unreadable", why=error.strerror, directory=str(self._shelf.directory))
+            self._unreadable(error)
             return
         for recording in left:
             if recording.name not in failed and not await self._finished(recording):
@@ -126,9 +129,18 @@ class Keeper:
         retention = self._retention()
         if not retention:
             return
-        removed = await trio.to_thread.run_sync(self._remove_older, time.time() - retention)  # noqa: TID251 - files have the wall clock's times
+        then = time.time() - retention  # noqa: TID251 - files have the wall clock's times
+        try:
+            removed = await trio.to_thread.run_sync(self._remove_older, then)
+        except OSError as error:
+            self._unreadable(error)
+            return
         if removed:
             self._log.info("recording.removed", recordings=removed, older_than_seconds=round(retention))
+
+    def _unreadable(self, error: OSError) -> None:
+        """Of an operator who deletes something at that moment, or of the disk: the next look is within the hour."""
+        self._log.error("recording.unreadable", why=error.strerror, file=str(error.filename))
 
     def _remove_older(self, moment: float) -> int:
         """How many there were that nobody wrote to since."""

@@ -120,7 +120,7 @@ def new_notes(shelf: Path, name: str) -> tuple[int, Path]:
     directory = shelf / name
     for each in (shelf, directory):
         each.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-    number = 1 + max((int(it.stem) for it in directory.glob(f"[0-9]*{NOTES}")), default=0)
+    number = 1 + max((int(it.stem) for it in directory.glob(f"*{NOTES}") if it.stem.isdecimal()), default=0)
     path = directory / f"{number:04}{NOTES}"
     file = os.open(
         path,

@@ -1,6 +1,7 @@
 """From notes to a file: formats, retention, and the command."""
 
 from collections.abc import Iterable
+import errno
 import os
 from pathlib import Path
 import stat
@@ -205,6 +206,25 @@ async def test_a_failure_is_told_with_its_reason(nursery: trio.Nursery, tmp_path
 
 
 @pytest.mark.usefixtures("no_encoder")
+async def test_no_fault_of_the_disk_ends_the_daemon(
+    nursery: trio.Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is gone when it is looked at, a program that cannot be run: said, and that is all."""
+
+    def gone(_shelf: Shelf) -> list[Recording]:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "0001.notes")
+
+    noted(tmp_path)
+    monkeypatch.setattr(Shelf, "all", gone)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "replaced"))
+    log = Notes()
+    await kept(nursery, tmp_path, log, 30 * DAY_SECONDS)
+    await until(lambda: len(log.events()) == 2)
+    assert log.events() == ["recording.unreadable", "recording.unfinished"]
+    why = log.keys("recording.unfinished")["why"]
+    assert why == f"{tmp_path / 'replaced'} cannot be run: No such file or directory"
+
+
 async def test_what_is_old_is_removed(nursery: trio.Nursery, tmp_path: Path) -> None:
     """Finished or not; what is younger stays."""
     for name, age in (("old", 31), ("young", 29)):
