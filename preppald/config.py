@@ -76,12 +76,13 @@ def reloaded(old: Config, new: Config) -> Config:
 def state_dir(env: Mapping[str, str]) -> Path:
     """Where the journal lives, for commands that read it and need no other setting.
 
-    Where nothing says so, and nothing is here, it is where the packaged service keeps it.
+    Where nothing says so, and no database is here, it is where the packaged service keeps it. A folder of that name
+    is not enough: in the root directory there is one on every machine.
     """
     if said := env.get("PREPPALD_STATE_DIR") or env.get("STATE_DIRECTORY"):
         return Path(said)
     here = Path(settings()["state_dir"].default)
-    return here if here.exists() or not SERVICE_STATE_DIR.exists() else SERVICE_STATE_DIR
+    return here if any(here.glob("*.db")) or not SERVICE_STATE_DIR.exists() else SERVICE_STATE_DIR
 
 
 def price_table(env: Mapping[str, str]) -> Prices:

@@ -9,10 +9,10 @@ import logging
 import sys
 import threading
 import time
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
 
 import structlog
-from structlog.typing import FilteringBoundLogger
+from structlog.typing import EventDict, FilteringBoundLogger
 
 Logger = FilteringBoundLogger
 
@@ -27,6 +27,10 @@ TALKATIVE_LIBRARIES = ("websockets", "httpx", "httpcore", "trio", "trio-websocke
 REPEAT_SECONDS = 10.0
 # Different warnings that are remembered; libraries have a handful.
 MAX_WARNINGS = 256
+
+
+# syslog's, by the logger's method: what `journalctl --priority` goes by. A line says so in front, see sd-daemon(3).
+PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 3, "critical": 2}
 
 
 class LineQueue:
@@ -111,8 +115,10 @@ def configure(
     form: Literal["json", "console"],
     level: Literal["debug", "info", "warning", "error"],
     stream: TextIO = sys.stderr,
+    *,
+    priorities: bool = False,
 ) -> tuple[Logger, Callable[[], None]]:
-    """The process's logger, and what writes its last lines at exit."""
+    """The process's logger, and what writes its last lines at exit. ``priorities``: for systemd's journal."""
     queue = LineQueue(stream)
     renderer = (
         structlog.processors.JSONRenderer()
@@ -125,7 +131,9 @@ def configure(
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _headed,
             renderer,
+            *([_with_priority] if priorities else []),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
     )
@@ -136,3 +144,12 @@ def configure(
         library.propagate = False
         library.handlers = [handler]
     return logger, queue.close
+
+
+def _headed(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """When, how bad and what come first: a narrow terminal shows no more."""
+    return {name: event.pop(name) for name in ("timestamp", "level", "event")} | dict(event)
+
+
+def _with_priority(_logger: object, method: str, line: Any) -> str:
+    return f"<{PRIORITIES[method]}>{line}"

@@ -6,9 +6,11 @@ Outside systemd nothing of it is set, and nothing happens. Nothing here raises f
 
 from collections.abc import Callable, Mapping
 import contextlib
+import os
 from pathlib import Path
 import socket
 import time
+from typing import TextIO
 
 import trio
 
@@ -98,6 +100,14 @@ class Supervisor:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.settimeout(0)  # the loop waits for nobody
             notify.sendto("\n".join(lines).encode(), address)
+
+
+def to_journal(env: Mapping[str, str], stream: TextIO) -> bool:
+    """Whether what is written there goes to systemd's journal: JOURNAL_STREAM in systemd.exec(5)."""
+    with contextlib.suppress(OSError, ValueError):
+        written = os.fstat(stream.fileno())
+        return env.get("JOURNAL_STREAM") == f"{written.st_dev}:{written.st_ino}"
+    return False
 
 
 def _whole(env: Mapping[str, str], name: str) -> int:

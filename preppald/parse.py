@@ -286,10 +286,11 @@ def origins(raw: str) -> tuple[str, ...]:
     found = []
     for origin in filter(None, map(str.strip, raw.split(","))):
         scheme, host, port, prefix = _split(origin, ("http", "https"), "https://app.example.com")
+        which = "" if origin == raw else f"holds {origin!r}, which "
         if prefix or origin.endswith("/"):
-            raise Invalid(f"{origin!r} has a path; an origin is scheme, host and port only")
+            raise Invalid(f"{which}has a path; an origin is scheme, host and port only")
         if not host.isascii():
-            raise Invalid(f"{origin!r} is sent by browsers in ASCII: write its host as xn--…")
+            raise Invalid(f"{which}is not how browsers send it: write the host as xn--…")
         found.append(Endpoint(scheme == "https", host, port or _default_port(scheme), "").http)
     return tuple(found)
 

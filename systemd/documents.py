@@ -27,7 +27,7 @@ HEAD = """\
 The configuration of preppald, read by systemd: see preppald.env(5). NAME=value, one a line, no `export`.
 After a change: preppald check (below), then systemctl restart preppald, which lets interviews finish first.
 
-  systemd-run --quiet --pipe --wait --property=EnvironmentFile=/etc/preppald/preppald.env preppald check --online
+  PREPPALD_ENV_FILE=/etc/preppald/preppald.env preppald check --online
 
 Durations read as seconds or as 90s, 15m, 1h. A name that begins with PREPPALD_ and is not here is a fault.
 """

@@ -7,7 +7,9 @@ import sys
 import pytest
 
 from preppald import __version__, cli, config
+from preppald.commands import check
 from preppald.errors import EX_CONFIG, EX_IOERR
+from preppald.settings import settings
 from tests.world import SETTINGS
 
 
@@ -96,6 +98,24 @@ def test_a_failure_for_people_is_a_sentence(
     assert capsys.readouterr().err.startswith("preppald: there is no state directory")
 
 
+def test_a_shell_without_a_configuration_is_told_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Of the package's service, for whom it is the commonest way to ask."""
+    file = tmp_path / "preppald.env"
+    monkeypatch.setattr(check, "SERVICE_ENV_FILE", file)
+    for item in settings().values():
+        monkeypatch.delenv(item.env, raising=False)
+    assert cli.main(["check"]) == EX_CONFIG
+    assert "PREPPALD_ENV_FILE" not in capsys.readouterr().err
+    file.touch()
+    assert cli.main(["check"]) == EX_CONFIG
+    assert f"PREPPALD_ENV_FILE={file} preppald check" in capsys.readouterr().err
+    monkeypatch.setenv("PREPPALD_VOICE", "Puck")
+    assert cli.main(["check"]) == EX_CONFIG
+    assert "PREPPALD_ENV_FILE" not in capsys.readouterr().err
+
+
 def test_readers_find_the_journal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     service = tmp_path / "service"
@@ -104,6 +124,8 @@ def test_readers_find_the_journal(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     service.mkdir()
     assert config.state_dir({}) == service
     (tmp_path / "var").mkdir()
+    assert config.state_dir({}) == service, "a folder of that name is in every root directory"
+    (tmp_path / "var" / "preppald.db").touch()
     assert config.state_dir({}) == Path("var")
     assert config.state_dir({"STATE_DIRECTORY": "/s"}) == Path("/s")
     assert config.state_dir({"STATE_DIRECTORY": "/s", "PREPPALD_STATE_DIR": "/p"}) == Path("/p")

@@ -43,6 +43,20 @@ def test_a_line_is_json_with_its_keys(handlers: None) -> None:
     assert line["words"] == 'a "quote"\nand a line'
 
 
+def test_a_line_begins_with_what_is_looked_for_first(handlers: None) -> None:
+    """A narrow terminal, and a journal that is asked for warnings only."""
+    stream = io.StringIO()
+    log, close = configure("json", "info", stream, priorities=True)
+    log.info("thing.happened", number=7)
+    log.warning("thing.failed", number=8)
+    log.error("thing.broke", number=9)
+    close()
+    written = [line.partition(">") for line in stream.getvalue().splitlines()]
+    assert [priority for priority, _, _ in written] == ["<6", "<4", "<3"]
+    for _, _, line in written:
+        assert list(json.loads(line)) == ["timestamp", "level", "event", "number"]
+
+
 def test_for_people_it_is_one_line_too(handlers: None) -> None:
     stream = io.StringIO()
     log, close = configure("console", "info", stream)

@@ -15,7 +15,7 @@ import trio
 import trio.testing
 
 from preppald.errors import StartError
-from preppald.notify import PATIENCE_SECONDS, STATUS_SECONDS, Supervisor
+from preppald.notify import PATIENCE_SECONDS, STATUS_SECONDS, Supervisor, to_journal
 from tests.world import SECRET
 
 # A real process on a busy machine.
@@ -228,3 +228,13 @@ def test_the_daemon_tells_systemd_and_serves_its_socket(
         finally:
             daemon.kill()
     public.close()
+
+
+def test_the_journal_is_known_by_its_socket(tmp_path: Path) -> None:
+    """Not by the variable alone: a daemon's child, or a redirection, has it too."""
+    with (tmp_path / "log").open("w") as stream:
+        written = os.fstat(stream.fileno())
+        assert to_journal({"JOURNAL_STREAM": f"{written.st_dev}:{written.st_ino}"}, stream)
+        assert not to_journal({"JOURNAL_STREAM": f"{written.st_dev}:{written.st_ino + 1}"}, stream)
+        assert not to_journal({}, stream)
+    assert not to_journal({"JOURNAL_STREAM": "1:2"}, stream)  # closed

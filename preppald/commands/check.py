@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 import json
 import os
+from pathlib import Path
 import sys
 
 import trio
@@ -14,11 +15,11 @@ from preppald.backend import backend_for
 from preppald.commands.serve import wall_clock_ms
 from preppald.config import load, secret_text, shown
 from preppald.core import gemini
-from preppald.errors import EX_UNAVAILABLE
+from preppald.errors import EX_UNAVAILABLE, ConfigError
 from preppald.parse import Invalid
 from preppald.recording.files import encoder
 from preppald.recording.shelf import DIRECTORY
-from preppald.settings import Config, settings
+from preppald.settings import ENV_FILE, Config, settings
 from preppald.upstream import UpstreamError, connected, dialler
 
 EPILOG = """\
@@ -30,6 +31,8 @@ Examples:
   preppald check --list                every setting with its meaning and default
 """
 
+# EnvironmentFile= of the units in systemd/.
+SERVICE_ENV_FILE = Path("/etc/preppald/preppald.env")
 # systemd skips a unit whose ExecCondition= exits with 1 to 254: neither failed nor restarted.
 NOT_CONFIGURED = 1
 
@@ -59,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _list()
     if arguments.begun:
         return _begun(os.environ)
-    config = load(os.environ)
+    config = _load(os.environ)
     warnings = _warnings(config)
     found = trio.run(_online, config) if arguments.online else []
     if arguments.json:
@@ -101,6 +104,26 @@ def _warnings(config: Config) -> list[str]:
     return warnings + (_recording_warnings(config) if config.record == "on" else [])
 
 
+def _load(env: Mapping[str, str]) -> Config:
+    try:
+        return load(env)
+    except ConfigError:
+        if hint := _elsewhere(env):
+            print(hint, file=sys.stderr)
+        raise
+
+
+def _elsewhere(env: Mapping[str, str]) -> str:
+    """Where the service's configuration is, for who asks in a shell that has none."""
+    here = any(env.get(name) for item in settings().values() for name in (item.env, f"{item.env}_FILE"))
+    if here or not SERVICE_ENV_FILE.exists():
+        return ""
+    return (
+        "preppald: nothing is configured in this shell. The service's configuration: "
+        f"{ENV_FILE}={SERVICE_ENV_FILE} preppald check"
+    )
+
+
 def _begun(env: Mapping[str, str]) -> int:
     """A package that was just installed is no failure: its service is skipped, and says why."""
     try:
@@ -112,7 +135,7 @@ def _begun(env: Mapping[str, str]) -> int:
     needed = [item.env for item in settings().values() if item.needed]
     print(
         f"preppald is not configured yet, and is not started: set {', '.join(needed)} and what else the file "
-        "asks for in /etc/preppald/preppald.env, then `systemctl start` it again",
+        f"asks for in {SERVICE_ENV_FILE}, then `systemctl start` it again",
         file=sys.stderr,
     )
     return NOT_CONFIGURED

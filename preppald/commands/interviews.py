@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace, state_dir: Path) -> int:
             [_row(it, now_ms(), prices) for it in found],
         )
     elif not archive.faults:
-        print("no such interviews")
+        print(f"no such interviews in {state_dir}")
     return finish(archive)
 
 

@@ -124,7 +124,7 @@ def _list(arguments: argparse.Namespace, archive: Archive) -> int:
             [_row(it, at_ms) for it in found],
         )
     elif not archive.faults:
-        print("nothing is owed to the backend")
+        print(f"nothing is owed to the backend by {archive.state_dir}")
     return verdict(found, at_ms, arguments.max_age)
 
 

@@ -43,6 +43,7 @@ class Archive:
     """
 
     def __init__(self, state_dir: Path) -> None:
+        self.state_dir = state_dir
         self.faults: list[str] = []
         try:
             self._files = [

@@ -144,7 +144,7 @@ async def test_interviews_as_json(filled: Shell) -> None:
 
 async def test_no_interviews(filled: Shell) -> None:
     assert filled("interviews --user nobody") == 0
-    assert filled.out == "no such interviews\n"
+    assert filled.out == f"no such interviews in {filled.state_dir}\n"
 
 
 async def test_transcript_as_text(filled: Shell) -> None:
@@ -333,7 +333,7 @@ def test_an_empty_state_directory(shell: Shell) -> None:
     shell.state_dir.mkdir()
     assert shell("interviews") == 0
     assert shell("outbox list") == 0
-    assert shell.out == "nothing is owed to the backend\n"
+    assert shell.out == f"nothing is owed to the backend by {shell.state_dir}\n"
 
 
 def test_a_state_directory_of_somebody_else(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
