@@ -114,6 +114,22 @@ async def test_while_the_browser_is_away_nothing_is_heard(
     assert stretches(heard.left) == [near(back + 1.0, back + 2.5)]
 
 
+async def test_another_tab_hears_nothing_of_what_the_first_was_sent(
+    nursery: trio.Nursery, autojump_clock: object, tmp_path: Path
+) -> None:
+    """It takes the seat while an answer plays: the rest of it plays nowhere."""
+    world, candidate = await begun(nursery, tmp_path, Scenario(reply=GREETING))
+    await candidate.until("audio_response")
+    sent = arrived(candidate, "audio_response")
+    await candidate.keep_silent(4.0)
+    replaced = trio.current_time()
+    second = await world.candidate(since=0)
+    assert (await candidate.closed())[0] == 4409
+    await second.keep_silent(3.0)
+    heard = await ended(second, tmp_path)
+    assert stretches(heard.right) == [near(sent, replaced)]
+
+
 async def test_a_change_of_geminis_connection_leaves_no_trace(
     nursery: trio.Nursery, autojump_clock: object, tmp_path: Path
 ) -> None:
