@@ -1,6 +1,7 @@
 """One connection at the public port: a health page, a refusal, or a seat in an interview."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 import re
 import socket
@@ -93,8 +94,9 @@ class Server:
                 try:
                     with self._door.visit(peer) as visit:
                         # Counted before: a handshake that does not come about must not be for nothing.
-                        if plain := await self._plain(stream, identity):
-                            await self._serve(plain, visit, received)
+                        await self._secured(
+                            stream, identity, partial(self._serve, visit=visit, received=received)
+                        )
                 except Refusal as refusal:
                     await self._no_room(stream, refusal, identity)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -102,15 +104,22 @@ class Server:
         except Exception:
             self._services.log.exception("connection.crashed")
 
-    async def _plain(self, stream: trio.abc.Stream, identity: Identity | None) -> trio.abc.Stream | None:
-        """The connection as HTTP sees it; None where it came to nothing, which is told where it can be."""
+    async def _secured(
+        self,
+        stream: trio.abc.Stream,
+        identity: Identity | None,
+        serve: Callable[[trio.abc.Stream], Awaitable[None]],
+    ) -> None:
+        """Serves the connection as HTTP sees it, unless its handshake comes to nothing."""
         if identity is None:
-            return stream
+            await serve(stream)
+            return
         try:
-            return await tls.secured(stream, identity)
+            async with tls.secured(stream, identity) as plain:
+                if plain is not None:
+                    await serve(plain)
         except PlainHttp:
             await http1.answer(stream, http1.text(HTTPStatus.BAD_REQUEST, NOT_PLAIN))
-            return None
 
     async def _no_room(self, stream: trio.abc.Stream, refusal: Refusal, identity: Identity | None) -> None:
         reply = self._refused(refusal)
@@ -118,14 +127,11 @@ class Server:
             return
         self._turning_away += 1
         try:
-            if identity is not None:
-                await trio.sleep(
-                    SLOW_DOWN_SECONDS
-                )  # the answer costs a handshake: never more than so many a second
-            else:
+            if identity is None:
                 await self._slow_down(refusal)
-            if plain := await self._plain(stream, identity):
-                await http1.turn_away(plain, reply)
+            else:  # the answer costs a handshake: never more than so many a second
+                await trio.sleep(SLOW_DOWN_SECONDS)
+            await self._secured(stream, identity, partial(http1.turn_away, reply=reply))
         finally:
             self._turning_away -= 1
 

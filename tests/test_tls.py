@@ -3,8 +3,11 @@
 from collections.abc import AsyncIterator
 import contextlib
 from functools import partial
+import gc
 from pathlib import Path
 import ssl
+from typing import Any
+import weakref
 
 from cryptography.hazmat.primitives import serialization
 import pytest
@@ -237,6 +240,39 @@ async def test_a_handshake_that_does_not_come_about_has_a_bound(
         with contextlib.suppress(trio.BrokenResourceError):  # reset: what it sent was never read
             assert await said(stream) == b""
     await port.empty()
+
+
+@pytest.mark.parametrize("ending", ["no handshake", "plain http", "an answer"])
+async def test_what_a_connection_held_is_free_when_it_ends(
+    port: Port, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    """OpenSSL holds 60 KB for each, of which the garbage collector knows nothing: it must not be left to it."""
+    made: list[weakref.ref[object]] = []
+    stream_type = trio.SSLStream
+
+    def remembered(*arguments: Any, **named: Any) -> trio.SSLStream[Any]:
+        stream = stream_type(*arguments, **named)
+        if named.get("server_side"):
+            made.append(weakref.ref(stream))
+        return stream
+
+    monkeypatch.setattr(trio, "SSLStream", remembered)
+    monkeypatch.setattr(tls, "HANDSHAKE_SECONDS", 5 if ending.startswith("a") else 0.1)
+    gc.collect()
+    gc.disable()
+    try:
+        if ending == "an answer":
+            stream = await port.secured()
+            await stream.send_all(GET_HEALTH)
+            await said(stream)
+        else:
+            await (await port.plain()).send_all(GET_HEALTH if ending == "plain http" else b"\x16")
+        with trio.move_on_after(5):
+            while not made or made[0]() is not None:  # noqa: ASYNC110 - nobody tells
+                await trio.sleep(0.01)
+        assert [found() for found in made] == [None]
+    finally:
+        gc.enable()
 
 
 async def test_a_request_after_the_handshake_has_one_too(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
