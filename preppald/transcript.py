@@ -11,8 +11,8 @@ from preppald.errors import JournalError
 from preppald.journal import Journal
 from preppald.logs import Logger
 
-# How often it is asked whether what was kept is on disk: asking after each fragment costs more than keeping it.
-LOOK_SECONDS = 1.0
+# How often it is looked whether what was kept is on disk: to wait for each commit costs more than keeping the fragments.
+LOOK_SECONDS = 5.0
 # How long the ending may wait for the disk; what is not durable by then is kept in memory and posted from there.
 FLUSH_SECONDS = 5.0
 
@@ -56,7 +56,10 @@ class Record:
             if not self._unseen:
                 await self._changed.park()
             self._unseen = False
-            await self._look()
+            kept = self._journal.recorded
+            await trio.sleep(LOOK_SECONDS)
+            if self._journal.durable < kept:
+                await self._look()
 
     async def _look(self) -> None:
         try:
@@ -64,8 +67,6 @@ class Record:
         except JournalError as error:
             # The journal goes on trying by itself, and keeps what it has in memory.
             self._log.error("transcript.not_durable", why=str(error))
-            await trio.sleep(FLUSH_SECONDS)
-        await trio.sleep(LOOK_SECONDS)
 
     async def finish(self, ending: Ending, cause: str, turns: list[Turn], ended_ms: int) -> None:
         """Records the ending together with what the backend is owed. Call it shielded: it has its own bound."""

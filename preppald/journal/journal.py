@@ -79,6 +79,16 @@ class Journal:
         return self._writer.pending_bytes
 
     @property
+    def recorded(self) -> int:
+        """Records so far."""
+        return self._writer.recorded
+
+    @property
+    def durable(self) -> int:
+        """How many of them are on disk."""
+        return self._writer.durable
+
+    @property
     def outbox_bell(self) -> Bell:
         """Rung when the outbox may have something new to do."""
         return self._writer.outbox_bell
@@ -137,13 +147,13 @@ class Journal:
         """How a delivery stands after a try."""
         # A row that is already there keeps its place: the order of an interview's deliveries is that of making.
         self._writer.batch.owed[owed.key] = owed
-        self._writer.recorded(1)
+        self._writer.note(1)
         self.outbox_bell.ring()
 
     def note_feedback(self, key: str, *, due: bool) -> None:
         """Feedback on the transcript that was delivered under this key is due from now on, or no more."""
         self._writer.batch.due[key] = due
-        self._writer.recorded(1)
+        self._writer.note(1)
 
     async def owing(self) -> list[Place]:
         """Other instances of the state directory with unfinished business, whether they run or not."""
@@ -270,7 +280,7 @@ class Journal:
         else:
             self._writer.live.pop(interview.interview_id, None)
         self._writer.batch.interviews[interview.interview_id] = interview
-        self._writer.recorded(1)
+        self._writer.note(1)
 
 
 def _heads(saved: Sequence[Owed], unsaved: dict[str, Owed], interview_ids: Collection[str]) -> list[Owed]:

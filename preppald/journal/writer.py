@@ -83,7 +83,7 @@ class Writer:
         # Rung when the outbox may have something new to do.
         self.outbox_bell = Bell()
         # Records so far, and how many of them are durable.
-        self._recorded = self._durable = 0
+        self.recorded = self.durable = 0
         self._dropped = 0
         self._failure: str | None = None
         self._commit_began: float | None = None
@@ -92,9 +92,9 @@ class Writer:
         self._dirty, self._hurry = Bell(), Bell()
         self._attempted = trio.Event()
 
-    def recorded(self, count: int) -> None:
+    def note(self, count: int) -> None:
         """So many records were put into ``batch``."""
-        self._recorded += count
+        self.recorded += count
         self._dirty.ring()
         if len(self.batch) >= COMMIT_RECORDS:
             self._hurry.ring()
@@ -108,7 +108,7 @@ class Writer:
         if not batch.fragments:
             self._dirty.ring()
         batch.add_fragments(interview_id, epoch, fragments)
-        self._recorded += len(fragments)
+        self.recorded += len(fragments)
         if len(batch.fragments) >= COMMIT_RECORDS:
             self._hurry.ring()
 
@@ -120,9 +120,9 @@ class Writer:
         Raises:
             JournalError: it cannot be made durable now. It stays recorded, and is written when that is possible.
         """
-        target = self._recorded
+        target = self.recorded
         with trio.move_on_after(PATIENCE_SECONDS):
-            while self._durable < target:
+            while self.durable < target:
                 if self._failure or not self._running:
                     raise JournalError(self._failure or f"{self._store.name} is closed")
                 if hurry:
@@ -220,7 +220,7 @@ class Writer:
         """One commit of all there is; whether it is durable."""
         taken, self.batch = self.batch, Batch()
         self.committing = taken
-        target = self._recorded
+        target = self.recorded
         self._commit_began = trio.current_time()
         failure: str | None = "the commit was cut off"
         try:
@@ -234,7 +234,7 @@ class Writer:
             self._attempted.set()
             self._attempted = trio.Event()
         if failure is None:
-            self._durable = target
+            self.durable = target
             if taken.fragments and self._settle_at == NEVER:
                 self._settle_at = trio.current_time() + SETTLE_SECONDS
             self._recovered(len(taken))
