@@ -54,7 +54,7 @@ class Backend(BackendSimulator):
 
 @dataclass
 class Host:
-    """``deaths``: when daemons were killed, on Trio's clock."""
+    """``deaths``: when daemons were killed, on Trio's clock; ``births``: when they were seen to be ready."""
 
     directory: Path
     settings: Mapping[str, str]
@@ -67,6 +67,7 @@ class Host:
     process: trio.Process | None = None
     starts: int = 0
     deaths: list[float] = field(default_factory=list)
+    births: list[float] = field(default_factory=list)
 
     @property
     def state_dir(self) -> Path:
@@ -101,6 +102,7 @@ class Host:
 
     async def ready(self) -> None:
         await self.logged("daemon.ready")
+        self.births.append(trio.current_time())
 
     async def has_database(self) -> None:
         """Until the process that is starting holds the lock, which is just before it recovers."""
