@@ -179,8 +179,22 @@ class Server:
             return await self._registry.session_for(claims)
         with self._peers.opening(claims.interview_id) as opening:
             opening.decided |= handed
-            handed_on = await self._peers.hand_over(claims.interview_id, opening, stream, exchange.received)
-            return handed_on or await self._registry.session_for(claims)
+            hand_over = partial(
+                self._peers.hand_over, claims.interview_id, opening, stream, exchange.received
+            )
+            if handed_on := await hand_over():
+                return handed_on
+            try:
+                return await self._registry.session_for(claims)
+            except Refusal as refusal:
+                if handed or self._registry.unready() is None:
+                    raise
+                refused = refusal
+            # It could have begun here when the others were asked; a drain may have begun since.
+            opening.decided = False
+            if handed_on := await hand_over():
+                return handed_on
+            raise refused
 
     async def _admitted(self, exchange: Exchange, visit: Visit) -> Claims | Answer:
         """The claims of a connection that may have a session, or the answer to any other request.

@@ -1,9 +1,11 @@
 """The public port, row by row: who is let in, and what everybody else is told."""
 
 import base64
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 import random
+from typing import cast
 
 import pytest
 import trio
@@ -11,8 +13,10 @@ import trio.testing
 
 from preppald import http1
 from preppald.http1 import Answer
+from preppald.peers import Handed, Opening, Peers
 from preppald.server import Server
 from preppald.simulator import Scenario
+from tests.candidates import Candidate
 from tests.world import World
 
 KEY = base64.b64encode(bytes(16)).decode()
@@ -383,3 +387,31 @@ async def test_a_token_shows_in_no_log_line(world: World, autojump_clock: object
     assert token not in lines
     assert token[:40] not in lines
     assert "xCANARY" not in lines
+
+
+async def test_who_was_let_in_just_before_a_drain_goes_to_another_instance(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """Nobody else was wanted when the others were asked; then the drain began: they are asked again, not the candidate."""
+    world = await World({}, Scenario()).start(nursery)
+    asked: list[bool] = []
+
+    class Drained:
+        def opening(self, _interview_id: str) -> AbstractContextManager[Opening]:
+            return nullcontext(Opening())
+
+        async def hand_over(self, _interview_id: str, opening: Opening, *_: object) -> Handed | None:
+            await trio.lowlevel.checkpoint()
+            assert not opening.decided
+            asked.append(world.registry.draining)
+            if world.registry.draining:
+                return Handed()
+            world.registry.draining = opening.decided = True
+            return None
+
+    world.server._peers = cast("Peers", Drained())
+    candidate = Candidate(world.connection())
+    with pytest.raises(AssertionError, match="closed before it answered"):
+        await candidate.open("/iv-1", world.token())
+    assert asked == [False, True]
+    assert candidate.status == 0
