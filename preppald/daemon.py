@@ -4,23 +4,21 @@ Three nurseries, each inside the other: the base (journal, outbox, metronome, lo
 They end from the inside out: no new guests, then the interviews, then what kept their transcripts.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from http import HTTPStatus
 from pathlib import Path
 import signal
 
 import trio
 
-from preppald import __version__, http1, tls
+from preppald import __version__, admin, tls
 from preppald.backend import Backend, HttpBackend
 from preppald.config import changes, reloaded
 from preppald.feedback import FeedbackWriter
-from preppald.http1 import Answer
 from preppald.journal import Journal
 from preppald.logs import Logger
-from preppald.metrics import CONTENT_TYPE, Metrics
+from preppald.metrics import Metrics
 from preppald.metronome import Metronome
 from preppald.notify import Supervisor
 from preppald.outbox import Outbox
@@ -29,7 +27,7 @@ from preppald.parse import Address
 from preppald.peers import Peers
 from preppald.recording import Keeper, Recorder
 from preppald.registry import Registry
-from preppald.server import Pages, Server, readiness
+from preppald.server import Pages, Server
 from preppald.services import Services
 from preppald.session import GOODBYE_SECONDS
 from preppald.settings import Config
@@ -102,7 +100,7 @@ async def run_daemon(
         chance=outside.chance,
         memory=outside.memory,
     )
-    async with outside.listeners as (public, admin), outside.backend as backend:
+    async with outside.listeners as (public, private), outside.backend as backend:
         services.backend = backend
         feedback = FeedbackWriter(services)
         outbox = Outbox(
@@ -114,7 +112,7 @@ async def run_daemon(
             meters=metrics,
             delivered=feedback.delivered,
         )
-        metrics.watch(partial(_gauges, outbox, journal))
+        metrics.watch(partial(admin.owed, outbox, journal))
         async with trio.open_nursery() as base:
             await base.start(journal.run)
             await base.start(outbox.run)
@@ -132,18 +130,18 @@ async def run_daemon(
                     log=log,
                 )
                 server = Server(services, registry, pages and pages(services), peers, identity)
-                metrics.watch(partial(_connections, server))
+                metrics.watch(partial(admin.entrance, server))
                 base.start_soon(supervisor.attend, partial(_status, registry, server))
                 _show_identity(server, log, now_ms)
                 async with trio.open_nursery() as accepting:
                     entrance = await accepting.start(_accept, server.accepted, public, sessions)
-                    serve_admin = partial(_serve_admin, metrics, registry, log)
-                    await accepting.start(_accept, serve_admin, admin, sessions)
+                    serve_admin = partial(admin.serve, metrics, registry, log)
+                    await accepting.start(_accept, serve_admin, private, sessions)
                     await sessions.start(peers.serve, server.take, sessions)
                     accepting.start_soon(registry.adopt)
                     running = Running(
                         address(public),
-                        address(admin),
+                        address(private),
                         registry,
                         partial(_reload, services, server, registry, backend),
                     )
@@ -272,45 +270,3 @@ async def _drained(
 async def _cancel_when(event: trio.Event, scope: trio.CancelScope) -> None:
     await event.wait()
     scope.cancel()
-
-
-def _gauges(outbox: Outbox, journal: Journal) -> Iterable[tuple[str, str, float]]:
-    statistics = outbox.statistics()
-    yield "outbox_pending", "deliveries that the backend is owed", statistics.pending
-    yield "outbox_dead", "deliveries that the backend refused for good", statistics.dead
-    yield "outbox_oldest_seconds", "age of the oldest delivery that is owed", statistics.oldest_seconds
-    yield "outbox_paused", "1 while the backend refuses the secret", float(outbox.paused)
-    yield "journal_pending_bytes", "transcript that is not on disk yet", journal.pending_bytes
-    yield "journal_faulty", "1 while the journal cannot be written", float(journal.fault is not None)
-
-
-def _connections(server: Server) -> Iterable[tuple[str, str, float]]:
-    yield "connections", "TCP connections at the public port now", server.connections
-    if server.identity is not None:
-        until = server.identity.expires.timestamp()
-        yield "tls_certificate_expires_seconds", "when the certificate ends, seconds since 1970", until
-
-
-async def _serve_admin(metrics: Metrics, registry: Registry, log: Logger, stream: trio.abc.Stream) -> None:
-    """The loopback port: metrics, and the same health pages."""
-    try:
-        async with stream:
-            exchange = await http1.read(stream)
-            if exchange is None:
-                return
-            match exchange.path:
-                case "/metrics":
-                    reply = Answer(HTTPStatus.OK, metrics.exposition(), CONTENT_TYPE)
-                case "/health":
-                    reply = Answer(HTTPStatus.OK, b'{"status":"ok"}', http1.JSON)
-                case "/ready":
-                    reply = readiness(registry)
-                case _:
-                    reply = http1.text(
-                        HTTPStatus.NOT_FOUND, "Not found; /metrics, /health and /ready are here"
-                    )
-            await http1.answer(stream, reply)
-    except (trio.BrokenResourceError, trio.ClosedResourceError):
-        pass  # the peer went away
-    except Exception:
-        log.exception("connection.crashed")

@@ -141,7 +141,10 @@ class Registry:
             raise _unreadable(error) from error
 
     async def _begin(self, claims: Claims, known: Interview | None) -> Interview:
-        """The new row; ``known`` is the one that there was. An interview that ended before a word was said may be tried again."""
+        """The new row; ``known`` is the one that there was.
+
+        An interview that ended before a word was said may be tried again.
+        """
         services = self._services
         now_ms = services.now_ms()
         interview = Interview(

@@ -86,8 +86,8 @@ def carry_over(source: sqlite3.Connection, file: str, target: sqlite3.Connection
     """Takes what is unfinished in an earlier file into the present one; how many rows came.
 
     Unfinished: live interviews with their fragments, deliveries that are pending or dead, and transcripts on which
-    feedback is due. What the present file already knows is newer and stays. That ``file`` was carried over is in the same transaction: a row
-    that is delivered and swept later can never come back from the earlier file.
+    feedback is due. What the present file already knows is newer and stays. That ``file`` was carried over is in the
+    same transaction: a row that is delivered and swept later can never come back from the earlier file.
     """
     known = target.execute("SELECT 1 FROM carried WHERE file = ?", (file,)).fetchone()
     if known is not None:
