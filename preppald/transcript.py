@@ -58,10 +58,11 @@ class Record:
             self._unseen = False
             kept = self._journal.recorded
             await trio.sleep(LOOK_SECONDS)
-            if self._journal.durable < kept:
-                await self._look()
+            await self._look(kept)
 
-    async def _look(self) -> None:
+    async def _look(self, kept: int) -> None:
+        if self._journal.durable >= kept:
+            return
         try:
             await self._journal.flush(hurry=False)
         except JournalError as error:

@@ -222,7 +222,7 @@ def once(patch: pytest.MonkeyPatch, thing: object, name: str) -> None:
     """The next call fails, and no other."""
     real = getattr(thing, name)
 
-    def fail() -> NoReturn:
+    def fail(*_arguments: object) -> NoReturn:
         patch.setattr(thing, name, real)
         boom()
 
