@@ -18,6 +18,7 @@ from preppald.config import changes, reloaded
 from preppald.feedback import FeedbackWriter
 from preppald.journal import Journal
 from preppald.logs import Logger
+from preppald.lookout import Lookout
 from preppald.metrics import Metrics
 from preppald.metronome import Metronome
 from preppald.notify import Supervisor
@@ -95,6 +96,7 @@ async def run_daemon(
         metrics=metrics,
         log=log,
         metronome=metronome,
+        lookout=Lookout(metronome),
         dial=outside.dial,
         now_ms=now_ms,
         chance=outside.chance,

@@ -2,7 +2,8 @@
 
 A task that Trio wakes for its socket costs 50 µs on the reference machine before it has read a byte, a good part
 of it to be armed anew each time. So the sockets are in an epoll of our own, where they stay, and Trio watches that
-one: the first that has something costs as much as ever, all others of the same moment a look each.
+one: the first that has something costs as much as ever, all others of the same moment a look each. And while the
+metronome ticks, which has been woken anyway, the epoll is asked at each of its steps, and nobody is woken at all.
 """
 
 from contextlib import suppress
@@ -11,10 +12,8 @@ from typing import Protocol
 
 import trio
 
+from preppald.metronome import Metronome
 from preppald.watch import Look, Watch
-
-# Looks of one turn: a few milliseconds, after which everybody else has theirs. The kernel sees to fairness.
-LOOKS_A_TURN = 64
 
 
 class Readable(Protocol):
@@ -26,7 +25,9 @@ class Readable(Protocol):
 class Lookout:
     """``run`` is one task of the daemon. Waits of sockets that are not watched are never needed: see ``Line``."""
 
-    def __init__(self) -> None:
+    def __init__(self, metronome: Metronome) -> None:
+        self._metronome = metronome
+        metronome.beside = self._look
         self._epoll = select.epoll()
         self._watches: dict[int, Watch] = {}
 
@@ -53,17 +54,25 @@ class Lookout:
         self._forget(readable.fileno())
 
     async def run(self) -> None:
-        """Looks for ever."""
+        """Looks for ever; by itself where there is no tick to be looked at."""
         try:
             while True:
+                await self._metronome.standstill()
                 await trio.lowlevel.wait_readable(self._epoll.fileno())
-                for number, _ in self._epoll.poll(0, LOOKS_A_TURN):
-                    # A look may have ended the wait of another.
-                    watch = self._watches.get(number)
-                    if watch is not None and watch.ends():
-                        self._forget(number)
+                self._look()
         finally:
+            self._metronome.beside = None
             self._epoll.close()
+
+    def _look(self) -> None:
+        """One look at each socket that has something: everybody has a turn before anybody has another."""
+        if not self._watches:
+            return
+        for number, _ in self._epoll.poll(0, len(self._watches)):
+            # A look may have ended the wait of another.
+            watch = self._watches.get(number)
+            if watch is not None and watch.ends():
+                self._forget(number)
 
     def _forget(self, number: int) -> None:
         watch = self._watches.pop(number, None)

@@ -63,10 +63,10 @@ class Services:
     metrics: Metrics
     log: Logger
     metronome: Metronome
+    lookout: Lookout
     dial: Dial
     now_ms: Callable[[], int]
     chance: Callable[[], float]
-    lookout: Lookout = field(default_factory=Lookout)
     breaker: QuotaBreaker = field(default_factory=QuotaBreaker)
     memory: Memory = field(default_factory=Memory)
     backend: Backend = field(default_factory=NoBackend)

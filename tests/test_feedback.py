@@ -22,6 +22,7 @@ from preppald.errors import JournalError
 from preppald.feedback import FeedbackWriter
 from preppald.journal import Given, Journal, OnDisk
 from preppald.journal.files import Place
+from preppald.lookout import Lookout
 from preppald.metrics import Metrics
 from preppald.metronome import Metronome
 from preppald.outbox import Outbox
@@ -66,7 +67,8 @@ class Rig:
             journal=self.journal,
             metrics=Metrics(),
             log=log,
-            metronome=Metronome(),
+            metronome=(metronome := Metronome()),
+            lookout=Lookout(metronome),
             dial=self._no_dial,
             now_ms=now_ms,
             chance=lambda: 0.0,

@@ -7,16 +7,18 @@ import socket
 import pytest
 import trio
 
-from preppald.lookout import LOOKS_A_TURN, Lookout
+from preppald.lookout import Lookout
+from preppald.metronome import Metronome
 
 Pair = tuple[socket.socket, socket.socket]
 # Far more than a look takes, far less than a test may.
 SOON = 0.05
+MANY = 128
 
 
 @pytest.fixture
 async def lookout(nursery: trio.Nursery) -> Lookout:
-    lookout = Lookout()
+    lookout = Lookout(Metronome())
     nursery.start_soon(lookout.run)
     return lookout
 
@@ -143,20 +145,62 @@ async def test_a_number_that_the_kernel_gives_again_is_the_new_sockets(lookout: 
 
 
 async def test_everybody_has_a_turn(lookout: Lookout) -> None:
-    """More sockets than one turn has looks for, all with more to read than one look takes."""
+    """Many sockets, all with more to read than one look takes."""
     looks: dict[int, int] = {}
     with ExitStack() as stack, trio.fail_after(10):
         async with trio.open_nursery() as nursery:
-            for number in range(LOOKS_A_TURN * 2):
+            for number in range(MANY):
                 ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
                 theirs.send(bytes(10))
 
                 def look(number: int = number, ours: socket.socket = ours) -> bool:
                     looks[number] = looks.get(number, 0) + 1
-                    if max(looks.values()) - min(looks.values()) > 1 + (len(looks) < LOOKS_A_TURN * 2):
+                    if max(looks.values()) - min(looks.values()) > 1 + (len(looks) < MANY):
                         raise AssertionError(looks)
                     ours.recv(1)
                     return looks[number] == 10
 
                 nursery.start_soon(lookout.until, ours, look)
     assert set(looks.values()) == {10}
+
+
+async def test_while_the_metronome_ticks_the_sockets_are_looked_at_with_it(
+    nursery: trio.Nursery, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is woken for a socket; and once there is no tick any more, somebody is again."""
+    woken = 0
+    wait_readable = trio.lowlevel.wait_readable
+
+    async def counted(what: int | socket.socket) -> None:
+        nonlocal woken
+        await wait_readable(what)
+        woken += 1
+
+    monkeypatch.setattr(trio.lowlevel, "wait_readable", counted)
+    ours, theirs = pair
+    metronome = Metronome()
+    lookout = Lookout(metronome)
+    read: list[bytes] = []
+
+    def look() -> bool:
+        read.append(ours.recv(100))
+        return read[-1] == b"last"
+
+    with trio.fail_after(5):
+        nursery.start_soon(metronome.run)
+        nursery.start_soon(lookout.run)
+        async with trio.open_nursery() as waits:
+            waits.start_soon(lookout.until, ours, look)
+            async with trio.open_nursery() as ticks:
+                ticks.start_soon(metronome.until, metronome.join(), lambda: False)
+                for word in (b"one", b"two", b"three"):
+                    await trio.sleep(SOON)
+                    theirs.send(word)
+                await trio.sleep(SOON)
+                assert read == [b"one", b"two", b"three"]
+                assert woken <= 1  # it was waiting by itself when the ticks began
+                ticks.cancel_scope.cancel()
+            await trio.sleep(SOON)
+            before = woken
+            theirs.send(b"last")
+    assert woken == before + 1

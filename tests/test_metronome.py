@@ -97,3 +97,26 @@ def test_a_loop_that_lags_ticks_slower_within_a_bound_and_recovers() -> None:
     for step in range(20 * STEPS_A_VERDICT):
         metronome._judge(late=step % round(1 / FEW_LATE + 5) == 0)
     assert metronome.tick_seconds == TICK_SECONDS
+
+
+async def test_what_is_done_beside_is_done_at_each_step(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    steps: list[float] = []
+    metronome = Metronome(beside=lambda: steps.append(trio.current_time()))
+    nursery.start_soon(metronome.run)
+    with trio.move_on_after(TICK_SECONDS * 2):
+        await metronome.until(metronome.join(), lambda: False)
+    assert len(steps) == pytest.approx(2 * metronome.phases, abs=1)
+
+
+async def test_says_when_it_stands_still(nursery: trio.Nursery, autojump_clock: object) -> None:
+    metronome = Metronome()
+    nursery.start_soon(metronome.run)
+    with trio.fail_after(1):
+        await metronome.standstill()
+    until = trio.current_time() + 1
+    nursery.start_soon(metronome.until, metronome.join(), lambda: trio.current_time() >= until)
+    await trio.sleep(TICK_SECONDS)
+    await metronome.standstill()
+    assert trio.current_time() == pytest.approx(until, abs=TICK_SECONDS * 2)

@@ -18,6 +18,7 @@ from preppald.config import load
 from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import Delivery, Kind, StatusUpdate, TranscriptSubmission
 from preppald.journal import Given, Journal, Place
+from preppald.lookout import Lookout
 from preppald.metrics import Metrics
 from preppald.metronome import Metronome
 from preppald.outbox import Outbox
@@ -102,7 +103,8 @@ class World:
             journal=self.journal,
             metrics=self.metrics,
             log=log,
-            metronome=Metronome(),
+            metronome=(metronome := Metronome()),
+            lookout=Lookout(metronome),
             dial=self._dial,
             now_ms=self.now_ms,
             chance=lambda: 0.5,
