@@ -229,7 +229,8 @@ class Browser:
             framed = [self._framing.frame(message) for message, _ in self._outbox]
             if self._closing is not None:
                 self._protocol.send_close(self._closing.code, self._closing.reason)
-            framed += self._protocol.data_to_send()
+            if self._protocol.writes:
+                framed += self._protocol.data_to_send()
         else:
             framed = self._protocol.data_to_send()
         self._outbox.clear()

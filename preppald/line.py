@@ -14,6 +14,7 @@ class Line:
     """One task reads. Anybody may ``send``; who is told that it did not all go sees to ``flush``, one at a time.
 
     ``socket``: what is asked at once, where there is one.
+    ``idle``: whether what is sent now may go at once, for the kernel took all that came before.
     ``sending_since``: when a flush began that has not ended yet, for whoever watches for stalls.
     """
 
@@ -21,6 +22,7 @@ class Line:
         self.stream = stream
         self.sending_since: float | None = None
         self.socket = stream.socket if isinstance(stream, trio.SocketStream) else None
+        self.idle = self.socket is not None
         self._unsent = bytearray()
 
     # -------------------------------------------------------------- in
@@ -59,11 +61,6 @@ class Line:
     # -------------------------------------------------------------- out
 
     @property
-    def idle(self) -> bool:
-        """Whether what is sent now may go at once: the kernel took all that came before."""
-        return self.socket is not None and not self._unsent and self.sending_since is None
-
-    @property
     def unsent(self) -> int:
         """Bytes that wait for a flush."""
         return len(self._unsent)
@@ -81,6 +78,7 @@ class Line:
             sent = 0
         if sent < len(data):
             self._unsent += data[sent:]
+            self.idle = False
             return False
         return True
 
@@ -93,5 +91,7 @@ class Line:
         while self._unsent:
             data, self._unsent = self._unsent, bytearray()
             self.sending_since = trio.current_time()
+            self.idle = False
             await self.stream.send_all(data)
             self.sending_since = None
+        self.idle = self.socket is not None and self.sending_since is None

@@ -42,6 +42,8 @@ OUTPUT_BYTES_PER_SECOND = OUTPUT_SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
 
 # The tag of field 1 with bytes in it: of audio_chunk in its message, and of audio_content in the chunk.
 _FIELD_1 = 0x0A
+# The tag of field 2 with bytes in it: of audio_response in its message.
+_FIELD_2 = 0x12
 
 
 def spoken(message: bytes | str) -> bytes | None:
@@ -87,7 +89,13 @@ def decode(message: bytes | str) -> ClientEvent:
 
 
 def audio(pcm: bytes) -> bytes:
-    return ServerToClientMessage(audio_response=AudioResponse(audio_content=pcm)).SerializeToString()
+    """PCM s16le mono 24 kHz. The lengths that Gemini sends are written by hand, at a third of what the library costs."""
+    size = len(pcm)
+    if not 128 <= size < 16_380:  # both lengths take two bytes
+        return ServerToClientMessage(audio_response=AudioResponse(audio_content=pcm)).SerializeToString()
+    outer = size + 3
+    head = (_FIELD_2, outer & 0x7F | 0x80, outer >> 7, _FIELD_1, size & 0x7F | 0x80, size >> 7)
+    return bytes(head) + pcm
 
 
 def transcript(fragment: Fragment) -> bytes:

@@ -52,6 +52,12 @@ def test_the_short_way_never_reads_what_the_long_way_reads_otherwise(
     assert frames.spoken("text") is None
 
 
+@given(st.one_of(st.integers(0, 300), st.integers(16_300, 16_500), st.integers(0, 70_000)).map(bytes))
+def test_audio_is_written_the_short_way_as_the_library_writes_it(pcm: bytes) -> None:
+    response = pb.ServerToClientMessage(audio_response=pb.AudioResponse(audio_content=pcm))
+    assert frames.audio(pcm) == response.SerializeToString()
+
+
 def test_the_end_button_is_read() -> None:
     message = pb.ClientToServerMessage(end_request=pb.EndRequest())
     assert frames.decode(message.SerializeToString()) == EndRequested()
