@@ -37,8 +37,9 @@ PATIENCE_SECONDS = 10.0
 CLOSING_SECONDS = 10.0
 # Two minutes of 500 fast speakers, or hours of a few, while the disk is full.
 MAX_PENDING_BYTES = 64 * 1024 * 1024
-# How long fragments stay where writing them is cheap, before they go where reading them is: a passage a time.
-SETTLE_SECONDS = 10.0
+# How long fragments stay where writing them is cheap, before they go where reading them is: a passage
+# a time, the longer the cheaper.
+SETTLE_SECONDS = 20.0
 SWEEP_SECONDS = 3600.0
 # A time that never comes, on Trio's clock.
 NEVER = float("inf")

@@ -5,8 +5,8 @@
 Prints the share of one core that the journal takes (all of this process, less the same talk without a
 journal), and how late a tick on the same loop is, with and without it: that is the audio's latency. The loop
 ticks as often as the metronome makes it, because a wake of an idle process costs several times as much. Each
-figure is the median of its pairs: the machine's other work comes and goes. On two idle cores, 2026-11-23: 3.0 % of
-a core (2.3 to 3.9), a tick late by 1.23 ms p99 without the journal and by 1.27 with it.
+figure is the median of its pairs: the machine's other work comes and goes. On two idle cores, 2026-11-23: 2.9 % of
+a core (2.7 to 3.1), a tick late by 1.29 ms p99 without the journal and by 1.28 with it.
 """
 
 import argparse
