@@ -4,6 +4,7 @@ from collections.abc import Iterable
 import errno
 import os
 from pathlib import Path
+import shutil
 import stat
 import subprocess
 import sys
@@ -115,13 +116,17 @@ def test_an_encoder_that_fails_leaves_the_notes(tmp_path: Path, monkeypatch: pyt
 
 def test_an_encoder_gets_the_sound_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its samples through a pipe, and the file's name: this one keeps the samples."""
-    program(tmp_path / "bin", "ffmpeg", 'for file; do :; done; cat >"$file"')
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    program(tmp_path / "bin", "ffmpeg", f'for file; do :; done; {shutil.which("cat")} >"$file"')
+    # Nothing else: a real encoder of this machine's would be taken first.
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     noted(tmp_path)
     rendered = Rendered(the_one(tmp_path).notes)
     sound = b"".join(rendered.blocks())
     rendered.close()
-    assert finish(Shelf(tmp_path), the_one(tmp_path)).read_bytes() == sound
+    kept = finish(Shelf(tmp_path), the_one(tmp_path)).read_bytes()
+    # Not compared by pytest, which would take minutes to show where half a megabyte differs.
+    assert len(kept) == len(sound)
+    assert kept.startswith(sound)
 
 
 @pytest.mark.usefixtures("no_encoder")
