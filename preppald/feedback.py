@@ -7,12 +7,12 @@ Rule 3: that feedback is due is journalled together with the acknowledgement, an
 """
 
 from dataclasses import replace
-import ssl
 
 import httpx
 import msgspec
 import trio
 
+from preppald import trust
 from preppald.backend import Retry
 from preppald.core import feedback
 from preppald.core.context import NOTHING_KNOWN, Context
@@ -40,13 +40,7 @@ MAX_ANSWER_BYTES = 1024 * 1024
 class FeedbackWriter:
     """``run`` is its task; ``delivered`` is told of each acknowledged delivery and returns at once."""
 
-    def __init__(
-        self,
-        services: Services,
-        *,
-        tls: ssl.SSLContext | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
+    def __init__(self, services: Services) -> None:
         self._services = services
         # Keys of the transcripts that a writer is at; and of those, the ones that it is done with, until that is on disk.
         self._busy: set[str] = set()
@@ -59,8 +53,7 @@ class FeedbackWriter:
             timeout=httpx.Timeout(CALL_SECONDS, connect=CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=WRITERS),
             trust_env=False,
-            verify=tls or ssl.create_default_context(),
-            transport=transport,
+            verify=trust.machines_own(),
         )
 
     def delivered(self, delivery: Delivery) -> None:

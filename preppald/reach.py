@@ -13,6 +13,7 @@ import ssl
 import trio
 from trio_websocket import ConnectionRejected, wrap_client_stream
 
+from preppald import trust
 from preppald.conduit import Conduit
 from preppald.core import closes, gemini
 from preppald.core.closes import Cause
@@ -49,11 +50,9 @@ class UpstreamError(PreppaldError):
 
 
 def dialler(endpoint: Endpoint, tls: ssl.SSLContext | None = None) -> Dial:
-    """How to reach Gemini over the network; ``tls`` defaults to the system's certificates, read when first needed."""
-    trusted = tls
+    """How to reach Gemini over the network; ``tls``: trust of its own."""
 
     async def dial() -> Stream:
-        nonlocal trusted
         try:
             tcp = await trio.open_tcp_stream(endpoint.host, endpoint.port)
         except OSError as error:
@@ -62,9 +61,8 @@ def dialler(endpoint: Endpoint, tls: ssl.SSLContext | None = None) -> Dial:
         tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
         if not endpoint.secure:
             return tcp
-        if trusted is None:
-            trusted = ssl.create_default_context()  # 20 ms: too long to do for each interview
-        encrypted = trio.SSLStream(tcp, trusted, server_hostname=endpoint.host, https_compatible=True)
+        believed = tls or trust.machines_own()
+        encrypted = trio.SSLStream(tcp, believed, server_hostname=endpoint.host, https_compatible=True)
         try:
             await encrypted.do_handshake()
         except trio.BrokenResourceError as error:

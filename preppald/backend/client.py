@@ -11,7 +11,7 @@ import httpx
 import msgspec
 import trio
 
-from preppald import __version__
+from preppald import __version__, trust
 from preppald.backend import protobuf, trpc
 from preppald.backend.outcomes import Outcome, Probe, Refused, Retry, Unauthorized
 from preppald.backend.trpc import Transformer
@@ -54,7 +54,6 @@ class HttpBackend(abc.ABC):
         *,
         accept: str,
         tls: ssl.SSLContext | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._client = httpx.AsyncClient(
@@ -70,10 +69,8 @@ class HttpBackend(abc.ABC):
             limits=httpx.Limits(max_connections=self.CONNECTIONS, keepalive_expiry=KEEPALIVE_SECONDS),
             # Only config.py reads the environment: no proxies and no netrc by surprise.
             trust_env=False,
-            # As towards Gemini: this machine's certificates, so that an operator's own CA counts; httpx would
-            # take certifi's instead.
-            verify=tls or ssl.create_default_context(),
-            transport=transport,
+            # httpx would take certifi's.
+            verify=tls or trust.machines_own(),
         )
 
     def renew(self, secret: str) -> None:
@@ -154,9 +151,8 @@ class TrpcBackend(HttpBackend):
         transformer: Transformer = Transformer.SUPERJSON,
         *,
         tls: ssl.SSLContext | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        super().__init__(base_url, secret, accept="application/json", tls=tls, transport=transport)
+        super().__init__(base_url, secret, accept="application/json", tls=tls)
         self._transformer = transformer
 
     def _encode(self, delivery: Delivery) -> Request:
@@ -202,9 +198,8 @@ class ProtobufBackend(HttpBackend):
         secret: str,
         *,
         tls: ssl.SSLContext | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        super().__init__(base_url, secret, accept=protobuf.CONTENT_TYPE, tls=tls, transport=transport)
+        super().__init__(base_url, secret, accept=protobuf.CONTENT_TYPE, tls=tls)
 
     def _encode(self, delivery: Delivery) -> Request:
         return protobuf.encode(delivery)
