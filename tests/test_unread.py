@@ -1,0 +1,57 @@
+"""What the one-file binary does not read before it is used: systemd/binary/unread.py, as the binary runs it."""
+
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+HOOK = Path(__file__).parents[1] / "systemd" / "binary" / "unread.py"
+# In a process of its own: here they have long been read.
+BEGINNING = f"""
+import importlib, runpy, sys
+hook = runpy.run_path({str(HOOK)!r})
+def unread(name): return type(sys.modules[name]).__name__ == "_Unread"
+"""
+
+
+def run(program: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", BEGINNING + program], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_daemon_uses_none_of_it() -> None:
+    """All of it is imported, or it would not be worth naming; and nothing is read on the way."""
+    program = """
+import preppald.commands.serve
+print([name for name in hook["UNUSED"] if not unread(name)])
+"""
+    assert run(program) == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "use"),
+    [
+        ("asyncio", "asyncio.run(asyncio.sleep(0, 'used'))"),
+        ("html", "'used' * (html.escape('<') == '&lt;')"),
+        (
+            "google.protobuf.internal.python_message",
+            "'used' * bool(python_message.GeneratedProtocolMessageType)",
+        ),
+    ],
+)
+def test_whoever_uses_it_has_it(module: str, use: str) -> None:
+    """Also after several imports, which importlib's own lazy module takes for a use."""
+    package, _, name = module.rpartition(".")
+    line = f"from {package} import {name}" if package else f"import {name}"
+    program = f"""
+{line}
+{line}
+assert unread({module!r})
+print({use})
+assert not unread({module!r})
+"""
+    assert run(program) == "used\n"
