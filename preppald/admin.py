@@ -16,28 +16,21 @@ from preppald.server import Server, readiness
 
 
 async def serve(metrics: Metrics, registry: Registry, log: Logger, stream: trio.abc.Stream) -> None:
-    """One connection; nothing that it does leaves this function."""
-    try:
-        async with stream:
-            exchange = await http1.read(stream)
-            if exchange is None:
-                return
-            match exchange.path:
-                case "/metrics":
-                    reply = Answer(HTTPStatus.OK, metrics.exposition(), CONTENT_TYPE)
-                case "/health":
-                    reply = Answer(HTTPStatus.OK, b'{"status":"ok"}', http1.JSON)
-                case "/ready":
-                    reply = readiness(registry)
-                case _:
-                    reply = http1.text(
-                        HTTPStatus.NOT_FOUND, "Not found; /metrics, /health and /ready are here"
-                    )
-            await http1.answer(stream, reply)
-    except (trio.BrokenResourceError, trio.ClosedResourceError):
-        pass  # the peer went away
-    except Exception:
-        log.exception("connection.crashed")
+    """One connection."""
+    async with http1.contained(stream, log):
+        exchange = await http1.read(stream)
+        if exchange is None:
+            return
+        match exchange.path:
+            case "/metrics":
+                reply = Answer(HTTPStatus.OK, metrics.exposition(), CONTENT_TYPE)
+            case "/health":
+                reply = Answer(HTTPStatus.OK, b'{"status":"ok"}', http1.JSON)
+            case "/ready":
+                reply = readiness(registry)
+            case _:
+                reply = http1.text(HTTPStatus.NOT_FOUND, "Not found; /metrics, /health and /ready are here")
+        await http1.answer(stream, reply)
 
 
 def owed(outbox: Outbox, journal: Journal) -> Iterable[tuple[str, str, float]]:

@@ -3,7 +3,8 @@
 The parser is that of the WebSocket library, which takes GET only and no bodies: all that is needed here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 import http
 from urllib.parse import parse_qsl
@@ -13,6 +14,8 @@ from websockets.datastructures import Headers, MultipleValuesError
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
+
+from preppald.logs import Logger
 
 # From the first byte to the last of a request; a browser needs milliseconds.
 REQUEST_SECONDS = 5.0
@@ -75,6 +78,20 @@ class Exchange:
 def text(status: http.HTTPStatus, words: str, **headers: str) -> Answer:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(status, f"{words}\n".encode(), headers=named)
+
+
+@asynccontextmanager
+async def contained(stream: trio.abc.Stream, log: Logger) -> AsyncIterator[None]:
+    """A connection from its first byte to its last: closed at the end, and nothing that it does leaves it."""
+    try:
+        async with stream:
+            yield
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        pass  # the peer went away
+    except Exception:
+        log.exception(
+            "connection.crashed"
+        )  # a bug: it costs one connection, and not the interviews of the others
 
 
 async def read(stream: trio.abc.Stream, received: bytes = b"") -> Exchange | None:

@@ -83,26 +83,20 @@ class Server:
         received: bytes = b"",
         identity: Identity | None = None,
     ) -> None:
-        """One connection from its first byte to its last. Nothing that it does leaves this function.
+        """One connection, contained.
 
         ``peer``: its address, where the stream is no socket. ``received``: see ``take``. ``identity``: it begins
         with a TLS handshake.
         """
-        try:
-            async with stream:
-                peer = _settled(stream) if isinstance(stream, trio.SocketStream) else peer
-                try:
-                    with self._door.visit(peer) as visit:
-                        # Counted before: a handshake that does not come about must not be for nothing.
-                        await self._secured(
-                            stream, identity, partial(self._serve, visit=visit, received=received)
-                        )
-                except Refusal as refusal:
-                    await self._no_room(stream, refusal, identity)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # the peer went away
-        except Exception:
-            self._services.log.exception("connection.crashed")
+        async with http1.contained(stream, self._services.log):
+            peer = _settled(stream) if isinstance(stream, trio.SocketStream) else peer
+            try:
+                with self._door.visit(peer) as visit:
+                    # Counted before: a handshake that does not come about must not be for nothing.
+                    serve = partial(self._serve, visit=visit, received=received)
+                    await self._secured(stream, identity, serve)
+            except Refusal as refusal:
+                await self._no_room(stream, refusal, identity)
 
     async def _secured(
         self,

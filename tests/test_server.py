@@ -415,3 +415,24 @@ async def test_who_was_let_in_just_before_a_drain_goes_to_another_instance(
         await candidate.open("/iv-1", world.token())
     assert asked == [False, True]
     assert candidate.status == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "logged"),
+    [
+        (ValueError("a bug"), ["connection.crashed"]),
+        (trio.BrokenResourceError(), []),
+        (trio.ClosedResourceError(), []),
+    ],
+    ids=["a bug", "the peer went away", "we closed it"],
+)
+async def test_what_a_connection_does_stays_in_it(error: Exception, logged: list[str]) -> None:
+    """It is closed, a bug is said with its traceback, and whoever accepted it goes on."""
+    world = World({}, Scenario())
+    ours, theirs = trio.testing.memory_stream_pair()
+    async with http1.contained(ours, world.services.log):
+        raise error
+    assert await theirs.receive_some() == b""
+    assert [(line["event"], line["exc_info"]) for line in world.log_lines.entries] == [
+        (event, True) for event in logged
+    ]
