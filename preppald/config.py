@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from preppald import parse, tls
+from preppald import parse, private_files, tls
 from preppald.core import models, prices
 from preppald.core.prices import Prices
 from preppald.errors import ConfigError
@@ -55,7 +55,7 @@ def with_file(env: Mapping[str, str]) -> Mapping[str, str]:
         Invalid: the file cannot be used.
     """
     named = env.get(ENV_FILE)
-    return {**env, **parse.env_file(Path(named))} if named else env
+    return {**env, **private_files.env_file(Path(named))} if named else env
 
 
 def changes(old: Config, new: Config) -> tuple[list[str], list[str]]:
@@ -129,9 +129,9 @@ def secret_text(item: Setting, env: Mapping[str, str]) -> str:
     if env.get(item.env):
         return env[item.env]
     if named := env.get(f"{item.env}_FILE"):
-        return parse.secret_file(Path(named))
+        return private_files.secret_file(Path(named))
     held = _credential(item, env)
-    return parse.secret_file(Path(held)) if held else ""
+    return private_files.secret_file(Path(held)) if held else ""
 
 
 def _credential(item: Setting, env: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ import signal
 import trio
 
 from preppald import __version__, admin, tls
+from preppald.addresses import Address
 from preppald.backend import Backend, HttpBackend
 from preppald.config import changes, reloaded
 from preppald.feedback import FeedbackWriter
@@ -24,7 +25,6 @@ from preppald.metronome import Metronome
 from preppald.notify import Supervisor
 from preppald.outbox import Outbox
 from preppald.outside import Listeners, Outside, address, real
-from preppald.parse import Address
 from preppald.peers import Peers
 from preppald.recording import Keeper, Recorder
 from preppald.registry import Registry

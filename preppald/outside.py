@@ -11,12 +11,12 @@ import random
 
 import trio
 
+from preppald.addresses import Address
 from preppald.backend import Backend, backend_for
 from preppald.errors import StartError
 from preppald.journal import InThread, OnDisk, Place, own_thread
 from preppald.memory import Memory
 from preppald.notify import Sockets, Supervisor
-from preppald.parse import Address
 from preppald.settings import Config
 from preppald.upstream import Dial, dialler
 

@@ -14,11 +14,11 @@ import trio
 from trio_websocket import ConnectionRejected, wrap_client_stream
 
 from preppald import trust
+from preppald.addresses import Endpoint
 from preppald.conduit import Conduit
 from preppald.core import closes, gemini
 from preppald.core.closes import Cause
 from preppald.errors import PreppaldError, leaf
-from preppald.parse import Endpoint
 
 # A second of 24 kHz PCM in base64 is 64 KiB; trio-websocket's own limit of 1 MiB was met by others.
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from preppald import parse
+from preppald import addresses, parse
+from preppald.addresses import Address, Endpoint, Network
 from preppald.auth import TokenRules
 from preppald.core import gemini, models, prices
 from preppald.core.brief import DEFAULT_PERSONA, Brief
 from preppald.core.prices import Prices
-from preppald.parse import Address, Endpoint, Network
 
 MINUTE = 60.0
 HOUR = 3600.0
@@ -86,13 +86,13 @@ class Config:
     )
     api_url: str = setting(
         "NEXT_PUBLIC_API_URL",
-        parse.optional(parse.http_url),
+        parse.optional(addresses.http_url),
         "the application's origin; needed unless PREPPALD_BACKEND=none",
         restart=True,
     )
     listen: Address = setting(
         "PREPPALD_LISTEN",
-        parse.address,
+        addresses.address,
         "where browsers connect",
         default="127.0.0.1:8787",
         restart=True,
@@ -111,14 +111,14 @@ class Config:
     )
     admin_listen: Address = setting(
         "PREPPALD_ADMIN_LISTEN",
-        parse.address,
+        addresses.address,
         "where metrics are read; keep it on loopback",
         default="127.0.0.1:9464",
         restart=True,
     )
     allowed_origins: tuple[str, ...] = setting(
         "PREPPALD_ALLOWED_ORIGINS",
-        parse.origins,
+        addresses.origins,
         "the pages that may connect, as exact origins separated by commas; empty allows any",
     )
     jwt_audience: str = setting(
@@ -133,7 +133,7 @@ class Config:
     )
     gemini_url: Endpoint = setting(
         "PREPPALD_GEMINI_URL",
-        parse.websocket_endpoint,
+        addresses.websocket_endpoint,
         "another Gemini: the simulator, a proxy (ws:// or wss://, path optional)",
         default="wss://generativelanguage.googleapis.com",
         restart=True,
@@ -327,7 +327,7 @@ class Config:
     )
     trusted_proxies: tuple[Network, ...] = setting(
         "PREPPALD_TRUSTED_PROXIES",
-        parse.networks,
+        addresses.networks,
         "whose X-Forwarded-For is believed, as addresses or networks separated by commas; none: nobody's",
         default="127.0.0.0/8,::1",
     )

@@ -7,6 +7,7 @@ from functools import partial
 
 import trio
 
+from preppald.addresses import Endpoint
 from preppald.conduit import Conduit, ConduitClosed
 from preppald.core import closes, gemini
 from preppald.core.closes import Cause
@@ -14,7 +15,6 @@ from preppald.core.events import GeminiEvent, SetupCompleted
 from preppald.errors import RemoteProtocolError
 from preppald.framing import Message
 from preppald.lookout import Lookout
-from preppald.parse import Endpoint
 from preppald.reach import Dial, Stream, UpstreamError, dialled, dialler, upgraded
 
 __all__ = ["Dial", "Upstream", "UpstreamError", "connected", "dialler"]

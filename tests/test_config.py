@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from preppald.addresses import Address, Endpoint
 from preppald.config import load, shown
 from preppald.errors import EX_CONFIG, ConfigError
-from preppald.parse import Address, Endpoint
 from preppald.settings import MIN_SECRET_BYTES, Config, settings
 
 JWT = "jwt-CANARY-0123456789-0123456789-0123"

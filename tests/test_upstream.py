@@ -12,10 +12,10 @@ import trio.testing
 import trustme
 from websockets.utils import accept_key
 
+from preppald.addresses import Endpoint, websocket_endpoint
 from preppald.core import closes
 from preppald.core.closes import Cause
 from preppald.core.events import GeminiEvent, TextSpoken
-from preppald.parse import Endpoint, websocket_endpoint
 from preppald.simulator import GeminiSimulator, Scenario, load_scenario, serve_gemini
 from preppald.simulator.endings import CLOSE_FRAMES
 from preppald.simulator.faults import Close, Hang, Http, Silence

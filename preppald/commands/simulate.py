@@ -9,8 +9,9 @@ import sys
 import trio
 
 from preppald import logs
+from preppald.addresses import Address, address
 from preppald.errors import StartError, leaf
-from preppald.parse import Address, Invalid, address
+from preppald.parse import Invalid
 from preppald.simulator import (
     BACKEND_ADDRESS,
     GEMINI_ADDRESS,

@@ -15,7 +15,7 @@ import jwt
 import trio
 import trio.testing
 
-from preppald import auth, config, http1, parse
+from preppald import auth, config, http1, private_files
 from preppald.auth import Claims, TokenRules
 from preppald.backend import protobuf, trpc
 from preppald.backend.outcomes import Delivered, Refused, Retry, Unauthorized
@@ -24,6 +24,7 @@ from preppald.door import customer
 from preppald.downstream import Browser, BrowserGone
 from preppald.errors import ConfigError, RemoteProtocolError, TokenError
 from preppald.http1 import Exchange
+from preppald.parse import Invalid
 from preppald.settings import ENV_FILE, settings
 from tests.hostile_inputs import ENOUGH, KEY, asked, audio
 
@@ -153,8 +154,8 @@ def env_file(data: bytes) -> None:
         file.write(data)
         file.flush()
         try:
-            found = parse.env_file(Path(file.name))
-        except parse.Invalid:
+            found = private_files.env_file(Path(file.name))
+        except Invalid:
             return
     assert all(name.isascii() for name in found)
 
