@@ -29,8 +29,9 @@ from preppald.core.events import (
 )
 from preppald.core.floor import TRANSITIONS, State
 from preppald.core.frames import BYTES_PER_SAMPLE, OUTPUT_BYTES_PER_SECOND
+from preppald.core.minutes import Minutes
 from preppald.core.playback import Playback
-from preppald.core.turns import Fragment, Speaker, Turn, begun, in_order
+from preppald.core.turns import Speaker, Turn
 
 
 class Conversation:
@@ -45,13 +46,9 @@ class Conversation:
         self.since = 0.0
         self.candidate_speaking = False
         self._epoch_ms = epoch_ms
-        self._turns = {turn.number: turn for turn in turns}
-        self._seq = last_seq
-        self._last_number = max(self._turns, default=0)
-        self._open: dict[Speaker, int] = {}
-        self._last: dict[Speaker, int] = {}
+        self._minutes = Minutes(turns, last_seq)
         # The state before this one. Where a journal begins the dialogue, it knows whose turn was broken off.
-        last = self.turns[-1] if self._turns else None
+        last = self.turns[-1] if self.turns else None
         owed = last is not None and (last.speaker is Speaker.USER or not last.complete)
         self._left = State.AWAITED if owed else State.CONNECTING
         # The interviewer's turn of which the rest never came.
@@ -74,16 +71,16 @@ class Conversation:
     @property
     def turns(self) -> list[Turn]:
         """The transcript so far: turns with text, in their order."""
-        return in_order(self._turns.values())
+        return self._minutes.turns
 
     @property
     def last_seq(self) -> int:
-        return self._seq
+        return self._minutes.last_seq
 
     @property
     def begun(self) -> bool:
         """Whether the interviewer ever spoke: it must not greet twice."""
-        return bool(self._turns) or Speaker.AI in self._last
+        return len(self._minutes) > 0 or self._minutes.last(Speaker.AI) > 0
 
     @property
     def owed(self) -> bool:
@@ -136,31 +133,22 @@ class Conversation:
             return [self._rest_of_cut_turn(event.text, now)]
         effects = self._reply_begins(now)
         # Text may come after the candidate spoke over the voice: the turn began when the voice did.
-        began = now if self._open[Speaker.AI] in self._turns else self._reply_began_at
-        return [*effects, self._fragment(Speaker.AI, event.text, began)]
+        began = self._reply_began_at if self._minutes.open_turn(Speaker.AI) is None else now
+        return [*effects, self._add(Speaker.AI, event.text, began)]
 
     def _rest_of_cut_turn(self, text: str, now: float) -> Effect:
         """Text runs behind audio. Where all of it does, its first piece is taken for what was heard."""
-        number = self._last[Speaker.AI]
-        first = number not in self._turns
+        number = self._minutes.last(Speaker.AI)
+        first = number not in self._minutes
+        at_ms = self._wall_ms(self._reply_began_at if first else now)
         heard = len(text) if first and self._cut_short else None
-        return self._record(
-            Fragment(
-                self._next_seq(),
-                number,
-                Speaker.AI,
-                text,
-                self._wall_ms(self._reply_began_at if first else now),
-                turn_complete=first,
-                heard=heard,
-            )
-        )
+        return Keep(self._minutes.write(number, Speaker.AI, text, at_ms, turn_complete=first, heard=heard))
 
     def _reply_begins(self, now: float) -> list[Effect]:
         """On the first sign of a reply: the candidate's turn is over, and a new clock runs."""
-        if Speaker.AI in self._open:
+        if self._minutes.is_open(Speaker.AI):
             return []
-        self._open[Speaker.AI] = self._new_turn(Speaker.AI)
+        self._minutes.begin(Speaker.AI)
         self._broken_off = None
         self._spoke_since_reply = self.candidate_speaking = False
         self._reply_began_at = now
@@ -185,8 +173,7 @@ class Conversation:
         """The reply stops where its playback is; its turn keeps the whole text and says how much was heard."""
         unheard = self._playback.stop(now)
         self._odd_byte = b""
-        number = self._open.get(Speaker.AI)
-        turn = None if number is None else self._turns.get(number)
+        turn = self._minutes.open_turn(Speaker.AI)
         sent = self._reply_bytes / OUTPUT_BYTES_PER_SECOND
         self._cut_short = bool(sent) and unheard > 0
         if turn is None or not self._cut_short:
@@ -199,11 +186,11 @@ class Conversation:
         """What was sent will still be heard, but nothing more of the reply comes."""
         self.candidate_speaking = False
         self._odd_byte = b""
-        number = self._open.get(Speaker.AI)
-        turn = None if self._generated or number is None else self._turns.get(number)
-        if turn is not None:
-            self._broken_off = number
-        return self._close(Speaker.AI, now, heard=None if turn is None else len(turn.text))
+        turn = None if self._generated else self._minutes.open_turn(Speaker.AI)
+        if turn is None:
+            return self._close(Speaker.AI, now)
+        self._broken_off = turn.number
+        return self._close(Speaker.AI, now, heard=len(turn.text))
 
     def _over(self, _event: InterviewOver, now: float) -> list[Effect]:
         return [*self._cut(now), *self._close(Speaker.USER, now)]
@@ -212,7 +199,7 @@ class Conversation:
 
     def _speech_began(self, _event: SpeechBegan, now: float) -> list[Effect]:
         self._tells_activity = self._spoke_since_reply = self.candidate_speaking = True
-        if Speaker.USER not in self._open:
+        if not self._minutes.is_open(Speaker.USER):
             self._speech_began_at = now
         return []
 
@@ -227,57 +214,33 @@ class Conversation:
         if self.state is State.AWAITED:
             # Where text comes word by word, the answer is due after the last one.
             self.since = now
-        replying = Speaker.AI in self._open
-        late = not self._spoke_since_reply and (replying or self._tells_activity)
-        if late and Speaker.USER not in self._open and Speaker.AI in self._last:
-            return [self._heard_before_reply(event.text)]
-        if Speaker.USER not in self._open:
-            self._open[Speaker.USER] = self._new_turn(Speaker.USER)
+        if not self._minutes.is_open(Speaker.USER):
+            replying = self._minutes.is_open(Speaker.AI)
+            late = not self._spoke_since_reply and (replying or self._tells_activity)
+            if late and self._minutes.last(Speaker.AI):
+                return [self._heard_before_reply(event.text)]
+            self._minutes.begin(Speaker.USER)
             # The text of a whole utterance comes at its end; the turn began when the voice did.
             now, self._speech_began_at = self._speech_began_at or now, None
-        return [self._fragment(Speaker.USER, event.text, now)]
+        return [self._add(Speaker.USER, event.text, now)]
 
     def _heard_before_reply(self, text: str) -> Effect:
         """Text that came late: it belongs before the reply that answered it, which may have no text yet."""
-        reply_number = self._last[Speaker.AI]
         before_ms = self._wall_ms(self._reply_began_at) - 1
-        number = self._last.get(Speaker.USER, 0)
+        number = self._minutes.last(Speaker.USER)
         # The turn that the reply ended, or one that was begun by an earlier piece of this text.
-        if number not in self._turns or number < reply_number - 1:
-            number = self._new_turn(Speaker.USER)
-        return self._record(
-            Fragment(self._next_seq(), number, Speaker.USER, text, before_ms, turn_complete=True)
-        )
+        if number not in self._minutes or number < self._minutes.last(Speaker.AI) - 1:
+            number = self._minutes.number(Speaker.USER)
+        return Keep(self._minutes.write(number, Speaker.USER, text, before_ms, turn_complete=True))
 
     # -------------------------------------------------------------- turns
 
-    def _new_turn(self, speaker: Speaker) -> int:
-        """A number for a turn; the turn itself exists from its first fragment on."""
-        self._last_number += 1
-        self._last[speaker] = self._last_number
-        return self._last_number
-
-    def _fragment(self, speaker: Speaker, text: str, now: float) -> Effect:
-        number = self._open[speaker]
-        return self._record(Fragment(self._next_seq(), number, speaker, text, self._wall_ms(now)))
+    def _add(self, speaker: Speaker, text: str, now: float) -> Effect:
+        return Keep(self._minutes.add(speaker, text, self._wall_ms(now)))
 
     def _close(self, speaker: Speaker, now: float, heard: int | None = None) -> list[Effect]:
-        number = self._open.pop(speaker, None)
-        if number is None or number not in self._turns:
-            return []
-        closing = Fragment(
-            self._next_seq(), number, speaker, "", self._wall_ms(now), turn_complete=True, heard=heard
-        )
-        return [self._record(closing)]
-
-    def _record(self, fragment: Fragment) -> Effect:
-        known = self._turns.get(fragment.turn)
-        self._turns[fragment.turn] = begun(fragment) if known is None else known.grown(fragment)
-        return Keep(fragment)
-
-    def _next_seq(self) -> int:
-        self._seq += 1
-        return self._seq
+        closing = self._minutes.close(speaker, self._wall_ms(now), heard)
+        return [] if closing is None else [Keep(closing)]
 
     def _wall_ms(self, now: float) -> int:
         return round(self._epoch_ms + now * 1000)

@@ -198,7 +198,7 @@ class AnyOrder(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.talk.at(self.talk.now + 1, InterviewOver())
         self.the_journal_would_say_the_same()
-        assert not self.talk.conversation._open
+        assert not self.talk.conversation._minutes._open
 
 
 TestAnyOrder = AnyOrder.TestCase
