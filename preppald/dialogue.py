@@ -41,6 +41,7 @@ from preppald.services import Services
 from preppald.tally import Tally
 from preppald.transcript import Record
 from preppald.uplink import Note, Uplink
+from preppald.uplink_writer import UplinkWriter
 
 # An application that asks for less has made a mistake: that is no interview.
 SHORTEST_SECONDS = 60.0
@@ -72,11 +73,13 @@ class Dialogue:
         self.context = NOTHING_KNOWN
         self.conversation = Conversation(epoch_ms=self._epoch_ms, turns=turns, last_seq=last_seq)
         self.uplink = Uplink()
+        self.writer = UplinkWriter(self.uplink)
         self.link = Link(
             services,
             self,
             conversation=self.conversation,
             uplink=self.uplink,
+            writer=self.writer,
             log=log,
             instruct=self.instruction,
             handle=interview.handle,

@@ -13,7 +13,7 @@ from typing import Protocol
 import trio
 
 from preppald.core import gemini, interviewer
-from preppald.core.closes import CLOSED, NOT_THE_HANDLE, QUOTA, STALLED, Cause, Remedy
+from preppald.core.closes import CLOSED, NOT_THE_HANDLE, QUOTA, Cause, Remedy
 from preppald.core.conversation import Conversation
 from preppald.core.endings import AI_ENDED, AI_FAILED, AI_UNREACHABLE, Ending
 from preppald.core.events import AudioSpoken, GeminiEvent, GoingAway, HandleGiven, SpeechBegan, TextHeard
@@ -22,11 +22,9 @@ from preppald.core.ladder import RESTORE_BUDGET_SECONDS, START_BUDGET_SECONDS, L
 from preppald.core.lifespan import Lifespan
 from preppald.logs import Logger
 from preppald.services import Services
-from preppald.uplink import Item, Note, Uplink
+from preppald.uplink import Uplink
+from preppald.uplink_writer import UplinkWriter
 from preppald.upstream import Upstream, UpstreamError, connected
-
-# A send that takes longer has lost its connection: half a frame cannot be taken back.
-SEND_SECONDS = 5.0
 
 
 class Owner(Protocol):
@@ -40,7 +38,7 @@ class Owner(Protocol):
 
 
 class Link:
-    """``read`` and ``write`` are two of the session's tasks; everything else returns at once.
+    """``read`` is one of the session's tasks, the writer's ``run`` another; everything else returns at once.
 
     ``instruct`` says what the interviewer is told at a setup: of a session that is resumed, or of a fresh one.
     """
@@ -52,6 +50,7 @@ class Link:
         *,
         conversation: Conversation,
         uplink: Uplink,
+        writer: UplinkWriter,
         log: Logger,
         instruct: Callable[[bool], str],
         handle: Handle | None = None,
@@ -59,11 +58,11 @@ class Link:
         self.rotations = 0
         self.restorations = 0
         self.resumed = False
-        self.upstream: Upstream | None = None
         self._services = services
         self._owner = owner
         self._conversation = conversation
         self._uplink = uplink
+        self._writer = writer
         self._instruct = instruct
         self._log = log
         good = handle is not None and handle.good(services.config.gemini_model, services.now_ms())
@@ -79,6 +78,11 @@ class Link:
         self._failure: UpstreamError | None = None
         self._stopping = False
         self._life = trio.CancelScope()
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a Gemini to talk to."""
+        return self._writer.upstream is not None
 
     @property
     def handle(self) -> Handle | None:
@@ -168,7 +172,6 @@ class Link:
         self._failure = None
         self.resumed = self._resumed = resume
         self._heard_candidate = False
-        self.upstream = upstream
         gap, self._lost_at = 0.0 if self._lost_at is None else now - self._lost_at, None
         self._log.info(
             "upstream.ready",
@@ -178,7 +181,7 @@ class Link:
             gap_seconds=round(gap, 4),
         )
         self._owner.gemini_ready(prompted=prompt is not None)
-        self._uplink.open(self._send_now)
+        self._writer.attach(upstream)
 
     def _hear(self, events: Sequence[GeminiEvent]) -> None:
         for event in events:
@@ -204,14 +207,14 @@ class Link:
 
     def _lose(self) -> None:
         """Whatever the reason: nothing more comes or goes over this connection."""
-        if self.upstream is None:
+        upstream = self._writer.upstream
+        if upstream is None:
             return
-        self._services.metrics.upstream_malformed.inc(self.upstream.malformed)
-        self.upstream = None
+        self._services.metrics.upstream_malformed.inc(upstream.malformed)
+        self._writer.detach()
         self._listening = None
         self._lost_at = trio.current_time()
         self._ladder.down(self._lost_at)
-        self._uplink.shut()
         self._owner.gemini_lost()
 
     def _failed(self, error: UpstreamError, *, refused: bool) -> Cause:
@@ -247,31 +250,6 @@ class Link:
         else:
             self._owner.end(AI_ENDED if cause is CLOSED else AI_FAILED, cause.name)
 
-    # -------------------------------------------------------------- the writer
-
-    async def write(self) -> None:
-        """Sends prompts and audio; what could not be sent waits for the next connection."""
-        while True:
-            item = await self._uplink.take()
-            upstream = self.upstream
-            if upstream is None:
-                continue  # pragma: no cover - the uplink is shut in the same step that clears it
-            try:
-                await upstream.send(_message(item))
-            except UpstreamError:
-                # The reader sees the end too, and it knows the close frame. Until then nothing is sent.
-                if self.upstream is upstream:
-                    self._uplink.shut()
-                if isinstance(item, bytes):  # prompts were meant for the moment
-                    self._uplink.give_back(item)
-
-    def _send_now(self, item: Item) -> bool:
-        upstream = self.upstream
-        if upstream is None or not upstream.idle:
-            return False
-        upstream.post(_message(item))
-        return True
-
     # -------------------------------------------------------------- told by the watchdog
 
     def answered(self) -> None:
@@ -292,7 +270,7 @@ class Link:
 
     def time_to_leave(self, now: float) -> str | None:
         """Why this is the moment to change connections, if so: a quiet one, or the last one."""
-        if self.upstream is None:
+        if not self.connected:
             return None
         if self._lifespan.overdue(now):
             return "overdue"
@@ -300,23 +278,3 @@ class Link:
         if ready and self._conversation.quiet(now) and not self._uplink.loud():
             return "quiet"
         return None
-
-    async def drop_if_stalled(self, now: float) -> None:
-        """Hangs up on a connection that takes nothing more."""
-        upstream = self.upstream
-        if upstream is None or upstream.sending_since is None:
-            return
-        if now - upstream.sending_since > SEND_SECONDS:
-            await upstream.abort(STALLED)
-
-    # -------------------------------------------------------------- helpers
-
-
-def _message(item: bytes | str | Note) -> str:
-    match item:
-        case bytes():
-            return gemini.audio(item)
-        case str():
-            return gemini.prompt(item)
-        case Note():
-            return gemini.note(item.text)

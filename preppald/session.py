@@ -268,7 +268,7 @@ class Session:
         await self._dialogue.link.read()
 
     async def upstream_writer(self) -> None:
-        await self._dialogue.link.write()
+        await self._dialogue.writer.run()
 
     # -------------------------------------------------------------- time
 

@@ -25,7 +25,7 @@ async def watch(services: Services, dialogue: Dialogue, log: Logger) -> None:
         await trio.sleep(STEP_SECONDS)
         now = trio.current_time()
         # While Gemini is away nobody hears it, and it would take the place of what was said.
-        if dialogue.link.upstream is not None and now - dialogue.uplink.fed_at >= STEP_SECONDS:
+        if dialogue.link.connected and now - dialogue.uplink.fed_at >= STEP_SECONDS:
             dialogue.uplink.put_silence(STEP_SECONDS)
         if dialogue.seat.browser is None and now - dialogue.seat.left_at >= grace:
             dialogue.end(CANDIDATE_GONE, "the candidate did not come back")
@@ -34,7 +34,7 @@ async def watch(services: Services, dialogue: Dialogue, log: Logger) -> None:
             services.metrics.interventions.labels(stage.value).inc()
             log.warning("interviewer.silent", stage=stage.value)
             _intervene(dialogue, stage)
-        await dialogue.link.drop_if_stalled(now)
+        await dialogue.writer.drop_if_stalled(now)
         await dialogue.seat.mind(now)
         dialogue.each_second(now)
 
