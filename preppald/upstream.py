@@ -158,8 +158,7 @@ class Upstream:
     def _ended(self, closed: ConduitClosed) -> UpstreamError:
         if self._dropped is not None:
             return UpstreamError(self._dropped)
-        # Gemini's own words, or a proxy's, which may put them together from what it was sent.
-        detail = closed.reason.replace(self._key, "(key)")
+        detail = closes.without_key(closed.reason, self._key)
         return UpstreamError(closes.of_close(closed.code, closed.reason), code=closed.code, detail=detail)
 
 

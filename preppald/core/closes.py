@@ -92,6 +92,8 @@ _BY_PREFIX = (
 _BY_WORD = (("quota", QUOTA), ("resource_exhausted", QUOTA))
 _NORMAL_CODES = frozenset({1000, 1001})
 _ABNORMAL_CODE = 1006
+# A shorter beginning of a key is of no use to anybody, and could be a word.
+_KEY_CHARACTERS = 8
 
 _BY_STATUS = {401: UNAUTHORISED, 403: UNAUTHORISED, 404: HTTP_REFUSED, 400: HTTP_REFUSED, 429: QUOTA}
 
@@ -108,6 +110,18 @@ def of_close(code: int, reason: str) -> Cause:
     if code in _NORMAL_CODES:
         return CLOSED
     return NETWORK if code == _ABNORMAL_CODE else UNRECOGNISED
+
+
+def without_key(reason: str, key: str) -> str:
+    """A close frame's reason without the API key, which a proxy may quote; nor its beginning, where the reason was cut.
+
+    Source of the cut: RFC 6455 §5.5 allows a control frame 125 bytes, two of which are the code.
+    """
+    reason = reason.replace(key, "(key)")
+    for size in range(len(key) - 1, _KEY_CHARACTERS - 1, -1):
+        if reason.endswith(key[:size]):
+            return f"{reason[:-size]}(key)"
+    return reason
 
 
 def of_http_status(status: int) -> Cause:

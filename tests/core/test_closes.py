@@ -3,7 +3,7 @@
 import pytest
 
 from preppald.core import closes
-from preppald.core.closes import Cause, Remedy, of_close, of_http_status
+from preppald.core.closes import Cause, Remedy, of_close, of_http_status, without_key
 
 MODEL = (
     "models/gemini-9-live is not found for API version v1beta, or is not supported for bidiGenerateContent."
@@ -120,3 +120,23 @@ def test_causes_are_told_apart_by_name() -> None:
 def test_an_http_answer_is_known_by_its_status(status: int, cause: Cause) -> None:
     """Rare, but seen: an error in place of the upgrade."""
     assert of_http_status(status) is cause
+
+
+KEY = "AIzaSy-not-a-key-0123456789"
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        (f"Bad request: key={KEY}&alt=ws", "Bad request: key=(key)&alt=ws"),
+        (f"{KEY} and {KEY}", "(key) and (key)"),
+        (f"Bad request: {KEY[:-1]}", "Bad request: (key)"),
+        (f"Bad request: {KEY[:8]}", "Bad request: (key)"),
+        (f"Bad request: {KEY[:7]}", f"Bad request: {KEY[:7]}"),
+        ("API key not valid.", "API key not valid."),
+        ("", ""),
+    ],
+)
+def test_a_reason_is_shown_without_the_key(reason: str, shown: str) -> None:
+    """Nor with most of one, where the reason was cut in the middle of it."""
+    assert without_key(reason, KEY) == shown
