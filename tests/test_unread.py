@@ -1,5 +1,6 @@
 """What the one-file binary does not read before it is used: systemd/binary/unread.py, as the binary runs it."""
 
+import os
 from pathlib import Path
 import subprocess
 import sys
@@ -16,9 +17,10 @@ def unread(name): return type(sys.modules[name]).__name__ == "_Unread"
 
 
 def run(program: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", BEGINNING + program], capture_output=True, text=True, timeout=30, check=False
-    )
+    # Coverage would start in it, and read some of it.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    command = [sys.executable, "-c", BEGINNING + program]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
