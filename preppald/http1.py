@@ -88,10 +88,8 @@ async def contained(stream: trio.abc.Stream, log: Logger) -> AsyncIterator[None]
             yield
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         pass  # the peer went away
-    except Exception:
-        log.exception(
-            "connection.crashed"
-        )  # a bug: it costs one connection, and not the interviews of the others
+    except Exception:  # the end of the line for a bug: it costs one connection, and no other its interview
+        log.exception("connection.crashed")
 
 
 async def read(stream: trio.abc.Stream, received: bytes = b"") -> Exchange | None:

@@ -1,4 +1,4 @@
-"""Files that hold secrets: read only where nobody else on this machine can, and within a bound."""
+"""Files that hold secrets: read only where not everybody on this machine may, and within a bound."""
 
 from pathlib import Path
 import re
@@ -14,7 +14,7 @@ MAX_ENV_FILE_BYTES = 64 * 1024
 
 
 def secret_file(file: Path) -> str:
-    """The first line of a file that only its owner (and group) may read."""
+    """The text of a file that only its owner (and group) may read, without the white space around it."""
     return _private_text(file, MAX_SECRET_FILE_BYTES, "not a secret").strip()
 
 

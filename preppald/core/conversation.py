@@ -48,7 +48,7 @@ class Conversation:
         self._epoch_ms = epoch_ms
         self._minutes = Minutes(turns, last_seq)
         # The state before this one. Where a journal begins the dialogue, it knows whose turn was broken off.
-        last = self.turns[-1] if self.turns else None
+        last = next(reversed(self.turns), None)
         owed = last is not None and (last.speaker is Speaker.USER or not last.complete)
         self._left = State.AWAITED if owed else State.CONNECTING
         # The interviewer's turn of which the rest never came.
@@ -230,7 +230,7 @@ class Conversation:
         number = self._minutes.last(Speaker.USER)
         # The turn that the reply ended, or one that was begun by an earlier piece of this text.
         if number not in self._minutes or number < self._minutes.last(Speaker.AI) - 1:
-            number = self._minutes.number(Speaker.USER)
+            number = self._minutes.new_number(Speaker.USER)
         return Keep(self._minutes.write(number, Speaker.USER, text, before_ms, turn_complete=True))
 
     # -------------------------------------------------------------- turns

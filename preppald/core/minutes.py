@@ -43,9 +43,9 @@ class Minutes:
 
     def begin(self, speaker: Speaker) -> None:
         """Opens a turn."""
-        self._open[speaker] = self.number(speaker)
+        self._open[speaker] = self.new_number(speaker)
 
-    def number(self, speaker: Speaker) -> int:
+    def new_number(self, speaker: Speaker) -> int:
         """A number for one more turn of the speaker's."""
         self._last_number += 1
         self._last[speaker] = self._last_number
