@@ -11,8 +11,8 @@ from preppald.framing import Framing, Message
 from preppald.line import Line
 from preppald.lookout import Readable
 
-# A quarter of a second of speech a read: Gemini sends at four times real time.
-RECEIVE_BYTES = 64 * 1024
+# A quarter of a second of speech a read, and Gemini sends at four times real time: the next look takes the rest.
+RECEIVE_BYTES = 16 * 1024
 _LOST = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
@@ -38,7 +38,8 @@ class Conduit:
         self._protocol = Protocol(Side.CLIENT, state=State.OPEN, max_size=max_message_bytes)
         self._framing = Framing(self._protocol)
         self._flushing = trio.StrictFIFOLock()
-        self._heard = trio.Event()
+        # Set while somebody waits for a sign of life.
+        self._heard: trio.Event | None = None
 
     @property
     def sending_since(self) -> float | None:
@@ -53,11 +54,11 @@ class Conduit:
     @property
     def idle(self) -> bool:
         """Whether what is posted goes at once."""
-        return self._line.idle and self._protocol.state is State.OPEN
+        return self._line.idle and self._framing.open
 
     def receive_now(self) -> list[Message] | None:
         """The messages that are there already; often none. None where ``receive`` must see to it."""
-        if self._early or self._protocol.state is not State.OPEN:
+        if self._early or not self._framing.open:
             return None
         try:
             data = self._line.receive_now(RECEIVE_BYTES)
@@ -78,7 +79,7 @@ class Conduit:
         """
         messages: list[Message] = []
         while not messages:
-            if self._protocol.state is not State.OPEN:
+            if not self._framing.open:
                 raise self._closed()
             messages = await self._read()
         return messages
@@ -95,7 +96,9 @@ class Conduit:
 
     def _messages(self, data: bytes | bytearray) -> list[Message]:
         self.heard_at = trio.current_time()
-        self._heard.set()
+        if self._heard is not None:
+            self._heard.set()
+            self._heard = None
         return self._framing.receive(data) if data else self._framing.receive_eof()
 
     def post(self, message: Message) -> None:
@@ -111,7 +114,7 @@ class Conduit:
         Raises:
             ConduitClosed: the connection ended.
         """
-        if self._protocol.state is not State.OPEN:
+        if not self._framing.open:
             raise self._closed()
         try:
             await self._push(self._framing.frame(message))
@@ -129,21 +132,21 @@ class Conduit:
         Raises:
             ConduitClosed: the connection ended.
         """
-        if self._protocol.state is not State.OPEN:
+        if not self._framing.open:
             raise self._closed()
-        self._heard = trio.Event()
+        heard = self._heard = trio.Event()
         self._protocol.send_ping(b"")
         try:
             await self._push(b"".join(self._protocol.data_to_send()))
         except _LOST:
             raise self._closed() from None
-        await self._heard.wait()
+        await heard.wait()
 
     async def aclose(self) -> None:
         """Says goodbye, and returns when the peer has answered or is gone. Not while another task receives."""
-        if self._protocol.state is not State.OPEN:
+        if not self._framing.open:
             return
-        self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
+        self._framing.close(CloseCode.NORMAL_CLOSURE)
         try:
             await self._push(b"".join(self._protocol.data_to_send()))
             while self._protocol.close_rcvd is None and self._protocol.parser_exc is None:

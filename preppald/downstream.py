@@ -8,7 +8,6 @@ from collections import deque
 from contextlib import suppress
 
 import trio
-from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from preppald.core.allowance import Allowance
@@ -97,7 +96,7 @@ class Browser:
         self.gathering = False
         if not self._waiting():
             return
-        at_once = self._closing is None and self._line.idle and self._protocol.state is State.OPEN
+        at_once = self._closing is None and self._line.idle and self._framing.open
         if not (at_once and self._send_now()):
             self._writer.unpark()
 
@@ -108,7 +107,7 @@ class Browser:
 
     def ping(self) -> None:
         """Asks for a sign of life, which ``heard_at`` will show."""
-        if self._protocol.state is State.OPEN:
+        if self._framing.open:
             self._protocol.send_ping(b"")
             self.flush()
 
@@ -201,7 +200,7 @@ class Browser:
         """Sends what is posted until either side closed; then sees the connection off, within a bound."""
         self._writing = True
         try:
-            while not self._protocol.eof_sent and self._protocol.state is State.OPEN:
+            while not self._protocol.eof_sent and self._framing.open:
                 if not self._waiting():
                     await self._writer.park()
                 await self._send_waiting()
@@ -225,10 +224,10 @@ class Browser:
 
     def _send_now(self) -> bool:
         """One send for all there is; whether the kernel took it."""
-        if self._protocol.state is State.OPEN:
+        if self._framing.open:
             framed = [self._framing.frame(message) for message, _ in self._outbox]
             if self._closing is not None:
-                self._protocol.send_close(self._closing.code, self._closing.reason)
+                self._framing.close(self._closing.code, self._closing.reason)
             if self._protocol.writes:
                 framed += self._protocol.data_to_send()
         else:

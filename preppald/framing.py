@@ -33,13 +33,15 @@ KEYS_A_PAGE = 64
 
 
 class Framing:
-    """Of one connection whose handshake is over. ``protocol`` keeps its state; closes and pings are asked of it.
+    """Of one connection whose handshake is over. ``protocol`` keeps its state; pings are asked of it.
 
+    ``open``: whether messages go both ways, which is asked with each of them, and cheaper here than of the protocol.
     ``frames`` and ``empty``: how many frames the last ``receive`` brought, and how many of them carried nothing.
     """
 
     def __init__(self, protocol: Protocol) -> None:
         self.protocol = protocol
+        self.open = protocol.state is State.OPEN
         self.frames = self.empty = 0
         # What a client sends is masked, and nothing else.
         self._mask_bit, self._mask_size = (_MASKED, _KEY_SIZE) if protocol.side is Side.SERVER else (0, 0)
@@ -104,7 +106,13 @@ class Framing:
         self.protocol.receive_data(self._rest)
         self._rest = bytearray()
         self.protocol.receive_eof()
+        self._noted()
         return []
+
+    def _noted(self) -> None:
+        """What the protocol made of it."""
+        self.open = self.protocol.state is State.OPEN
+        self._given_up = self._given_up or not self.open
 
     def _limit(self) -> int:
         """How large the next frame may be."""
@@ -124,7 +132,7 @@ class Framing:
             assert isinstance(frame, Frame)  # noqa: S101 - the handshake is over: only frames are left
             self.frames += 1
             self.empty += self._take(frame, messages)
-        self._given_up = self._given_up or self.protocol.state is not State.OPEN
+        self._noted()
 
     def _take(self, frame: Frame, messages: list[Message]) -> bool:
         """Whether the frame is one of those that carry nothing."""
@@ -146,8 +154,13 @@ class Framing:
 
     # -------------------------------------------------------------- out
 
+    def close(self, code: int, reason: str = "") -> None:
+        """Says goodbye, after which nothing but the peer's answer comes. Only while it is open."""
+        self.protocol.send_close(code, reason)
+        self.open = False
+
     def frame(self, message: Message) -> bytes:
-        """The message as one frame. Only while the protocol is open."""
+        """The message as one frame. Only while it is open."""
         opcode = _BINARY
         if isinstance(message, str):
             opcode, message = _TEXT, message.encode()

@@ -15,6 +15,8 @@ class Tally:
         self.bytes_played = 0
         self.usage = usage
         self._metrics = metrics
+        self._audio_in = metrics.audio_seconds.labels("in")
+        self._audio_out = metrics.audio_seconds.labels("out")
         self._uplink = uplink
         self._link = link
         self._prices = prices
@@ -29,8 +31,8 @@ class Tally:
         taken, played, dropped = (now - before for now, before in zip(totals, self._flushed, strict=True))
         self._flushed = totals
         # Audio that could not be sent is given back, and then counts a second time.
-        self._metrics.audio_seconds.labels("in").inc(max(0, taken) / BYTES_PER_SECOND)
-        self._metrics.audio_seconds.labels("out").inc(played / frames.OUTPUT_BYTES_PER_SECOND)
+        self._audio_in.inc(max(0, taken) / BYTES_PER_SECOND)
+        self._audio_out.inc(played / frames.OUTPUT_BYTES_PER_SECOND)
         self._metrics.audio_dropped_seconds.inc(dropped / BYTES_PER_SECOND)
 
     def summary(self) -> dict[str, float]:

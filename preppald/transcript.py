@@ -30,8 +30,9 @@ class Record:
     def keep(self, fragment: Fragment) -> None:
         """Journals it: on disk it is a commit later."""
         self._journal.add_fragments(*self._key, (fragment,))
-        self._unseen = True
-        self._changed.unpark()
+        if not self._unseen:
+            self._unseen = True
+            self._changed.unpark()
 
     def started(self, now_ms: int) -> None:
         """The backend is owed the news that the interview is in progress."""
@@ -47,7 +48,7 @@ class Record:
         self._journal.credit(*self._key, round(credited_seconds * 1000), deadline_ms)
 
     async def since(self, seq: int) -> list[Fragment]:
-        """The fragments after this one, as far as the journal has them; see ``Seat.hold`` for the rest."""
+        """The fragments after this one, as far as the journal has them; see ``Seat.release`` for the rest."""
         return await self._journal.fragments(*self._key, since=seq)
 
     async def run(self) -> None:

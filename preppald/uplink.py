@@ -54,7 +54,8 @@ class Uplink:
         self.taken_bytes = 0
         self.fed_at = trio.current_time()
         self._pcm = bytearray()
-        self._put_bytes = 0
+        # Of all that was ever put, whether it is half a sample more than whole ones.
+        self._odd = 0
         self._recent: bytearray | None = None
         self._prompts: deque[str | Note] = deque(maxlen=PROMPTS)
         self._changed = trio.lowlevel.ParkingLot()
@@ -64,7 +65,7 @@ class Uplink:
     def put(self, pcm: bytes) -> None:
         """Adds audio; an odd byte waits for its other half."""
         size = len(pcm)
-        self._put_bytes += size
+        self._odd = (self._odd + size) % BYTES_PER_SAMPLE
         if self._recent is not None:
             self._recent += pcm
             if len(self._recent) > RECENT_BYTES + SLACK_BYTES:
@@ -90,7 +91,7 @@ class Uplink:
             self._recent = bytearray()
             return True
         recent = bytes(self._recent[-RECENT_BYTES:])
-        start = (self._put_bytes - len(recent)) % BYTES_PER_SAMPLE
+        start = (self._odd - len(recent)) % BYTES_PER_SAMPLE
         for at in range(start, len(recent) - SLICE_BYTES + 1, SLICE_BYTES):
             samples = array("h", recent[at : at + SLICE_BYTES])[::STRIDE]
             if sum(sample * sample for sample in samples) > LOUD * LOUD * len(samples):

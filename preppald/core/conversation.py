@@ -43,6 +43,7 @@ class Conversation:
 
     def __init__(self, *, epoch_ms: float, turns: Iterable[Turn] = (), last_seq: int = 0) -> None:
         self.state = State.CONNECTING
+        self._ways = TRANSITIONS[self.state]
         self.since = 0.0
         self.candidate_speaking = False
         self._epoch_ms = epoch_ms
@@ -106,8 +107,9 @@ class Conversation:
     def receive(self, event: Event, now: float) -> list[Effect]:
         """Takes one event at the monotonic time ``now`` (seconds); returns what the shell must do, in order."""
         before = self.state
-        self.state = TRANSITIONS[before][type(event)]
+        self.state = self._ways[type(event)]
         if self.state is not before:
+            self._ways = TRANSITIONS[self.state]
             self.since = now
             self._left = before
         handle = self._HANDLERS.get(type(event))

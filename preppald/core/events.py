@@ -1,89 +1,89 @@
 """What can happen in an interview, and what the shell is asked to do about it.
 
-Events are named for what happened, effects for what is to be done. Both are frozen and tiny. What was said,
-as sound or as text, stays out of their repr: a repr ends in tracebacks.
+Events are named for what happened, effects for what is to be done. Both are frozen and tiny, and made by msgspec:
+some are for every piece of sound, and a frozen dataclass costs four times as much. What was said, as sound or as
+text, stays out of their repr: a repr ends in tracebacks.
 """
 
-from dataclasses import dataclass, field
+import msgspec
 
 from preppald.core.interview import Usage
 from preppald.core.turns import Fragment
 
+
+class _Happening(msgspec.Struct, frozen=True, gc=False):
+    """Base of everything here."""
+
+
+class _Said(_Happening, frozen=True):
+    """Base of what holds something that was said, or is secret."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
 # ------------------------------------------------------------------ from Gemini
 
 
-@dataclass(frozen=True, slots=True)
-class SetupCompleted:
+class SetupCompleted(_Happening, frozen=True):
     """Gemini accepted the setup; until then nothing else may be sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class AudioSpoken:
+class AudioSpoken(_Said, frozen=True):
     """A piece of the interviewer's voice: PCM s16le mono 24 kHz, any number of bytes, even an odd one."""
 
-    pcm: bytes = field(repr=False)
+    pcm: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TextSpoken:
+class TextSpoken(_Said, frozen=True):
     """A fragment of what the interviewer says, with its own spaces."""
 
-    text: str = field(repr=False)
+    text: str
 
 
-@dataclass(frozen=True, slots=True)
-class TextHeard:
+class TextHeard(_Said, frozen=True):
     """A fragment of what Gemini understood the candidate to say."""
 
-    text: str = field(repr=False)
+    text: str
 
 
-@dataclass(frozen=True, slots=True)
-class SpeechBegan:
+class SpeechBegan(_Happening, frozen=True):
     """Gemini noticed that the candidate began to speak. Not every model says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class SpeechEnded:
+class SpeechEnded(_Happening, frozen=True):
     """Gemini noticed that the candidate stopped. Not every model says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyInterrupted:
+class ReplyInterrupted(_Happening, frozen=True):
     """The candidate spoke over the interviewer; audio that is still queued is stale."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyGenerated:
+class ReplyGenerated(_Happening, frozen=True):
     """The whole reply has been sent; most of it is still to be heard. Absent for interrupted turns."""
 
 
-@dataclass(frozen=True, slots=True)
-class UtteranceCompleted:
+class UtteranceCompleted(_Happening, frozen=True):
     """Gemini has said one thing and will say another without being spoken to: it thinks, or looks something up."""
 
 
-@dataclass(frozen=True, slots=True)
-class TurnCompleted:
+class TurnCompleted(_Happening, frozen=True):
     """Gemini believes its reply has been played and listens again."""
 
 
-@dataclass(frozen=True, slots=True)
-class HandleGiven:
+class HandleGiven(_Said, frozen=True):
     """The session can be resumed with this handle from here on."""
 
-    value: str = field(repr=False)
+    value: str
 
 
-@dataclass(frozen=True, slots=True)
-class GoingAway:
+class GoingAway(_Happening, frozen=True):
     """Gemini will close this connection. ``seconds_left`` is None where it did not say."""
 
     seconds_left: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class TokensUsed:
+class TokensUsed(_Happening, frozen=True):
     """Tokens since the last report."""
 
     usage: Usage
@@ -106,15 +106,13 @@ GeminiEvent = DialogueEvent | SetupCompleted | HandleGiven | GoingAway | TokensU
 # ------------------------------------------------------------------ from the candidate
 
 
-@dataclass(frozen=True, slots=True)
-class AudioHeard:
+class AudioHeard(_Said, frozen=True):
     """A piece of the candidate's voice: PCM s16le mono 16 kHz."""
 
-    pcm: bytes = field(repr=False)
+    pcm: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class EndRequested:
+class EndRequested(_Happening, frozen=True):
     """The candidate pressed end."""
 
 
@@ -123,23 +121,19 @@ ClientEvent = AudioHeard | EndRequested
 # ------------------------------------------------------------------ from the shell
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamLost:
+class UpstreamLost(_Happening, frozen=True):
     """Gemini's connection is gone, planned or not; nothing more comes of the reply under way."""
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamReady:
+class UpstreamReady(_Happening, frozen=True):
     """A fresh Gemini session is set up, and says nothing until it is prompted."""
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamResumed:
+class UpstreamResumed(_Happening, frozen=True):
     """Gemini is back with all it knew, and waits for the candidate."""
 
 
-@dataclass(frozen=True, slots=True)
-class InterviewOver:
+class InterviewOver(_Happening, frozen=True):
     """Nothing more will be said; what is open is closed."""
 
 
@@ -149,27 +143,23 @@ Event = DialogueEvent | ShellEvent
 # ------------------------------------------------------------------ effects
 
 
-@dataclass(frozen=True, slots=True)
-class Play:
+class Play(_Said, frozen=True):
     """Send this PCM (s16le mono 24 kHz, whole samples) to the candidate."""
 
-    pcm: bytes = field(repr=False)
+    pcm: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class StopPlaying:
+class StopPlaying(_Happening, frozen=True):
     """Drop what is queued towards the candidate and tell the browser to do the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(_Happening, frozen=True):
     """Journal this fragment and show it to the candidate."""
 
     fragment: Fragment
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyBegan:
+class ReplyBegan(_Happening, frozen=True):
     """The interviewer begins to answer. ``delay``: seconds since Gemini noticed the candidate's end of speech.
 
     None where nothing was said before: a greeting.

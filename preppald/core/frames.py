@@ -21,7 +21,6 @@ from preppald.pb.interview_pb2 import (
     ServerToClientMessage,
     SessionEnded,
     SessionStarted,
-    TranscriptUpdate,
 )
 
 
@@ -99,14 +98,15 @@ def audio(pcm: bytes) -> bytes:
 
 
 def transcript(fragment: Fragment) -> bytes:
-    update = TranscriptUpdate(
-        speaker=fragment.speaker,
-        text=fragment.text,
-        is_final=True,
-        turn_complete=fragment.turn_complete,
-        seq=fragment.seq,
-    )
-    return ServerToClientMessage(transcript_update=update).SerializeToString()
+    """Written into the message itself: one that is passed to it would be copied."""
+    message = ServerToClientMessage()
+    update = message.transcript_update
+    update.speaker = fragment.speaker
+    update.text = fragment.text
+    update.is_final = True
+    update.turn_complete = fragment.turn_complete
+    update.seq = fragment.seq
+    return message.SerializeToString()
 
 
 def interrupted() -> bytes:

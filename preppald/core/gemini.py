@@ -4,7 +4,6 @@ Protocol: BidiGenerateContent, v1beta. The server sends one JSON object a frame,
 that is present counts, whatever the documentation says about "one of". Unknown keys are skipped.
 """
 
-from binascii import b2a_base64
 from collections.abc import Iterator
 from typing import Literal
 
@@ -194,13 +193,13 @@ def _seconds(duration: str) -> float | None:
 
 # ------------------------------------------------------------------ to Gemini
 
-_AUDIO_HEAD = b'{"realtimeInput":{"audio":{"mimeType":"audio/pcm;rate=16000","data":"'
-_AUDIO_TAIL = b'"}}}'
+_AUDIO_HEAD = b'{"realtimeInput":{"audio":{"mimeType":"audio/pcm;rate=16000","data":'
+_AUDIO_TAIL = b"}}}"
 
 
 def audio(pcm: bytes | bytearray | memoryview) -> str:
     """PCM s16le mono 16 kHz as one realtimeInput. Written by hand: it is the hot path's only message."""
-    return (_AUDIO_HEAD + b2a_base64(pcm, newline=False) + _AUDIO_TAIL).decode("ascii")
+    return (_AUDIO_HEAD + msgspec.json.encode(pcm) + _AUDIO_TAIL).decode("ascii")
 
 
 def prompt(text: str) -> str:

@@ -6,7 +6,6 @@ Rule 2: a fragment names its turn and is never revised; joining is concatenation
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 import enum
 
 import msgspec
@@ -43,16 +42,21 @@ class Fragment(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return f"Fragment({self.seq}, turn {self.turn}, {self.speaker}, {len(self.text)} characters)"
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What one speaker said until the other one did. ``started_ms`` is the wall clock in milliseconds."""
+class Turn(msgspec.Struct, frozen=True, gc=False):
+    """What one speaker said until the other one did. ``started_ms`` is the wall clock in milliseconds.
+
+    ``text`` is never shown in a repr.
+    """
 
     number: int
     speaker: Speaker
-    text: str = field(repr=False)
+    text: str
     started_ms: int
     complete: bool = False
     heard: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Turn({self.number}, {self.speaker}, {len(self.text)} characters)"
 
     @property
     def cut(self) -> bool:
@@ -68,11 +72,13 @@ class Turn:
 
     def grown(self, fragment: Fragment) -> "Turn":
         """The turn with one more fragment of its own."""
-        return replace(
-            self,
-            text=self.text + fragment.text,
-            complete=self.complete or fragment.turn_complete,
-            heard=self.heard if fragment.heard is None else fragment.heard,
+        return Turn(
+            self.number,
+            self.speaker,
+            self.text + fragment.text,
+            self.started_ms,
+            self.complete or fragment.turn_complete,
+            self.heard if fragment.heard is None else fragment.heard,
         )
 
 
