@@ -32,12 +32,12 @@ MANY_LATE, FEW_LATE = 0.30, 0.05
 class Metronome:
     """``run`` is one task of the daemon; a session asks for a phase once and has its ticks.
 
-    ``beside``: what else is done at each step, that being cheaper than to be woken for it.
+    ``beside``: what else is done at each step, of this phase, that being cheaper than to be woken for it.
     """
 
     tick_seconds: float = TICK_SECONDS
     phases: int = PHASES
-    beside: Callable[[], object] | None = None
+    beside: Callable[[Phase], object] | None = None
     _watches: list[dict[Watch, None]] = field(init=False)
     _members: list[int] = field(init=False)
     _wanted: trio.Event = field(init=False)
@@ -51,6 +51,11 @@ class Metronome:
         self._wanted = trio.Event()
         self._still = trio.Event()
         self._still.set()
+
+    @property
+    def behind(self) -> bool:
+        """Whether the loop lags so much that the tick is as long as it may be."""
+        return self.tick_seconds >= SLOWEST_TICK_SECONDS
 
     def join(self) -> Phase:
         """The phase with the fewest members; give it back with ``leave``."""
@@ -82,7 +87,7 @@ class Metronome:
     async def run(self) -> None:
         """Ticks for ever; stands still while nobody waits, so that an idle daemon sleeps."""
         due = trio.current_time()
-        phase = 0
+        phase = Phase(0)
         while True:
             if not any(self._watches):
                 self._wanted = trio.Event()
@@ -98,10 +103,10 @@ class Metronome:
             # After a stall the missed ticks are not made up for: one catches up with all there is.
             due = max(due, now)
             await trio.sleep_until(due)
-            phase = (phase + 1) % self.phases
+            phase = Phase((phase + 1) % self.phases)
             self._beat(self._watches[phase])
             if self.beside is not None:
-                self.beside()
+                self.beside(phase)
 
     def _beat(self, watches: dict[Watch, None]) -> None:
         for watch in list(watches):

@@ -1,14 +1,16 @@
 """One task that looks at many sockets: who is looked at when, who is woken, and what becomes of sockets that close."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+import itertools
 import socket
 
 import pytest
 import trio
 
 from preppald.lookout import Lookout
-from preppald.metronome import Metronome
+from preppald.metronome import PHASES, SLOWEST_TICK_SECONDS, TICK_SECONDS, Metronome
 
 Pair = tuple[socket.socket, socket.socket]
 # Far more than a look takes, far less than a test may.
@@ -204,3 +206,36 @@ async def test_while_the_metronome_ticks_the_sockets_are_looked_at_with_it(
             before = woken
             theirs.send(b"last")
     assert woken == before + 1
+
+
+@pytest.mark.parametrize(
+    ("tick", "gap", "at_once"),
+    [(TICK_SECONDS, TICK_SECONDS / PHASES, 2 * PHASES), (SLOWEST_TICK_SECONDS, SLOWEST_TICK_SECONDS, 2)],
+)
+async def test_while_the_loop_is_behind_each_socket_is_looked_at_once_a_tick(
+    tick: float, gap: float, at_once: int, autojump_clock: object
+) -> None:
+    """In a phase of its own; otherwise all of them at each step."""
+    metronome = Metronome(tick)
+    lookout = Lookout(metronome)
+    looks: list[list[float]] = [[] for _ in range(2 * PHASES)]
+    with ExitStack() as stack:
+        async with trio.open_nursery() as nursery:
+            for times in looks:
+                ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
+                theirs.send(bytes(100))
+
+                def look(times: list[float] = times, ours: socket.socket = ours) -> bool:
+                    times.append(round(trio.current_time(), 6))
+                    ours.recv(1)
+                    return False
+
+                nursery.start_soon(lookout.until, ours, look)
+            nursery.start_soon(metronome.run)
+            nursery.start_soon(metronome.until, metronome.join(), lambda: False)
+            await trio.sleep(tick * 4)
+            nursery.cancel_scope.cancel()
+    gaps = [later - before for times in looks for before, later in itertools.pairwise(times)]
+    assert gaps == pytest.approx([gap] * len(gaps), abs=1e-5)
+    assert min(len(times) for times in looks) >= 3
+    assert set(Counter(itertools.chain(*looks)).values()) == {at_once}

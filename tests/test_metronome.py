@@ -94,20 +94,23 @@ def test_a_loop_that_lags_ticks_slower_within_a_bound_and_recovers() -> None:
     for _ in range(20 * STEPS_A_VERDICT):
         metronome._judge(late=True)
     assert metronome.tick_seconds == SLOWEST_TICK_SECONDS
+    assert metronome.behind
     for step in range(20 * STEPS_A_VERDICT):
         metronome._judge(late=step % round(1 / FEW_LATE + 5) == 0)
     assert metronome.tick_seconds == TICK_SECONDS
+    assert not metronome.behind
 
 
 async def test_what_is_done_beside_is_done_at_each_step(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:
-    steps: list[float] = []
-    metronome = Metronome(beside=lambda: steps.append(trio.current_time()))
+    steps: list[int] = []
+    metronome = Metronome(beside=steps.append)
     nursery.start_soon(metronome.run)
     with trio.move_on_after(TICK_SECONDS * 2):
         await metronome.until(metronome.join(), lambda: False)
     assert len(steps) == pytest.approx(2 * metronome.phases, abs=1)
+    assert set(steps) == set(range(metronome.phases))
 
 
 async def test_says_when_it_stands_still(nursery: trio.Nursery, autojump_clock: object) -> None:
