@@ -41,7 +41,7 @@ def tell_steady(bridge: Bridge, pattern: Pattern) -> Callable[[Steady], None]:
 def capacity(results: Results, given: argparse.Namespace, setting: Setting) -> None:
     for name in given.pattern:
         for bridge in given.bridges:
-            start = START.get((bridge, name), NAIVE_START[name])
+            start = round(START.get((bridge, name), NAIVE_START[name]) * (setting.share or 1.0))
             found = measure.capacity(
                 bridge,
                 PATTERNS[name],
@@ -102,7 +102,7 @@ def overload(results: Results, given: argparse.Namespace, setting: Setting) -> N
 def cores(results: Results, given: argparse.Namespace, setting: Setting) -> None:
     """What a second instance on the same port adds. Without a third core, each has a share of the device's."""
     free = sorted(os.sched_getaffinity(os.getppid()) - os.sched_getaffinity(0) - {given.core})
-    alone = setting if free else replace(setting, share=SHARE)
+    alone = setting if free else replace(setting, share=setting.share or SHARE)
     both = replace(alone, cores=(given.core, free[0] if free else given.core))
     for name in given.pattern:
         start = round(START[PREPPALD, name] * (alone.share or 1.0))
@@ -149,6 +149,11 @@ def main() -> None:
     parser.add_argument(
         "--nice", type=int, default=0, help="the priority of both, as root: -15 on a busy machine"
     )
+    parser.add_argument(
+        "--share",
+        type=float,
+        help="how much of its core the device may use, where the load cannot fill it all",
+    )
     parser.add_argument("--python", default=sys.executable, help="the device's interpreter")
     parser.add_argument(
         "--tree", type=Path, default=Path.cwd(), help="the device's sources: another checkout"
@@ -171,7 +176,15 @@ def main() -> None:
     if given.nice:
         device.prioritise(os.getpid(), given.nice)
     given.bridges = [device.BRIDGES[name] for name in given.bridge]
-    setting = Setting(given.python, given.tree, (given.core,), given.seconds, log=given.log, nice=given.nice)
+    setting = Setting(
+        given.python,
+        given.tree,
+        (given.core,),
+        given.seconds,
+        share=given.share,
+        log=given.log,
+        nice=given.nice,
+    )
     results = Results(
         {
             "date": datetime.now(UTC).date().isoformat(),
@@ -180,6 +193,7 @@ def main() -> None:
             "load_average_before": os.getloadavg()[0],
             "seconds": given.seconds,
             "nice": given.nice,
+            "share": given.share,
         }
     )
     for what in given.what:

@@ -56,7 +56,8 @@ def markdown(results: Results) -> str:
     busy = (
         f"load average {about['load_average_before']:.1f} before and {about['load_average_after']:.1f} after"
     )
-    lines = [f"{about['date']}, {about['machine']}, Python {about['python']}; {busy}.", ""]
+    whole = "" if about["share"] is None else f"; each device had {about['share']:.0%} of its core"
+    lines = [f"{about['date']}, {about['machine']}, Python {about['python']}; {busy}{whole}.", ""]
     for table in (_capacities, _latencies, _set_ups, _footprints, _growth, _overloads, _cores):
         lines += table(results)
     return "\n".join(lines)
