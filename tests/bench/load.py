@@ -318,16 +318,22 @@ class Load:
 
     def drained(self, seconds: float) -> bool:
         """Stops talking and waits until all has arrived; whether it has."""
-        return self.go(seconds, until=lambda: self.lost_bytes() == 0, speaking=False)
+        return self.go(seconds, until=self._all_is_here, speaking=False)
+
+    def _all_is_here(self) -> bool:
+        return self.lost_bytes() == 0 and self._untold() == 0
+
+    def _untold(self) -> int:
+        """Fragments of the transcript that Gemini sent and no browser has shown."""
+        sent = sum(gemini.fragments for gemini in self.geminis)
+        return sent - sum(browser.fragments for browser in self.browsers)
 
     def faults(self) -> list[str]:
         found = [f"down: {browser.heard.fault}" for browser in self.browsers if browser.heard.fault]
         found += [f"up: {gemini.heard.fault}" for gemini in self.geminis if gemini.heard.fault]
         found += [f"told: {browser.fault}" for browser in self.browsers if browser.fault]
-        told = sum(gemini.fragments for gemini in self.geminis)
-        shown = sum(browser.fragments for browser in self.browsers)
-        if told != shown:
-            found.append(f"told: {told - shown} fragments are missing")
+        if untold := self._untold():
+            found.append(f"told: {untold} fragments are missing")
         return found
 
 
