@@ -20,6 +20,7 @@ from preppald import auth
 from preppald.pb.interview_pb2 import ClientToServerMessage, EndRequest, ServerToClientMessage
 from tests.bench import wire
 from tests.bench.patterns import (
+    MICROPHONE_SLOWNESS,
     PART_BYTES,
     PART_SECONDS,
     PARTS_A_BREATH,
@@ -238,7 +239,7 @@ class Load:
         self._connected_ns: dict[int, int] = {}
         self._listener = listener
         self._ends: dict[int, Browser | Gemini] = {}
-        self._browsers_turns = Turns(1 / pattern.messages_per_second, self.samples.lag)
+        self._browsers_turns = Turns(MICROPHONE_SLOWNESS / pattern.messages_per_second, self.samples.lag)
         self._geminis_turns = Turns(PART_SECONDS, self.samples.lag)
         self._accepted = 0
         listener.setblocking(False)  # noqa: FBT003 - the socket module's own way
