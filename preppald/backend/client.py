@@ -192,14 +192,8 @@ class ProtobufBackend(HttpBackend):
     UPSERTS = True
     CONNECTIONS = IN_FLIGHT + CONTEXTS
 
-    def __init__(
-        self,
-        base_url: str,
-        secret: str,
-        *,
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
-        super().__init__(base_url, secret, accept=protobuf.CONTENT_TYPE, tls=tls)
+    def __init__(self, base_url: str, secret: str) -> None:
+        super().__init__(base_url, secret, accept=protobuf.CONTENT_TYPE)
 
     def _encode(self, delivery: Delivery) -> Request:
         return protobuf.encode(delivery)
