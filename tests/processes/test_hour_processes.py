@@ -22,6 +22,8 @@ from tests.overheard import speak
 from tests.processes.daemon import PATIENCE_SECONDS, Daemon, daemon
 from tests.world import SECRET
 
+# 0.7 s of it are the reply's. In the rest the watchdog, which looks once a second, finds a quiet moment for sure.
+PAUSE_SECONDS = 1.9
 WORKER_SECRET = "another-secret-for-tests-of-32-bytes"
 SCENARIO = """
 [limits]
@@ -140,7 +142,7 @@ async def test_an_hour_of_processes_really_lasts_an_hour(tmp_path: Path, nursery
             lengths: list[float] = []
             while candidate.close is None:
                 lengths.append(0.4 + len(lengths) * 0.1)
-                await speak(candidate, lengths[-1], pause=1.6)
+                await speak(candidate, lengths[-1], PAUSE_SECONDS)
                 if len(lengths) in (5, 10):  # by the second one the token has expired
                     await candidate.vanish()
                     await trio.sleep(0.5)
