@@ -140,13 +140,14 @@ async def test_an_hour_of_processes_really_lasts_an_hour(tmp_path: Path, nursery
             candidate = await join(running, nursery, token, None)
             await candidate.heard_out()
             lengths: list[float] = []
-            while candidate.close is None:
+            while not candidate.leaving:
                 lengths.append(0.4 + len(lengths) * 0.1)
                 await speak(candidate, lengths[-1], PAUSE_SECONDS)
                 if len(lengths) in (5, 10):  # by the second one the token has expired
                     await candidate.vanish()
                     await trio.sleep(0.5)
                     candidate = await join(running, nursery, token, max(seqs(running)))
+            await candidate.closed(PATIENCE_SECONDS)
             ended = await running.logged("session.ended")
             await running.logged("delivery.done", times=2)
             async with httpx.AsyncClient() as client:
