@@ -172,8 +172,9 @@ async def test_when_it_never_ends(row: str, nursery: trio.Nursery, autojump_cloc
     await candidate.heard_out()
     began = trio.current_time()
     with trio.fail_after(60):
-        while candidate.close is None:
+        while not candidate.leaving:
             await keep_silent(candidate, 0.2)
+        await candidate.closed()
     assert trio.current_time() - began < 35
     assert len(heard.setups) <= (3 if RETRY[row] in {"fresh", "later"} else 9)
     assert candidate.close == ((1000, "AI ended session") if CAUSES[row] == "closed" else FAILED)

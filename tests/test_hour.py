@@ -74,12 +74,13 @@ async def test_an_hour_really_lasts_an_hour(nursery: trio.Nursery, autojump_cloc
     await talker.join(token)
     await talker.now.heard_out()
     with trio.move_on_after(HOUR + 600):
-        while talker.now.close is None:
+        while not talker.now.leaving:
             await talker.answer()
             if len(talker.lengths) in (40, 90) and len(talker.connections) < 1 + len(talker.lengths) // 40:
                 await talker.now.vanish()
                 await trio.sleep(20)
                 await talker.join(token)
+        await talker.now.closed()
     lasted = trio.current_time() - began
     await world.outbox.drained(trio.current_time() + 10)
     await trio.sleep(60)
