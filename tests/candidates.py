@@ -126,13 +126,17 @@ class Candidate:
                 await self._more()
         return self.close
 
-    async def heard_out(self, seconds: float = 120) -> None:
-        """Returns when the interviewer has completed one more turn."""
+    async def greeted(self) -> None:
+        """Returns when the interviewer has completed its first turn, be it already."""
+        await self.heard_out(seen=0)
+
+    async def heard_out(self, seconds: float = 120, *, seen: int | None = None) -> None:
+        """Returns when the interviewer has completed a turn after the first ``seen`` messages, or after all so far."""
         await self.until(
             lambda message: (
                 message.transcript_update.turn_complete and message.transcript_update.speaker == "AI"
             ),
-            seen=len(self.messages),
+            seen=len(self.messages) if seen is None else seen,
             seconds=seconds,
         )
 

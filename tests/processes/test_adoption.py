@@ -67,7 +67,7 @@ async def test_a_killed_ones_interviews_go_on_or_are_delivered(tmp_path: Path) -
         stays = await candidate(a, nursery, "stays")
         leaves = await candidate(a, nursery, "leaves")
         for each in (stays, leaves):
-            await each.heard_out()
+            await each.greeted()
         await trio.sleep(0.5)  # what was said is on disk
         await a.kill()
         again = await candidate(b, nursery, "stays", since=0)
@@ -99,7 +99,7 @@ async def test_what_a_stopped_one_owed_is_delivered(tmp_path: Path) -> None:
     """The backend was down while it stopped: the other one has it as soon as the backend is back."""
     async with sides(tmp_path) as (a, b), trio.open_nursery() as nursery:
         only = await candidate(a, nursery, "owed")
-        await only.heard_out()
+        await only.greeted()
         a.backend.down = True
         await only.end()
         await only.closed()

@@ -138,7 +138,7 @@ async def test_an_hour_of_processes_really_lasts_an_hour(tmp_path: Path, nursery
                 SECRET, user_id="user-1", interview_id="iv-1", now=time.time_ns() // 10**9, lifetime=20
             )
             candidate = await join(running, nursery, token, None)
-            await candidate.heard_out()
+            await candidate.greeted()
             lengths: list[float] = []
             while not candidate.leaving:
                 lengths.append(0.4 + len(lengths) * 0.1)
