@@ -352,7 +352,7 @@ class Config:
         restart=True,
     )
     env_file: Path | None = setting(
-        "PREPPALD_ENV_FILE",
+        ENV_FILE,
         parse.optional_path,
         "a file of NAME=value lines, not readable by others, read at the start and at each SIGHUP; "
         "its lines go before the environment's",
