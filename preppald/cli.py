@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     status: int
     if arguments.command in READERS:
-        from preppald.config import state_dir  # noqa: PLC0415 - see the top
+        from preppald.config.load import state_dir  # noqa: PLC0415 - see the top
 
         status = arguments.run(arguments, state_dir(os.environ))
     else:

@@ -12,6 +12,7 @@
 """
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import TypeVar
 
 E = TypeVar("E", bound=BaseException)
@@ -22,6 +23,8 @@ EX_UNAVAILABLE = 69
 EX_SOFTWARE = 70
 EX_IOERR = 74
 EX_CONFIG = 78
+# What a client is told when it comes too early; jitter is its own business.
+RETRY_AFTER_SECONDS = 5
 
 
 class PreppaldError(Exception):
@@ -58,6 +61,22 @@ class JournalError(PreppaldError):
     """The journal cannot keep what it was given."""
 
     exit_status = EX_IOERR
+
+
+class Refusal(PreppaldError):
+    """Why a connection gets no seat. ``status``: the HTTP status it is told; ``why``: for the metrics.
+
+    ``retry_after``: seconds, told where it makes sense to come again.
+    """
+
+    def __init__(
+        self, status: HTTPStatus, why: str, words: str, retry_after: int = RETRY_AFTER_SECONDS
+    ) -> None:
+        super().__init__(words)
+        self.status = status
+        self.why = why
+        again = status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
+        self.retry_after = retry_after if again else None
 
 
 def leaf(group: BaseExceptionGroup[E]) -> E:

@@ -18,7 +18,7 @@ import sys
 import textwrap
 
 from preppald import __version__, cli
-from preppald.settings import Setting, settings
+from preppald.config.settings import Setting, settings
 
 WIDTH = 100
 # What an operator must fill in, in this order; all other settings have a default that works.

@@ -2,9 +2,9 @@
 
 import pytest
 
-from preppald import addresses
-from preppald.addresses import Address, Endpoint
-from preppald.parse import Invalid
+from preppald.config import addresses
+from preppald.config.addresses import Address, Endpoint
+from preppald.config.values import Invalid
 
 
 @pytest.mark.parametrize(

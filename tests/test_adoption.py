@@ -10,8 +10,8 @@ from preppald.core.endings import CANDIDATE_GONE
 from preppald.core.interview import Interview, Phase
 from preppald.core.turns import Fragment, Speaker
 from preppald.errors import JournalError
+from preppald.interview.registry import ADOPT_SECONDS
 from preppald.journal import Journal, OnDisk
-from preppald.registry import ADOPT_SECONDS
 from preppald.simulator import Scenario
 from preppald.simulator.scenario import Reply
 from tests.candidates import Candidate

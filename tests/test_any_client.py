@@ -11,8 +11,8 @@ import trio.testing
 from websockets.exceptions import InvalidState
 
 from preppald.core import closes
+from preppald.gemini.connection import UpstreamError
 from preppald.simulator import Scenario
-from preppald.upstream import UpstreamError
 from tests.candidates import Candidate, tone
 from tests.hostile_inputs import AFTER, BEFORE
 from tests.world import World

@@ -11,8 +11,8 @@ from hypothesis import given, strategies as st
 import jwt
 import pytest
 
-from preppald import auth
-from preppald.auth import TokenRules, sign, verify
+from preppald.core import tokens as auth
+from preppald.core.tokens import TokenRules, sign, verify
 from preppald.errors import TokenError
 
 SECRET = "a-secret-for-tests-of-32-bytes-or-more"

@@ -336,7 +336,7 @@ async def test_tls() -> None:
     other_side, trusting_other = _tls("elsewhere.example")
     async with serving(response(200, STORED), tls=server_side) as server:
         url = server.url.replace("http:", "https:")
-        async with TrpcBackend(url, SECRET, tls=trusting) as backend:
+        async with TrpcBackend(url, SECRET, trust=trusting) as backend:
             assert await backend.post(finished()) == Delivered()
     for context, trust, said in (
         (server_side, None, "unable to get local issuer certificate"),
@@ -353,7 +353,7 @@ async def test_tls() -> None:
                     await trio.aclose_forcefully(stream)
 
             nursery.start_soon(trio.serve_listeners, handshake, listeners)
-            async with TrpcBackend(f"https://127.0.0.1:{port}", SECRET, tls=trust) as backend:
+            async with TrpcBackend(f"https://127.0.0.1:{port}", SECRET, trust=trust) as backend:
                 outcome = await backend.post(finished())
             nursery.cancel_scope.cancel()
         assert isinstance(outcome, Retry)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 import trio
 
-from preppald import briefing
 from preppald.backend.outcomes import Outcome, Refused, Retry, Unauthorized
 from preppald.core.context import Context
 from preppald.core.frames import NoticeKind
+from preppald.interview import prompting
 from preppald.simulator import Scenario
 from preppald.simulator.scenario import Reply
 from tests.candidates import Candidate
@@ -100,7 +100,7 @@ async def test_a_backend_that_hangs_costs_seconds_and_no_interview(
     await world.start(nursery)
     candidate = await world.candidate()
     await candidate.until("session_started")
-    assert trio.current_time() == pytest.approx(briefing.CONTEXT_SECONDS, abs=1)
+    assert trio.current_time() == pytest.approx(prompting.CONTEXT_SECONDS, abs=1)
     assert len(world.events("context.missing")) == 1
 
 

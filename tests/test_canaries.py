@@ -14,16 +14,16 @@ import pytest
 import trio
 from websockets.exceptions import InvalidState
 
-from preppald import auth, logs
-from preppald.auth import TokenRules, verify
-from preppald.core import closes
+from preppald.core import closes, tokens as auth
 from preppald.core.conversation import Conversation
 from preppald.core.events import AudioHeard, Event, HandleGiven, Keep, TextHeard, TextSpoken, UpstreamReady
+from preppald.core.tokens import TokenRules, verify
 from preppald.errors import TokenError
+from preppald.gemini.connection import UpstreamError
 from preppald.simulator import Scenario
 from preppald.simulator.faults import Close, Drop, Send
 from preppald.simulator.scenario import Reply
-from preppald.upstream import UpstreamError
+from preppald.telemetry import logs
 from tests.candidates import Candidate
 from tests.world import World
 

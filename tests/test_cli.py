@@ -6,10 +6,11 @@ import sys
 
 import pytest
 
-from preppald import __version__, cli, config
+from preppald import __version__, cli
 from preppald.commands import check
+from preppald.config import load as config
+from preppald.config.settings import settings
 from preppald.errors import EX_CONFIG, EX_IOERR
-from preppald.settings import settings
 from tests.world import SETTINGS
 
 

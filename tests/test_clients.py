@@ -17,8 +17,8 @@ import trio.testing
 from websockets.frames import Frame, Opcode
 
 from preppald.core.turns import CUT_MARK
-from preppald.http1 import MAX_MESSAGE_BYTES
 from preppald.pb import interview_pb2 as pb
+from preppald.server.http import MAX_MESSAGE_BYTES
 from preppald.simulator import GeminiSimulator, Scenario
 from preppald.simulator.clock import Clock
 from preppald.simulator.recording import Recorder
@@ -395,4 +395,4 @@ async def test_three_hundred_interviews_leave_nothing_behind(
         assert level[3] < first[3] * 1.05
     assert world.metrics.sessions_live._value.get() == 0
     assert trio.lowlevel.current_statistics().seconds_to_next_deadline > 1
-    assert sum(world.services.metronome._members) == 0
+    assert sum(world.services.ticker._members) == 0

@@ -8,7 +8,7 @@ import trio
 import trio.testing
 from websockets.protocol import Protocol, Side, State
 
-from preppald.conduit import Conduit, ConduitClosed
+from preppald.net.websocket import WebSocket, WebSocketClosed
 
 LIMIT = 1024 * 1024
 
@@ -29,13 +29,13 @@ class Peer:
 
 
 @asynccontextmanager
-async def connected(early: bytes = b"") -> AsyncIterator[tuple[Conduit, Peer]]:
+async def connected(early: bytes = b"") -> AsyncIterator[tuple[WebSocket, Peer]]:
     """Over real sockets, where what can be done at once is."""
     listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
     ours = await trio.testing.open_stream_to_socket_listener(listener)
     theirs = await listener.accept()
     async with listener, ours, theirs:
-        yield Conduit(ours, early, max_message_bytes=LIMIT), Peer(theirs)
+        yield WebSocket(ours, early, max_message_bytes=LIMIT), Peer(theirs)
 
 
 async def test_one_read_brings_all_messages_there_are() -> None:
@@ -107,7 +107,7 @@ async def test_messages_before_a_close_are_heard_and_then_its_words() -> None:
         await peer.send()
         assert await conduit.receive() == ["farewell"]
         for use in (conduit.receive(), conduit.send("{}"), conduit.ping()):
-            with pytest.raises(ConduitClosed) as closed:
+            with pytest.raises(WebSocketClosed) as closed:
                 await use
             assert (closed.value.code, closed.value.reason) == (1011, "Internal error occurred.")
         assert not conduit.idle
@@ -117,7 +117,7 @@ async def test_messages_before_a_close_are_heard_and_then_its_words() -> None:
 async def test_an_end_without_a_close_is_told_as_1006() -> None:
     async with connected() as (conduit, peer):
         await trio.aclose_forcefully(peer.stream)
-        with pytest.raises(ConduitClosed) as closed:
+        with pytest.raises(WebSocketClosed) as closed:
             await conduit.receive()
         assert closed.value.code == 1006
 

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from preppald.addresses import Address, Endpoint
-from preppald.config import load, shown
+from preppald.config.addresses import Address, Endpoint
+from preppald.config.load import load, shown
+from preppald.config.settings import MIN_SECRET_BYTES, Config, settings
 from preppald.errors import EX_CONFIG, ConfigError
-from preppald.settings import MIN_SECRET_BYTES, Config, settings
 
 JWT = "jwt-CANARY-0123456789-0123456789-0123"
 WORKER = "worker-CANARY-0123456789-0123456789"

@@ -9,18 +9,19 @@ import pytest
 import trio
 import trio.testing
 
-from preppald import door as the_door
-from preppald.config import load
-from preppald.door import Door, Refusal, Visit, customer
+from preppald.config.load import load
+from preppald.errors import Refusal
+from preppald.server import limits as the_door
+from preppald.server.limits import Limits, Visit, customer
 from preppald.simulator import Scenario
 from tests.world import SETTINGS, World
 
 PROXY = "127.0.0.1"
 
 
-def opened(**limits: str) -> Door:
+def opened(**limits: str) -> Limits:
     services = World({f"PREPPALD_{name}": value for name, value in limits.items()}, Scenario()).services
-    return Door(services)
+    return Limits(services)
 
 
 @contextmanager

@@ -13,12 +13,12 @@ from websockets.exceptions import InvalidState
 
 from preppald.core import closes, endings
 from preppald.core.turns import CUT_MARK
+from preppald.gemini.connection import UpstreamError
+from preppald.interview.session import Session
 from preppald.pb.interview_pb2 import Notice, ServerToClientMessage, SessionEnded
-from preppald.session import Session
 from preppald.simulator import Scenario
 from preppald.simulator.faults import Close, Drop
 from preppald.simulator.scenario import Reply, Timing
-from preppald.upstream import UpstreamError
 from tests.candidates import Candidate
 from tests.world import World
 

@@ -12,23 +12,23 @@ import pytest
 import structlog
 import trio
 
-from preppald import feedback as writing
-from preppald.config import load
+from preppald.backend.outbox import Outbox
+from preppald.config.load import load
 from preppald.core.context import Context
 from preppald.core.deliveries import Delivery, Feedback, Kind, transcript_delivery
 from preppald.core.interview import Interview
 from preppald.core.turns import Speaker, Turn
 from preppald.errors import JournalError
-from preppald.feedback import FeedbackWriter
+from preppald.interview import feedback as writing
+from preppald.interview.feedback import FeedbackWriter
+from preppald.interview.services import Services
 from preppald.journal import Given, Journal, OnDisk
 from preppald.journal.files import Place
-from preppald.lookout import Lookout
-from preppald.metrics import Metrics
-from preppald.metronome import Metronome
-from preppald.outbox import Outbox
-from preppald.services import Services
+from preppald.net.poller import Poller
+from preppald.net.ticker import Ticker
 from preppald.simulator import GeminiSimulator, Scenario, serve_gemini
 from preppald.simulator.scenario import Generate
+from preppald.telemetry.metrics import Metrics
 from tests.durable import EPOCH_MS, interview
 from tests.world import SECRET, RecordingBackend
 
@@ -67,8 +67,8 @@ class Rig:
             journal=self.journal,
             metrics=Metrics(),
             log=log,
-            metronome=(metronome := Metronome()),
-            lookout=Lookout(metronome),
+            ticker=(ticker := Ticker()),
+            poller=Poller(ticker),
             dial=self._no_dial,
             now_ms=now_ms,
             chance=lambda: 0.0,

@@ -8,7 +8,7 @@ from websockets.protocol import Protocol, Side, State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from preppald.framing import Framing, Message
+from preppald.net.framing import Framing, Message
 
 LIMIT = 70_000
 SIDES = (Side.SERVER, Side.CLIENT)

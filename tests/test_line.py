@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from preppald.line import Line
+from preppald.net.stream import Stream
 
 # More than a pair of sockets holds.
 MUCH = 4 * 1024 * 1024
@@ -36,7 +36,7 @@ def _tcp_pair() -> tuple[socket.socket, socket.socket]:
 async def test_all_arrives_in_order_whoever_sends_it(pair: Pair) -> None:
     """Partly at once, partly by a flush, with more sent while the flush waits."""
     ours, theirs = pair
-    line = Line(ours)
+    line = Stream(ours)
     pieces = [bytes((number,)) * (MUCH // 8) for number in range(8)]
     received = bytearray()
 
@@ -62,7 +62,7 @@ async def test_all_arrives_in_order_whoever_sends_it(pair: Pair) -> None:
 
 async def test_what_is_there_is_received_and_then_the_end(pair: Pair) -> None:
     ours, theirs = pair
-    line = Line(ours)
+    line = Stream(ours)
     assert line.receive_now(10) is None
     await theirs.send_all(b"abc")
     assert await line.receive(2) == b"ab"
@@ -74,15 +74,15 @@ async def test_what_is_there_is_received_and_then_the_end(pair: Pair) -> None:
 async def test_a_socket_is_asked_at_once() -> None:
     ours, theirs = (trio.SocketStream(trio.socket.from_stdlib_socket(end)) for end in _tcp_pair())
     async with ours, theirs:
-        line = Line(ours)
+        line = Stream(ours)
         assert line.send(b"at once")
-        assert Line(theirs).receive_now(100) == b"at once"
+        assert Stream(theirs).receive_now(100) == b"at once"
 
 
 async def test_a_connection_that_is_gone_says_so_to_who_waits(pair: Pair) -> None:
     """A send never fails: it is told from the loop's every corner, and only tasks can take an error."""
     ours, _theirs = pair
-    line = Line(ours)
+    line = Stream(ours)
     await trio.aclose_forcefully(ours)
     assert not line.send(b"into the void")
     with pytest.raises((trio.ClosedResourceError, trio.BrokenResourceError)):
@@ -93,7 +93,7 @@ async def test_a_connection_that_is_gone_says_so_to_who_waits(pair: Pair) -> Non
 
 async def test_a_reader_learns_that_the_line_is_closed_here(pair: Pair) -> None:
     ours, _theirs = pair
-    line = Line(ours)
+    line = Stream(ours)
 
     async def read() -> None:
         with pytest.raises((trio.ClosedResourceError, trio.BrokenResourceError)):

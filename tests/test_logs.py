@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from preppald import logs
-from preppald.logs import REPEAT_SECONDS, LineQueue, configure
+from preppald.telemetry import logs
+from preppald.telemetry.logs import REPEAT_SECONDS, LineQueue, configure
 
 SECRET = "CANARY-token"
 

@@ -9,8 +9,8 @@ import socket
 import pytest
 import trio
 
-from preppald.lookout import Lookout
-from preppald.metronome import PHASES, SLOWEST_TICK_SECONDS, TICK_SECONDS, Metronome
+from preppald.net.poller import Poller
+from preppald.net.ticker import PHASES, SLOWEST_TICK_SECONDS, TICK_SECONDS, Ticker
 
 Pair = tuple[socket.socket, socket.socket]
 # Far more than a look takes, far less than a test may.
@@ -19,10 +19,10 @@ MANY = 128
 
 
 @pytest.fixture
-async def lookout(nursery: trio.Nursery) -> Lookout:
-    lookout = Lookout(Metronome())
-    nursery.start_soon(lookout.run)
-    return lookout
+async def poller(nursery: trio.Nursery) -> Poller:
+    poller = Poller(Ticker())
+    nursery.start_soon(poller.run)
+    return poller
 
 
 @pytest.fixture
@@ -32,9 +32,7 @@ def pair() -> Iterator[Pair]:
         yield ours, theirs
 
 
-async def test_looks_when_there_is_something_and_wakes_who_must_see_to_it(
-    lookout: Lookout, pair: Pair
-) -> None:
+async def test_looks_when_there_is_something_and_wakes_who_must_see_to_it(poller: Poller, pair: Pair) -> None:
     ours, theirs = pair
     read: list[bytes] = []
 
@@ -44,14 +42,14 @@ async def test_looks_when_there_is_something_and_wakes_who_must_see_to_it(
 
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(lookout.until, ours, look)
+            nursery.start_soon(poller.until, ours, look)
             for word in (b"one", b"two", b"last"):
                 await trio.sleep(SOON)
                 theirs.send(word)
     assert read == [b"one", b"two", b"last"]
 
 
-async def test_what_is_left_unread_is_looked_at_again(lookout: Lookout, pair: Pair) -> None:
+async def test_what_is_left_unread_is_looked_at_again(poller: Poller, pair: Pair) -> None:
     ours, theirs = pair
     theirs.send(b"abc")
     read: list[bytes] = []
@@ -61,18 +59,18 @@ async def test_what_is_left_unread_is_looked_at_again(lookout: Lookout, pair: Pa
         return len(read) == 3
 
     with trio.fail_after(5):
-        await lookout.until(ours, look)
+        await poller.until(ours, look)
     assert read == [b"a", b"b", b"c"]
 
 
-async def test_a_peer_that_is_gone_is_looked_at(lookout: Lookout, pair: Pair) -> None:
+async def test_a_peer_that_is_gone_is_looked_at(poller: Poller, pair: Pair) -> None:
     ours, theirs = pair
     theirs.close()
     with trio.fail_after(5):
-        await lookout.until(ours, lambda: ours.recv(1) == b"")
+        await poller.until(ours, lambda: ours.recv(1) == b"")
 
 
-async def test_a_look_that_fails_ends_its_own_wait_only(lookout: Lookout, pair: Pair) -> None:
+async def test_a_look_that_fails_ends_its_own_wait_only(poller: Poller, pair: Pair) -> None:
     ours, theirs = pair
     looks = 0
 
@@ -87,17 +85,17 @@ async def test_a_look_that_fails_ends_its_own_wait_only(lookout: Lookout, pair: 
 
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(lookout.until, theirs, fine)
+            nursery.start_soon(poller.until, theirs, fine)
             theirs.send(b"to ours")
             with pytest.raises(ZeroDivisionError):
-                await lookout.until(ours, broken)
+                await poller.until(ours, broken)
             ours.send(b"to theirs")
             await trio.sleep(SOON)
             nursery.cancel_scope.cancel()
     assert looks == 1
 
 
-async def test_who_stops_waiting_is_not_looked_at_any_more(lookout: Lookout, pair: Pair) -> None:
+async def test_who_stops_waiting_is_not_looked_at_any_more(poller: Poller, pair: Pair) -> None:
     """Also when it is the look itself that ends the wait; a turn that has begun by then may still look."""
     ours, theirs = pair
     looks = 0
@@ -110,7 +108,7 @@ async def test_who_stops_waiting_is_not_looked_at_any_more(lookout: Lookout, pai
             scope.cancel()
             return False
 
-        await lookout.until(ours, look)
+        await poller.until(ours, look)
     assert scope.cancelled_caught
     before = looks
     assert before <= 2
@@ -118,24 +116,24 @@ async def test_who_stops_waiting_is_not_looked_at_any_more(lookout: Lookout, pai
     assert looks == before
 
 
-async def test_a_socket_that_will_be_closed_is_released(lookout: Lookout, pair: Pair) -> None:
+async def test_a_socket_that_will_be_closed_is_released(poller: Poller, pair: Pair) -> None:
     ours, _ = pair
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(lookout.until, ours, lambda: False)
+            nursery.start_soon(poller.until, ours, lambda: False)
             await trio.sleep(SOON)
-            lookout.release(ours)
+            poller.release(ours)
             ours.close()
         # Nor does a closed one hold anybody up.
-        await lookout.until(ours, lambda: False)
+        await poller.until(ours, lambda: False)
 
 
-async def test_a_number_that_the_kernel_gives_again_is_the_new_sockets(lookout: Lookout) -> None:
+async def test_a_number_that_the_kernel_gives_again_is_the_new_sockets(poller: Poller) -> None:
     """Closed without a word, the old one's wait ends, and the new one is looked at."""
     first, second = socket.socketpair()
     with first, second, trio.fail_after(5):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(lookout.until, first, lambda: pytest.fail("it is closed"))
+            nursery.start_soon(poller.until, first, lambda: pytest.fail("it is closed"))
             await trio.sleep(SOON)
             number = first.fileno()
             first.close()
@@ -143,10 +141,10 @@ async def test_a_number_that_the_kernel_gives_again_is_the_new_sockets(lookout: 
             with third, fourth:
                 assert third.fileno() == number
                 fourth.send(b"news")
-                await lookout.until(third, lambda: third.recv(100) == b"news")
+                await poller.until(third, lambda: third.recv(100) == b"news")
 
 
-async def test_everybody_has_a_turn(lookout: Lookout) -> None:
+async def test_everybody_has_a_turn(poller: Poller) -> None:
     """Many sockets, all with more to read than one look takes."""
     looks: dict[int, int] = {}
     with ExitStack() as stack, trio.fail_after(10):
@@ -162,7 +160,7 @@ async def test_everybody_has_a_turn(lookout: Lookout) -> None:
                     ours.recv(1)
                     return looks[number] == 10
 
-                nursery.start_soon(lookout.until, ours, look)
+                nursery.start_soon(poller.until, ours, look)
     assert set(looks.values()) == {10}
 
 
@@ -180,8 +178,8 @@ async def test_while_the_metronome_ticks_the_sockets_are_looked_at_with_it(
 
     monkeypatch.setattr(trio.lowlevel, "wait_readable", counted)
     ours, theirs = pair
-    metronome = Metronome()
-    lookout = Lookout(metronome)
+    ticker = Ticker()
+    poller = Poller(ticker)
     read: list[bytes] = []
 
     def look() -> bool:
@@ -189,12 +187,12 @@ async def test_while_the_metronome_ticks_the_sockets_are_looked_at_with_it(
         return read[-1] == b"last"
 
     with trio.fail_after(5):
-        nursery.start_soon(metronome.run)
-        nursery.start_soon(lookout.run)
+        nursery.start_soon(ticker.run)
+        nursery.start_soon(poller.run)
         async with trio.open_nursery() as waits:
-            waits.start_soon(lookout.until, ours, look)
+            waits.start_soon(poller.until, ours, look)
             async with trio.open_nursery() as ticks:
-                ticks.start_soon(metronome.until, metronome.join(), lambda: False)
+                ticks.start_soon(ticker.until, ticker.join(), lambda: False)
                 for word in (b"one", b"two", b"three"):
                     await trio.sleep(SOON)
                     theirs.send(word)
@@ -216,8 +214,8 @@ async def test_while_the_loop_is_behind_each_socket_is_looked_at_once_a_tick(
     tick: float, gap: float, at_once: int, autojump_clock: object
 ) -> None:
     """In a phase of its own; otherwise all of them at each step."""
-    metronome = Metronome(tick)
-    lookout = Lookout(metronome)
+    ticker = Ticker(tick)
+    poller = Poller(ticker)
     looks: list[list[float]] = [[] for _ in range(2 * PHASES)]
     with ExitStack() as stack:
         async with trio.open_nursery() as nursery:
@@ -230,9 +228,9 @@ async def test_while_the_loop_is_behind_each_socket_is_looked_at_once_a_tick(
                     ours.recv(1)
                     return False
 
-                nursery.start_soon(lookout.until, ours, look)
-            nursery.start_soon(metronome.run)
-            nursery.start_soon(metronome.until, metronome.join(), lambda: False)
+                nursery.start_soon(poller.until, ours, look)
+            nursery.start_soon(ticker.run)
+            nursery.start_soon(ticker.until, ticker.join(), lambda: False)
             await trio.sleep(tick * 4)
             nursery.cancel_scope.cancel()
     gaps = [later - before for times in looks for before, later in itertools.pairwise(times)]

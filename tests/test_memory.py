@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from preppald.memory import Memory, group_limit, resident_bytes
+from preppald.telemetry.memory import Memory, group_limit, resident_bytes
 
 MIB = 2**20
 

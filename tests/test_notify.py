@@ -14,8 +14,8 @@ import pytest
 import trio
 import trio.testing
 
+from preppald.daemon.systemd import PATIENCE_SECONDS, STATUS_SECONDS, Supervisor, to_journal
 from preppald.errors import StartError
-from preppald.notify import PATIENCE_SECONDS, STATUS_SECONDS, Supervisor, to_journal
 from tests.world import SECRET
 
 # A real process on a busy machine.
@@ -146,7 +146,7 @@ async def test_a_drain_asks_for_time_as_long_as_the_loop_lives(
 def handed_down(monkeypatch: pytest.MonkeyPatch, *fds: int) -> None:
     """File descriptors cannot be 3 and following in a test process: those are taken."""
     assert list(fds) == list(range(fds[0], fds[0] + len(fds)))
-    monkeypatch.setattr("preppald.notify.FIRST_FD", fds[0])
+    monkeypatch.setattr("preppald.daemon.systemd.FIRST_FD", fds[0])
 
 
 def test_sockets_go_by_their_names(monkeypatch: pytest.MonkeyPatch) -> None:

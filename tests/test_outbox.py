@@ -12,10 +12,10 @@ import pytest
 import trio
 
 from preppald.backend import Delivered, NoBackend, Outcome, Refused, Retry, Unauthorized
+from preppald.backend.breaker import HELD_SECONDS, IN_FLIGHT, PAUSED_SECONDS, Flow
+from preppald.backend.outbox import LOOK_SECONDS, Outbox
 from preppald.core.deliveries import RETRY_CAP_SECONDS, Delivery, Status, status_delivery
-from preppald.core.gate import HELD_SECONDS, IN_FLIGHT, PAUSED_SECONDS, Flow
 from preppald.journal import Given, Journal, OnDisk, reader, writes
-from preppald.outbox import LOOK_SECONDS, Outbox
 from tests.durable import EPOCH_MS, Notes, Rig, begun, finished, full, interview, running, wall_ms
 
 POST_SECONDS = 0.1

@@ -10,8 +10,8 @@ from types import ModuleType
 import pytest
 
 from preppald import __version__, cli
-from preppald.config import SERVICE_STATE_DIR, load
-from preppald.settings import settings
+from preppald.config.load import SERVICE_STATE_DIR, load
+from preppald.config.settings import settings
 from tests.world import SECRET
 
 ROOT = Path(__file__).parents[1]

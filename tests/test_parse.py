@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given, strategies as st
 import pytest
 
-from preppald import addresses, parse
-from preppald.addresses import Address
-from preppald.parse import Invalid
+from preppald.config import addresses, values as parse
+from preppald.config.addresses import Address
+from preppald.config.values import Invalid
 
 HOUR_AT_MOST = parse.duration(least=1, most=3600)
 

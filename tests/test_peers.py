@@ -9,9 +9,9 @@ import structlog
 import trio
 import trio.testing
 
-from preppald import peers as module
-from preppald.peers import Handed, Peers
-from preppald.relay import Relays
+from preppald.server import handover as module
+from preppald.server.handover import Handed, Handover
+from preppald.server.relay import Relays
 
 REQUEST = b"GET /ws/i HTTP/1.1\r\n"
 
@@ -25,7 +25,7 @@ class Instance:
         self.ready = True
         self.taken: list[bytes] = []
         self.log = structlog.testing.CapturingLogger()
-        self.peers = Peers(
+        self.peers = Handover(
             runtime / name,
             holds=lambda interview: interview in self.held,
             ready=lambda: self.ready,
@@ -200,7 +200,7 @@ async def test_what_is_no_socket_is_carried(sides: list[Instance]) -> None:
 async def test_without_a_runtime_directory_there_are_no_others(
     nursery: trio.Nursery, connection: Connection
 ) -> None:
-    alone = Peers(None, holds=lambda _: False, ready=lambda: True, log=structlog.get_logger())
+    alone = Handover(None, holds=lambda _: False, ready=lambda: True, log=structlog.get_logger())
 
     async def never(_stream: trio.SocketStream, _received: bytes) -> None:
         raise AssertionError

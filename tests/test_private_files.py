@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from preppald.parse import Invalid
-from preppald.private_files import secret_file
+from preppald.config.secret_files import secret_file
+from preppald.config.values import Invalid
 
 
 def test_a_secret_file_is_one_line(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ import re
 import pytest
 
 from preppald.cli import parser
+from preppald.config.settings import settings
 from preppald.core.endings import PRECEDENCE, Ending
-from preppald.metrics import Metrics
-from preppald.settings import settings
+from preppald.telemetry.metrics import Metrics
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 

@@ -4,9 +4,9 @@ import pytest
 import trio
 
 from preppald.core import closes
+from preppald.gemini.connection import UpstreamError
 from preppald.simulator.faults import Drop
 from preppald.simulator.scenario import Reply, Scenario
-from preppald.upstream import UpstreamError
 from tests.candidates import Candidate
 from tests.overheard import Overheard, keep_silent, overhear, speak
 from tests.world import World

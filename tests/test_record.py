@@ -2,8 +2,8 @@
 
 import trio
 
+from preppald.interview.record import LOOK_SECONDS, Record
 from preppald.journal import Given
-from preppald.transcript import LOOK_SECONDS, Record
 from tests.durable import Notes, Rig, full, interview, running, said
 
 

@@ -3,14 +3,14 @@
 import pytest
 import trio
 
-from preppald import http1
 from preppald.core import closes, endings
 from preppald.errors import JournalError
-from preppald.http1 import Exchange
+from preppald.gemini.connection import UpstreamError
 from preppald.journal import Journal
+from preppald.server import http as http1
+from preppald.server.http import Exchange
 from preppald.simulator import Scenario
 from preppald.simulator.scenario import Reply
-from preppald.upstream import UpstreamError
 from tests.candidates import Candidate
 from tests.world import World
 

@@ -6,10 +6,10 @@ import trio
 from preppald.core import closes, interviewer
 from preppald.core.interview import Handle
 from preppald.core.ladder import RESTORE_BUDGET_SECONDS, START_BUDGET_SECONDS
-from preppald.services import QUOTA_PAUSE_SECONDS
+from preppald.gemini.connection import PONG_SECONDS, QUIET_SECONDS, UpstreamError
+from preppald.gemini.quota import QUOTA_PAUSE_SECONDS
 from preppald.simulator.faults import Close, Drop, Fault, Silence
 from preppald.simulator.scenario import Reply, Scenario
-from preppald.upstream import PONG_SECONDS, QUIET_SECONDS, UpstreamError
 from tests.candidates import Candidate
 from tests.overheard import Overheard, keep_silent, overhear, speak
 from tests.world import WALL_MS, World

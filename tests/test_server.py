@@ -11,10 +11,10 @@ import pytest
 import trio
 import trio.testing
 
-from preppald import http1
-from preppald.http1 import Answer
-from preppald.peers import Handed, Opening, Peers
-from preppald.server import Server
+from preppald.server import http as http1
+from preppald.server.connection import Server
+from preppald.server.handover import Handed, Handover, Opening
+from preppald.server.http import Answer
 from preppald.simulator import Scenario
 from tests.candidates import Candidate
 from tests.world import World
@@ -409,7 +409,7 @@ async def test_who_was_let_in_just_before_a_drain_goes_to_another_instance(
             world.registry.draining = opening.decided = True
             return None
 
-    world.server._peers = cast("Peers", Drained())
+    world.server._peers = cast("Handover", Drained())
     candidate = Candidate(world.connection())
     with pytest.raises(AssertionError, match="closed before it answered"):
         await candidate.open("/iv-1", world.token())

@@ -14,10 +14,11 @@ import pytest
 import trio
 import trustme
 
-from preppald import door, http1, server as the_server, tls
 from preppald.commands.serve import wall_clock_ms
-from preppald.config import load
+from preppald.config.load import load
 from preppald.errors import ConfigError
+from preppald.net import tls
+from preppald.server import connection as the_server, http as http1, limits as door, tls as served_tls
 from preppald.simulator import Scenario
 from tests.candidates import Candidate
 from tests.certificates import Certificates
@@ -233,7 +234,7 @@ async def test_a_handshake_that_does_not_come_about_has_a_bound(
     port: Port, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     """Half a hello, or nothing, or what is none."""
-    monkeypatch.setattr(tls, "HANDSHAKE_SECONDS", 0.1)
+    monkeypatch.setattr(served_tls, "HANDSHAKE_SECONDS", 0.1)
     async with await port.plain() as stream:
         if sent:
             await stream.send_all(sent)
@@ -257,7 +258,7 @@ async def test_what_a_connection_held_is_free_when_it_ends(
         return stream
 
     monkeypatch.setattr(trio, "SSLStream", remembered)
-    monkeypatch.setattr(tls, "HANDSHAKE_SECONDS", 5 if ending.startswith("a") else 0.1)
+    monkeypatch.setattr(served_tls, "HANDSHAKE_SECONDS", 5 if ending.startswith("a") else 0.1)
     gc.collect()
     gc.disable()
     try:

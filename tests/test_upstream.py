@@ -12,15 +12,15 @@ import trio.testing
 import trustme
 from websockets.utils import accept_key
 
-from preppald.addresses import Endpoint, websocket_endpoint
+from preppald.config.addresses import Endpoint, websocket_endpoint
 from preppald.core import closes
 from preppald.core.closes import Cause
 from preppald.core.events import GeminiEvent, TextSpoken
+from preppald.gemini.connection import Dial, Upstream, UpstreamError, connected, dialler
 from preppald.simulator import GeminiSimulator, Scenario, load_scenario, serve_gemini
 from preppald.simulator.endings import CLOSE_FRAMES
 from preppald.simulator.faults import Close, Hang, Http, Silence
 from preppald.simulator.scenario import parse as parse_scenario
-from preppald.upstream import Dial, Upstream, UpstreamError, connected, dialler
 from tests.world import World
 
 WHERE = websocket_endpoint("ws://gemini.example")

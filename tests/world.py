@@ -12,23 +12,23 @@ import structlog
 import trio
 import trio.testing
 
-from preppald import auth
+from preppald.backend.outbox import Outbox
 from preppald.backend.outcomes import Delivered, Outcome, Probe
-from preppald.config import load
+from preppald.config.load import load
+from preppald.config.settings import Config
+from preppald.core import tokens as auth
 from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import Delivery, Kind, StatusUpdate, TranscriptSubmission
+from preppald.gemini.connection import UpstreamError
+from preppald.interview.registry import Registry
+from preppald.interview.services import Services
 from preppald.journal import Given, Journal, Place
-from preppald.lookout import Lookout
-from preppald.metrics import Metrics
-from preppald.metronome import Metronome
-from preppald.outbox import Outbox
+from preppald.net.poller import Poller
+from preppald.net.ticker import Ticker
 from preppald.recording import Recorder
-from preppald.registry import Registry
-from preppald.server import Server
-from preppald.services import Services
-from preppald.settings import Config
+from preppald.server.connection import Server
 from preppald.simulator import GeminiSimulator, Scenario
-from preppald.upstream import UpstreamError
+from preppald.telemetry.metrics import Metrics
 from tests.candidates import Candidate
 from tests.durable import inline
 
@@ -103,8 +103,8 @@ class World:
             journal=self.journal,
             metrics=self.metrics,
             log=log,
-            metronome=(metronome := Metronome()),
-            lookout=Lookout(metronome),
+            ticker=(ticker := Ticker()),
+            poller=Poller(ticker),
             dial=self._dial,
             now_ms=self.now_ms,
             chance=lambda: 0.5,
@@ -122,7 +122,7 @@ class World:
         self._nursery = nursery
         await nursery.start(self.journal.run)
         await nursery.start(self.outbox.run)
-        nursery.start_soon(self.services.metronome.run)
+        nursery.start_soon(self.services.ticker.run)
         if self.services.recorder is not None:
             nursery.start_soon(self.services.recorder.run)
         self.registry = Registry(self.services, nursery)

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from preppald.backend.client import ProtobufBackend, TrpcBackend
 from preppald.backend.outcomes import Backend, NoBackend
 from preppald.backend.trpc import Transformer
-from preppald.settings import Config
+from preppald.config.settings import Config
 
 
 def backend_for(config: Config) -> AbstractAsyncContextManager[Backend]:

@@ -11,14 +11,15 @@ import httpx
 import msgspec
 import trio
 
-from preppald import __version__, trust
+from preppald import __version__
 from preppald.backend import protobuf, trpc
+from preppald.backend.breaker import IN_FLIGHT
 from preppald.backend.outcomes import Outcome, Probe, Refused, Retry, Unauthorized
 from preppald.backend.trpc import Transformer
 from preppald.backend.wire import UNAUTHORIZED, Request
 from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import Delivery
-from preppald.core.gate import IN_FLIGHT
+from preppald.net import tls
 
 # One try in all, whatever dribbles in meanwhile; the outbox tries again later.
 TRY_SECONDS = 10.0
@@ -40,7 +41,7 @@ NOBODYS_INTERVIEW = "preppald-check"
 class HttpBackend(abc.ABC):
     """What both wires share. Use it as an async context manager.
 
-    ``base_url``: scheme, host and perhaps a path, without a slash at the end. ``tls``: trust of its own.
+    ``base_url``: scheme, host and perhaps a path, without a slash at the end. ``trust``: authorities of its own.
     """
 
     # Whether what is posted twice stands once.
@@ -53,7 +54,7 @@ class HttpBackend(abc.ABC):
         secret: str,
         *,
         accept: str,
-        tls: ssl.SSLContext | None = None,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._client = httpx.AsyncClient(
@@ -70,7 +71,7 @@ class HttpBackend(abc.ABC):
             # Only config.py reads the environment: no proxies and no netrc by surprise.
             trust_env=False,
             # httpx would take certifi's.
-            verify=tls or trust.machines_own(),
+            verify=trust or tls.machines_own(),
         )
 
     def renew(self, secret: str) -> None:
@@ -150,9 +151,9 @@ class TrpcBackend(HttpBackend):
         secret: str,
         transformer: Transformer = Transformer.SUPERJSON,
         *,
-        tls: ssl.SSLContext | None = None,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(base_url, secret, accept="application/json", tls=tls)
+        super().__init__(base_url, secret, accept="application/json", trust=trust)
         self._transformer = transformer
 
     def _encode(self, delivery: Delivery) -> Request:

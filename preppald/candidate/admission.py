@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from preppald import auth
+from preppald.core import tokens as auth
 from preppald.errors import PreppaldError
 
 TOKEN_VARIABLE = "PREPPALD_TOKEN"  # noqa: S105 - the variable's name

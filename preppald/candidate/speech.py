@@ -8,8 +8,8 @@ from operator import mul
 from pathlib import Path
 import sys
 
+from preppald.audio.resample import Resampler
 from preppald.candidate.wav import SAMPLE_BYTES, WavReader
-from preppald.core.resample import Resampler
 
 RATE_HZ = 16_000
 FRAME_SECONDS = 0.020  # what well-made clients send: 50 messages a second

@@ -29,7 +29,7 @@ from preppald.candidate.report import Report
 from preppald.candidate.speech import SAMPLE_ANSWER, Speech
 from preppald.candidate.transcript import Transcript
 from preppald.candidate.wav import BadWavError, CannotWriteError, WavWriter
-from preppald.config import signing_secret
+from preppald.config.load import signing_secret
 
 DEFAULT_URL = "ws://127.0.0.1:8787"
 

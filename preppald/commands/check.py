@@ -10,17 +10,17 @@ import sys
 
 import trio
 
-from preppald import tls
 from preppald.backend import backend_for
 from preppald.commands.serve import wall_clock_ms
-from preppald.config import load, secret_text, shown
+from preppald.config.load import load, secret_text, shown
+from preppald.config.settings import ENV_FILE, Config, settings
+from preppald.config.values import Invalid
 from preppald.core import gemini
 from preppald.errors import EX_UNAVAILABLE, ConfigError
-from preppald.parse import Invalid
+from preppald.gemini.connection import UpstreamError, connected, dialler
+from preppald.net import tls
 from preppald.recording.files import encoder
 from preppald.recording.shelf import DIRECTORY
-from preppald.settings import ENV_FILE, Config, settings
-from preppald.upstream import UpstreamError, connected, dialler
 
 EPILOG = """\
 Exit status: 0 all is well; 78 the configuration is wrong (every fault is printed); 69 --online found a fault.

@@ -11,16 +11,18 @@ import tempfile
 import msgspec
 import trio
 
-from preppald import auth, http1, logs
 from preppald.commands.serve import wall_clock_ms
-from preppald.config import load
+from preppald.config.load import load
+from preppald.config.settings import Config
+from preppald.core import tokens as auth
 from preppald.core.turns import fold, in_order
-from preppald.daemon import Running, StopSwitch, run_daemon, stop_on_signals
+from preppald.daemon.run import Running, StopSwitch, run_daemon, stop_on_signals
 from preppald.errors import PreppaldError, leaf
-from preppald.http1 import Answer
-from preppald.services import Services
-from preppald.settings import Config
+from preppald.interview.services import Services
+from preppald.server import http as http1
+from preppald.server.http import Answer
 from preppald.simulator import Running as Simulated, load_scenario, run_simulator, scenario_names
+from preppald.telemetry import logs
 
 EPILOG = """\
 Open the printed URL in a browser, or call it: preppald call --sample

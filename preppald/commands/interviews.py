@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from preppald.commands.listing import age, as_json, finish, moment, now_ms, span, table
-from preppald.config import price_table
+from preppald.config.load import price_table
 from preppald.core.deliveries import State, iso
 from preppald.core.interview import Phase
 from preppald.core.prices import Prices

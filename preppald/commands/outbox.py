@@ -7,17 +7,7 @@ from typing import Any
 
 import msgspec
 
-from preppald.commands.listing import (
-    age,
-    as_json,
-    finish,
-    now_ms,
-    printable,
-    put,
-    span,
-    table,
-    unknown,
-)
+from preppald.commands.listing import age, as_json, finish, now_ms, printable, put, span, table, unknown
 from preppald.core.deliveries import Owed, State, iso
 from preppald.errors import PreppaldError
 from preppald.journal.archive import Archive

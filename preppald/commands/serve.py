@@ -9,13 +9,13 @@ import time
 
 import trio
 
-from preppald import logs
-from preppald.config import load
-from preppald.daemon import Running, StopSwitch, run_daemon, stop_on_signals
+from preppald.config.load import load
+from preppald.config.settings import Config
+from preppald.daemon.run import Running, StopSwitch, run_daemon, stop_on_signals
+from preppald.daemon.systemd import Supervisor, to_journal
 from preppald.errors import ConfigError, PreppaldError, leaf
-from preppald.logs import Logger
-from preppald.notify import Supervisor, to_journal
-from preppald.settings import Config
+from preppald.telemetry import logs
+from preppald.telemetry.logs import Logger
 
 EPILOG = """\
 The configuration comes from the environment; `preppald check` validates it and prints it.

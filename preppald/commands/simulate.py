@@ -8,10 +8,9 @@ import sys
 
 import trio
 
-from preppald import logs
-from preppald.addresses import Address, address
+from preppald.config.addresses import Address, address
+from preppald.config.values import Invalid
 from preppald.errors import StartError, leaf
-from preppald.parse import Invalid
 from preppald.simulator import (
     BACKEND_ADDRESS,
     GEMINI_ADDRESS,
@@ -22,6 +21,7 @@ from preppald.simulator import (
     run_simulator,
     scenario_names,
 )
+from preppald.telemetry import logs
 
 EPILOG = """\
 Point a daemon at it:

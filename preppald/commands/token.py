@@ -4,11 +4,11 @@ import argparse
 import os
 import secrets
 
-from preppald import auth
 from preppald.commands.serve import wall_clock_ms
-from preppald.config import signing_secret
+from preppald.config.load import signing_secret
+from preppald.config.settings import MIN_SECRET_BYTES
+from preppald.core import tokens as auth
 from preppald.errors import ConfigError
-from preppald.settings import MIN_SECRET_BYTES
 
 EPILOG = """\
 Example: preppald token --interview first-try

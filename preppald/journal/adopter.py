@@ -11,7 +11,7 @@ from preppald.errors import PreppaldError
 from preppald.journal.files import Place
 from preppald.journal.store import Store
 from preppald.journal.writer import CLOSING_SECONDS, InThread
-from preppald.observing import Log
+from preppald.telemetry.interfaces import Log
 
 # How long one place is held at most: its own daemon may be waiting to start, for files.ADOPTED_SECONDS.
 HELD_SECONDS = 15.0

@@ -18,12 +18,12 @@ from preppald.core.turns import Fragment
 from preppald.errors import JournalError
 from preppald.journal import reader
 from preppald.journal.adopter import Adopter
-from preppald.journal.bell import Bell
 from preppald.journal.files import Place
 from preppald.journal.reader import Queue, Which
 from preppald.journal.store import Store, newest
 from preppald.journal.writer import InThread, Writer, own_thread
-from preppald.observing import Log
+from preppald.net.wakeup import Wakeup
+from preppald.telemetry.interfaces import Log
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ class Journal:
         return self._writer.durable
 
     @property
-    def outbox_bell(self) -> Bell:
+    def outbox_bell(self) -> Wakeup:
         """Rung when the outbox may have something new to do."""
         return self._writer.outbox_bell
 

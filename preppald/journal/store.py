@@ -11,7 +11,7 @@ from preppald.core.interview import Interview, Phase
 from preppald.errors import PreppaldError, StartError
 from preppald.journal import adoption, faults, files, reader, schema, writes
 from preppald.journal.batch import Batch
-from preppald.observing import Log
+from preppald.telemetry.interfaces import Log
 
 T = TypeVar("T")
 

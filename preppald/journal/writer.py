@@ -19,9 +19,9 @@ from preppald.core.turns import Fragment
 from preppald.errors import JournalError
 from preppald.journal import faults, reader
 from preppald.journal.batch import Batch
-from preppald.journal.bell import Bell
 from preppald.journal.store import Store
-from preppald.observing import Log
+from preppald.net.wakeup import Wakeup
+from preppald.telemetry.interfaces import Log
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ class Writer:
         self.batch = Batch()
         self.committing = Batch()
         # Rung when the outbox may have something new to do.
-        self.outbox_bell = Bell()
+        self.outbox_bell = Wakeup()
         # Records so far, and how many of them are durable.
         self.recorded = self.durable = 0
         self._dropped = 0
@@ -90,7 +90,7 @@ class Writer:
         self._commit_began: float | None = None
         self._settle_at = NEVER
         self._running = False
-        self._dirty, self._hurry = Bell(), Bell()
+        self._dirty, self._hurry = Wakeup(), Wakeup()
         self._attempted = trio.Event()
 
     def note(self, count: int) -> None:

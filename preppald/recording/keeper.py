@@ -14,9 +14,9 @@ import time
 
 import trio
 
-from preppald.observing import Log
 from preppald.recording.recorder import Recorder
 from preppald.recording.shelf import BeingRecorded, Recording, Shelf, is_running
+from preppald.telemetry.interfaces import Log
 
 # How often what is old is looked for, and what could not be finished is tried again.
 LOOK_SECONDS = 3600.0

@@ -14,10 +14,10 @@ from typing import Protocol
 import trio
 
 from preppald.core.interview import Interview
-from preppald.observing import Log
 from preppald.recording import notes, shelf
 from preppald.recording.notes import Head
 from preppald.recording.tape import Entry, RunningTape
+from preppald.telemetry.interfaces import Log
 
 # What a killed process loses of its recordings at most, and the beat of the disk.
 WRITE_SECONDS = 0.5

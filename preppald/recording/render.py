@@ -11,11 +11,11 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from preppald.core import downsample
+from preppald.audio import downsample
 from preppald.core.frames import BYTES_PER_SAMPLE, INPUT_SAMPLE_RATE_HZ, OUTPUT_SAMPLE_RATE_HZ
-from preppald.core.placing import MICROSECONDS, Heard, Span, spoken
 from preppald.recording import notes
 from preppald.recording.notes import Kind
+from preppald.recording.timeline import MICROSECONDS, Heard, Span, spoken
 
 RATE_HZ = INPUT_SAMPLE_RATE_HZ
 CHANNELS = 2

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 
-from preppald import auth
+from preppald.core import tokens as auth
 from tests.bench.device import PREPPALD, prioritise
 from tests.bench.load import SECRET, Load
 from tests.bench.measure import Setting, connect, under_load

@@ -4,7 +4,7 @@
 
 Prints the share of one core that the journal takes (all of this process, less the same talk without a
 journal), and how late a tick on the same loop is, with and without it: that is the audio's latency. The loop
-ticks as often as the metronome makes it, because a wake of an idle process costs several times as much. Each
+ticks as often as the ticker makes it, because a wake of an idle process costs several times as much. Each
 figure is the median of its pairs: the machine's other work comes and goes. On two idle cores, 2026-11-23: 2.9 % of
 a core (2.7 to 3.1), a tick late by 1.29 ms p99 without the journal and by 1.28 with it.
 """
@@ -19,14 +19,14 @@ import time
 
 import trio
 
-from preppald import metronome
 from preppald.core.turns import Fragment, Speaker
 from preppald.journal import Journal, OnDisk
 from preppald.journal.writer import SETTLE_SECONDS
+from preppald.net import ticker
 from tests.durable import Notes, interview
 
 FRAGMENTS_PER_SECOND = 5
-TICK_SECONDS = metronome.TICK_SECONDS / metronome.PHASES
+TICK_SECONDS = ticker.TICK_SECONDS / ticker.PHASES
 TICKS_PER_FRAGMENT = round(1 / FRAGMENTS_PER_SECOND / TICK_SECONDS)
 TEXT = "and then we moved the whole thing over to a queue, which " * 2 + "took a good while to get right"
 
@@ -54,7 +54,7 @@ async def talk(
         for number in range(sessions):
             journal.begin(interview(name(number), epoch=epoch))
         await journal.flush()
-    # The sessions are spread over the ticks, as the metronome spreads them.
+    # The sessions are spread over the ticks, as the ticker spreads them.
     began, cpu = trio.current_time(), time.process_time()
     for tick in range(round(seconds / TICK_SECONDS)):
         due = began + tick * TICK_SECONDS

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
-from preppald import auth
+from preppald.core import tokens as auth
 from preppald.pb.interview_pb2 import ClientToServerMessage, EndRequest, ServerToClientMessage
 from tests.bench import wire
 from tests.bench.patterns import (

@@ -7,8 +7,8 @@ import httpx
 import jwt
 import pytest
 
-from preppald import auth
 from preppald.candidate.admission import Admission, UsageError, admission, checked_url, from_demo
+from preppald.core import tokens as auth
 
 SECRET = "0123456789abcdef0123456789abcdef"
 NOW = 1_700_000_000

@@ -18,9 +18,9 @@ import wave
 import pytest
 import trio
 
-from preppald import auth
 from preppald.candidate.display import PlainDisplay, TerminalDisplay
 from preppald.commands import call
+from preppald.core import tokens as auth
 from preppald.pb import interview_pb2 as pb
 
 from .daemon import Daemon, Line, Script, interview

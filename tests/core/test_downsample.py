@@ -5,16 +5,8 @@ import random
 
 import pytest
 
-from preppald.core.downsample import (
-    DIGIT_BITS,
-    KERNELS,
-    ONE,
-    PAD,
-    SAMPLE_BIAS,
-    SUM_BIAS,
-    downsampled,
-)
-from preppald.core.resample import LOUDEST, QUIETEST, Resampler
+from preppald.audio.downsample import DIGIT_BITS, KERNELS, ONE, PAD, SAMPLE_BIAS, SUM_BIAS, downsampled
+from preppald.audio.resample import LOUDEST, QUIETEST, Resampler
 from tests.candidate.conftest import sine
 
 # Weights are rounded to 13 bits, sums to whole samples: about 60 dB below the loudest noise.

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given, strategies as st
 import pytest
 
-from preppald.core.placing import LOOKAHEAD_US, MICROSECONDS, TOLERANCE_SECONDS, Heard, Span, spoken
+from preppald.recording.timeline import LOOKAHEAD_US, MICROSECONDS, TOLERANCE_SECONDS, Heard, Span, spoken
 
 RATE = 16_000
 CHUNK = RATE // 50  # 20 ms

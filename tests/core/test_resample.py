@@ -9,7 +9,7 @@ from operator import mul
 from hypothesis import given, settings, strategies as st
 import pytest
 
-from preppald.core.resample import Resampler
+from preppald.audio.resample import Resampler
 from tests.candidate.conftest import sine
 
 TARGET = 16_000

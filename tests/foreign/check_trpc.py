@@ -9,10 +9,10 @@ import pytest
 import trio
 
 from preppald.backend import Delivered, Refused, Retry, Transformer, TrpcBackend, Unauthorized, client
+from preppald.backend.breaker import Flow
+from preppald.backend.outbox import Outbox
 from preppald.core.deliveries import Delivery, Kind, Status, status_delivery
-from preppald.core.gate import Flow
 from preppald.journal import Given
-from preppald.outbox import Outbox
 from tests.durable import EPOCH_MS, Notes, begun, finished as transcript, interview, running, wall_ms
 from tests.foreign.programs import HERE, Program, started
 

@@ -15,17 +15,18 @@ import jwt
 import trio
 import trio.testing
 
-from preppald import auth, config, http1, private_files
-from preppald.auth import Claims, TokenRules
 from preppald.backend import protobuf, trpc
 from preppald.backend.outcomes import Delivered, Refused, Retry, Unauthorized
-from preppald.core import closes, frames, gemini
-from preppald.door import customer
-from preppald.downstream import Browser, BrowserGone
+from preppald.browser.connection import Browser, BrowserGone
+from preppald.config import load as config, secret_files as private_files
+from preppald.config.settings import ENV_FILE, settings
+from preppald.config.values import Invalid
+from preppald.core import closes, frames, gemini, tokens as auth
+from preppald.core.tokens import Claims, TokenRules
 from preppald.errors import ConfigError, RemoteProtocolError, TokenError
-from preppald.http1 import Exchange
-from preppald.parse import Invalid
-from preppald.settings import ENV_FILE, settings
+from preppald.server import http as http1
+from preppald.server.http import Exchange
+from preppald.server.limits import customer
 from tests.hostile_inputs import ENOUGH, KEY, asked, audio
 
 SECRET = "a-secret-for-fuzzing-of-32-bytes-or-more"

@@ -16,12 +16,7 @@ from preppald.errors import JournalError
 from preppald.journal import Given, OnDisk, Which, packing, reader
 from preppald.journal.journal import RETENTION_MS
 from preppald.journal.schema import FIRST
-from preppald.journal.writer import (
-    COMMIT_RECORDS,
-    COMMIT_SECONDS,
-    SETTLE_SECONDS,
-    SWEEP_SECONDS,
-)
+from preppald.journal.writer import COMMIT_RECORDS, COMMIT_SECONDS, SETTLE_SECONDS, SWEEP_SECONDS
 from tests.durable import (
     DAY_MS,
     DISK_SECONDS,

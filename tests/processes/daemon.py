@@ -13,7 +13,7 @@ import time
 
 import trio
 
-from preppald import auth
+from preppald.core import tokens as auth
 from preppald.simulator.run import Running as Simulated, run_simulator
 from tests.candidates import Candidate
 from tests.world import SECRET

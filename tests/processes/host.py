@@ -19,7 +19,7 @@ from typing import Any
 
 import trio
 
-from preppald import auth
+from preppald.core import tokens as auth
 from preppald.core.turns import Fragment
 from preppald.journal import Which, files, reader
 from preppald.simulator import BackendSimulator, GeminiSimulator, Scenario, serve_backend, serve_gemini

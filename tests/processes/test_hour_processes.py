@@ -16,7 +16,7 @@ import time
 import httpx
 import trio
 
-from preppald import auth
+from preppald.core import tokens as auth
 from tests.candidates import Candidate
 from tests.overheard import speak
 from tests.processes.daemon import PATIENCE_SECONDS, Daemon, daemon

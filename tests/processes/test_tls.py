@@ -10,7 +10,7 @@ import time
 import pytest
 import trio
 
-from preppald import auth
+from preppald.core import tokens as auth
 from tests.candidates import Candidate
 from tests.certificates import Certificates
 from tests.processes.daemon import Daemon, daemon

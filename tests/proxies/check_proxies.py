@@ -12,7 +12,7 @@ import pytest
 import trio
 from websockets.utils import accept_key
 
-from preppald import auth
+from preppald.core import tokens as auth
 from tests.candidates import Candidate
 from tests.certificates import Certificates
 from tests.processes.daemon import Daemon, daemon

@@ -12,7 +12,7 @@ from tests.candidates import RATE_HZ, Candidate
 from tests.recording.ears import Heard, listen, stretches
 from tests.world import World
 
-# A metronome's tick, the tolerance for jitter, and a millisecond or two of the tests' own streams.
+# A ticker's tick, the tolerance for jitter, and a millisecond or two of the tests' own streams.
 NEAR_SECONDS = 0.08
 GREETING_SECONDS = 8.0
 GREETING = (Reply(text="Hello, tell me about yourself.", seconds=GREETING_SECONDS),)

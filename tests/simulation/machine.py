@@ -14,14 +14,13 @@ from typing import Any
 import structlog
 import trio
 
-from preppald import auth
-from preppald.config import load
-from preppald.core import closes
-from preppald.daemon import Running, StopSwitch, run_daemon
+from preppald.config.load import load
+from preppald.core import closes, tokens as auth
+from preppald.daemon.environment import Environment, Listeners
+from preppald.daemon.run import Running, StopSwitch, run_daemon
+from preppald.gemini.connection import UpstreamError
 from preppald.journal import Given
-from preppald.memory import Memory
-from preppald.outside import Listeners, Outside
-from preppald.upstream import UpstreamError
+from preppald.telemetry.memory import Memory
 from tests.simulation.application import Application, Client
 from tests.simulation.disk import Disk, Mount
 from tests.simulation.gemini import Gemini
@@ -172,7 +171,7 @@ class Machine:
                         log=self._logger(process),
                         now_ms=self.now_ms,
                         switch=process.switch,
-                        outside=self._outside(process),
+                        environment=self._environment(process),
                     )
                     process.running = await nursery.start(serve)
                     process.serves.set()
@@ -188,8 +187,8 @@ class Machine:
             if self.process is process:
                 self.process = None
 
-    def _outside(self, process: Process) -> Outside:
-        return Outside(
+    def _environment(self, process: Process) -> Environment:
+        return Environment(
             listeners=self._listeners(process),
             backend=process.client,
             place=Given(process.mount.connect),

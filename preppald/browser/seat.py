@@ -1,0 +1,130 @@
+"""The one place that a browser can take in an interview, and all that is said to whoever sits there.
+
+While nobody does, audio is lost and text is not: a browser that comes back says what it has, and gets the rest.
+"""
+
+from collections.abc import Sequence
+
+import trio
+
+from preppald.browser.connection import Browser
+from preppald.core import frames
+from preppald.core.allowance import Allowance
+from preppald.core.endings import REPLACED, CloseCodes, Ending
+from preppald.core.frames import NoticeKind
+from preppald.core.turns import Fragment
+from preppald.recording import NO_TAPE, Tape
+
+# A send to the browser that takes longer has lost its connection.
+SEND_SECONDS = 10.0
+PING_SECONDS = 15.0
+# A peer that has not even answered a ping for so long is gone.
+SILENT_SECONDS = 25.0
+
+
+class Seat:
+    """``browser`` sits there, or nobody does since ``left_at``. ``tape``: records what whoever sits there hears."""
+
+    def __init__(self, tape: Tape = NO_TAPE) -> None:
+        self.browser: Browser | None = None
+        self.left_at = trio.current_time()
+        self._allowance = Allowance()
+        self._pinged_at = 0.0
+        self._replaying = False
+        self._held: list[Fragment] = []
+        self._tape = tape
+
+    def take(self, browser: Browser, *, replaying: bool) -> None:
+        """The newest connection has the seat; the one before is told so and closed.
+
+        ``replaying``: fragments wait until ``release``, for older ones are being fetched and must go first.
+        """
+        previous, self.browser = self.browser, browser
+        browser.allowance = self._allowance
+        self._pinged_at = trio.current_time()
+        self._replaying = replaying
+        self._held = []
+        if previous is not None:
+            self._tape.silenced()
+            previous.close(REPLACED)
+
+    def leave(self) -> None:
+        self.browser = None
+        self._tape.silenced()
+        self.left_at = trio.current_time()
+
+    # -------------------------------------------------------------- said to the browser
+
+    def post(self, message: bytes) -> None:
+        if self.browser is not None:
+            self.browser.post(message)
+
+    def gather(self) -> None:
+        """What is said until ``flush`` goes in one send."""
+        if self.browser is not None:
+            self.browser.gathering = True
+
+    def flush(self) -> None:
+        if self.browser is not None:
+            self.browser.flush()
+
+    def play(self, pcm: bytes) -> None:
+        if self.browser is not None:
+            self._tape.played(pcm)
+            self.browser.post(frames.audio(pcm), audio=True)
+
+    def stop_playing(self) -> None:
+        """The candidate spoke over it: nothing of the reply may be heard any more, here or there."""
+        if self.browser is not None:
+            self._tape.silenced()
+            self.browser.drop_audio()
+            self.browser.post(frames.interrupted())
+
+    def show(self, fragment: Fragment) -> None:
+        if self._replaying:
+            self._held.append(fragment)
+        else:
+            self.post(frames.transcript(fragment))
+
+    def tell(self, kind: NoticeKind, words: str, *, remaining: float) -> None:
+        self.post(frames.notice(kind, words, remaining_seconds=remaining))
+
+    def say_goodbye(self, ending: Ending, close_codes: CloseCodes) -> None:
+        """The last messages and the close, ahead of any audio."""
+        if self.browser is None:
+            return
+        self.browser.drop_audio()
+        if ending.ended is not None:
+            self.browser.post(frames.session_ended(ending.ended))
+        if ending.error is not None:
+            self.browser.post(frames.error(*ending.error))
+        self.browser.close(ending.close(close_codes))
+
+    # -------------------------------------------------------------- replay
+
+    def release(self, browser: Browser, missed: Sequence[Fragment]) -> None:
+        """Posts what was missed and then what was held, each once; nothing if another browser came meanwhile."""
+        if browser is not self.browser or not self._replaying:
+            return
+        self._replaying = False
+        last = missed[-1].seq if missed else 0
+        for fragment in [*missed, *(held for held in self._held if held.seq > last)]:
+            self.post(frames.transcript(fragment))
+
+    # -------------------------------------------------------------- minded once a second
+
+    async def mind(self, now: float) -> None:
+        """Asks the browser for a sign of life, and hangs up on one that is gone or takes nothing.
+
+        It is asked even while it speaks: a proxy in between ends connections on which we say nothing for a minute.
+        """
+        browser = self.browser
+        if browser is None:
+            return
+        silent = now - browser.heard_at
+        stuck = browser.sending_since is not None and now - browser.sending_since > SEND_SECONDS
+        if stuck or silent >= SILENT_SECONDS:
+            await browser.hang_up()
+        elif now - self._pinged_at >= PING_SECONDS:
+            self._pinged_at = now
+            browser.ping()

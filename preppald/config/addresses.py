@@ -1,0 +1,116 @@
+"""Where to listen, whom to reach, and who may come: addresses, URLs, origins and networks, as settings have them."""
+
+from dataclasses import dataclass
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from preppald.config.values import Invalid
+
+_PORT = re.compile(r"[0-9]{1,5}")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A WebSocket origin; ``path`` is a prefix without a slash at its end."""
+
+    secure: bool
+    host: str
+    port: int
+    path: str
+
+    @property
+    def authority(self) -> str:
+        """For the Host header: the port only where it is not the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
+
+    @property
+    def http(self) -> str:
+        """The same origin for plain requests."""
+        return f"{'https' if self.secure else 'http'}://{self.authority}{self.path}"
+
+    def __str__(self) -> str:
+        return f"{'wss' if self.secure else 'ws'}://{self.authority}{self.path}"
+
+
+def address(raw: str) -> Address:
+    """``host:port``; an IPv6 host in brackets; port 0 lets the system choose."""
+    host, colon, port = raw.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not _PORT.fullmatch(port) or int(port) > 65535:
+        raise Invalid("is not host:port, like 127.0.0.1:8787 or [::1]:8787")
+    if host != "localhost":
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            raise Invalid(
+                "does not name an address of this machine: use an IP address or localhost"
+            ) from None
+    return Address(host, int(port))
+
+
+def _split(raw: str, schemes: tuple[str, ...], example: str) -> tuple[str, str, int | None, str]:
+    try:
+        parts = urlsplit(raw)
+        port = parts.port
+    except ValueError:
+        raise Invalid(f"is not a URL like {example}") from None
+    if parts.scheme not in schemes or not parts.hostname:
+        raise Invalid(f"is not a URL like {example}")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise Invalid("must have no user, password, query or fragment")
+    return parts.scheme, parts.hostname, port, parts.path.rstrip("/")
+
+
+def _default_port(scheme: str) -> int:
+    return 443 if scheme in {"https", "wss"} else 80
+
+
+def http_url(raw: str) -> str:
+    _split(raw, ("http", "https"), "https://app.example.com")
+    return raw.rstrip("/")
+
+
+def websocket_endpoint(raw: str) -> Endpoint:
+    scheme, host, port, prefix = _split(raw, ("ws", "wss"), "wss://host or ws://127.0.0.1:9000")
+    return Endpoint(scheme == "wss", host, port or _default_port(scheme), prefix)
+
+
+def origins(raw: str) -> tuple[str, ...]:
+    """Origins as browsers send them: small letters, and the port only where it is not the scheme's own."""
+    found = []
+    for origin in filter(None, map(str.strip, raw.split(","))):
+        scheme, host, port, prefix = _split(origin, ("http", "https"), "https://app.example.com")
+        which = "" if origin == raw else f"holds {origin!r}, which "
+        if prefix or origin.endswith("/"):
+            raise Invalid(f"{which}has a path; an origin is scheme, host and port only")
+        if not host.isascii():
+            raise Invalid(f"{which}is not how browsers send it: write the host as xn--…")
+        found.append(Endpoint(scheme == "https", host, port or _default_port(scheme), "").http)
+    return tuple(found)
+
+
+def networks(raw: str) -> tuple[Network, ...]:
+    """Addresses and networks separated by commas; "none" for no one."""
+    if raw in {"", "none"}:
+        return ()
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in raw.split(","))
+    except ValueError:
+        raise Invalid(
+            "is not a list of addresses or networks like 10.0.0.0/8,2001:db8::1, nor none"
+        ) from None

@@ -1,0 +1,197 @@
+"""The environment, read once, into a frozen Config.
+
+Rule 1: nothing else reads the environment.
+Rule 2: all faults are told at once, each with the setting's name, its value (never a secret's) and what
+        is allowed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from preppald.config import secret_files as private_files, values as parse
+from preppald.config.settings import ENV_FILE, Config, Setting, settings
+from preppald.config.values import Invalid
+from preppald.core import models, prices
+from preppald.core.prices import Prices
+from preppald.errors import ConfigError
+from preppald.net import tls
+
+# StateDirectory= of the units in systemd/.
+SERVICE_STATE_DIR = Path("/var/lib/preppald")
+
+
+def load(env: Mapping[str, str]) -> Config:
+    """The configuration in ``env``, or every fault in it.
+
+    A secret also comes from a file (``JWT_SECRET_FILE=/path``) or from systemd's credential directory.
+
+    Raises:
+        ConfigError: all faults at once.
+    """
+    try:
+        env = with_file(env)
+    except Invalid as error:
+        raise ConfigError([f"{ENV_FILE}: {error}"]) from error
+    faults = list(_unknown(env))
+    values: dict[str, Any] = {}
+    for name, item in settings().items():
+        try:
+            values[name] = _value(item, env)
+        except Invalid as error:
+            faults.append(f"{item.env}: {error}")
+    faults += _contradictions(values)
+    if {"tls_cert", "tls_key"} <= values.keys():
+        faults += _unfit(values["tls_cert"], values["tls_key"])
+    if faults:
+        raise ConfigError(faults)
+    return Config(**values)
+
+
+def with_file(env: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment with the lines of ``PREPPALD_ENV_FILE`` before it.
+
+    Raises:
+        Invalid: the file cannot be used.
+    """
+    named = env.get(ENV_FILE)
+    return {**env, **private_files.env_file(Path(named))} if named else env
+
+
+def changes(old: Config, new: Config) -> tuple[list[str], list[str]]:
+    """What a reload changes, by the names of the environment: what takes effect, and what needs a restart."""
+    changed = [
+        (item.env, item.restart)
+        for name, item in settings().items()
+        if getattr(old, name) != getattr(new, name)
+    ]
+    return [env for env, restart in changed if not restart], [env for env, restart in changed if restart]
+
+
+def reloaded(old: Config, new: Config) -> Config:
+    """The new settings, but for those that need a restart."""
+    return replace(new, **{name: getattr(old, name) for name, item in settings().items() if item.restart})
+
+
+def state_dir(env: Mapping[str, str]) -> Path:
+    """Where the journal lives, for commands that read it and need no other setting.
+
+    Where nothing says so, and no database is here, it is where the packaged service keeps it. A folder of that name
+    is not enough: in the root directory there is one on every machine.
+    """
+    if said := env.get("PREPPALD_STATE_DIR") or env.get("STATE_DIRECTORY"):
+        return Path(said)
+    here = Path(settings()["state_dir"].default)
+    return here if any(here.glob("*.db")) or not SERVICE_STATE_DIR.exists() else SERVICE_STATE_DIR
+
+
+def price_table(env: Mapping[str, str]) -> Prices:
+    """The prices, for commands that need no other setting; the built-in ones where they cannot be read."""
+    try:
+        return parse.price_table(with_file(env).get("PREPPALD_PRICES", "").strip() or prices.DEFAULT)
+    except Invalid:
+        return parse.price_table(prices.DEFAULT)
+
+
+def signing_secret(env: Mapping[str, str]) -> str:
+    """JWT_SECRET from wherever the daemon has it, for commands that sign a token; empty where it is nowhere.
+
+    Raises:
+        ConfigError: the file that is named for it cannot be used.
+    """
+    item = settings()["jwt_secret"]
+    try:
+        return secret_text(item, with_file(env)).strip()
+    except Invalid as error:
+        raise ConfigError([f"{item.env}: {error}"]) from error
+
+
+def _value(item: Setting, env: Mapping[str, str]) -> Any:
+    raw = secret_text(item, env) if item.secret else env.get(item.env, "")
+    if item.env == "PREPPALD_STATE_DIR" and not raw:
+        raw = env.get("STATE_DIRECTORY", "")  # systemd's StateDirectory=
+    if item.credential and not raw:
+        raw = _credential(item, env)
+    raw = raw.strip() or item.default
+    if not raw and item.needed:
+        raise Invalid(f"is not set; {item.doc}")
+    if item.secret and not raw:
+        return ""
+    try:
+        return item.read(raw)
+    except Invalid as error:
+        shown = "(hidden)" if item.secret else repr(raw)
+        raise Invalid(f"{shown} {error}") from error
+
+
+def secret_text(item: Setting, env: Mapping[str, str]) -> str:
+    """The secret from the environment, its file or systemd's credentials; empty where it is in none of them."""
+    if env.get(item.env):
+        return env[item.env]
+    if named := env.get(f"{item.env}_FILE"):
+        return private_files.secret_file(Path(named))
+    held = _credential(item, env)
+    return private_files.secret_file(Path(held)) if held else ""
+
+
+def _credential(item: Setting, env: Mapping[str, str]) -> str:
+    """The file of systemd's LoadCredential= with the setting's name; empty where there is none."""
+    if credentials := env.get("CREDENTIALS_DIRECTORY"):
+        held = Path(credentials) / item.env
+        if held.exists():
+            return str(held)
+    return ""
+
+
+def _unknown(env: Mapping[str, str]) -> list[str]:
+    """A misspelt setting would otherwise be ignored in silence."""
+    known = {item.env for item in settings().values()}
+    known |= {f"{item.env}_FILE" for item in settings().values() if item.secret}
+    known.add("PREPPALD_TOKEN")  # read by `preppald call`
+    return [
+        f"{name}: is not a setting; `preppald check --list` names them all"
+        for name in sorted(env)
+        if name.startswith("PREPPALD_") and name not in known
+    ]
+
+
+def _contradictions(values: Mapping[str, Any]) -> list[str]:
+    """What no single value shows."""
+    faults = []
+    if values.get("backend") in {"trpc", "protobuf"}:
+        faults += [
+            f"{env}: is not set, but PREPPALD_BACKEND={values['backend']} needs it"
+            for name, env in (("api_url", "NEXT_PUBLIC_API_URL"), ("worker_secret", "WORKER_SHARED_SECRET"))
+            if values.get(name) == ""
+        ]
+    if values.get("backend") == "trpc" and values.get("feedback") == "on":
+        faults.append(
+            "PREPPALD_FEEDBACK: 'on', but PREPPALD_BACKEND=trpc has no procedure for it; use protobuf, or none"
+        )
+    if {"gemini_model", "voice", "thinking"} <= values.keys():
+        faults += models.faults(values["gemini_model"], values["voice"], values["thinking"])
+    jwt_secret = values.get("jwt_secret")
+    if jwt_secret and jwt_secret == values.get("worker_secret"):
+        faults.append("WORKER_SHARED_SECRET: (hidden) equals JWT_SECRET; use two different secrets")
+    return faults
+
+
+def _unfit(cert: Path | None, key: Path | None) -> Sequence[str]:
+    try:
+        tls.identity(cert, key)
+    except ConfigError as error:
+        return error.faults
+    return ()
+
+
+def shown(config: Config) -> dict[str, str]:
+    """The configuration by the names of the environment, with secrets hidden."""
+    return {
+        item.env: _hidden(getattr(config, name)) if item.secret else parse.written(getattr(config, name))
+        for name, item in settings().items()
+    }
+
+
+def _hidden(value: str) -> str:
+    return f"(set, {len(value.encode())} bytes)" if value else "(not set)"

@@ -1,0 +1,388 @@
+"""Every setting: its name in the environment, its default, what it means, and its field in the frozen Config."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from preppald.config import addresses, values as parse
+from preppald.config.addresses import Address, Endpoint, Network
+from preppald.core import gemini, models, prices
+from preppald.core.brief import DEFAULT_PERSONA, Brief
+from preppald.core.prices import Prices
+from preppald.core.tokens import TokenRules
+
+MINUTE = 60.0
+HOUR = 3600.0
+YEAR = 365 * 24 * HOUR
+# HS256 is as strong as its key: RFC 7518 §3.2 asks for at least the hash's 256 bits.
+MIN_SECRET_BYTES = 32
+# Names the file that is read before the environment; it is a setting like others, and yet read first.
+ENV_FILE = "PREPPALD_ENV_FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How one field of Config is read. ``doc`` is its line in the README, the env file and ``--help``.
+
+    ``restart``: it is read at the start only; any other may change at SIGHUP, for the interviews that begin then.
+    ``credential``: it names a file, and systemd's credential of its name is one.
+    """
+
+    env: str
+    read: Callable[[str], Any]
+    doc: str
+    default: str = ""
+    secret: bool = False
+    needed: bool = False
+    restart: bool = False
+    credential: bool = False
+
+
+def setting(
+    env: str,
+    read: Callable[[str], Any],
+    doc: str,
+    *,
+    default: str = "",
+    secret: bool = False,
+    needed: bool = False,
+    restart: bool = False,
+    credential: bool = False,
+) -> Any:  # a dataclass field, whatever the attribute's type says
+    found = Setting(env, read, doc, default, secret, needed, restart, credential)
+    return field(repr=not secret, metadata={"setting": found})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Every setting, typed, with its unit: durations are seconds, sizes are bytes."""
+
+    jwt_secret: str = setting(
+        "JWT_SECRET",
+        parse.secret(MIN_SECRET_BYTES),
+        "signs the candidates' tokens (HS256); the application's own",
+        secret=True,
+        needed=True,
+    )
+    jwt_secret_previous: str = setting(
+        "PREPPALD_JWT_SECRET_PREVIOUS",
+        parse.optional(parse.secret(MIN_SECRET_BYTES)),
+        "a second secret, accepted while JWT_SECRET is being rotated",
+        secret=True,
+    )
+    worker_secret: str = setting(
+        "WORKER_SHARED_SECRET",
+        parse.optional(parse.secret(MIN_SECRET_BYTES)),
+        "the Bearer secret towards the backend; needed unless PREPPALD_BACKEND=none",
+        secret=True,
+    )
+    gemini_key: str = setting(
+        "GEMINI_API_KEY",
+        parse.secret(1),
+        "the key for Gemini",
+        secret=True,
+        needed=True,
+    )
+    api_url: str = setting(
+        "NEXT_PUBLIC_API_URL",
+        parse.optional(addresses.http_url),
+        "the application's origin; needed unless PREPPALD_BACKEND=none",
+        restart=True,
+    )
+    listen: Address = setting(
+        "PREPPALD_LISTEN",
+        addresses.address,
+        "where browsers connect",
+        default="127.0.0.1:8787",
+        restart=True,
+    )
+    tls_cert: Path | None = setting(
+        "PREPPALD_TLS_CERT",
+        parse.optional_path,
+        "the certificate and its chain (PEM), to speak TLS at PREPPALD_LISTEN; empty where a proxy does",
+        credential=True,
+    )
+    tls_key: Path | None = setting(
+        "PREPPALD_TLS_KEY",
+        parse.optional_path,
+        "the certificate's key (PEM, no passphrase), not readable by others",
+        credential=True,
+    )
+    admin_listen: Address = setting(
+        "PREPPALD_ADMIN_LISTEN",
+        addresses.address,
+        "where metrics are read; keep it on loopback",
+        default="127.0.0.1:9464",
+        restart=True,
+    )
+    allowed_origins: tuple[str, ...] = setting(
+        "PREPPALD_ALLOWED_ORIGINS",
+        addresses.origins,
+        "the pages that may connect, as exact origins separated by commas; empty allows any",
+    )
+    jwt_audience: str = setting(
+        "PREPPALD_JWT_AUDIENCE",
+        parse.text,
+        "the aud that a token must carry; empty asks for none",
+    )
+    jwt_issuer: str = setting(
+        "PREPPALD_JWT_ISSUER",
+        parse.text,
+        "the iss that a token must carry; empty asks for none",
+    )
+    gemini_url: Endpoint = setting(
+        "PREPPALD_GEMINI_URL",
+        addresses.websocket_endpoint,
+        "another Gemini: the simulator, a proxy (ws:// or wss://, path optional)",
+        default="wss://generativelanguage.googleapis.com",
+        restart=True,
+    )
+    gemini_model: str = setting(
+        "PREPPALD_GEMINI_MODEL",
+        parse.text,
+        "the Live model",
+        default="gemini-3.8-live",
+    )
+    voice: str = setting("PREPPALD_VOICE", parse.text, "one of Gemini's prebuilt voices", default="Puck")
+    thinking: Literal["", "minimal", "low", "medium", "high"] = setting(
+        "PREPPALD_THINKING",
+        parse.optional(parse.one_of(*models.THINKING_LEVELS)),
+        "how long the model thinks, for models that have levels; empty for those that have none",
+    )
+    backend: Literal["trpc", "protobuf", "none"] = setting(
+        "PREPPALD_BACKEND",
+        parse.one_of("trpc", "protobuf", "none"),
+        "the application's wire; protobuf is the newest one's; none keeps interviews in the local journal only",
+        default="trpc",
+        restart=True,
+    )
+    trpc_transformer: Literal["superjson", "none"] = setting(
+        "PREPPALD_TRPC_TRANSFORMER",
+        parse.one_of("superjson", "none"),
+        "how the tRPC router reads its input",
+        default="superjson",
+        restart=True,
+    )
+    brief: Brief = setting(
+        "PREPPALD_PROMPT_FILE",
+        parse.brief,
+        "a template of what the interviewer is told, in place of the built-in one",
+    )
+    persona: str = setting(
+        "PREPPALD_PERSONA",
+        parse.text,
+        "who the interviewer is, where the application does not say",
+        default=DEFAULT_PERSONA,
+    )
+    language: str = setting(
+        "PREPPALD_LANGUAGE",
+        parse.text,
+        "the language that the interviewer speaks, like German; empty: the candidate's",
+    )
+    prices: Prices = setting(
+        "PREPPALD_PRICES",
+        parse.price_table,
+        "what tokens cost: the day it was looked up, and US dollars a million of each kind; for the estimates",
+        default=prices.DEFAULT,
+    )
+    max_tokens: int = setting(
+        "PREPPALD_MAX_TOKENS",
+        parse.whole_number(least=0, most=1_000_000_000),
+        "tokens that one interview may use, about; at nine tenths the interviewer is told to close; 0: no ceiling",
+        default="0",
+    )
+    feedback: Literal["on", "off"] = setting(
+        "PREPPALD_FEEDBACK",
+        parse.one_of("on", "off"),
+        "whether a text model writes feedback after the transcript is delivered; not with PREPPALD_BACKEND=trpc",
+        default="off",
+    )
+    feedback_model: str = setting(
+        "PREPPALD_FEEDBACK_MODEL",
+        parse.model_name,
+        "the text model that writes it",
+        default="gemini-3.5-flash-lite",
+    )
+    record: Literal["on", "off"] = setting(
+        "PREPPALD_RECORD",
+        parse.one_of("on", "off"),
+        "whether the sound of interviews is kept, in the state directory; the candidate's consent is yours to have",
+        default="off",
+    )
+    record_retention: float = setting(
+        "PREPPALD_RECORD_RETENTION",
+        parse.duration(least=0, most=10 * YEAR),
+        "how long a recording is kept, like 30d; 0: until it is deleted",
+        default="30d",
+    )
+    vad_start: Literal["low", "high"] = setting(
+        "PREPPALD_VAD_START",
+        parse.one_of("low", "high"),
+        "how readily Gemini takes a sound for speech",
+        default="low",
+    )
+    vad_end: Literal["low", "high"] = setting(
+        "PREPPALD_VAD_END",
+        parse.one_of("low", "high"),
+        "how readily Gemini takes a pause for the end",
+        default="low",
+    )
+    vad_silence: float = setting(
+        "PREPPALD_VAD_SILENCE",
+        parse.duration(least=0.1, most=10),
+        "the pause that ends an answer; candidates think",
+        default="1200ms",
+    )
+    vad_prefix: float = setting(
+        "PREPPALD_VAD_PREFIX",
+        parse.duration(least=0, most=2),
+        "the speech it takes to interrupt the interviewer",
+        default="300ms",
+    )
+    rotate_after: float = setting(
+        "PREPPALD_ROTATE_AFTER",
+        parse.duration(least=10, most=HOUR),
+        "the age at which a Gemini connection is changed at a quiet moment, goAway or not",
+        default="50m",
+    )
+    credit_limit: float = setting(
+        "PREPPALD_CREDIT_LIMIT",
+        parse.duration(least=0, most=HOUR),
+        "how much time lost to Gemini's gaps is given back to the candidate at most; 0: none",
+        default="5m",
+    )
+    session_limit: float = setting(
+        "PREPPALD_SESSION_LIMIT",
+        parse.duration(least=10, most=4 * HOUR),
+        "the longest an interview may last",
+        default="1h",
+    )
+    ending_soon: tuple[float, ...] = setting(
+        "PREPPALD_ENDING_SOON",
+        parse.durations(least=1, most=HOUR),
+        "how long before the end the candidate is told, separated by commas; none: not at all",
+        default="5m,1m",
+    )
+    reconnect_grace: float = setting(
+        "PREPPALD_RECONNECT_GRACE",
+        parse.duration(least=0, most=15 * MINUTE),
+        "how long a candidate who lost the connection may stay away",
+        default="60s",
+    )
+    drain: float = setting(
+        "PREPPALD_DRAIN",
+        parse.optional_duration(least=0, most=5 * HOUR),
+        "how long a stopping daemon lets interviews finish; empty: the session limit",
+    )
+    close_codes: Literal["plain", "distinct"] = setting(
+        "PREPPALD_CLOSE_CODES",
+        parse.one_of("plain", "distinct"),
+        "plain closes with 1000; distinct with 4001-4004, which the newest web client reads as the reason",
+        default="plain",
+    )
+    state_dir: Path = setting(
+        "PREPPALD_STATE_DIR",
+        parse.path,
+        "where the journal lives; under systemd its StateDirectory, else ./var",
+        default="var",
+        restart=True,
+    )
+    instance: str = setting(
+        "PREPPALD_INSTANCE",
+        parse.name,
+        "this daemon's name among those that share the state directory",
+        default="preppald",
+        restart=True,
+    )
+    max_sessions: int = setting(
+        "PREPPALD_MAX_SESSIONS",
+        parse.whole_number(least=1, most=100_000),
+        "interviews at a time; more get 503",
+        default="500",
+    )
+    max_sessions_per_user: int = setting(
+        "PREPPALD_MAX_SESSIONS_PER_USER",
+        parse.whole_number(least=1, most=100_000),
+        "interviews at a time of one user; more get 429",
+        default="3",
+    )
+    max_connections: int = setting(
+        "PREPPALD_MAX_CONNECTIONS",
+        parse.whole_number(least=1, most=1_000_000),
+        "connections at a time, with or without an interview; more get 503",
+        default="2000",
+    )
+    max_connections_per_address: int = setting(
+        "PREPPALD_MAX_CONNECTIONS_PER_ADDRESS",
+        parse.whole_number(least=1, most=1_000_000),
+        "connections at a time of one address, which may be a whole school's; more get 429",
+        default="64",
+    )
+    max_bad_tokens: int = setting(
+        "PREPPALD_MAX_BAD_TOKENS",
+        parse.whole_number(least=1, most=1_000_000),
+        "tokens a minute that one address may get wrong; then it gets 429",
+        default="30",
+    )
+    trusted_proxies: tuple[Network, ...] = setting(
+        "PREPPALD_TRUSTED_PROXIES",
+        addresses.networks,
+        "whose X-Forwarded-For is believed, as addresses or networks separated by commas; none: nobody's",
+        default="127.0.0.0/8,::1",
+    )
+    memory_limit: int | None = setting(
+        "PREPPALD_MEMORY_LIMIT",
+        parse.optional_size,
+        "the resident size, like 512M or 2G, above which new interviews get 503; "
+        "empty: four fifths of what the control group allows",
+    )
+    log_format: Literal["json", "console"] = setting(
+        "PREPPALD_LOG_FORMAT",
+        parse.one_of("json", "console"),
+        "for machines or for people",
+        default="json",
+        restart=True,
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = setting(
+        "PREPPALD_LOG_LEVEL",
+        parse.one_of("debug", "info", "warning", "error"),
+        "the least that is logged",
+        default="info",
+        restart=True,
+    )
+    env_file: Path | None = setting(
+        ENV_FILE,
+        parse.optional_path,
+        "a file of NAME=value lines, not readable by others, read at the start and at each SIGHUP; "
+        "its lines go before the environment's",
+        restart=True,
+    )
+
+    @property
+    def token_rules(self) -> TokenRules:
+        secrets = [secret for secret in (self.jwt_secret, self.jwt_secret_previous) if secret]
+        return TokenRules(tuple(secrets), self.jwt_audience or None, self.jwt_issuer or None)
+
+    def gemini_setup(self, instruction: str) -> gemini.Setup:
+        """What a session with Gemini is asked for."""
+        return gemini.Setup(
+            model=self.gemini_model,
+            voice=self.voice,
+            instruction=instruction,
+            start_sensitivity=self.vad_start,
+            end_sensitivity=self.vad_end,
+            silence_ms=round(self.vad_silence * 1000),
+            prefix_padding_ms=round(self.vad_prefix * 1000),
+            thinking=self.thinking,
+        )
+
+    @property
+    def drain_seconds(self) -> float:
+        """``PREPPALD_DRAIN``, or the session limit: by then every interview has ended by itself."""
+        return self.session_limit if self.drain < 0 else self.drain
+
+
+def settings() -> dict[str, Setting]:
+    """Every setting by the name of its field, in the order of the README's table."""
+    return {item.name: item.metadata["setting"] for item in fields(Config)}

@@ -1,0 +1,102 @@
+"""Where the process ends: its ports, its disk, what it dials, the backend, chance.
+
+``real`` is the world; the deterministic simulation of the tests gives another one to the same daemon.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+import random
+
+import trio
+
+from preppald.backend import Backend, backend_for
+from preppald.config.addresses import Address
+from preppald.config.settings import Config
+from preppald.daemon.systemd import Sockets, Supervisor
+from preppald.errors import StartError
+from preppald.gemini.connection import Dial, dialler
+from preppald.journal import InThread, OnDisk, Place, own_thread
+from preppald.telemetry.memory import Memory
+
+# Connections the kernel keeps for us while the loop is busy.
+BACKLOG = 1024
+
+Listeners = list[trio.abc.Listener[trio.abc.Stream]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """``listeners``: the public ones and the operator's. ``place`` and ``in_thread``: the journal's.
+
+    ``chance``: random numbers in [0, 1). ``recordings``: the directory that holds theirs; None: nothing is recorded.
+    """
+
+    listeners: AbstractAsyncContextManager[tuple[Listeners, Listeners]]
+    backend: AbstractAsyncContextManager[Backend]
+    place: Place
+    in_thread: InThread
+    dial: Dial
+    chance: Callable[[], float] = random.random
+    memory: Memory = field(default_factory=Memory)
+    recordings: Path | None = None
+
+
+def real(config: Config, supervisor: Supervisor) -> Environment:
+    """Sockets, files, threads and the network."""
+    return Environment(
+        listeners=_listeners(config, supervisor),
+        backend=backend_for(config),
+        place=OnDisk(config.state_dir, config.instance),
+        in_thread=own_thread(),
+        dial=dialler(config.gemini_url),
+        recordings=config.state_dir,
+    )
+
+
+def address(listeners: Listeners) -> Address:
+    """Where these listen, the first of them if they are several."""
+    first = listeners[0]
+    if not isinstance(first, trio.SocketListener):
+        return Address("simulated", 0)
+    host, port = first.socket.getsockname()[:2]
+    return Address(host, port)
+
+
+@asynccontextmanager
+async def _listeners(config: Config, supervisor: Supervisor) -> AsyncIterator[tuple[Listeners, Listeners]]:
+    """Both ports, before anything else is touched: a port that is taken is the commonest failure.
+
+    A socket that systemd opened takes the place of the address that is configured.
+    """
+    given_public, given_admin = supervisor.sockets()
+    public = _adopted(given_public) or await _open(config.listen, "PREPPALD_LISTEN")
+    try:
+        admin = _adopted(given_admin) or await _open(config.admin_listen, "PREPPALD_ADMIN_LISTEN")
+        try:
+            yield public, admin
+        finally:
+            await _close(admin)  # noqa: ASYNC102 - shielded, and closes without waiting
+    finally:
+        await _close(public)  # noqa: ASYNC102 - as above
+
+
+def _adopted(sockets: Sockets) -> Listeners:
+    return [trio.SocketListener(trio.socket.from_stdlib_socket(socket)) for socket in sockets]
+
+
+async def _open(where: Address, setting: str) -> Listeners:
+    try:
+        return [*await trio.open_tcp_listeners(where.port, host=where.host, backlog=BACKLOG)]
+    except OSError as error:
+        raise StartError(
+            f"{setting}={where} cannot be listened on ({error.strerror}): "
+            "stop what uses it, or choose another address"
+        ) from error
+
+
+async def _close(listeners: Listeners) -> None:
+    with trio.CancelScope(shield=True):
+        for listener in listeners:
+            await listener.aclose()

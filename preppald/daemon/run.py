@@ -1,0 +1,276 @@
+"""The process: what outlives interviews, the listeners, readiness, signals, and a stop that loses nothing.
+
+Three nurseries, each inside the other: the base (journal, outbox, ticker, poller) ⊃ the sessions ⊃ the accepting.
+They end from the inside out: no new guests, then the interviews, then what kept their transcripts.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+import signal
+
+import trio
+
+from preppald import __version__
+from preppald.backend import Backend, HttpBackend
+from preppald.backend.outbox import Outbox
+from preppald.config.addresses import Address
+from preppald.config.load import changes, reloaded
+from preppald.config.settings import Config
+from preppald.daemon import admin
+from preppald.daemon.environment import Environment, Listeners, address, real
+from preppald.daemon.systemd import Supervisor
+from preppald.interview.feedback import FeedbackWriter
+from preppald.interview.registry import Registry
+from preppald.interview.services import Services
+from preppald.interview.session import GOODBYE_SECONDS
+from preppald.journal import Journal
+from preppald.net import tls
+from preppald.net.poller import Poller
+from preppald.net.ticker import Ticker
+from preppald.recording import Keeper, Recorder
+from preppald.server.connection import Pages, Server
+from preppald.server.handover import Handover
+from preppald.telemetry.logs import Logger
+from preppald.telemetry.metrics import Metrics
+
+# After the last interview: deliveries that can be made now are; the rest is for the next start.
+OUTBOX_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a started daemon reports: where it listens (ports may have been chosen by the system).
+
+    ``reload`` takes a new configuration to a daemon that runs.
+    """
+
+    listen: Address
+    admin: Address
+    registry: Registry
+    reload: Callable[[Config], None]
+
+
+class StopSwitch:
+    """The first ``stop`` drains, the second ends now."""
+
+    def __init__(self) -> None:
+        self.drain = trio.Event()
+        self.now = trio.Event()
+
+    def stop(self) -> None:
+        (self.now if self.drain.is_set() else self.drain).set()
+
+
+async def run_daemon(
+    config: Config,
+    *,
+    log: Logger,
+    now_ms: Callable[[], int],
+    switch: StopSwitch,
+    environment: Environment | None = None,
+    pages: Callable[[Services], Pages] | None = None,
+    supervisor: Supervisor | None = None,
+    task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serves until the switch is thrown, then drains.
+
+    Raises:
+        StartError: a port or the state directory is taken, or cannot be used.
+        ConfigError: the certificate cannot be used.
+    """
+    supervisor = supervisor or Supervisor({}, 0)
+    environment = environment or real(config, supervisor)
+    identity = tls.identity(config.tls_cert, config.tls_key)
+    metrics = Metrics()
+    journal = Journal(
+        environment.place,
+        log=log,
+        now_ms=now_ms,
+        in_thread=environment.in_thread,
+        **({"retention_ms": None} if config.backend == "none" else {}),
+    )
+    ticker = Ticker()
+    services = Services(
+        config=config,
+        journal=journal,
+        metrics=metrics,
+        log=log,
+        ticker=ticker,
+        poller=Poller(ticker),
+        dial=environment.dial,
+        now_ms=now_ms,
+        chance=environment.chance,
+        memory=environment.memory,
+    )
+    async with environment.listeners as (public, private), environment.backend as backend:
+        services.backend = backend
+        feedback = FeedbackWriter(services)
+        outbox = Outbox(
+            journal,
+            backend,
+            log=log,
+            now_ms=now_ms,
+            chance=environment.chance,
+            meters=metrics,
+            delivered=feedback.delivered,
+        )
+        metrics.watch(partial(admin.owed, outbox, journal))
+        async with trio.open_nursery() as base:
+            await base.start(journal.run)
+            await base.start(outbox.run)
+            base.start_soon(ticker.run)
+            base.start_soon(services.poller.run)
+            _record(services, environment.recordings, base)
+            await base.start(feedback.run)
+            async with trio.open_nursery() as sessions:
+                registry = Registry(services, sessions)
+                recovered = await registry.recover()
+                peers = Handover(
+                    supervisor.runtime_directory,
+                    holds=registry.holds,
+                    ready=lambda: registry.unready() is None,
+                    log=log,
+                )
+                server = Server(services, registry, pages and pages(services), peers, identity)
+                metrics.watch(partial(admin.entrance, server))
+                base.start_soon(supervisor.attend, partial(_status, registry, server))
+                _show_identity(server, log, now_ms)
+                async with trio.open_nursery() as accepting:
+                    entrance = await accepting.start(_accept, server.accepted, public, sessions)
+                    serve_admin = partial(admin.serve, metrics, registry, log)
+                    await accepting.start(_accept, serve_admin, private, sessions)
+                    await sessions.start(peers.serve, server.take, sessions)
+                    accepting.start_soon(registry.adopt)
+                    running = Running(
+                        address(public),
+                        address(private),
+                        registry,
+                        partial(_reload, services, server, registry, backend),
+                    )
+                    log.info(
+                        "daemon.ready",
+                        version=__version__,
+                        listen=str(running.listen),
+                        admin=str(running.admin),
+                        recovered=recovered,
+                    )
+                    task_status.started(running)
+                    supervisor.ready()
+                    await switch.drain.wait()
+                    supervisor.stopping()
+                    # Candidates who lose their connection now must still get back in: by this door, unless
+                    # another instance keeps it, who will hand them over.
+                    if await peers.ready():
+                        entrance.cancel()
+                    await _drained(registry, server, switch, services.config.drain_seconds, log)
+                    accepting.cancel_scope.cancel()
+                sessions.cancel_scope.deadline = trio.current_time() + GOODBYE_SECONDS
+                await registry.empty()
+                sessions.cancel_scope.cancel()
+            owed = await outbox.drained(trio.current_time() + OUTBOX_SECONDS)
+            base.cancel_scope.cancel()
+    log.info("daemon.stopped", undelivered=owed)
+
+
+def _record(services: Services, directory: Path | None, base: trio.Nursery) -> None:
+    """Interviews can be recorded from now on; what they leave is looked after, whether more are recorded or not."""
+    if directory is None:
+        return
+    log = services.log
+    recorder = Recorder(directory, log=log, dropped=services.metrics.recording_dropped)
+    services.recorder = recorder
+    keeper = Keeper(directory, recorder, log=log, retention=lambda: services.config.record_retention)
+    base.start_soon(recorder.run)
+    base.start_soon(keeper.run)
+
+
+async def _accept(
+    handler: Callable[[trio.abc.Stream], Awaitable[None]],
+    listeners: Listeners,
+    connections: trio.Nursery,
+    task_status: trio.TaskStatus[trio.CancelScope],
+) -> None:
+    """Takes connections until the scope that it starts with is cancelled; they go on in ``connections``."""
+    async with trio.open_nursery() as accepting:
+        serve = partial(trio.serve_listeners, handler, listeners, handler_nursery=connections)
+        await accepting.start(serve)
+        task_status.started(accepting.cancel_scope)
+
+
+async def stop_on_signals(
+    switch: StopSwitch,
+    *,
+    reload: Callable[[], None] | None = None,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """SIGTERM or SIGINT drains; a second one ends now. SIGHUP reloads, or stops too where nothing can be reloaded."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        task_status.started()
+        async for number in signals:
+            if number == signal.SIGHUP and reload is not None:
+                reload()
+            else:
+                switch.stop()
+
+
+def _reload(services: Services, server: Server, registry: Registry, backend: Backend, new: Config) -> None:
+    """Secrets count everywhere from now on, other settings for interviews that begin from now on.
+
+    Raises:
+        ConfigError: the certificate cannot be used; then nothing has changed.
+    """
+    server.identity = tls.identity(new.tls_cert, new.tls_key)
+    changed, need_restart = changes(services.config, new)
+    registry.reload(reloaded(services.config, new))
+    if isinstance(backend, HttpBackend):
+        backend.renew(new.worker_secret)
+    services.log.info("daemon.reloaded", changed=changed, need_restart=need_restart)
+    _show_identity(server, services.log, services.now_ms)
+
+
+def _show_identity(server: Server, log: Logger, now_ms: Callable[[], int]) -> None:
+    """Which certificate counts from now on, and whether that is for long."""
+    if server.identity is None:
+        return
+    log.info("tls.certificate", expires=f"{server.identity.expires:%Y-%m-%dT%H:%M:%SZ}")
+    if warning := server.identity.warning(now_ms()):
+        log.warning("tls.expires_soon", why=warning)
+
+
+def _status(registry: Registry, server: Server) -> str:
+    """The line in ``systemctl status``."""
+    live, waiting = len(registry), registry.waiting
+    words = f"{live} interview{'' if live == 1 else 's'}"
+    if waiting:
+        words += f", {waiting} waiting to reconnect"
+    if carried := server.relays.carried:
+        words += f", {carried} more carried for another instance"
+    return f"Draining: {words} left" if registry.draining else words
+
+
+async def _drained(
+    registry: Registry, server: Server, switch: StopSwitch, seconds: float, log: Logger
+) -> None:
+    """Lets the interviews finish, within the bound and until a second signal; then ends the rest.
+
+    Also those of other instances whose connections are carried here; they would survive, but with a gap.
+    """
+    log.info("daemon.draining", interviews=len(registry), seconds=seconds)
+    registry.drain()
+    with trio.move_on_after(seconds) as patience:
+        async with trio.open_nursery() as waiting:
+            waiting.start_soon(_cancel_when, switch.now, waiting.cancel_scope)
+            await registry.empty()
+            await server.relays.none()
+            waiting.cancel_scope.cancel()
+    if len(registry):
+        why = "the drain's time is up" if patience.cancelled_caught else "a second signal came"
+        log.warning("daemon.ending_interviews", interviews=len(registry), why=why)
+        registry.end_all()
+
+
+async def _cancel_when(event: trio.Event, scope: trio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()

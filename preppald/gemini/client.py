@@ -1,0 +1,279 @@
+"""Gemini for as long as the interview lasts, over connections that live minutes.
+
+Rule 1: the old connection is closed before the next is dialled; a session that is resumed while its old socket
+        is open was seen to be refused.
+Rule 2: one connection at a time is read, and only its own task reads it, so that nothing of an old one is ever
+        heard after a new one began. Each has a generation number, for the log.
+Rule 3: the interviewer greets once.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import trio
+
+from preppald.core import gemini, interviewer
+from preppald.core.closes import CLOSED, NOT_THE_HANDLE, QUOTA, Cause, Remedy
+from preppald.core.conversation import Conversation
+from preppald.core.endings import AI_ENDED, AI_FAILED, AI_UNREACHABLE, Ending
+from preppald.core.events import AudioSpoken, GeminiEvent, GoingAway, HandleGiven, SpeechBegan, TextHeard
+from preppald.core.interview import Handle
+from preppald.core.ladder import RESTORE_BUDGET_SECONDS, START_BUDGET_SECONDS, Ladder, Rung
+from preppald.core.lifespan import Lifespan
+from preppald.gemini.connection import Upstream, UpstreamError, connected
+from preppald.gemini.uplink import Uplink, UplinkWriter
+from preppald.interview.services import Services
+from preppald.telemetry.logs import Logger
+
+
+class Owner(Protocol):
+    """Who hears what the link brings: the session."""
+
+    def gemini_said(self, events: Sequence[GeminiEvent]) -> None: ...
+    def gemini_ready(self, *, prompted: bool) -> None: ...
+    def gemini_lost(self) -> None: ...
+    def handle_changed(self) -> None: ...
+    def end(self, ending: Ending, cause: str) -> None: ...
+
+
+class Client:
+    """``read`` is one of the session's tasks, the writer's ``run`` another; everything else returns at once.
+
+    ``instruct`` says what the interviewer is told at a setup: of a session that is resumed, or of a fresh one.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        owner: Owner,
+        *,
+        conversation: Conversation,
+        uplink: Uplink,
+        writer: UplinkWriter,
+        log: Logger,
+        instruct: Callable[[bool], str],
+        handle: Handle | None = None,
+    ) -> None:
+        self.rotations = 0
+        self.restorations = 0
+        self.resumed = False
+        self._services = services
+        self._owner = owner
+        self._conversation = conversation
+        self._uplink = uplink
+        self._writer = writer
+        self._instruct = instruct
+        self._log = log
+        good = handle is not None and handle.good(services.config.gemini_model, services.now_ms())
+        self._handle = handle if good else None
+        # Whether the handle knows all that was said: nothing was since it was given.
+        self._handle_is_current = True
+        self._resumed = self._heard_candidate = False
+        self._ladder = Ladder(RESTORE_BUDGET_SECONDS if conversation.begun else START_BUDGET_SECONDS)
+        self._generation = 0
+        self._lifespan = Lifespan(0.0, services.config.rotate_after)
+        self._lost_at: float | None = None
+        self._listening: trio.CancelScope | None = None
+        self._failure: UpstreamError | None = None
+        self._stopping = False
+        self._life = trio.CancelScope()
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a Gemini to talk to."""
+        return self._writer.upstream is not None
+
+    @property
+    def handle(self) -> Handle | None:
+        """The last handle that may be resumed with."""
+        return self._handle
+
+    # -------------------------------------------------------------- the reader
+
+    async def read(self) -> None:
+        """Connects, listens, rotates and restores, until that is hopeless: then it ends the interview."""
+        self._ladder.down(trio.current_time())
+        rung: Rung | None = self._ladder.rotated(has_handle=self._handle is not None)
+        with self._life:
+            while rung is not None:
+                await trio.sleep(rung.delay)
+                failure = await self._converse(rung)
+                if self._stopping:
+                    return
+                rung = self._next_rung(failure)
+            self._give_up()
+
+    def stop(self) -> None:
+        """The interview is over: closes in order where there is a connection, else gives up at once."""
+        self._stopping = True
+        if self._listening is None:
+            self._life.cancel()
+        else:
+            self._listening.cancel()
+
+    def _next_rung(self, failure: Cause | None) -> Rung | None:
+        has_handle = self._handle is not None
+        if failure is None:
+            self.rotations += 1
+            return self._ladder.rotated(has_handle=has_handle)
+        now = trio.current_time()
+        return self._ladder.lost(
+            failure,
+            now=now,
+            has_handle=has_handle,
+            chance=self._services.chance(),
+            wait=self._services.breaker.wait(now),
+        )
+
+    async def _converse(self, rung: Rung) -> Cause | None:
+        """One connection from dial to end; why it was lost, or None when it was left on purpose."""
+        if not self._services.breaker.admit(trio.current_time()):
+            return self._note(UpstreamError(QUOTA, detail="not asked again so soon"))
+        self._generation += 1
+        handle = self._handle.value if rung.resume and self._handle else None
+        config = self._services.config
+        connecting = connected(
+            self._services.dial,
+            config.gemini_url,
+            config.gemini_key,
+            gemini.setup(config.gemini_setup(self._instruct(rung.resume)), handle),
+            generation=self._generation,
+            by=rung.by,
+        )
+        set_up = False
+        try:
+            async with connecting as upstream:
+                set_up = True
+                await self._begin(upstream, resume=rung.resume)
+                with trio.CancelScope() as self._listening:
+                    await upstream.listen(self._hear, self._services.poller)
+                self._lose()
+        except UpstreamError as error:
+            self._lose()
+            return self._failed(error, refused=handle is not None and not set_up)
+        return None
+
+    async def _begin(self, upstream: Upstream, *, resume: bool) -> None:
+        """Makes the interviewer speak where it must, before the microphone opens: text and noise race."""
+        now = trio.current_time()
+        self._services.breaker.passed()
+        self._ladder.connected(now)
+        self._services.metrics.upstream_connects.labels("resumed" if resume else "fresh").inc()
+        self._lifespan = Lifespan(now, self._services.config.rotate_after)
+        prompt = None
+        if not self._conversation.begun:
+            prompt = interviewer.GREETING
+        elif self._conversation.owed:
+            prompt = interviewer.go_on(*self._conversation.unfinished)
+        if prompt is not None:
+            await upstream.send(gemini.prompt(prompt))
+        self.restorations += self._failure is not None
+        self._failure = None
+        self.resumed = self._resumed = resume
+        self._heard_candidate = False
+        gap, self._lost_at = 0.0 if self._lost_at is None else now - self._lost_at, None
+        self._log.info(
+            "upstream.ready",
+            generation=self._generation,
+            resumed=resume,
+            prompted=prompt is not None,
+            gap_seconds=round(gap, 4),
+        )
+        self._owner.gemini_ready(prompted=prompt is not None)
+        self._writer.attach(upstream)
+
+    def _hear(self, events: Sequence[GeminiEvent]) -> None:
+        for event in events:
+            match event:
+                case HandleGiven():
+                    config = self._services.config
+                    self._handle = Handle(event.value, config.gemini_model, self._services.now_ms())
+                    self._handle_is_current = True
+                case GoingAway():
+                    self._lifespan.going_away(trio.current_time(), event.seconds_left)
+                    self._log.info(
+                        "upstream.going_away", generation=self._generation, seconds_left=event.seconds_left
+                    )
+                case SpeechBegan() | TextHeard():
+                    self._heard_candidate = True
+                    self._handle_is_current = False
+                case AudioSpoken():
+                    self._handle_is_current = False
+                case _:
+                    pass
+        if events:
+            self._owner.gemini_said(events)
+
+    def _lose(self) -> None:
+        """Whatever the reason: nothing more comes or goes over this connection."""
+        upstream = self._writer.upstream
+        if upstream is None:
+            return
+        self._services.metrics.upstream_malformed.inc(upstream.malformed)
+        self._writer.detach()
+        self._listening = None
+        self._lost_at = trio.current_time()
+        self._ladder.down(self._lost_at)
+        self._owner.gemini_lost()
+
+    def _failed(self, error: UpstreamError, *, refused: bool) -> Cause:
+        """``refused``: it was closed over a resume, before the setup was accepted."""
+        handle_failed = refused and error.is_close and error.cause not in NOT_THE_HANDLE
+        if handle_failed or error.cause.remedy is Remedy.FRESH:
+            self._drop_handle()
+        self._services.breaker.note(error.cause, trio.current_time())
+        return self._note(error)
+
+    def _note(self, error: UpstreamError) -> Cause:
+        """Notes a failure where it can be seen: the log and the metrics."""
+        self._failure = error
+        self._services.metrics.upstream_failures.labels(error.cause.name).inc()
+        self._log.warning(
+            "upstream.failed",
+            cause=error.cause.name,
+            code=error.code,
+            generation=self._generation,
+            words=str(error),
+        )
+        return error.cause
+
+    def _drop_handle(self) -> None:
+        if self._handle is not None:
+            self._handle = None
+            self._owner.handle_changed()
+
+    def _give_up(self) -> None:
+        cause = CLOSED if self._failure is None else self._failure.cause
+        if not self._conversation.begun:
+            self._owner.end(AI_UNREACHABLE, cause.name)
+        else:
+            self._owner.end(AI_ENDED if cause is CLOSED else AI_FAILED, cause.name)
+
+    # -------------------------------------------------------------- told by the watchdog
+
+    def answered(self) -> None:
+        """The interviewer spoke over this connection; to the candidate's words, or only to ours."""
+        if self._heard_candidate:
+            self._ladder.proved()
+        else:
+            self._ladder.spoke(resumed=self._resumed)
+        self.resumed = False
+
+    def leave(self, why: str, *, fresh: bool = False) -> None:
+        """Leaves this connection for the next; ``fresh``: without the handle, which is of no use."""
+        if fresh:
+            self._drop_handle()
+        if self._listening is not None:
+            self._log.info("upstream.left", generation=self._generation, why=why)
+            self._listening.cancel()
+
+    def time_to_leave(self, now: float) -> str | None:
+        """Why this is the moment to change connections, if so: a quiet one, or the last one."""
+        if not self.connected:
+            return None
+        if self._lifespan.overdue(now):
+            return "overdue"
+        ready = self._handle is not None and self._handle_is_current and self._lifespan.ripe(now)
+        if ready and self._conversation.quiet(now) and not self._uplink.loud():
+            return "quiet"
+        return None

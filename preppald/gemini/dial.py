@@ -1,0 +1,184 @@
+"""How Gemini is reached: name, TCP, TLS, upgrade; and what may come of it instead.
+
+The only importer of trio_websocket, which shakes hands, and a guard around it: whatever leaves it ends one
+connection, as an ``UpstreamError`` with its true cause. TCP and TLS are done here, because trio-websocket turns a
+certificate failure into a timeout a minute later; after the handshake the stream is a ``WebSocket``'s.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+import socket
+import ssl
+
+import trio
+from trio_websocket import ConnectionRejected, wrap_client_stream
+
+from preppald.config.addresses import Endpoint
+from preppald.core import closes, gemini
+from preppald.core.closes import Cause
+from preppald.errors import PreppaldError, leaf
+from preppald.net import tls
+from preppald.net.websocket import WebSocket
+
+# A second of 24 kHz PCM in base64 is 64 KiB; trio-websocket's own limit of 1 MiB was met by others.
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+# An answer's head is one packet.
+HANDSHAKE_BYTES = 4096
+UPGRADED = b"HTTP/1.1 101"
+HEAD_END = b"\r\n\r\n"
+NORMAL_CLOSE = 1000
+# Audio flows all the time: TCP notices a dead path within this, where its own patience is a quarter of an hour.
+UNACKNOWLEDGED_MS = 20_000
+
+Stream = trio.abc.Stream
+Dial = Callable[[], Awaitable[Stream]]
+
+
+class UpstreamError(PreppaldError):
+    """A connection to Gemini failed or ended. ``code``: the close code or HTTP status, where there was one."""
+
+    def __init__(self, cause: Cause, *, code: int | None = None, detail: str = "") -> None:
+        shown = "" if code is None else f" (code {code})"
+        super().__init__(f"{cause.words}{shown}{f': {detail}' if detail else ''}")
+        self.cause = cause
+        self.code = code
+
+    @property
+    def is_close(self) -> bool:
+        """Whether Gemini itself closed, with a frame."""
+        return self.code is not None and self.code >= NORMAL_CLOSE
+
+
+def dialler(endpoint: Endpoint, trust: ssl.SSLContext | None = None) -> Dial:
+    """How to reach Gemini over the network; ``trust``: authorities of its own."""
+
+    async def dial() -> Stream:
+        try:
+            tcp = await trio.open_tcp_stream(endpoint.host, endpoint.port)
+        except OSError as error:
+            cause = closes.DNS if isinstance(error, socket.gaierror) else closes.REFUSED
+            raise UpstreamError(cause, detail=f"{endpoint.host}:{endpoint.port}") from error
+        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
+        if not endpoint.secure:
+            return tcp
+        believed = trust or tls.machines_own()
+        encrypted = trio.SSLStream(tcp, believed, server_hostname=endpoint.host, https_compatible=True)
+        try:
+            await encrypted.do_handshake()
+        except trio.BrokenResourceError as error:
+            await trio.aclose_forcefully(encrypted)
+            raise UpstreamError(closes.TLS, detail=_tls_words(error)) from error
+        except BaseException:
+            await trio.aclose_forcefully(encrypted)
+            raise
+        return encrypted
+
+    return dial
+
+
+async def dialled(dial: Dial, by: float) -> Stream:
+    """A stream to Gemini, by this time on Trio's clock.
+
+    Raises:
+        UpstreamError: there is none.
+    """
+    try:
+        with trio.fail_at(by):
+            return await dial()
+    except trio.TooSlowError as error:
+        raise UpstreamError(closes.TIMED_OUT, detail="no connection in time") from error
+
+
+async def upgraded(stream: Stream, where: Endpoint, key: str, by: float) -> WebSocket:
+    """The WebSocket on that stream: trio-websocket shakes hands, and what comes behind the answer is not for it.
+
+    Raises:
+        UpstreamError: there is none.
+    """
+    answered = _UntilAnswered(stream)
+    refused: UpstreamError | None = None
+    try:
+        with trio.fail_at(by):
+            async with trio.open_nursery() as guard:
+                reader = _Reader(guard)
+                await wrap_client_stream(
+                    reader,  # type: ignore[arg-type]  # it says Nursery, and needs its start_soon
+                    answered,  # type: ignore[arg-type]  # it says SocketStream, and needs no more than Stream
+                    where.authority,
+                    where.path + gemini.PATH,
+                    extra_headers=[(gemini.KEY_HEADER.encode(), key.encode())],
+                    receive_buffer_size=HANDSHAKE_BYTES,
+                )
+                reader.upgraded = True
+                guard.cancel_scope.cancel()
+    except* trio.TooSlowError:
+        refused = UpstreamError(closes.TIMED_OUT, detail="no upgrade in time")
+    except* UpstreamError as group:
+        refused = leaf(group)
+    except* ConnectionRejected as group:
+        status = leaf(group).status_code
+        refused = UpstreamError(closes.of_http_status(status), code=status)
+    except* Exception as group:  # noqa: BLE001 - whatever leaves trio-websocket ends this connection, no more
+        refused = refused or UpstreamError(closes.PROTOCOL, detail=type(leaf(group)).__name__)
+    if refused is not None:
+        raise refused
+    return WebSocket(stream, answered.behind, max_message_bytes=MAX_MESSAGE_BYTES)
+
+
+class _UntilAnswered(trio.abc.Stream):
+    """The stream as trio-websocket sees it: after an answer that upgrades nothing comes any more.
+
+    ``behind``: what came with that answer, and belongs to whoever has the stream next.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self.behind = b""
+        self._stream = stream
+        self._head = bytearray()
+        self._upgraded = False
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if self._upgraded:
+            await trio.sleep_forever()
+        data = bytes(await self._stream.receive_some(max_bytes))
+        seen = len(self._head)
+        self._head += data
+        end = self._head.find(HEAD_END)
+        if end >= 0 and self._head.startswith(UPGRADED):
+            self._upgraded = True
+            end += len(HEAD_END)
+            self.behind = bytes(self._head[end:])
+            return data[: end - seen]
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+@dataclass(slots=True)
+class _Reader:
+    """trio-websocket waits for ever for the upgrade of a peer that has hung up: its reader's end is the sign."""
+
+    guard: trio.Nursery
+    upgraded: bool = False
+
+    def start_soon(self, read: Callable[[], Awaitable[None]]) -> None:
+        self.guard.start_soon(self._run, read)
+
+    async def _run(self, read: Callable[[], Awaitable[None]]) -> None:
+        await read()
+        if not self.upgraded:
+            raise UpstreamError(closes.NETWORK, detail="it hung up before the upgrade")
+
+
+def _tls_words(error: BaseException) -> str:
+    cause = error.__cause__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return cause.verify_message
+    return type(cause or error).__name__

@@ -1,0 +1,40 @@
+"""Holds back dials while Gemini's quota is used up."""
+
+from dataclasses import dataclass
+
+from preppald.core.closes import QUOTA, Cause
+
+# Long enough that hundreds of interviews do not hammer a quota; short enough that one which is under way can
+# try once more within its budget.
+QUOTA_PAUSE_SECONDS = 20.0
+# After the pause one goes ahead. What a setup takes: then the others know.
+PROBE_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class Quota:
+    """One for the process: when Gemini's quota is used up, nobody dials for a while, and then one at a time."""
+
+    _open_until: float | None = None
+
+    def note(self, cause: Cause, now: float) -> None:
+        """What Gemini closed a connection with."""
+        if cause is QUOTA:
+            self._open_until = now + QUOTA_PAUSE_SECONDS
+
+    def admit(self, now: float) -> bool:
+        """Whether the asker may dial. Once the pause is over that holds for one, until it ``passed``."""
+        if self._open_until is None:
+            return True
+        if now < self._open_until:
+            return False
+        self._open_until = now + PROBE_SECONDS
+        return True
+
+    def passed(self) -> None:
+        """Gemini accepted a session: there is quota again."""
+        self._open_until = None
+
+    def wait(self, now: float) -> float:
+        """Seconds until it is worth asking."""
+        return 0.0 if self._open_until is None else max(0.0, self._open_until - now)

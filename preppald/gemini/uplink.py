@@ -1,0 +1,223 @@
+"""What is on its way to Gemini: the candidate's audio, joined, bounded, and kept while Gemini is away."""
+
+from array import array
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import trio
+
+from preppald.core import gemini
+from preppald.core.closes import STALLED
+from preppald.core.frames import BYTES_PER_SAMPLE, INPUT_SAMPLE_RATE_HZ
+from preppald.gemini.connection import Upstream, UpstreamError
+
+BYTES_PER_SECOND = INPUT_SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
+# What a rotation or a short outage needs. Older speech would only answer a question that has gone by.
+KEPT_BYTES = 5 * BYTES_PER_SECOND
+# At most what one message carries after a gap; 1 s is far below any limit of Gemini's.
+MESSAGE_BYTES = BYTES_PER_SECOND
+# Whether somebody speaks just now is judged by the last half second, in slices of a syllable's length.
+RECENT_BYTES = BYTES_PER_SECOND // 2
+SLICE_BYTES = RECENT_BYTES // 10
+# What may be kept beyond it: to cut at each tick would be a large copy for each tick.
+SLACK_BYTES = RECENT_BYTES // 4
+# Root mean square of 16-bit samples: a quiet room is below 100, speech at arm's length above 1000.
+LOUD = 500
+# Every fourth sample tells a slice's energy well enough.
+STRIDE = 4
+# More than a watchdog ever has waiting at once.
+PROMPTS = 4
+# A send that takes longer has lost its connection: half a frame cannot be taken back.
+SEND_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Text that the interviewer is to know, and not to answer."""
+
+    text: str
+
+
+Item = bytes | str | Note
+# Sends an item if that needs no waiting; whether it did.
+SendNow = Callable[[Item], bool]
+
+
+def _never(_item: Item) -> bool:
+    return False
+
+
+class Uplink:
+    """PCM s16le mono 16 kHz. One task puts; when it is full the oldest goes, and is counted.
+
+    What can be sent at once is sent by whoever puts it; for the rest there is one task that takes.
+    """
+
+    def __init__(self) -> None:
+        self.dropped_bytes = 0
+        self.taken_bytes = 0
+        self.fed_at = trio.current_time()
+        self._pcm = bytearray()
+        # Of all that was ever put, whether it is half a sample more than whole ones.
+        self._odd = 0
+        self._recent: bytearray | None = None
+        self._prompts: deque[str | Note] = deque(maxlen=PROMPTS)
+        self._changed = trio.lowlevel.ParkingLot()
+        self._open = False
+        self._send_now: SendNow = _never
+
+    def put(self, pcm: bytes) -> None:
+        """Adds audio; an odd byte waits for its other half."""
+        size = len(pcm)
+        self._odd = (self._odd + size) % BYTES_PER_SAMPLE
+        if self._recent is not None:
+            self._recent += pcm
+            if len(self._recent) > RECENT_BYTES + SLACK_BYTES:
+                del self._recent[:-RECENT_BYTES]
+        if self._passes(size) and self._send_now(pcm):
+            self.taken_bytes += size
+            return
+        self._pcm += pcm
+        excess = len(self._pcm) - KEPT_BYTES
+        if excess > 0:
+            excess += excess % BYTES_PER_SAMPLE
+            del self._pcm[:excess]
+            self.dropped_bytes += excess
+        self._offer()
+
+    def loud(self) -> bool:
+        """Whether the last half second sounds like speech. Gemini's own word for it comes late, or never.
+
+        It is listened for from the first question, which is answered with yes, until the way is shut: a quarter of
+        the memory and of the work that audio costs here would go into what is asked once in ten minutes.
+        """
+        if self._recent is None:
+            self._recent = bytearray()
+            return True
+        recent = bytes(self._recent[-RECENT_BYTES:])
+        start = (self._odd - len(recent)) % BYTES_PER_SAMPLE
+        for at in range(start, len(recent) - SLICE_BYTES + 1, SLICE_BYTES):
+            samples = array("h", recent[at : at + SLICE_BYTES])[::STRIDE]
+            if sum(sample * sample for sample in samples) > LOUD * LOUD * len(samples):
+                return True
+        return False
+
+    def put_silence(self, seconds: float) -> None:
+        """Gemini needs to hear that nothing is said."""
+        self.put(bytes(int(seconds * INPUT_SAMPLE_RATE_HZ) * BYTES_PER_SAMPLE))
+
+    def prompt(self, text: str | Note) -> None:
+        """Text that makes the interviewer speak, or a note that does not; it goes before the audio."""
+        self._prompts.append(text)
+        self._offer()
+
+    def open(self, send_now: SendNow = _never) -> None:
+        """Gemini is there: what was kept flows, and all that follows."""
+        self._open = True
+        self._send_now = send_now
+        self._offer()
+
+    def shut(self) -> None:
+        """Gemini is away: audio is kept; prompts were meant for the moment."""
+        self._open = False
+        self._recent = None
+        self._prompts.clear()
+
+    async def take(self) -> Item:
+        """Waits for an open way and for something to send: a prompt, or whole samples up to one message."""
+        while True:
+            if self._open and (item := self._next()) is not None:
+                return item
+            await self._changed.park()
+
+    def give_back(self, item: Item) -> None:
+        """What could not be sent goes first next time."""
+        if isinstance(item, bytes):
+            self._pcm[:0] = item
+            self.taken_bytes -= len(item)
+        else:
+            self._prompts.appendleft(item)
+
+    def _passes(self, size: int) -> bool:
+        """Whether audio of this size could go right through: nothing waits before it, and it needs no cutting."""
+        clear = self._open and not self._pcm and not self._prompts
+        return clear and size <= MESSAGE_BYTES and size % BYTES_PER_SAMPLE == 0
+
+    def _next(self) -> Item | None:
+        if self._prompts:
+            return self._prompts.popleft()
+        size = min(len(self._pcm) & ~1, MESSAGE_BYTES)
+        if not size:
+            return None
+        taken = bytes(self._pcm[:size])
+        del self._pcm[:size]
+        self.taken_bytes += size
+        return taken
+
+    def _offer(self) -> None:
+        """Sends what waits, as far as that needs no waiting; what does is for the task that takes."""
+        while self._open and (item := self._next()) is not None:
+            if not self._send_now(item):
+                self.give_back(item)
+                self._changed.unpark()
+                return
+
+
+class UplinkWriter:
+    """``run`` is its task, for what cannot be sent at once; what can is sent by whoever puts it into the uplink."""
+
+    def __init__(self, uplink: Uplink) -> None:
+        self.upstream: Upstream | None = None
+        self._uplink = uplink
+
+    def attach(self, upstream: Upstream) -> None:
+        """There is a connection: what was kept flows, and all that follows."""
+        self.upstream = upstream
+        self._uplink.open(self._send_now)
+
+    def detach(self) -> None:
+        """It is gone; what comes is kept for the next."""
+        self.upstream = None
+        self._uplink.shut()
+
+    async def run(self) -> None:
+        """Sends until it is cancelled; audio that could not be sent waits for the next connection."""
+        while True:
+            item = await self._uplink.take()
+            upstream = self.upstream
+            if upstream is None:
+                continue  # pragma: no cover - the uplink is shut in the same step that clears it
+            try:
+                await upstream.send(_message(item))
+            except UpstreamError:
+                # The reader sees the end too, and it knows the close frame. Until then nothing is sent.
+                if self.upstream is upstream:
+                    self._uplink.shut()
+                if isinstance(item, bytes):  # prompts were meant for the moment
+                    self._uplink.give_back(item)
+
+    async def drop_if_stalled(self, now: float) -> None:
+        """Hangs up on a connection that takes nothing more."""
+        upstream = self.upstream
+        if upstream is None or upstream.sending_since is None:
+            return
+        if now - upstream.sending_since > SEND_SECONDS:
+            await upstream.abort(STALLED)
+
+    def _send_now(self, item: Item) -> bool:
+        upstream = self.upstream
+        if upstream is None or not upstream.idle:
+            return False
+        upstream.post(_message(item))
+        return True
+
+
+def _message(item: Item) -> str:
+    match item:
+        case bytes():
+            return gemini.audio(item)
+        case str():
+            return gemini.prompt(item)
+        case Note():
+            return gemini.note(item.text)

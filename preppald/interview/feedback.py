@@ -1,0 +1,172 @@
+"""Feedback on finished interviews, written by a text model after the transcript is acknowledged. Best effort.
+
+Rule 1: nothing that fails here changes what was delivered; the interview stays COMPLETED.
+Rule 2: what is written goes through the journal and the outbox, like everything that the backend is owed.
+Rule 3: that feedback is due is journalled together with the acknowledgement, and that it is no more together with the
+        feedback: what a stop or a kill cuts short is written after the next start.
+"""
+
+from dataclasses import replace
+
+import httpx
+import msgspec
+import trio
+
+from preppald.backend import Retry
+from preppald.core import feedback
+from preppald.core.context import NOTHING_KNOWN, Context
+from preppald.core.deliveries import Delivery, Feedback, Kind, Line, TranscriptSubmission, feedback_delivery
+from preppald.core.feedback import FeedbackError
+from preppald.core.interview import Interview, Usage
+from preppald.errors import JournalError
+from preppald.interview.services import Services
+from preppald.net import tls
+
+# One call, thinking included; ten seconds are usual.
+CALL_SECONDS = 60.0
+CONNECT_SECONDS = 10.0
+# Waits before the second and the third try, each up to twice that by chance: quotas are per minute.
+WAITS = (5.0, 30.0)
+# At once: an hour at 500 interviews ends eight a minute, and each takes seconds.
+WRITERS = 2
+# The journal cannot be asked while its disk does not answer.
+FAULT_SECONDS = 5.0
+# What was taken over from another instance rings no bell.
+LOOK_SECONDS = 60.0
+# The answer is about 8 kB.
+MAX_ANSWER_BYTES = 1024 * 1024
+
+
+class FeedbackWriter:
+    """``run`` is its task; ``delivered`` is told of each acknowledged delivery and returns at once."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        # Keys of the transcripts that a writer is at; and of those, the ones that it is done with, until that is on disk.
+        self._busy: set[str] = set()
+        self._done: set[str] = set()
+        self._asking = trio.StrictFIFOLock()
+        # Acknowledgements so far: whoever asks knows whether one came meanwhile.
+        self._delivered = 0
+        self._changed = trio.lowlevel.ParkingLot()
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(CALL_SECONDS, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=WRITERS),
+            trust_env=False,
+            verify=tls.machines_own(),
+        )
+
+    def delivered(self, delivery: Delivery) -> None:
+        """The backend has it; after a transcript the feedback is due, in the transaction of the acknowledgement."""
+        if delivery.kind is Kind.TRANSCRIPT and self._services.config.feedback == "on":
+            self._services.journal.note_feedback(delivery.key, due=True)
+            self._delivered += 1
+            self._changed.unpark()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Writes until it is cancelled, first what the last process left due."""
+        async with self._client, trio.open_nursery() as writers:
+            for _ in range(WRITERS):
+                writers.start_soon(self._write)
+            task_status.started()
+
+    async def _write(self) -> None:
+        while True:
+            delivery = await self._next()
+            log = self._services.log.bind(interview=delivery.interview_id)
+            try:
+                await self._write_one(delivery)
+            except (FeedbackError, httpx.HTTPError, OSError) as error:
+                # Library texts may quote what the peer sent.
+                why = str(error) if isinstance(error, FeedbackError) else type(error).__name__
+                log.error("feedback.failed", cause=why)  # noqa: TRY400 - an answer that is none is no bug
+                self._services.metrics.feedback.labels("failed").inc()
+            except JournalError:
+                # It is still due; another one may be asked for.
+                self._busy.discard(delivery.key)
+                await trio.sleep(FAULT_SECONDS)
+                continue
+            except Exception:
+                log.exception("feedback.bug")  # it costs one feedback, and not the daemon
+                self._services.metrics.feedback.labels("failed").inc()
+            # However it went. Who is cancelled leaves it due.
+            self._services.journal.note_feedback(delivery.key, due=False)
+            self._done.add(delivery.key)
+
+    async def _next(self) -> Delivery:
+        """A transcript on which feedback is due, and that no other writer is at."""
+        while True:
+            seen = self._delivered
+            try:
+                async with self._asking:
+                    if self._services.config.feedback == "on" and (found := await self._ask_journal()):
+                        self._busy.add(found.key)
+                        return found
+            except JournalError:
+                await trio.sleep(FAULT_SECONDS)  # it says so itself
+                continue
+            if seen == self._delivered:
+                with trio.move_on_after(LOOK_SECONDS):
+                    await self._changed.park()
+
+    async def _ask_journal(self) -> Delivery | None:
+        done = frozenset(self._done)
+        await self._services.journal.flush(hurry=False)
+        self._busy -= done
+        self._done -= done
+        return await self._services.journal.feedback_due(self._busy)
+
+    async def _write_one(self, delivery: Delivery) -> None:
+        services = self._services
+        lines = msgspec.json.decode(delivery.payload, type=TranscriptSubmission).lines
+        interview = await services.journal.interview(delivery.interview_id)
+        if interview is None or not feedback.worth_it(lines):
+            services.metrics.feedback.labels("nothing said").inc()
+            return
+        written = await self._ask(interview, lines)
+        owed = feedback_delivery(interview.interview_id, interview.epoch, written, now_ms=services.now_ms())
+        services.journal.add_delivery(owed)
+        services.metrics.feedback.labels("written").inc()
+        services.log.info("feedback.written", interview=interview.interview_id)
+
+    async def _ask(self, interview: Interview, lines: tuple[Line, ...]) -> Feedback:
+        known = await self._services.backend.context(interview.interview_id)
+        body = feedback.request(lines, known if isinstance(known, Context) else NOTHING_KNOWN)
+        for wait in (*WAITS, None):
+            answer = await self._call(body)
+            if isinstance(answer, bytes):
+                try:
+                    written, usage = feedback.decode(answer)
+                except FeedbackError as error:
+                    self._spend(interview, error.usage)
+                    raise
+                self._spend(interview, usage)
+                return written
+            if wait is None or answer.status not in {*feedback.PASSING, None}:
+                raise FeedbackError(answer.cause)
+            await trio.sleep(max(answer.retry_after or 0.0, wait * (1 + self._services.chance())))
+        raise AssertionError("the last wait is none")
+
+    async def _call(self, body: bytes) -> bytes | Retry:
+        config = self._services.config
+        url = f"{config.gemini_url.http}/v1beta/models/{config.feedback_model}:generateContent"
+        headers = {"x-goog-api-key": config.gemini_key, "Content-Type": "application/json"}
+        answer = bytearray()
+        with trio.move_on_after(CALL_SECONDS):
+            try:
+                async with self._client.stream("POST", url, content=body, headers=headers) as response:
+                    if response.status_code != httpx.codes.OK:
+                        return Retry(response.status_code, f"Gemini answered {response.status_code}")
+                    async for part in response.aiter_bytes():
+                        answer += part
+                        if len(answer) > MAX_ANSWER_BYTES:
+                            raise FeedbackError("the answer is too long")
+                return bytes(answer)
+            except (httpx.HTTPError, httpx.StreamError, OSError) as error:
+                return Retry(None, f"Gemini could not be asked ({type(error).__name__})")
+        return Retry(None, f"Gemini did not answer within {CALL_SECONDS:.0f} seconds")
+
+    def _spend(self, interview: Interview, usage: Usage) -> None:
+        """Counts it in the metrics, and in the interview's row, which is as it ended but for this."""
+        self._services.metrics.used(usage, self._services.config.prices)
+        self._services.journal.begin(replace(interview, usage=interview.usage + usage))

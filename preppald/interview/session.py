@@ -1,0 +1,287 @@
+"""One interview, from its first connection to the last word about it.
+
+The nursery that ``Session.run`` opens is the only one of an interview; its tasks bear the names of design and
+README: upstream_reader, upstream_writer, transcript, deadline, watchdog, and for each browser that comes,
+downstream_reader and downstream_writer. Browsers and Gemini connections come and go; the session stays.
+
+An interview ends because somebody called ``end`` with one of a closed set of endings. An exception that leaves a
+task is a bug: it ends this interview as one, in the same order, and no other.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+import trio
+
+from preppald.browser.connection import Browser, BrowserGone
+from preppald.core import frames
+from preppald.core.endings import (
+    BUG,
+    DAEMON_STOPPED,
+    ERROR_INTERNAL,
+    MISUSED,
+    TIME_UP,
+    USER_ENDED,
+    Ending,
+    first,
+)
+from preppald.core.events import AudioHeard
+from preppald.core.frames import NoticeKind
+from preppald.core.interview import Interview
+from preppald.core.tokens import Claims
+from preppald.core.turns import Fragment, Turn
+from preppald.errors import JournalError, RemoteProtocolError
+from preppald.interview.dialogue import Dialogue
+from preppald.interview.prompting import context_of
+from preppald.interview.services import Services
+from preppald.interview.watchdog import watch
+from preppald.net.framing import Message
+
+# Saying goodbye: the last messages, the close handshake, the ending on disk.
+GOODBYE_SECONDS = 8.0
+# One bad message is an accident, ten in a row are another program.
+BAD_MESSAGES = 10
+
+
+class Session:
+    """An interview. ``attach`` brings a browser, ``end`` ends it, ``run`` is its life, ``done`` is set after it.
+
+    ``recovered``: another process began it; ``turns`` and ``last_seq`` are what the journal holds of it.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        claims: Claims,
+        interview: Interview,
+        *,
+        turns: Sequence[Turn] = (),
+        last_seq: int = 0,
+        recovered: bool = False,
+    ) -> None:
+        self.claims = claims
+        self.interview = interview
+        self.done = trio.Event()
+        self._services = services
+        self._log = services.log.bind(interview=interview.interview_id, epoch=interview.epoch)
+        self._dialogue = Dialogue(
+            services, interview, self._log, self.end, turns=turns, last_seq=last_seq, recovered=recovered
+        )
+        self._seat = self._dialogue.seat
+        self._began_at = trio.current_time()
+        self._phase = services.ticker.join()
+        self._concluded = False
+        self._endings: list[tuple[Ending, str]] = []
+        self._over = trio.Event()
+        self._wanted = trio.Event()
+        self._retimed = trio.lowlevel.ParkingLot()
+        self._bad_messages = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended, though it may still say goodbye."""
+        return self._over.is_set()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the interview goes on without a browser, which may come back."""
+        return self._seat.browser is None
+
+    # -------------------------------------------------------------- the nursery
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """The interview's whole life. No exception of its own leaves it: a bug ends this interview only."""
+        self._services.metrics.sessions_live.inc()
+        try:
+            async with trio.open_nursery() as tasks:
+                self._tasks = tasks
+                self._start(self.upstream_reader)
+                self._start(self.upstream_writer)
+                self._start(self.transcript)
+                self._start(self.deadline)
+                self._start(self.watchdog)
+                task_status.started()
+                await self._over.wait()
+                await self._conclude()
+                tasks.cancel_scope.cancel()
+        finally:
+            self.end(DAEMON_STOPPED, "cancelled")  # which any other ending comes before
+            await self._conclude()  # noqa: ASYNC102 - shielded, with a clock of its own
+            self._dialogue.tape.close()
+            self._services.ticker.leave(self._phase)
+            self._services.metrics.sessions_live.dec()
+            self.done.set()
+
+    def _start(self, task: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        self._tasks.start_soon(self._guarded, task, *arguments, name=task)
+
+    async def _guarded(self, task: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        """Runs a task. A bug in it ends the interview in order: the writer may be in the middle of a send."""
+        try:
+            await task(*arguments)
+        except Exception as error:  # noqa: BLE001 - the end of the line for a bug: it ends one interview
+            self._log.exception("session.crashed", exc_info=error)
+            self.end(BUG, type(error).__name__)
+
+    def end(self, ending: Ending, cause: str) -> None:
+        """Ends the interview; of several endings at one instant the one with precedence counts."""
+        self._endings.append((ending, cause))
+        self._over.set()
+
+    async def _conclude(self) -> None:
+        """Tells the browser, closes both ends, and records what the backend is owed; once, shielded, in time."""
+        if self._concluded:
+            return
+        self._concluded = True
+        try:
+            with trio.move_on_after(GOODBYE_SECONDS, shield=True):
+                await self._say_goodbye()
+        except Exception:  # noqa: BLE001 - a second bug must not reach the other interviews either
+            self._log.exception("goodbye.crashed")
+        if self._seat.browser is not None:
+            await self._seat.browser.hang_up()
+
+    async def _say_goodbye(self) -> None:
+        ending = first([ending for ending, _ in self._endings])
+        cause = next(cause for known, cause in self._endings if known is ending)
+        turns = self._dialogue.close()
+        self._seat.say_goodbye(ending, self._services.config.close_codes)
+        self._services.metrics.sessions_ended.labels(ending.name).inc()
+        self._log.info(
+            "session.ended",
+            ending=ending.name,
+            cause=cause,
+            seconds=round(trio.current_time() - self._began_at, 1),
+            turns=len(turns),
+            credited_seconds=round(self._dialogue.clock.credited, 1),
+            **self._dialogue.stats.summary(),
+        )
+        await self._dialogue.record.finish(ending, cause, turns, self._services.now_ms())
+        if self._seat.browser is not None:
+            await self._seat.browser.see_off()
+
+    # -------------------------------------------------------------- the browser
+
+    def attach(self, browser: Browser, since: int | None) -> bool:
+        """A browser takes the interview's only seat, if that is not over; one that sits there is told so and closed.
+
+        ``since``: the last transcript seq it has, after which updates are sent again.
+        """
+        if self.over:
+            return False
+        self._seat.take(browser, replaying=since is not None)
+        self._dialogue.welcome()
+        self._bad_messages = 0
+        self._start(self.downstream_reader, browser, since)
+        self._start(self.downstream_writer, browser)
+        self._wanted.set()
+        return True
+
+    async def downstream_reader(self, browser: Browser, since: int | None) -> None:
+        """At each tick takes all that came since the last, and joins the audio."""
+        try:
+            if since is not None:
+                await self._replay(browser, since)
+            while True:
+                await self._services.ticker.until(self._phase, partial(self._look, browser))
+                self._take(browser, await browser.receive())
+        except BrowserGone as gone:
+            if browser is self._seat.browser and not self.over:
+                self._seat.leave()
+                self._log.info("browser.left", code=gone.code, cut=browser.cut)
+                if browser.cut is not None:
+                    self._services.metrics.browsers_cut.labels(browser.cut).inc()
+            await browser.part()
+        finally:
+            # The one who has the seat still gets a goodbye.
+            if browser is not self._seat.browser:
+                await browser.hang_up()  # noqa: ASYNC102 - shielded, and closes without waiting
+
+    async def downstream_writer(self, browser: Browser) -> None:
+        await browser.write()
+
+    async def _replay(self, browser: Browser, since: int) -> None:
+        """What was said while the browser was away. What is said meanwhile waits for it."""
+        missed: list[Fragment] = []
+        try:
+            missed = await self._dialogue.record.since(since)
+        except JournalError as error:
+            self._log.error("replay.failed", why=str(error))
+        self._seat.release(browser, missed)
+
+    def _look(self, browser: Browser) -> bool:
+        """Takes what is there already; true where the reader's task must wait for it."""
+        messages = browser.receive_now()
+        if messages:
+            self._take(browser, messages)
+        return messages is None
+
+    def _take(self, browser: Browser, messages: Sequence[Message]) -> None:
+        if browser is not self._seat.browser:
+            return
+        pcm: list[bytes] = []
+        for message in messages:
+            heard = frames.spoken(message)
+            if heard is not None:
+                self._bad_messages = 0
+                pcm.append(heard)
+                continue
+            try:
+                event = frames.decode(message)
+            except RemoteProtocolError:
+                self._refuse()
+                continue
+            self._bad_messages = 0
+            if isinstance(event, AudioHeard):
+                pcm.append(event.pcm)
+            else:
+                self.end(USER_ENDED, "the candidate pressed end")
+        if pcm:
+            self._dialogue.browser_said(b"".join(pcm))
+            self._dialogue.uplink.fed_at = browser.heard_at
+
+    def _refuse(self) -> None:
+        self._bad_messages += 1
+        self._seat.post(frames.error(ERROR_INTERNAL, "Failed to process message"))
+        if self._bad_messages >= BAD_MESSAGES:
+            self.end(MISUSED, f"{BAD_MESSAGES} messages in a row that cannot be read")
+
+    def renew(self, gemini_key: str) -> None:
+        """A secret was rotated while the interview ran."""
+        self._services.config = replace(self._services.config, gemini_key=gemini_key)
+
+    def tell_draining(self) -> None:
+        """The daemon is to stop, and waits for this interview."""
+        self._dialogue.tell(NoticeKind.DRAINING, "The service will restart; your interview goes on.")
+
+    # -------------------------------------------------------------- Gemini
+
+    async def upstream_reader(self) -> None:
+        """Dials when a browser is there: an interview taken over from a dead process may never be wanted."""
+        await self._wanted.wait()
+        interview_id = self.interview.interview_id
+        self._dialogue.briefed(await context_of(self._services, interview_id, self._log))
+        self._retimed.unpark_all()
+        await self._dialogue.link.read()
+
+    async def upstream_writer(self) -> None:
+        await self._dialogue.writer.run()
+
+    # -------------------------------------------------------------- time
+
+    async def transcript(self) -> None:
+        await self._dialogue.record.run()
+
+    async def deadline(self) -> None:
+        """Ends the interview at its one absolute time, which its context sets and credits move; tells shortly before."""
+        clock = self._dialogue.clock
+        while clock.left(now := trio.current_time()) > 0:
+            if clock.notice_due(now):
+                self._dialogue.tell_time()
+            with trio.move_on_at(clock.next_moment(now)):
+                await self._retimed.park()
+        self.end(TIME_UP, "the interview's time is up")
+
+    async def watchdog(self) -> None:
+        await watch(self._services, self._dialogue, self._log)

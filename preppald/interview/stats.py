@@ -1,0 +1,49 @@
+"""What happened in one interview, in numbers: for the metrics once a second, for the log once."""
+
+from preppald.core import frames
+from preppald.core.interview import Usage
+from preppald.core.prices import Prices
+from preppald.gemini.client import Client
+from preppald.gemini.uplink import BYTES_PER_SECOND, Uplink
+from preppald.telemetry.metrics import TOKEN_KINDS, Metrics
+
+
+class Stats:
+    """Adds up without a call a message; ``flush`` moves what is new into the metrics."""
+
+    def __init__(self, metrics: Metrics, uplink: Uplink, link: Client, usage: Usage, prices: Prices) -> None:
+        self.bytes_played = 0
+        self.usage = usage
+        self._metrics = metrics
+        self._audio_in = metrics.audio_seconds.labels("in")
+        self._audio_out = metrics.audio_seconds.labels("out")
+        self._uplink = uplink
+        self._link = link
+        self._prices = prices
+        self._flushed = (0, 0, 0)
+
+    def use(self, usage: Usage) -> None:
+        self.usage += usage
+        self._metrics.used(usage, self._prices)
+
+    def flush(self) -> None:
+        totals = (self._uplink.taken_bytes, self.bytes_played, self._uplink.dropped_bytes)
+        taken, played, dropped = (now - before for now, before in zip(totals, self._flushed, strict=True))
+        self._flushed = totals
+        # Audio that could not be sent is given back, and then counts a second time.
+        self._audio_in.inc(max(0, taken) / BYTES_PER_SECOND)
+        self._audio_out.inc(played / frames.OUTPUT_BYTES_PER_SECOND)
+        self._metrics.audio_dropped_seconds.inc(dropped / BYTES_PER_SECOND)
+
+    def summary(self) -> dict[str, float]:
+        """The numbers of the interview's last log line."""
+        return {
+            "audio_in_seconds": round(self._uplink.taken_bytes / BYTES_PER_SECOND, 1),
+            "audio_out_seconds": round(self.bytes_played / frames.OUTPUT_BYTES_PER_SECOND, 1),
+            "audio_dropped_seconds": round(self._uplink.dropped_bytes / BYTES_PER_SECOND, 1),
+            "tokens": self.usage.total,
+            **{f"tokens_{kind}": count for kind in TOKEN_KINDS if (count := getattr(self.usage, kind))},
+            "cost_dollars": round(self._prices.cost(self.usage), 4),
+            "rotations": self._link.rotations,
+            "restorations": self._link.restorations,
+        }
