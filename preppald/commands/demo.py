@@ -11,17 +11,25 @@ import tempfile
 import msgspec
 import trio
 
+from preppald.commands.running import run_trio
 from preppald.commands.serve import wall_clock_ms
 from preppald.config.load import load
 from preppald.config.settings import Config
 from preppald.core import tokens as auth
 from preppald.core.turns import fold, in_order
 from preppald.daemon.run import Running, StopSwitch, run_daemon, stop_on_signals
-from preppald.errors import PreppaldError, leaf
+from preppald.errors import StartError
 from preppald.interview.services import Services
 from preppald.server import http as http1
 from preppald.server.http import Answer
-from preppald.simulator import Running as Simulated, load_scenario, run_simulator, scenario_names
+from preppald.simulator import (
+    Running as Simulated,
+    Scenario,
+    ScenarioError,
+    load_scenario,
+    run_simulator,
+    scenario_names,
+)
 from preppald.telemetry import logs
 
 EPILOG = """\
@@ -75,18 +83,20 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def run(arguments: argparse.Namespace) -> int:
+    try:
+        scenario = load_scenario(arguments.scenario)
+    except ScenarioError as error:
+        raise StartError(f"--scenario: {error}") from error
     log, close_log = logs.configure("console", "info" if arguments.verbose else "warning")
     with tempfile.TemporaryDirectory(prefix="preppald-demo-") as state_dir:
         try:
-            trio.run(partial(_demo, arguments, Path(state_dir), log))
-        except* PreppaldError as group:
-            raise leaf(group) from group
+            run_trio(_demo, arguments, scenario, Path(state_dir), log)
         finally:
             close_log()
     return 0
 
 
-async def _demo(arguments: argparse.Namespace, state_dir: Path, log: logs.Logger) -> None:
+async def _demo(arguments: argparse.Namespace, scenario: Scenario, state_dir: Path, log: logs.Logger) -> None:
     secret = secrets.token_hex(32)
     switch = StopSwitch()
     async with trio.open_nursery() as nursery:
@@ -96,7 +106,7 @@ async def _demo(arguments: argparse.Namespace, state_dir: Path, log: logs.Logger
                 run_simulator,
                 gemini_listen=("127.0.0.1", 0),
                 backend_listen=None,
-                scenario=load_scenario(arguments.scenario),
+                scenario=scenario,
             )
         )
         config = load(

@@ -9,11 +9,12 @@ import time
 
 import trio
 
+from preppald.commands.running import run_trio
 from preppald.config.load import load
 from preppald.config.settings import Config
 from preppald.daemon.run import Running, StopSwitch, run_daemon, stop_on_signals
 from preppald.daemon.systemd import Supervisor, to_journal
-from preppald.errors import ConfigError, PreppaldError, leaf
+from preppald.errors import ConfigError
 from preppald.telemetry import logs
 from preppald.telemetry.logs import Logger
 
@@ -56,9 +57,7 @@ def run(_arguments: argparse.Namespace) -> int:
     # 16 ms like this and 28 ms otherwise, in which nobody hears a thing.
     gc.freeze()
     try:
-        trio.run(_serve, config, log, Supervisor(os.environ, os.getpid()))
-    except* PreppaldError as group:
-        raise leaf(group) from group
+        run_trio(_serve, config, log, Supervisor(os.environ, os.getpid()))
     finally:
         close_log()
     return 0

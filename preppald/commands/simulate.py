@@ -8,9 +8,10 @@ import sys
 
 import trio
 
+from preppald.commands.running import run_trio
 from preppald.config.addresses import Address, address
 from preppald.config.values import Invalid
-from preppald.errors import StartError, leaf
+from preppald.errors import StartError
 from preppald.simulator import (
     BACKEND_ADDRESS,
     GEMINI_ADDRESS,
@@ -23,6 +24,8 @@ from preppald.simulator import (
 )
 from preppald.telemetry import logs
 
+# A port that is taken, a file that cannot be opened, a certificate that is none; a scenario or recording with a fault.
+PLANNED = (OSError, ScenarioError, RecordingError)
 EPILOG = """\
 Point a daemon at it:
   PREPPALD_GEMINI_URL=ws://127.0.0.1:8790 NEXT_PUBLIC_API_URL=http://127.0.0.1:8791 preppald serve
@@ -72,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     log, close_log = logs.configure("console" if sys.stderr.isatty() else "json", "info")
     try:
         scenario = load_scenario(arguments.scenario) if arguments.scenario else None
-        trio.run(
+        run_trio(
             _announced,
             log,
             arguments,
@@ -87,10 +90,11 @@ def run(arguments: argparse.Namespace) -> int:
                 record=arguments.record,
                 log=lambda event, keys: log.info(event, **keys),
             ),
+            planned=PLANNED,
         )
-    except* (OSError, ScenarioError, RecordingError) as group:
-        raise StartError(f"the simulator cannot start: {leaf(group)}") from group
-    except* KeyboardInterrupt:
+    except PLANNED as error:
+        raise StartError(f"the simulator cannot start: {error}") from error
+    except KeyboardInterrupt:
         pass
     finally:
         close_log()
