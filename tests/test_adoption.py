@@ -100,7 +100,7 @@ async def test_who_drains_takes_nothing_over(
     """It would never be done."""
     token = world.token()
     await died(tmp_path, token)
-    world.registry.draining = True
+    world.registry.drain()
     assert await knock(world, token) == 503
     nursery.start_soon(world.registry.adopt)
     await trio.sleep(ADOPT_SECONDS * 2)

@@ -241,8 +241,8 @@ async def test_above_the_memory_mark_no_interview_begins(
     world = await World({}, Scenario()).start(nursery)
     candidate = await world.candidate()
     await candidate.until("session_started")
-    world.services.config = load({**SETTINGS, "PREPPALD_MEMORY_LIMIT": "1M"})
-    assert world.registry.unready() == "short of memory"
+    world.services.current.config = load({**SETTINGS, "PREPPALD_MEMORY_LIMIT": "1M"})
+    assert str(world.registry.unready()) == "short of memory"
     assert await ask(world, "iv-2", world.token("iv-2")) == (503, "5")
     assert (await ask(world, "iv-1", world.token()))[0] == 101
 
@@ -255,7 +255,7 @@ async def test_a_goodbye_that_takes_long_holds_up_nobody_else(
     stuck = await world.candidate()
     await stuck.until("session_started")
     journal_is_slow = trio.Event()
-    record = world.registry._sessions["iv-1"]._dialogue.record
+    record = world.session()._dialogue.record
     finish = record.finish
 
     async def slowly(*arguments: object) -> None:
@@ -282,7 +282,7 @@ async def test_a_reload_changes_what_begins_and_not_what_runs(
     world = await World({}, Scenario()).start(nursery)
     candidate = await world.candidate()
     await candidate.until("session_started")
-    world.registry.reload(
+    world.reload(
         load(
             {
                 **SETTINGS,
@@ -292,11 +292,14 @@ async def test_a_reload_changes_what_begins_and_not_what_runs(
             }
         )
     )
-    running = world.registry._sessions["iv-1"]._services.config
-    assert (running.voice, running.gemini_key) == ("Puck", "rotated")
+    assert world.session().config.voice == "Puck"
+    assert list(world.gemini._connections) == ["key-for-tests"]
+    world.session()._dialogue.link.leave("a test")
+    await trio.sleep(1)
+    assert list(world.gemini._connections) == ["key-for-tests", "rotated"]
     later = await world.candidate("iv-2", token=world.token("iv-2"))
     await later.until("session_started")
-    assert world.registry._sessions["iv-2"]._services.config.voice == "Kore"
+    assert world.session("iv-2").config.voice == "Kore"
     await candidate.end()
     await later.end()
     assert (await candidate.closed())[0] == 1000
@@ -311,7 +314,7 @@ async def test_a_rotated_token_secret_counts_at_once(
     old = world.token()
     new_secret = "another-secret-for-tests-of-32-bytes"
     env = {**SETTINGS, "JWT_SECRET": new_secret}
-    world.registry.reload(load({**env, "PREPPALD_JWT_SECRET_PREVIOUS": SETTINGS["JWT_SECRET"]}))
+    world.reload(load({**env, "PREPPALD_JWT_SECRET_PREVIOUS": SETTINGS["JWT_SECRET"]}))
     assert (await ask(world, "iv-1", old))[0] == 101
-    world.registry.reload(load(env))
+    world.reload(load(env))
     assert (await ask(world, "iv-1", old))[0] == 401

@@ -44,7 +44,7 @@ async def received(world: World, interview_id: str = "iv-1") -> list[object]:
 
 
 def session_of(world: World, interview_id: str = "iv-1") -> Session:
-    return world.registry._sessions[interview_id]
+    return world.session(interview_id)
 
 
 def last_words(candidate: Candidate) -> list[tuple[str, object]]:

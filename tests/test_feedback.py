@@ -13,12 +13,14 @@ import structlog
 import trio
 
 from preppald.backend.outbox import Outbox
+from preppald.config.current import Current
 from preppald.config.load import load
 from preppald.core.context import Context
 from preppald.core.deliveries import Delivery, Feedback, Kind, transcript_delivery
 from preppald.core.interview import Interview
 from preppald.core.turns import Speaker, Turn
 from preppald.errors import JournalError
+from preppald.gemini.service import GeminiService
 from preppald.interview import feedback as writing
 from preppald.interview.feedback import FeedbackWriter
 from preppald.interview.services import Services
@@ -63,13 +65,20 @@ class Rig:
             }
         )
         self.services = Services(
-            config=config,
+            current=Current(config),
             journal=self.journal,
             metrics=Metrics(),
             log=log,
             ticker=(ticker := Ticker()),
-            poller=Poller(ticker),
-            dial=self._no_dial,
+            gemini=GeminiService(
+                dial=self._no_dial,
+                url=config.gemini_url,
+                key=lambda: config.gemini_key,
+                poller=Poller(ticker),
+                metrics=Metrics(),
+                now_ms=now_ms,
+                chance=lambda: 0.0,
+            ),
             now_ms=now_ms,
             chance=lambda: 0.0,
             backend=self.backend,

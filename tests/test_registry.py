@@ -134,7 +134,7 @@ async def test_who_comes_during_the_goodbye_is_told_that_it_ended(
     world = await World({}, SCENARIO).start(nursery)
     candidate = await world.candidate()
     await candidate.heard_out()
-    world.registry._sessions["iv-1"].end(endings.USER_ENDED, "a test")
+    world.session().end(endings.USER_ENDED, "a test")
     late = await world.candidate()
     assert await late.closed() == (4410, "Interview already ended")
     assert not world.events("connection.crashed")
@@ -147,7 +147,7 @@ async def test_an_interview_may_end_while_a_browser_is_being_let_in(
     world = await World({}, SCENARIO).start(nursery)
     candidate = await world.candidate()
     await candidate.heard_out()
-    session = world.registry._sessions["iv-1"]
+    session = world.session()
     real = http1.upgrade
 
     async def slow(stream: trio.abc.Stream, exchange: Exchange) -> bool:

@@ -406,7 +406,8 @@ async def test_who_was_let_in_just_before_a_drain_goes_to_another_instance(
             asked.append(world.registry.draining)
             if world.registry.draining:
                 return Handed()
-            world.registry.draining = opening.decided = True
+            world.registry.drain()
+            opening.decided = True
             return None
 
     world.server._peers = cast("Handover", Drained())

@@ -14,14 +14,17 @@ import trio.testing
 
 from preppald.backend.outbox import Outbox
 from preppald.backend.outcomes import Delivered, Outcome, Probe
+from preppald.config.current import Current
 from preppald.config.load import load
 from preppald.config.settings import Config
 from preppald.core import tokens as auth
 from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import Delivery, Kind, StatusUpdate, TranscriptSubmission
 from preppald.gemini.connection import UpstreamError
+from preppald.gemini.service import GeminiService
 from preppald.interview.registry import Registry
 from preppald.interview.services import Services
+from preppald.interview.session import Session
 from preppald.journal import Given, Journal, Place
 from preppald.net.poller import Poller
 from preppald.net.ticker import Ticker
@@ -98,20 +101,31 @@ class World:
         place = place or Given(lambda: self._disk)
         self.journal = Journal(place, log=log, now_ms=self.now_ms, in_thread=inline, retention_ms=None)
         self.outbox = Outbox(self.journal, self.backend, log=log, now_ms=self.now_ms, chance=lambda: 0.5)
+        recorder = (
+            Recorder(self.config.state_dir, log=log, in_thread=inline, free_bytes=0)
+            if self.config.record == "on"
+            else None
+        )
         self.services = Services(
-            config=self.config,
+            current=Current(self.config),
             journal=self.journal,
             metrics=self.metrics,
             log=log,
             ticker=(ticker := Ticker()),
-            poller=Poller(ticker),
-            dial=self._dial,
+            gemini=GeminiService(
+                dial=self._dial,
+                url=self.config.gemini_url,
+                key=lambda: self.services.config.gemini_key,
+                poller=Poller(ticker),
+                metrics=self.metrics,
+                now_ms=self.now_ms,
+                chance=lambda: 0.5,
+            ),
             now_ms=self.now_ms,
             chance=lambda: 0.5,
             backend=self.backend,
+            recorder=recorder,
         )
-        if self.config.record == "on":
-            self.services.recorder = Recorder(self.config.state_dir, log=log, in_thread=inline, free_bytes=0)
         self.registry: Registry
         self._nursery: trio.Nursery
 
@@ -129,6 +143,14 @@ class World:
         await self.registry.recover()
         self.server = Server(self.services, self.registry)
         return self
+
+    def session(self, interview_id: str = "iv-1") -> Session:
+        """The live session of this interview."""
+        return self.registry._sessions[interview_id]
+
+    def reload(self, config: Config) -> None:
+        """As after SIGHUP."""
+        self.services.current.config = config
 
     def token(self, interview_id: str = "iv-1", user_id: str = "user-1", lifetime: int = 300) -> str:
         now = self.now_ms() // 1000

@@ -13,14 +13,16 @@ import signal
 import trio
 
 from preppald import __version__
-from preppald.backend import Backend, HttpBackend
+from preppald.backend import HttpBackend
 from preppald.backend.outbox import Outbox
 from preppald.config.addresses import Address
+from preppald.config.current import Current
 from preppald.config.load import changes, reloaded
 from preppald.config.settings import Config
 from preppald.daemon import admin
 from preppald.daemon.environment import Environment, Listeners, address, real
 from preppald.daemon.systemd import Supervisor
+from preppald.gemini.service import GeminiService
 from preppald.interview.feedback import FeedbackWriter
 from preppald.interview.registry import Registry
 from preppald.interview.services import Services
@@ -92,20 +94,29 @@ async def run_daemon(
         **({"retention_ms": None} if config.backend == "none" else {}),
     )
     ticker = Ticker()
-    services = Services(
-        config=config,
-        journal=journal,
-        metrics=metrics,
-        log=log,
-        ticker=ticker,
-        poller=Poller(ticker),
-        dial=environment.dial,
-        now_ms=now_ms,
-        chance=environment.chance,
-        memory=environment.memory,
-    )
+    current = Current(config)
     async with environment.listeners as (public, private), environment.backend as backend:
-        services.backend = backend
+        services = Services(
+            current=current,
+            journal=journal,
+            metrics=metrics,
+            log=log,
+            ticker=ticker,
+            gemini=GeminiService(
+                dial=environment.dial,
+                url=config.gemini_url,
+                key=lambda: current.config.gemini_key,
+                poller=Poller(ticker),
+                metrics=metrics,
+                now_ms=now_ms,
+                chance=environment.chance,
+            ),
+            now_ms=now_ms,
+            chance=environment.chance,
+            memory=environment.memory,
+            backend=backend,
+            recorder=_recorder(environment.recordings, metrics, log),
+        )
         feedback = FeedbackWriter(services)
         outbox = Outbox(
             journal,
@@ -121,7 +132,7 @@ async def run_daemon(
             await base.start(journal.run)
             await base.start(outbox.run)
             base.start_soon(ticker.run)
-            base.start_soon(services.poller.run)
+            base.start_soon(services.gemini.poller.run)
             _record(services, environment.recordings, base)
             await base.start(feedback.run)
             async with trio.open_nursery() as sessions:
@@ -147,7 +158,7 @@ async def run_daemon(
                         address(public),
                         address(private),
                         registry,
-                        partial(_reload, services, server, registry, backend),
+                        partial(_reload, services, server),
                     )
                     log.info(
                         "daemon.ready",
@@ -174,14 +185,18 @@ async def run_daemon(
     log.info("daemon.stopped", undelivered=owed)
 
 
-def _record(services: Services, directory: Path | None, base: trio.Nursery) -> None:
-    """Interviews can be recorded from now on; what they leave is looked after, whether more are recorded or not."""
+def _recorder(directory: Path | None, metrics: Metrics, log: Logger) -> Recorder | None:
     if directory is None:
+        return None
+    return Recorder(directory, log=log, dropped=metrics.recording_dropped)
+
+
+def _record(services: Services, directory: Path | None, base: trio.Nursery) -> None:
+    """Run the recorder, and look after finished recordings, also where no more are made."""
+    recorder = services.recorder
+    if directory is None or recorder is None:
         return
-    log = services.log
-    recorder = Recorder(directory, log=log, dropped=services.metrics.recording_dropped)
-    services.recorder = recorder
-    keeper = Keeper(directory, recorder, log=log, retention=lambda: services.config.record_retention)
+    keeper = Keeper(directory, recorder, log=services.log, retention=lambda: services.config.record_retention)
     base.start_soon(recorder.run)
     base.start_soon(keeper.run)
 
@@ -215,7 +230,7 @@ async def stop_on_signals(
                 switch.stop()
 
 
-def _reload(services: Services, server: Server, registry: Registry, backend: Backend, new: Config) -> None:
+def _reload(services: Services, server: Server, new: Config) -> None:
     """Secrets count everywhere from now on, other settings for interviews that begin from now on.
 
     Raises:
@@ -223,9 +238,9 @@ def _reload(services: Services, server: Server, registry: Registry, backend: Bac
     """
     server.identity = tls.identity(new.tls_cert, new.tls_key)
     changed, need_restart = changes(services.config, new)
-    registry.reload(reloaded(services.config, new))
-    if isinstance(backend, HttpBackend):
-        backend.renew(new.worker_secret)
+    services.current.config = reloaded(services.config, new)
+    if isinstance(services.backend, HttpBackend):
+        services.backend.renew(new.worker_secret)
     services.log.info("daemon.reloaded", changed=changed, need_restart=need_restart)
     _show_identity(server, services.log, services.now_ms)
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import trio
 
+from preppald.config.settings import Config
 from preppald.core import gemini, interviewer
 from preppald.core.closes import CLOSED, NOT_THE_HANDLE, QUOTA, Cause, Remedy
 from preppald.core.conversation import Conversation
@@ -21,8 +22,8 @@ from preppald.core.interview import Handle
 from preppald.core.ladder import RESTORE_BUDGET_SECONDS, START_BUDGET_SECONDS, Ladder, Rung
 from preppald.core.lifespan import Lifespan
 from preppald.gemini.connection import Upstream, UpstreamError, connected
+from preppald.gemini.service import GeminiService
 from preppald.gemini.uplink import Uplink, UplinkWriter
-from preppald.interview.services import Services
 from preppald.telemetry.logs import Logger
 
 
@@ -44,7 +45,8 @@ class Client:
 
     def __init__(
         self,
-        services: Services,
+        service: GeminiService,
+        config: Config,
         owner: Owner,
         *,
         conversation: Conversation,
@@ -57,21 +59,22 @@ class Client:
         self.rotations = 0
         self.restorations = 0
         self.resumed = False
-        self._services = services
+        self._service = service
+        self._config = config
         self._owner = owner
         self._conversation = conversation
         self._uplink = uplink
         self._writer = writer
         self._instruct = instruct
         self._log = log
-        good = handle is not None and handle.good(services.config.gemini_model, services.now_ms())
+        good = handle is not None and handle.good(config.gemini_model, service.now_ms())
         self._handle = handle if good else None
         # Whether the handle knows all that was said: nothing was since it was given.
         self._handle_is_current = True
         self._resumed = self._heard_candidate = False
         self._ladder = Ladder(RESTORE_BUDGET_SECONDS if conversation.begun else START_BUDGET_SECONDS)
         self._generation = 0
-        self._lifespan = Lifespan(0.0, services.config.rotate_after)
+        self._lifespan = Lifespan(0.0, config.rotate_after)
         self._lost_at: float | None = None
         self._listening: trio.CancelScope | None = None
         self._failure: UpstreamError | None = None
@@ -121,22 +124,21 @@ class Client:
             failure,
             now=now,
             has_handle=has_handle,
-            chance=self._services.chance(),
-            wait=self._services.breaker.wait(now),
+            chance=self._service.chance(),
+            wait=self._service.quota.wait(now),
         )
 
     async def _converse(self, rung: Rung) -> Cause | None:
         """One connection from dial to end; why it was lost, or None when it was left on purpose."""
-        if not self._services.breaker.admit(trio.current_time()):
+        if not self._service.quota.admit(trio.current_time()):
             return self._note(UpstreamError(QUOTA, detail="not asked again so soon"))
         self._generation += 1
         handle = self._handle.value if rung.resume and self._handle else None
-        config = self._services.config
         connecting = connected(
-            self._services.dial,
-            config.gemini_url,
-            config.gemini_key,
-            gemini.setup(config.gemini_setup(self._instruct(rung.resume)), handle),
+            self._service.dial,
+            self._service.url,
+            self._service.key(),
+            gemini.setup(self._config.gemini_setup(self._instruct(rung.resume)), handle),
             generation=self._generation,
             by=rung.by,
         )
@@ -146,7 +148,7 @@ class Client:
                 set_up = True
                 await self._begin(upstream, resume=rung.resume)
                 with trio.CancelScope() as self._listening:
-                    await upstream.listen(self._hear, self._services.poller)
+                    await upstream.listen(self._hear, self._service.poller)
                 self._lose()
         except UpstreamError as error:
             self._lose()
@@ -156,10 +158,10 @@ class Client:
     async def _begin(self, upstream: Upstream, *, resume: bool) -> None:
         """Makes the interviewer speak where it must, before the microphone opens: text and noise race."""
         now = trio.current_time()
-        self._services.breaker.passed()
+        self._service.quota.passed()
         self._ladder.connected(now)
-        self._services.metrics.upstream_connects.labels("resumed" if resume else "fresh").inc()
-        self._lifespan = Lifespan(now, self._services.config.rotate_after)
+        self._service.metrics.upstream_connects.labels("resumed" if resume else "fresh").inc()
+        self._lifespan = Lifespan(now, self._config.rotate_after)
         prompt = None
         if not self._conversation.begun:
             prompt = interviewer.GREETING
@@ -186,8 +188,7 @@ class Client:
         for event in events:
             match event:
                 case HandleGiven():
-                    config = self._services.config
-                    self._handle = Handle(event.value, config.gemini_model, self._services.now_ms())
+                    self._handle = Handle(event.value, self._config.gemini_model, self._service.now_ms())
                     self._handle_is_current = True
                 case GoingAway():
                     self._lifespan.going_away(trio.current_time(), event.seconds_left)
@@ -209,7 +210,7 @@ class Client:
         upstream = self._writer.upstream
         if upstream is None:
             return
-        self._services.metrics.upstream_malformed.inc(upstream.malformed)
+        self._service.metrics.upstream_malformed.inc(upstream.malformed)
         self._writer.detach()
         self._listening = None
         self._lost_at = trio.current_time()
@@ -221,13 +222,13 @@ class Client:
         handle_failed = refused and error.is_close and error.cause not in NOT_THE_HANDLE
         if handle_failed or error.cause.remedy is Remedy.FRESH:
             self._drop_handle()
-        self._services.breaker.note(error.cause, trio.current_time())
+        self._service.quota.note(error.cause, trio.current_time())
         return self._note(error)
 
     def _note(self, error: UpstreamError) -> Cause:
         """Notes a failure where it can be seen: the log and the metrics."""
         self._failure = error
-        self._services.metrics.upstream_failures.labels(error.cause.name).inc()
+        self._service.metrics.upstream_failures.labels(error.cause.name).inc()
         self._log.warning(
             "upstream.failed",
             cause=error.cause.name,

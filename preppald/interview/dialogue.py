@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import trio
 
 from preppald.browser.seat import Seat
+from preppald.config.settings import Config
 from preppald.core import frames, interviewer
 from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.conversation import Conversation
@@ -54,6 +55,7 @@ class Dialogue:
     def __init__(
         self,
         services: Services,
+        config: Config,
         interview: Interview,
         log: Logger,
         end: Callable[[Ending, str], None],
@@ -74,7 +76,8 @@ class Dialogue:
         self.uplink = Uplink()
         self.writer = UplinkWriter(self.uplink)
         self.link = Client(
-            services,
+            services.gemini,
+            config,
             self,
             conversation=self.conversation,
             uplink=self.uplink,
@@ -83,20 +86,21 @@ class Dialogue:
             instruct=self.instruction,
             handle=interview.handle,
         )
-        recorder = services.recorder if services.config.record == "on" else None
+        recorder = services.recorder if config.record == "on" else None
         self.tape = NO_TAPE if recorder is None else recorder.tape(interview, self._epoch_ms)
         self.seat = Seat(self.tape)
         self.patience = Patience()
         self.record = Record(services.journal, interview, log)
-        self.stats = Stats(services.metrics, self.uplink, self.link, interview.usage, services.config.prices)
+        self.stats = Stats(services.metrics, self.uplink, self.link, interview.usage, config.prices)
         self.clock = FairClock(
             ends_at=(interview.deadline_ms - self._epoch_ms) / 1000,
-            credit_limit=services.config.credit_limit,
+            credit_limit=config.credit_limit,
             credited=interview.credited_ms / 1000,
-            notices=services.config.ending_soon,
+            notices=config.ending_soon,
         )
         self.clock.begin(now)
         self._services = services
+        self._config = config
         self._interview = interview
         self._log = log
         self._recovered = recovered
@@ -164,7 +168,7 @@ class Dialogue:
         """Counts; near the ceiling the interviewer is told to close, and at it the interview ends."""
         self.stats.use(usage)
         self.record.keep_usage(self.stats.usage)
-        ceiling, total = self._services.config.max_tokens, self.stats.usage.total
+        ceiling, total = self._config.max_tokens, self.stats.usage.total
         if not ceiling:
             return
         if total >= ceiling:
@@ -235,7 +239,7 @@ class Dialogue:
 
     def instruction(self, resumed: bool) -> str:  # noqa: FBT001 - the callback has one meaning
         """What the interviewer is told at a setup; a fresh session also learns what was said so far."""
-        config = self._services.config
+        config = self._config
         planned_ms = self._interview.deadline_ms - self._interview.started_ms - self._interview.credited_ms
         asked = max(self.context.seconds, SHORTEST_SECONDS) if self.context.seconds else planned_ms / 1000
         seconds = min(planned_ms / 1000, asked)

@@ -1,17 +1,22 @@
-"""Which interviews are live here, and who may join or begin one."""
+"""Which interviews are live here: joins, begins, adopts and drains them. ``admission`` says who may."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-import http
 
 import trio
 
-from preppald.config.settings import Config
 from preppald.core.endings import DAEMON_STOPPED
 from preppald.core.interview import Interview, Phase
 from preppald.core.tokens import Claims
 from preppald.core.turns import fold
-from preppald.errors import JournalError, PreppaldError, Refusal
+from preppald.errors import JournalError
+from preppald.interview.admission import (
+    Admission,
+    JournalUnreadable,
+    NotReady,
+    TokenExpired,
+    check_join,
+    too_late,
+)
 from preppald.interview.services import Services
 from preppald.interview.session import Session
 from preppald.journal import Place
@@ -24,16 +29,12 @@ SEQ_LEAP = 100_000
 ADOPT_SECONDS = 15.0
 
 
-class AlreadyEnded(PreppaldError):
-    """The interview is over. Browsers cannot see an HTTP status, so they are told by a close code."""
-
-
 class Registry:
-    """The interviews of this process by their ids. ``tasks`` is the nursery in which they live."""
+    """The live interviews of this process by their ids. ``tasks`` is the nursery in which they live."""
 
     def __init__(self, services: Services, tasks: trio.Nursery) -> None:
-        self.draining = False
         self._services = services
+        self._admission = Admission(services)
         self._tasks = tasks
         self._sessions: dict[str, Session] = {}
         # One opening at a time: two connections of one interview at the same instant must meet in one session.
@@ -52,24 +53,20 @@ class Registry:
         """Whether the interview is live here, or about to be over."""
         return interview_id in self._sessions
 
-    def unready(self) -> str | None:
-        """Why no new interview may begin here, if so."""
-        if self.draining:
-            return "draining"
-        if len(self._sessions) >= self._services.config.max_sessions:
-            return "at capacity"
-        if self._services.memory.short(self._services.config.memory_limit):
-            return "short of memory"
-        if self._services.journal.fault is not None:
-            return f"the journal is not writable: {self._services.journal.fault}"
-        return None
+    @property
+    def draining(self) -> bool:
+        """Whether the interviews that are here are finished, and none begins."""
+        return self._admission.draining
+
+    def unready(self) -> NotReady | None:
+        """Return why no new interview may begin here, if so."""
+        return self._admission.unready(len(self._sessions))
 
     async def session_for(self, claims: Claims) -> Session:
-        """The live session of these claims, or a new one.
+        """Return the live session of these claims, or a new one.
 
         Raises:
-            Refusal: there is no seat for them.
-            AlreadyEnded: the interview is over.
+            NoSeat: there is none for them.
         """
         while True:
             if session := self._joined(claims):
@@ -83,109 +80,38 @@ class Registry:
                     return session
 
     async def _open(self, claims: Claims) -> Session | None:
-        """None when the interview is here by now: another instance, which had it, died."""
-        if not claims.expired and (why := self.unready()):
-            raise Refusal(http.HTTPStatus.SERVICE_UNAVAILABLE, why.partition(":")[0], why)
+        """Begin an interview; None when it is here by now: another instance, which had it, died."""
+        if not claims.expired:
+            self._admission.check_ready(len(self._sessions))
         known = await self._known(claims)
         if claims.interview_id in self._sessions:
             return None
         if claims.expired:
-            raise _too_late(claims, known)
+            raise too_late(claims, known)
         theirs = sum(session.claims.user_id == claims.user_id for session in self._sessions.values())
-        if theirs >= self._services.config.max_sessions_per_user:
-            raise Refusal(
-                http.HTTPStatus.TOO_MANY_REQUESTS, "the user", "Too many interviews of this user at a time"
-            )
-        session = Session(self._own(), claims, await self._begin(claims, known))
+        self._admission.check_user(theirs)
+        session = Session(self._services, claims, await self._admission.begin(claims, known))
         await self._start(session)
         return session
-
-    def _own(self) -> Services:
-        """What an interview gets: the same parts, and the settings of the moment, which a reload leaves to it."""
-        return replace(self._services)
-
-    def reload(self, config: Config) -> None:
-        """New interviews have the new settings; those that run only the new key, for their next connection."""
-        self._services.config = config
-        for session in self._sessions.values():
-            session.renew(config.gemini_key)
 
     def _joined(self, claims: Claims) -> Session | None:
         session = self._sessions.get(claims.interview_id)
         if session is None or session.over:
             return None
-        if claims.user_id != session.interview.user_id:
-            raise Refusal(http.HTTPStatus.FORBIDDEN, "another user", "the interview belongs to another user")
-        if claims.expired and claims.digest != session.interview.token_digest:
-            raise _unauthorised()
+        check_join(claims, session.interview)
         return session
 
     async def _known(self, claims: Claims) -> Interview | None:
-        """The interview as any instance has it; what a dead one left live is taken over first."""
-        journal = self._services.journal
-        try:
-            known = await journal.known(claims.interview_id)
-            if known is not None and known.phase is Phase.LIVE and not self.draining:
-                await self._adopt(await journal.owing())
-        except JournalError as error:
-            if claims.expired:
-                raise _unauthorised() from error  # it would not be let in either way
-            raise _unreadable(error) from error
+        """Return the interview as any instance has it; one that a dead instance left live is taken over first."""
+        known = await self._admission.known(claims)
+        if known is not None and known.phase is Phase.LIVE and not self.draining:
+            try:
+                await self._adopt(await self._services.journal.owing())
+            except JournalError as error:
+                if claims.expired:
+                    raise TokenExpired from error  # it would not be let in either way
+                raise JournalUnreadable(str(error)) from error
         return known
-
-    async def _was_spoken(self, known: Interview) -> bool:
-        try:
-            return await self._services.journal.was_spoken(known.interview_id, known.epoch)
-        except JournalError as error:
-            raise _unreadable(error) from error
-
-    async def _begin(self, claims: Claims, known: Interview | None) -> Interview:
-        """The new row; ``known`` is the one that there was.
-
-        An interview that ended before a word was said may be tried again.
-        """
-        services = self._services
-        now_ms = services.now_ms()
-        interview = Interview(
-            interview_id=claims.interview_id,
-            user_id=claims.user_id,
-            epoch=1,
-            token_digest=claims.digest,
-            model=services.config.gemini_model,
-            started_ms=now_ms,
-            deadline_ms=now_ms + round(services.config.session_limit * 1000),
-        )
-        if known is not None:
-            if known.phase is Phase.LIVE:
-                raise Refusal(
-                    http.HTTPStatus.SERVICE_UNAVAILABLE, "busy", "the interview is being taken over"
-                )
-            if await self._was_spoken(known):
-                raise AlreadyEnded("the interview already ended")
-            interview = replace(interview, epoch=known.epoch + 1)
-        if self.draining:  # meanwhile
-            raise Refusal(http.HTTPStatus.SERVICE_UNAVAILABLE, "draining", "draining")
-        await self._put_on_record(interview)
-        return interview
-
-    async def _put_on_record(self, interview: Interview) -> None:
-        """Nobody is let into an interview that a restart would not know of."""
-        journal = self._services.journal
-        journal.begin(interview)
-        try:
-            await journal.flush()
-        except JournalError as error:
-            journal.end(
-                interview.interview_id,
-                interview.epoch,
-                ending=DAEMON_STOPPED.name,
-                cause="it could not be put on record, and nobody was let in",
-                ended_ms=interview.started_ms,
-                deliveries=(),
-            )
-            raise Refusal(
-                http.HTTPStatus.SERVICE_UNAVAILABLE, "the journal is not writable", str(error)
-            ) from error
 
     async def recover(self) -> int:
         """Takes over what the last process left live; how many those are."""
@@ -221,9 +147,8 @@ class Registry:
         claims = Claims(interview.user_id, interview.interview_id, 0, interview.token_digest, expired=True)
         last_seq = SEQ_LEAP + (fragments[-1].seq if fragments else 0)
         turns = tuple(fold(fragments).values())
-        await self._start(
-            Session(self._own(), claims, interview, turns=turns, last_seq=last_seq, recovered=True)
-        )
+        resumed = Session(self._services, claims, interview, turns=turns, last_seq=last_seq, recovered=True)
+        await self._start(resumed)
 
     async def _start(self, session: Session) -> None:
         self._sessions[session.interview.interview_id] = session
@@ -243,7 +168,7 @@ class Registry:
 
     def drain(self) -> None:
         """No new interviews; those that run are told."""
-        self.draining = True
+        self._admission.draining = True
         for session in self._sessions.values():
             session.tell_draining()
 
@@ -255,18 +180,3 @@ class Registry:
     def end_all(self) -> None:
         for session in self._sessions.values():
             session.end(DAEMON_STOPPED, "the daemon stops")
-
-
-def _too_late(claims: Claims, known: Interview | None) -> PreppaldError:
-    """An expired token begins nothing; but the one that opened an interview learns that it has ended."""
-    if known is not None and known.token_digest == claims.digest and known.phase is Phase.ENDED:
-        return AlreadyEnded("the interview already ended")
-    return _unauthorised()
-
-
-def _unreadable(error: JournalError) -> Refusal:
-    return Refusal(http.HTTPStatus.SERVICE_UNAVAILABLE, "the journal is not readable", str(error))
-
-
-def _unauthorised() -> Refusal:
-    return Refusal(http.HTTPStatus.UNAUTHORIZED, "token expired", "Invalid or expired token")

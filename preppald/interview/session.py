@@ -9,7 +9,6 @@ task is a bug: it ends this interview as one, in the same order, and no other.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 import trio
@@ -47,6 +46,8 @@ BAD_MESSAGES = 10
 class Session:
     """An interview. ``attach`` brings a browser, ``end`` ends it, ``run`` is its life, ``done`` is set after it.
 
+    ``config``: the settings with which it began; a reload leaves them to it.
+
     ``recovered``: another process began it; ``turns`` and ``last_seq`` are what the journal holds of it.
     """
 
@@ -64,9 +65,17 @@ class Session:
         self.interview = interview
         self.done = trio.Event()
         self._services = services
+        self.config = config = services.config
         self._log = services.log.bind(interview=interview.interview_id, epoch=interview.epoch)
         self._dialogue = Dialogue(
-            services, interview, self._log, self.end, turns=turns, last_seq=last_seq, recovered=recovered
+            services,
+            config,
+            interview,
+            self._log,
+            self.end,
+            turns=turns,
+            last_seq=last_seq,
+            recovered=recovered,
         )
         self._seat = self._dialogue.seat
         self._began_at = trio.current_time()
@@ -146,7 +155,7 @@ class Session:
         ending = first([ending for ending, _ in self._endings])
         cause = next(cause for known, cause in self._endings if known is ending)
         turns = self._dialogue.close()
-        self._seat.say_goodbye(ending, self._services.config.close_codes)
+        self._seat.say_goodbye(ending, self.config.close_codes)
         self._services.metrics.sessions_ended.labels(ending.name).inc()
         self._log.info(
             "session.ended",
@@ -247,10 +256,6 @@ class Session:
         if self._bad_messages >= BAD_MESSAGES:
             self.end(MISUSED, f"{BAD_MESSAGES} messages in a row that cannot be read")
 
-    def renew(self, gemini_key: str) -> None:
-        """A secret was rotated while the interview ran."""
-        self._services.config = replace(self._services.config, gemini_key=gemini_key)
-
     def tell_draining(self) -> None:
         """The daemon is to stop, and waits for this interview."""
         self._dialogue.tell(NoticeKind.DRAINING, "The service will restart; your interview goes on.")
@@ -284,4 +289,4 @@ class Session:
         self.end(TIME_UP, "the interview's time is up")
 
     async def watchdog(self) -> None:
-        await watch(self._services, self._dialogue, self._log)
+        await watch(self._services, self.config, self._dialogue, self._log)

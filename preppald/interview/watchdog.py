@@ -6,6 +6,7 @@ grows old, a gap that can be heard.
 
 import trio
 
+from preppald.config.settings import Config
 from preppald.core import interviewer
 from preppald.core.endings import AI_FAILED, AI_UNREACHABLE, CANDIDATE_GONE
 from preppald.core.floor import State
@@ -18,9 +19,9 @@ from preppald.telemetry.logs import Logger
 STEP_SECONDS = 1.0
 
 
-async def watch(services: Services, dialogue: Dialogue, log: Logger) -> None:
+async def watch(services: Services, config: Config, dialogue: Dialogue, log: Logger) -> None:
     """The session's watchdog task."""
-    grace = services.config.reconnect_grace
+    grace = config.reconnect_grace
     while True:
         await trio.sleep(STEP_SECONDS)
         now = trio.current_time()

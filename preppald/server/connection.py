@@ -13,11 +13,12 @@ from preppald.core import tokens as auth
 from preppald.core.endings import ALREADY_ENDED
 from preppald.core.tokens import Claims
 from preppald.errors import RETRY_AFTER_SECONDS, Refusal, TokenError
-from preppald.interview.registry import AlreadyEnded, Registry
+from preppald.interview.admission import AlreadyEnded, NoSeat
+from preppald.interview.registry import Registry
 from preppald.interview.services import Services
 from preppald.interview.session import Session
 from preppald.net.tls import Identity
-from preppald.server import http as http1
+from preppald.server import answers, http as http1
 from preppald.server.handover import Handed, Handover
 from preppald.server.http import Answer, Exchange
 from preppald.server.limits import Limits, Visit
@@ -154,9 +155,11 @@ class Server:
         except AlreadyEnded:
             await self._turn_away(stream, exchange)
             return
+        except NoSeat as error:
+            await self._refuse(stream, answers.refusal(error))
+            return
         except Refusal as refusal:
-            await self._slow_down(refusal)
-            await http1.answer(stream, self._refused(refusal))
+            await self._refuse(stream, refusal)
             return
         if await http1.upgrade(stream, exchange):
             self._door.seated(visit)
@@ -166,6 +169,10 @@ class Server:
             else:  # it ended while this browser was being let in
                 browser.close(ALREADY_ENDED)
                 await browser.write()
+
+    async def _refuse(self, stream: trio.abc.Stream, refusal: Refusal) -> None:
+        await self._slow_down(refusal)
+        await http1.answer(stream, self._refused(refusal))
 
     async def _session(
         self, claims: Claims, stream: trio.abc.Stream, exchange: Exchange, *, handed: bool
@@ -182,10 +189,10 @@ class Server:
                 return handed_on
             try:
                 return await self._registry.session_for(claims)
-            except Refusal as refusal:
-                if handed or self._registry.unready() is None:
+            except NoSeat as error:
+                if isinstance(error, AlreadyEnded) or handed or self._registry.unready() is None:
                     raise
-                refused = refusal
+                refused = error
             # It could have begun here when the others were asked; a drain may have begun since.
             opening.decided = False
             if handed_on := await hand_over():

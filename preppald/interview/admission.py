@@ -1,0 +1,195 @@
+"""May an interview be joined or begun here? The reasons why not, and the row with which a new one begins.
+
+The reasons are errors of this domain: the server maps each to an HTTP answer, in one table.
+"""
+
+from dataclasses import replace
+
+from preppald.core.endings import DAEMON_STOPPED
+from preppald.core.interview import Interview, Phase
+from preppald.core.tokens import Claims
+from preppald.errors import JournalError, PreppaldError
+from preppald.interview.services import Services
+
+
+class NoSeat(PreppaldError):
+    """Why a connection gets no seat in an interview. Each of its kinds is a row of ``server.answers``."""
+
+
+class NotReady(NoSeat):
+    """Why no new interview may begin here at all, whoever asks."""
+
+
+class Draining(NotReady):
+    """The daemon finishes the interviews that it has, and stops."""
+
+    def __init__(self) -> None:
+        super().__init__("draining")
+
+
+class AtCapacity(NotReady):
+    """PREPPALD_MAX_SESSIONS interviews are live."""
+
+    def __init__(self) -> None:
+        super().__init__("at capacity")
+
+
+class ShortOfMemory(NotReady):
+    """The process has grown to PREPPALD_MEMORY_LIMIT."""
+
+    def __init__(self) -> None:
+        super().__init__("short of memory")
+
+
+class JournalUnwritable(NotReady):
+    """Nobody is let into an interview that a restart would not know of."""
+
+
+class JournalUnreadable(NoSeat):
+    """It is not known whether the interview has ended already."""
+
+
+class BeingTakenOver(NoSeat):
+    """Another instance left the interview live, and this one has not taken it over yet."""
+
+    def __init__(self) -> None:
+        super().__init__("the interview is being taken over")
+
+
+class AnotherUsers(NoSeat):
+    """The interview is live, and belongs to another user."""
+
+    def __init__(self) -> None:
+        super().__init__("the interview belongs to another user")
+
+
+class TooManyOfUser(NoSeat):
+    """The user has PREPPALD_MAX_SESSIONS_PER_USER interviews already."""
+
+    def __init__(self) -> None:
+        super().__init__("Too many interviews of this user at a time")
+
+
+class TokenExpired(NoSeat):
+    """An expired token begins nothing, and joins only the interview that it opened."""
+
+    def __init__(self) -> None:
+        super().__init__("Invalid or expired token")
+
+
+class AlreadyEnded(NoSeat):
+    """The interview is over. Browsers cannot see an HTTP status, so the server answers with a close code."""
+
+    def __init__(self) -> None:
+        super().__init__("the interview already ended")
+
+
+class Admission:
+    """``draining``: no interview begins any more."""
+
+    def __init__(self, services: Services) -> None:
+        self.draining = False
+        self._services = services
+
+    def unready(self, live: int) -> NotReady | None:
+        """Return why no new interview may begin beside this many, if so."""
+        services = self._services
+        if self.draining:
+            return Draining()
+        if live >= services.config.max_sessions:
+            return AtCapacity()
+        if services.memory.short(services.config.memory_limit):
+            return ShortOfMemory()
+        if services.journal.fault is not None:
+            return JournalUnwritable(f"the journal is not writable: {services.journal.fault}")
+        return None
+
+    def check_ready(self, live: int) -> None:
+        """Raise what ``unready`` returns."""
+        if obstacle := self.unready(live):
+            raise obstacle
+
+    def check_user(self, theirs: int) -> None:
+        """Raise TooManyOfUser where the user has as many live interviews as one may have."""
+        if theirs >= self._services.config.max_sessions_per_user:
+            raise TooManyOfUser
+
+    async def known(self, claims: Claims) -> Interview | None:
+        """Return the interview as any instance on this host has it.
+
+        Raises:
+            NoSeat: the journal cannot be read; an expired token learns only that it has expired.
+        """
+        try:
+            return await self._services.journal.known(claims.interview_id)
+        except JournalError as error:
+            if claims.expired:
+                raise TokenExpired from error
+            raise JournalUnreadable(str(error)) from error
+
+    async def begin(self, claims: Claims, known: Interview | None) -> Interview:
+        """Put a new interview on record; ``known`` is the row that there was.
+
+        An interview that ended before a word was said may be tried again.
+
+        Raises:
+            NoSeat: it may not begin.
+        """
+        services = self._services
+        now_ms = services.now_ms()
+        interview = Interview(
+            interview_id=claims.interview_id,
+            user_id=claims.user_id,
+            epoch=1,
+            token_digest=claims.digest,
+            model=services.config.gemini_model,
+            started_ms=now_ms,
+            deadline_ms=now_ms + round(services.config.session_limit * 1000),
+        )
+        if known is not None:
+            if known.phase is Phase.LIVE:
+                raise BeingTakenOver
+            if await self._was_spoken(known):
+                raise AlreadyEnded
+            interview = replace(interview, epoch=known.epoch + 1)
+        if self.draining:  # since ``check_ready``
+            raise Draining
+        await self._put_on_record(interview)
+        return interview
+
+    async def _was_spoken(self, known: Interview) -> bool:
+        try:
+            return await self._services.journal.was_spoken(known.interview_id, known.epoch)
+        except JournalError as error:
+            raise JournalUnreadable(str(error)) from error
+
+    async def _put_on_record(self, interview: Interview) -> None:
+        journal = self._services.journal
+        journal.begin(interview)
+        try:
+            await journal.flush()
+        except JournalError as error:
+            journal.end(
+                interview.interview_id,
+                interview.epoch,
+                ending=DAEMON_STOPPED.name,
+                cause="it could not be put on record, and nobody was let in",
+                ended_ms=interview.started_ms,
+                deliveries=(),
+            )
+            raise JournalUnwritable(str(error)) from error
+
+
+def check_join(claims: Claims, interview: Interview) -> None:
+    """Raise AnotherUsers or TokenExpired where these claims may not join this live interview."""
+    if claims.user_id != interview.user_id:
+        raise AnotherUsers
+    if claims.expired and claims.digest != interview.token_digest:
+        raise TokenExpired
+
+
+def too_late(claims: Claims, known: Interview | None) -> NoSeat:
+    """Return the answer to an expired token: the one that opened an interview learns that it has ended."""
+    if known is not None and known.token_digest == claims.digest and known.phase is Phase.ENDED:
+        return AlreadyEnded()
+    return TokenExpired()

@@ -1,0 +1,37 @@
+"""How each reason for which a connection gets no seat is answered: one table, closed over the kinds of ``NoSeat``."""
+
+from http import HTTPStatus
+
+from preppald.errors import Refusal
+from preppald.interview.admission import (
+    AnotherUsers,
+    AtCapacity,
+    BeingTakenOver,
+    Draining,
+    JournalUnreadable,
+    JournalUnwritable,
+    NoSeat,
+    ShortOfMemory,
+    TokenExpired,
+    TooManyOfUser,
+)
+
+# AlreadyEnded is not here: a browser is let in, and closed with a code that its page can read.
+# The status, and the label in preppald_connections_refused_total.
+REFUSED: dict[type[NoSeat], tuple[HTTPStatus, str]] = {
+    Draining: (HTTPStatus.SERVICE_UNAVAILABLE, "draining"),
+    AtCapacity: (HTTPStatus.SERVICE_UNAVAILABLE, "at capacity"),
+    ShortOfMemory: (HTTPStatus.SERVICE_UNAVAILABLE, "short of memory"),
+    JournalUnwritable: (HTTPStatus.SERVICE_UNAVAILABLE, "the journal is not writable"),
+    JournalUnreadable: (HTTPStatus.SERVICE_UNAVAILABLE, "the journal is not readable"),
+    BeingTakenOver: (HTTPStatus.SERVICE_UNAVAILABLE, "busy"),
+    TooManyOfUser: (HTTPStatus.TOO_MANY_REQUESTS, "the user"),
+    AnotherUsers: (HTTPStatus.FORBIDDEN, "another user"),
+    TokenExpired: (HTTPStatus.UNAUTHORIZED, "token expired"),
+}
+
+
+def refusal(error: NoSeat) -> Refusal:
+    """Return the HTTP refusal for an error of the registry."""
+    status, why = REFUSED[type(error)]
+    return Refusal(status, why, str(error))
