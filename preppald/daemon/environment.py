@@ -17,7 +17,8 @@ from preppald.config.settings import Config
 from preppald.daemon.systemd import Sockets, Supervisor
 from preppald.errors import StartError
 from preppald.gemini.connection import Dial, dialler
-from preppald.journal import InThread, OnDisk, Place, own_thread
+from preppald.journal import OnDisk, Place
+from preppald.net.threads import InThread, own_thread
 from preppald.telemetry.memory import Memory
 
 # Connections the kernel keeps for us while the loop is busy.

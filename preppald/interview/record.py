@@ -9,6 +9,7 @@ from preppald.core.interview import Handle, Interview, Usage
 from preppald.core.turns import Fragment, Turn
 from preppald.errors import JournalError
 from preppald.journal import Journal
+from preppald.net.wakeup import Wakeup
 from preppald.telemetry.logs import Logger
 
 # How often it is looked whether what was kept is on disk: to wait for each commit costs more than keeping the fragments.
@@ -18,21 +19,30 @@ FLUSH_SECONDS = 5.0
 
 
 class Record:
-    """One interview's part of the journal. ``run`` is the session's transcript task; all but it returns at once."""
+    """One interview's part of the journal. ``run`` is the session's transcript task.
+
+    ``keep`` takes finished text and returns at once; the task hands it to the journal as soon as it runs, all that
+    one message of Gemini's brought in one call. A commit later it is on disk.
+    """
 
     def __init__(self, journal: Journal, interview: Interview, log: Logger) -> None:
         self._journal = journal
         self._key = (interview.interview_id, interview.epoch)
         self._log = log
-        self._unseen = False
-        self._changed = trio.lowlevel.ParkingLot()
+        self._said: list[Fragment] = []
+        self._kept = Wakeup()
 
     def keep(self, fragment: Fragment) -> None:
-        """Journals it: on disk it is a commit later."""
-        self._journal.add_fragments(*self._key, (fragment,))
-        if not self._unseen:
-            self._unseen = True
-            self._changed.unpark()
+        """Takes a fragment for the journal."""
+        if not self._said:
+            self._kept.ring()
+        self._said.append(fragment)
+
+    def _hand_over(self) -> None:
+        """Gives the journal what was said since the last time."""
+        said, self._said = self._said, []
+        if said:
+            self._journal.add_fragments(*self._key, said)
 
     def started(self, now_ms: int) -> None:
         """The backend is owed the news that the interview is in progress."""
@@ -49,16 +59,19 @@ class Record:
 
     async def since(self, seq: int) -> list[Fragment]:
         """The fragments after this one, as far as the journal has them; see ``Seat.release`` for the rest."""
+        self._hand_over()
         return await self._journal.fragments(*self._key, since=seq)
 
     async def run(self) -> None:
-        """Sees to it that what is kept gets to disk, and says so where it does not."""
+        """Hands finished text to the journal, and reports where that does not get to disk."""
         while True:
-            if not self._unseen:
-                await self._changed.park()
-            self._unseen = False
+            await self._kept.heard()
+            self._hand_over()
             kept = self._journal.recorded
-            await trio.sleep(LOOK_SECONDS)
+            with trio.move_on_after(LOOK_SECONDS):
+                while True:
+                    await self._kept.heard()
+                    self._hand_over()
             await self._look(kept)
 
     async def _look(self, kept: int) -> None:
@@ -72,6 +85,7 @@ class Record:
 
     async def finish(self, ending: Ending, cause: str, turns: list[Turn], ended_ms: int) -> None:
         """Records the ending together with what the backend is owed. Call it shielded: it has its own bound."""
+        self._hand_over()
         owed = endings.deliveries(ending, *self._key, turns, ended_ms=ended_ms)
         self._journal.end(*self._key, ending=ending.name, cause=cause, ended_ms=ended_ms, deliveries=owed)
         try:

@@ -1,7 +1,7 @@
 """Durability: what was recorded survives kill -9 and power loss.
 
 journal.py   the writer task and what sessions call          (Trio, no SQL)
-batch.py     what is recorded and not yet durable            (memory)
+pending.py   what is recorded and not yet durable            (memory)
 packing.py   many fragments a row
 store.py     the database as the writer's thread sees it     (blocking)
 schema.py    tables and migrations
@@ -16,16 +16,13 @@ faults.py    what a failed write means
 from preppald.journal.files import DEFAULT_INSTANCE, Given, OnDisk, Place
 from preppald.journal.journal import Journal
 from preppald.journal.reader import Queue, Which
-from preppald.journal.writer import InThread, own_thread
 
 __all__ = [
     "DEFAULT_INSTANCE",
     "Given",
-    "InThread",
     "Journal",
     "OnDisk",
     "Place",
     "Queue",
     "Which",
-    "own_thread",
 ]

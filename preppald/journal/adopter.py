@@ -10,7 +10,8 @@ from preppald.core.interview import Interview
 from preppald.errors import PreppaldError
 from preppald.journal.files import Place
 from preppald.journal.store import Store
-from preppald.journal.writer import CLOSING_SECONDS, InThread
+from preppald.journal.writer import CLOSING_SECONDS
+from preppald.net.threads import InThread
 from preppald.telemetry.interfaces import Log
 
 # How long one place is held at most: its own daemon may be waiting to start, for files.ADOPTED_SECONDS.

@@ -19,9 +19,11 @@ from preppald.errors import JournalError
 from preppald.journal import reader
 from preppald.journal.adopter import Adopter
 from preppald.journal.files import Place
+from preppald.journal.pending import Pending
 from preppald.journal.reader import Queue, Which
 from preppald.journal.store import Store, newest
-from preppald.journal.writer import InThread, Writer, own_thread
+from preppald.journal.writer import Writer
+from preppald.net.threads import InThread, own_thread
 from preppald.net.wakeup import Wakeup
 from preppald.telemetry.interfaces import Log
 
@@ -49,8 +51,14 @@ class Journal:
     ) -> None:
         in_thread = in_thread or own_thread()
         self._store = Store(place, log)
+        self._pending = Pending()
         self._writer = Writer(
-            self._store, log=log, now_ms=now_ms, in_thread=in_thread, retention_ms=retention_ms
+            self._store,
+            self._pending,
+            log=log,
+            now_ms=now_ms,
+            in_thread=in_thread,
+            retention_ms=retention_ms,
         )
         self._adopter = Adopter(self._store, log=log, in_thread=in_thread)
         self._log = log
@@ -76,51 +84,51 @@ class Journal:
     @property
     def pending_bytes(self) -> int:
         """Memory taken by fragments that are not on disk yet, about."""
-        return self._writer.pending_bytes
+        return self._pending.weight
 
     @property
     def recorded(self) -> int:
         """Records so far."""
-        return self._writer.recorded
+        return self._pending.recorded
 
     @property
     def durable(self) -> int:
         """How many of them are on disk."""
-        return self._writer.durable
+        return self._pending.durable
 
     @property
     def outbox_bell(self) -> Wakeup:
         """Rung when the outbox may have something new to do."""
-        return self._writer.outbox_bell
+        return self._pending.outbox
 
     # Recording
 
     def begin(self, interview: Interview) -> None:
         """An interview starts, or starts again under a higher epoch."""
-        known = self._writer.live.get(interview.interview_id)
+        known = self._pending.live_one(interview.interview_id)
         if known is not None and known.epoch > interview.epoch:
             self._fenced("begin", interview.interview_id, interview.epoch)
             return
-        self._put(interview)
+        self._pending.put_interview(interview)
 
     def add_fragments(self, interview_id: str, epoch: int, fragments: Sequence[Fragment]) -> None:
         """More of the transcript. Refused only when memory is full of what the disk does not take."""
-        self._writer.take_fragments(interview_id, epoch, fragments)
+        self._pending.add_fragments(interview_id, epoch, fragments)
 
     def keep_handle(self, interview_id: str, epoch: int, handle: Handle | None) -> None:
         """The newest resumption handle; None when it is of no more use."""
         if known := self._current("handle", interview_id, epoch):
-            self._put(replace(known, handle=handle))
+            self._pending.put_interview(replace(known, handle=handle))
 
     def keep_usage(self, interview_id: str, epoch: int, usage: Usage) -> None:
         """The sum of all tokens so far."""
         if known := self._current("usage", interview_id, epoch):
-            self._put(replace(known, usage=usage))
+            self._pending.put_interview(replace(known, usage=usage))
 
     def credit(self, interview_id: str, epoch: int, credited_ms: int, deadline_ms: int) -> None:
         """Lost time is given back: ``credited_ms`` in all so far, and the deadline that follows from it."""
         if known := self._current("credit", interview_id, epoch):
-            self._put(replace(known, credited_ms=credited_ms, deadline_ms=deadline_ms))
+            self._pending.put_interview(replace(known, credited_ms=credited_ms, deadline_ms=deadline_ms))
 
     def end(
         self,
@@ -134,26 +142,24 @@ class Journal:
     ) -> None:
         """The interview is over, and this is what the backend is owed for it: one transaction."""
         if known := self._current("end", interview_id, epoch):
-            self._put(replace(known, phase=Phase.ENDED, ending=ending, cause=cause, ended_ms=ended_ms))
+            self._pending.put_interview(
+                replace(known, phase=Phase.ENDED, ending=ending, cause=cause, ended_ms=ended_ms)
+            )
             for delivery in deliveries:
                 self.add_delivery(delivery)
 
     def add_delivery(self, delivery: Delivery) -> None:
         """One more delivery, before the end. Making the same one twice changes nothing."""
-        if delivery.key not in self._writer.batch.owed and delivery.key not in self._writer.committing.owed:
+        if not self._pending.owes(delivery.key):
             self.keep_owed(Owed(delivery))
 
     def keep_owed(self, owed: Owed) -> None:
         """How a delivery stands after a try."""
-        # A row that is already there keeps its place: the order of an interview's deliveries is that of making.
-        self._writer.batch.owed[owed.key] = owed
-        self._writer.note(1)
-        self.outbox_bell.ring()
+        self._pending.put_owed(owed)
 
     def note_feedback(self, key: str, *, due: bool) -> None:
         """Feedback on the transcript that was delivered under this key is due from now on, or no more."""
-        self._writer.batch.due[key] = due
-        self._writer.note(1)
+        self._pending.put_due(key, due=due)
 
     async def owing(self) -> list[Place]:
         """Other instances of the state directory with unfinished business, whether they run or not."""
@@ -161,8 +167,7 @@ class Journal:
 
     async def adopt(self, places: Sequence[Place]) -> None:
         """Makes this instance's own what those of them that do not run left unfinished."""
-        for interview in await self._adopter.adopt(places):
-            self._writer.live.setdefault(interview.interview_id, interview)
+        self._pending.found_live(await self._adopter.adopt(places))
         self.outbox_bell.ring()
 
     async def flush(self, *, hurry: bool = True) -> None:
@@ -177,13 +182,12 @@ class Journal:
 
     def live(self) -> list[Interview]:
         """The interviews that are not ended, as last recorded; after a start, those of the last process."""
-        return list(self._writer.live.values())
+        return self._pending.live
 
     async def interview(self, interview_id: str) -> Interview | None:
         """The interview as last recorded, whether that is on disk yet or not."""
-        for batch in (self._writer.batch, self._writer.committing):
-            if interview_id in batch.interviews:
-                return batch.interviews[interview_id]
+        if (recorded := self._pending.interview(interview_id)) is not None:
+            return recorded
         return await self.ask(partial(reader.interview, interview_id=interview_id))
 
     async def known(self, interview_id: str) -> Interview | None:
@@ -204,11 +208,7 @@ class Journal:
     async def fragments(self, interview_id: str, epoch: int, since: int = 0) -> list[Fragment]:
         """The fragments with a ``seq`` above ``since``, those not yet on disk included."""
         # Memory first: what is committed between the two looks is then in both, and never in neither.
-        found = {
-            fragment.seq: fragment
-            for batch in (self._writer.committing, self._writer.batch)
-            for fragment in batch.fragments_of(interview_id, epoch, since)
-        }
+        found = self._pending.fragments(interview_id, epoch, since)
         ask = partial(reader.fragments, interview_id=interview_id, epoch=epoch, since=since)
         for fragment in await self.ask(ask):
             found[fragment.seq] = fragment
@@ -224,7 +224,7 @@ class Journal:
 
         A delivery is offered only when it is durable; with a fault, straight from memory.
         """
-        unsaved = self._writer.committing.owed | self._writer.batch.owed
+        unsaved = self._pending.owed
         mixed = {owed.delivery.interview_id for owed in unsaved.values()}
         passed_over = mixed.union(passing_over)
         mixed.difference_update(passing_over)
@@ -265,7 +265,7 @@ class Journal:
         return await self._writer.ask(query)
 
     def _current(self, record: str, interview_id: str, epoch: int) -> Interview | None:
-        known = self._writer.live.get(interview_id)
+        known = self._pending.live_one(interview_id)
         if known is not None and known.epoch == epoch:
             return known
         self._fenced(record, interview_id, epoch)
@@ -273,14 +273,6 @@ class Journal:
 
     def _fenced(self, record: str, interview_id: str, epoch: int) -> None:
         self._log.warning("record.fenced", record=record, interview=interview_id, epoch=epoch)
-
-    def _put(self, interview: Interview) -> None:
-        if interview.phase is Phase.LIVE:
-            self._writer.live[interview.interview_id] = interview
-        else:
-            self._writer.live.pop(interview.interview_id, None)
-        self._writer.batch.interviews[interview.interview_id] = interview
-        self._writer.note(1)
 
 
 def _heads(saved: Sequence[Owed], unsaved: dict[str, Owed], interview_ids: Collection[str]) -> list[Owed]:

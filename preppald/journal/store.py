@@ -10,7 +10,7 @@ from typing import TypeVar
 from preppald.core.interview import Interview, Phase
 from preppald.errors import PreppaldError, StartError
 from preppald.journal import adoption, faults, files, reader, schema, writes
-from preppald.journal.batch import Batch
+from preppald.journal.pending import Batch
 from preppald.telemetry.interfaces import Log
 
 T = TypeVar("T")

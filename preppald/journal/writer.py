@@ -6,37 +6,32 @@ Rule 2: after a failed write nothing is forgotten: the batch is kept and tried a
 Rule 3: work that can wait is done in steps, with commits between them.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import partial
 import sqlite3
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import trio
 
-from preppald.core.interview import Interview
-from preppald.core.turns import Fragment
 from preppald.errors import JournalError
 from preppald.journal import faults, reader
-from preppald.journal.batch import Batch
+from preppald.journal.pending import Batch, Pending
 from preppald.journal.store import Store
-from preppald.net.wakeup import Wakeup
+from preppald.net.threads import InThread
+from preppald.net.wakeup import Changes
 from preppald.telemetry.interfaces import Log
 
 T = TypeVar("T")
 
 # At power loss at most this much text is lost, and one commit's duration, which is 1 to 4 ms: 0.1 s is promised.
 COMMIT_SECONDS = 0.080
-# A burst does not wait for the interval: the transaction stays short, some 4 ms.
-COMMIT_RECORDS = 1024
 # A full disk is looked at once a second: an operator who makes room sees it at once.
 RETRY_SECONDS = 1.0
 # Disks answer in milliseconds, seldom in a second. One that takes this long must not hold up an interview.
 PATIENCE_SECONDS = 10.0
 # The last commit on the way out; systemd's stop timeout is longer.
 CLOSING_SECONDS = 10.0
-# Two minutes of 500 fast speakers, or hours of a few, while the disk is full.
-MAX_PENDING_BYTES = 64 * 1024 * 1024
 # How long fragments stay where writing them is cheap, before they go where reading them is: a passage
 # a time, the longer the cheaper.
 SETTLE_SECONDS = 20.0
@@ -45,28 +40,13 @@ SWEEP_SECONDS = 3600.0
 NEVER = float("inf")
 
 
-class InThread(Protocol):
-    """Runs a blocking function beside the loop, one at a time, in the order of the calls."""
-
-    def __call__(self, function: Callable[[], T], /) -> Awaitable[T]: ...
-
-
-def own_thread() -> InThread:
-    """The production's way: a thread of Trio's, never more than one at a time for this journal."""
-    limiter = trio.CapacityLimiter(1)
-
-    async def in_thread(function: Callable[[], T], /) -> T:
-        return await trio.to_thread.run_sync(function, limiter=limiter)
-
-    return in_thread
-
-
 class Writer:
-    """``batch`` is what is recorded; ``live`` the interviews that are not ended. ``run`` is its task."""
+    """Writes what is in ``pending``. ``run`` is its task."""
 
     def __init__(
         self,
         store: Store,
+        pending: Pending,
         *,
         log: Log,
         now_ms: Callable[[], int],
@@ -74,44 +54,16 @@ class Writer:
         retention_ms: int | None,
     ) -> None:
         self._store = store
+        self._pending = pending
         self._log = log
         self._now_ms = now_ms
         self._in_thread = in_thread
         self._retention_ms = retention_ms
-        self.live: dict[str, Interview] = {}
-        self.batch = Batch()
-        self.committing = Batch()
-        # Rung when the outbox may have something new to do.
-        self.outbox_bell = Wakeup()
-        # Records so far, and how many of them are durable.
-        self.recorded = self.durable = 0
-        self._dropped = 0
         self._failure: str | None = None
         self._commit_began: float | None = None
         self._settle_at = NEVER
         self._running = False
-        self._dirty, self._hurry = Wakeup(), Wakeup()
-        self._attempted = trio.Event()
-
-    def note(self, count: int) -> None:
-        """So many records were put into ``batch``."""
-        self.recorded += count
-        self._dirty.ring()
-        if len(self.batch) >= COMMIT_RECORDS:
-            self._hurry.ring()
-
-    def take_fragments(self, interview_id: str, epoch: int, fragments: Sequence[Fragment]) -> None:
-        """Puts them into ``batch``, if memory is not full; some thousand times a second, so it rings no bell in vain."""
-        batch = self.batch
-        if batch.weight + self.committing.weight > MAX_PENDING_BYTES:
-            self._dropped += len(fragments)
-            return
-        if not batch.fragments:
-            self._dirty.ring()
-        batch.add_fragments(interview_id, epoch, fragments)
-        self.recorded += len(fragments)
-        if len(batch.fragments) >= COMMIT_RECORDS:
-            self._hurry.ring()
+        self._attempts = Changes()
 
     async def flush(self, *, hurry: bool = True) -> None:
         """Returns when everything recorded before this call is durable.
@@ -121,14 +73,19 @@ class Writer:
         Raises:
             JournalError: it cannot be made durable now. It stays recorded, and is written when that is possible.
         """
-        target = self.recorded
+        target = self._pending.recorded
+
+        def is_durable() -> bool:
+            if self._pending.durable >= target:
+                return True
+            if self._failure or not self._running:
+                raise JournalError(self._failure or f"{self._store.name} is closed")
+            if hurry:
+                self._pending.hurry.ring()
+            return False
+
         with trio.move_on_after(PATIENCE_SECONDS):
-            while self.durable < target:
-                if self._failure or not self._running:
-                    raise JournalError(self._failure or f"{self._store.name} is closed")
-                if hurry:
-                    self._hurry.ring()
-                await self._attempted.wait()
+            await self._attempts.until(is_durable)
             return
         raise JournalError(self._stalled_sentence)
 
@@ -149,16 +106,11 @@ class Writer:
             return self._failure
         if self.stalled:
             return self._stalled_sentence
-        if self.pending_bytes > MAX_PENDING_BYTES:
+        if self._pending.full:
             return f"{self._store.name} is written too slowly: the memory for what waits is full"
         if self._store.short_of_space:
             return f"the disk of {self._store.name} is nearly full: free some space"
         return None
-
-    @property
-    def pending_bytes(self) -> int:
-        """Memory taken by fragments that are not on disk yet, about."""
-        return self.batch.weight + self.committing.weight
 
     @property
     def stalled(self) -> bool:
@@ -176,8 +128,7 @@ class Writer:
         Raises:
             StartError: the database is in use, or cannot be opened.
         """
-        for interview in await self._in_thread(self._store.open):
-            self.live.setdefault(interview.interview_id, interview)
+        self._pending.found_live(await self._in_thread(self._store.open))
         self._running = True
 
     async def run(self) -> None:
@@ -187,7 +138,7 @@ class Writer:
         finally:
             self._running = False
             with trio.move_on_after(CLOSING_SECONDS, shield=True):
-                if self.batch:
+                if self._pending:
                     await self._attempt()
                 await self._in_thread(self._store.close)
 
@@ -206,44 +157,39 @@ class Writer:
                 self._settle_at = NEVER
                 await self._tend("settle", self._settle)
             # While records come all the time, one wait a commit is enough.
-            if not busy and not self.batch:
+            if not busy and not self._pending:
                 patience = min(next_sweep, self._settle_at) - trio.current_time()
-                if not await self._dirty.heard(RETRY_SECONDS if self._store.short_of_space else patience):
+                if not await self._pending.dirty.heard(
+                    RETRY_SECONDS if self._store.short_of_space else patience
+                ):
                     await self._in_thread(self._store.renew_reserve)
                     continue
-            if len(self.batch) < COMMIT_RECORDS:
-                await self._hurry.heard(COMMIT_SECONDS)
-            busy = bool(self.batch)
+            if not self._pending.burst:
+                await self._pending.hurry.heard(COMMIT_SECONDS)
+            busy = bool(self._pending)
             if busy and not await self._attempt():
                 await trio.sleep(RETRY_SECONDS)
 
     async def _attempt(self) -> bool:
         """One commit of all there is; whether it is durable."""
-        taken, self.batch = self.batch, Batch()
-        self.committing = taken
-        target = self.recorded
+        taken = self._pending.begin_commit()
         self._commit_began = trio.current_time()
         failure: str | None = "the commit was cut off"
         try:
             failure = await self._commit(taken)
         finally:
             self._commit_began = None
-            self.committing = Batch()
-            if failure is not None:
-                taken.absorb(self.batch)
-                self.batch = taken
-            self._attempted.set()
-            self._attempted = trio.Event()
+            self._pending.end_commit(durable=failure is None)
+            self._attempts.announce()
         if failure is None:
-            self.durable = target
             if taken.fragments and self._settle_at == NEVER:
                 self._settle_at = trio.current_time() + SETTLE_SECONDS
             self._recovered(len(taken))
         elif self._failure is None:
-            self._log.error("journal.fault", cause=failure, pending=len(self.batch))
+            self._log.error("journal.fault", cause=failure, pending=len(self._pending))
         self._failure = failure
         if failure or taken.owed:
-            self.outbox_bell.ring()
+            self._pending.outbox.ring()
         return failure is None
 
     async def _commit(self, taken: Batch) -> str | None:
@@ -257,7 +203,7 @@ class Writer:
                 if self._failure is None:
                     self._log.error("journal.broken", database=self._store.name, cause=str(error))
                 # The new file has nothing of the old one that cannot be read: give it every live row.
-                taken.interviews = self.live | taken.interviews
+                self._pending.add_live_rows(taken)
                 await self._in_thread(self._store.move_on)
                 await self._in_thread(partial(self._store.commit, taken))
             if self._store.short_of_space:
@@ -271,7 +217,7 @@ class Writer:
         try:
             async with aclosing(steps()) as each:
                 async for _ in each:
-                    if self.batch:
+                    if self._pending:
                         await self._attempt()
         except (sqlite3.Error, OSError) as error:
             self._log.warning("journal.untended", work=work, cause=str(error))
@@ -293,7 +239,6 @@ class Writer:
     def _recovered(self, records: int) -> None:
         if self._failure:
             self._log.warning("journal.recovered", database=self._store.name, records=records)
-        if self._dropped:
+        if dropped := self._pending.take_dropped():
             # Transcripts in memory are whole; a restart during this very fault would have shown the hole.
-            self._log.error("journal.dropped", fragments=self._dropped)
-            self._dropped = 0
+            self._log.error("journal.dropped", fragments=dropped)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import sqlite3
 
 from preppald.journal import packing, reader
-from preppald.journal.batch import Batch
+from preppald.journal.pending import Batch
 
 PUT_INTERVIEW = f"""
 INSERT INTO interview ({reader.INTERVIEW_COLUMNS})

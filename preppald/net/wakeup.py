@@ -1,9 +1,13 @@
-"""A bell: wakes the one task that listens, and is remembered when nobody does."""
+"""How one task wakes another. Two shapes, and both remember: a wake-up is never lost between two waits."""
+
+from collections.abc import Callable
 
 import trio
 
 
 class Wakeup:
+    """Wakes the one task that listens, and is remembered when nobody does."""
+
     def __init__(self) -> None:
         self._rung = trio.Event()
 
@@ -21,3 +25,20 @@ class Wakeup:
         if rang:
             self._rung = trio.Event()
         return rang
+
+
+class Changes:
+    """Wakes any number of tasks, each of which waits for a condition of its own. The condition is the memory."""
+
+    def __init__(self) -> None:
+        self._next = trio.Event()
+
+    def announce(self) -> None:
+        """Lets every waiting task test its condition again."""
+        self._next.set()
+        self._next = trio.Event()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Returns when the condition holds; tested now, and after each announcement."""
+        while not condition():
+            await self._next.wait()

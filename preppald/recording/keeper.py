@@ -80,14 +80,12 @@ class Keeper:
         next_sweep = trio.current_time()
         failed: set[str] = set()
         while True:
-            changed = self._recorder.changed
             if trio.current_time() >= next_sweep:
                 next_sweep = trio.current_time() + LOOK_SECONDS
                 failed = set()
                 await self._sweep()
             await self._finish_all(failed)
-            with trio.move_on_at(next_sweep):
-                await changed.wait()
+            await self._recorder.over.heard(next_sweep - trio.current_time())
 
     async def _finish_all(self, failed: set[str]) -> None:
         """``failed``: the names of those that are not tried again before the next sweep."""

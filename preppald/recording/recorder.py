@@ -5,7 +5,7 @@ Rule 2: the journal has the disk before us: with little space left nothing is re
 Rule 3: what is in a file stays as it is. After a failed write, and in a new process, another file is begun.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 import contextlib
 import os
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import Protocol
 import trio
 
 from preppald.core.interview import Interview
+from preppald.net.threads import InThread, own_thread
+from preppald.net.wakeup import Wakeup
 from preppald.recording import notes, shelf
 from preppald.recording.notes import Head
 from preppald.recording.tape import Entry, RunningTape
@@ -29,8 +31,6 @@ FREE_BYTES = 1024 * 1024 * 1024
 LAST_WRITE_SECONDS = 3.0
 TOO_SLOW = "the disk is too slow"
 
-InThread = Callable[[Callable[[], None]], Awaitable[None]]
-
 
 class Counter(Protocol):
     """Counts what was lost."""
@@ -43,18 +43,8 @@ class Uncounted:
         pass
 
 
-def own_thread() -> InThread:
-    """A thread of Trio's, never more than one at a time for the recorder."""
-    limiter = trio.CapacityLimiter(1)
-
-    async def in_thread(function: Callable[[], None]) -> None:
-        await trio.to_thread.run_sync(function, limiter=limiter)
-
-    return in_thread
-
-
 class Recorder:
-    """``run`` is its task. ``changed`` is set, and replaced, when a recording is all written.
+    """``run`` is its task. ``over`` is rung when a recording is all written.
 
     ``dropped``: counts the bytes that were not recorded. ``free_bytes``: below this much space nothing is.
     """
@@ -69,7 +59,7 @@ class Recorder:
         free_bytes: int = FREE_BYTES,
     ) -> None:
         self.pending_bytes = 0
-        self.changed = trio.Event()
+        self.over = Wakeup()
         self._directory = state_dir / shelf.DIRECTORY
         self._log = log
         self._dropped = dropped or Uncounted()
@@ -123,8 +113,7 @@ class Recorder:
             self._told = None
             self._log.info("recording.goes_on")
         if over:
-            self.changed.set()
-            self.changed = trio.Event()
+            self.over.ring()
 
     # -------------------------------------------------------------- in the thread
 

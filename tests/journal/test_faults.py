@@ -11,7 +11,7 @@ import trio
 
 from preppald.core.interview import Handle
 from preppald.errors import JournalError
-from preppald.journal import Given, OnDisk, Which, writer
+from preppald.journal import Given, OnDisk, Which, pending
 from preppald.journal.faults import Damage, damage, sentence
 from preppald.journal.writer import COMMIT_SECONDS, PATIENCE_SECONDS, RETRY_SECONDS
 from tests.durable import (
@@ -281,7 +281,7 @@ async def test_the_daemon_stops_while_the_disk_is_broken(autojump_clock: object,
 
 async def test_memory_is_bounded(autojump_clock: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past the bound fragments are refused and counted; endings and their deliveries are always taken."""
-    monkeypatch.setattr(writer, "MAX_PENDING_BYTES", 10_000)
+    monkeypatch.setattr(pending, "MAX_PENDING_BYTES", 10_000)
     rig, notes = Rig(), Notes()
     async with running(Given(lambda: rig.connection(":memory:")), notes) as journal:
         await trio.sleep(1)

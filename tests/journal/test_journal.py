@@ -13,10 +13,11 @@ import trio
 from preppald.core.deliveries import State
 from preppald.core.interview import Handle, Interview, Phase, Usage
 from preppald.errors import JournalError
-from preppald.journal import Given, OnDisk, Which, packing, reader
+from preppald.journal import Given, OnDisk, Which, packing, reader, writes
 from preppald.journal.journal import RETENTION_MS
+from preppald.journal.pending import COMMIT_RECORDS, Batch
 from preppald.journal.schema import FIRST
-from preppald.journal.writer import COMMIT_RECORDS, COMMIT_SECONDS, SETTLE_SECONDS, SWEEP_SECONDS
+from preppald.journal.writer import COMMIT_SECONDS, SETTLE_SECONDS, SWEEP_SECONDS
 from tests.durable import (
     DAY_MS,
     DISK_SECONDS,
@@ -193,9 +194,8 @@ async def test_an_older_epoch_on_disk_loses(autojump_clock: object) -> None:
     rig = Rig()
     place = in_memory(rig)
     async with running(place) as journal:
-        journal.begin(interview(epoch=3))
-        await journal.flush()
-        journal._writer.live.clear()
+        newer = Batch(interviews={"iv": interview(epoch=3)})
+        await journal.ask(lambda connection: writes.commit(connection, newer))
         journal.begin(interview(epoch=2))
         await journal.flush()
         assert await journal.interviews(Which()) == [interview(epoch=3)]

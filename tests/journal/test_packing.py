@@ -7,8 +7,8 @@ import pytest
 
 from preppald.core.turns import Fragment, Speaker
 from preppald.journal import packing, reader, schema, writes
-from preppald.journal.batch import Batch
 from preppald.journal.packing import BUCKETS, ROW_FRAGMENTS
+from preppald.journal.pending import Batch
 from tests.durable import interview, said
 
 # What Gemini's JSON can hold: everything but halves of pairs.

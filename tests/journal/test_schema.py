@@ -7,7 +7,7 @@ import pytest
 
 from preppald.errors import StartError
 from preppald.journal import reader, schema, writes
-from preppald.journal.batch import Batch
+from preppald.journal.pending import Batch
 from tests.durable import interview, said
 
 ONE_MORE = "ALTER TABLE interview ADD COLUMN mood TEXT; CREATE INDEX mood ON interview (mood);"

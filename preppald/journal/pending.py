@@ -1,0 +1,201 @@
+"""What is recorded and not yet durable: memory's half of the journal, with one owner.
+
+Rule 1: every record is whole by itself, so that a batch can be written into any file, any number of times.
+Rule 2: a later record of the same key replaces the earlier one; fragments are only ever added.
+Rule 3: a batch stays readable while it is written, and is merged with what came meanwhile if that fails.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from preppald.core.deliveries import Owed
+from preppald.core.interview import Interview, Phase
+from preppald.core.turns import Fragment
+from preppald.net.wakeup import Wakeup
+
+# What a fragment weighs in memory besides its text: two objects, their numbers, its share of the list.
+FRAGMENT_OVERHEAD_BYTES = 300
+# A burst does not wait for the interval: the transaction stays short, some 4 ms.
+COMMIT_RECORDS = 1024
+# Two minutes of 500 fast speakers, or hours of a few, while the disk is full.
+MAX_PENDING_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Batch:
+    """``fragments``: interview_id, epoch and fragment. ``weight``: bytes of memory that they take, about."""
+
+    interviews: dict[str, Interview] = field(default_factory=dict)
+    fragments: list[tuple[str, int, Fragment]] = field(default_factory=list)
+    owed: dict[str, Owed] = field(default_factory=dict)
+    # Keys of transcripts: whether feedback is due on them now, or no more.
+    due: dict[str, bool] = field(default_factory=dict)
+    weight: int = 0
+
+    def __len__(self) -> int:
+        return len(self.interviews) + len(self.fragments) + len(self.owed) + len(self.due)
+
+    def add_fragments(self, interview_id: str, epoch: int, fragments: Sequence[Fragment]) -> None:
+        for it in fragments:
+            self.fragments.append((interview_id, epoch, it))
+            self.weight += FRAGMENT_OVERHEAD_BYTES + len(it.text)
+
+    def absorb(self, later: "Batch") -> None:
+        """Takes in what was recorded after it."""
+        self.interviews |= later.interviews
+        self.fragments += later.fragments
+        self.owed |= later.owed
+        self.due |= later.due
+        self.weight += later.weight
+
+    def fragments_of(self, interview_id: str, epoch: int, since: int) -> Iterator[Fragment]:
+        for owner, its_epoch, fragment in self.fragments:
+            if owner == interview_id and its_epoch == epoch and fragment.seq > since:
+                yield fragment
+
+
+class Pending:
+    """The only holder of unwritten records. Recording returns at once and wakes the writer.
+
+    ``recorded`` counts all records so far, ``durable`` how many of them are on disk. ``dirty`` is rung when there
+    is something to write, ``hurry`` when it should not wait for the interval, ``outbox`` when a delivery was
+    recorded.
+    """
+
+    def __init__(self) -> None:
+        self.recorded = self.durable = 0
+        self.dirty, self.hurry, self.outbox = Wakeup(), Wakeup(), Wakeup()
+        self._live: dict[str, Interview] = {}
+        self._batch = Batch()
+        self._committing = Batch()
+        # ``recorded`` when the commit under way began: all that is in it, and in those before.
+        self._target = 0
+        self._dropped = 0
+
+    # Recording
+
+    def put_interview(self, interview: Interview) -> None:
+        """Records the row; a live interview is known as live from now on, an ended one no more."""
+        if interview.phase is Phase.LIVE:
+            self._live[interview.interview_id] = interview
+        else:
+            self._live.pop(interview.interview_id, None)
+        self._batch.interviews[interview.interview_id] = interview
+        self._note()
+
+    def put_owed(self, owed: Owed) -> None:
+        """Records how a delivery stands. A row that is already there keeps its place in the order of making."""
+        self._batch.owed[owed.key] = owed
+        self._note()
+        self.outbox.ring()
+
+    def put_due(self, key: str, *, due: bool) -> None:
+        """Records whether feedback is due on the transcript of this key."""
+        self._batch.due[key] = due
+        self._note()
+
+    def add_fragments(self, interview_id: str, epoch: int, fragments: Sequence[Fragment]) -> None:
+        """Records fragments, or drops and counts them while memory is full of what the disk does not take."""
+        batch = self._batch
+        if self.full:
+            self._dropped += len(fragments)
+            return
+        if not batch.fragments:  # called some thousand times a second: it rings only for the first
+            self.dirty.ring()
+        batch.add_fragments(interview_id, epoch, fragments)
+        self.recorded += len(fragments)
+        if len(batch.fragments) >= COMMIT_RECORDS:
+            self.hurry.ring()
+
+    def _note(self) -> None:
+        self.recorded += 1
+        self.dirty.ring()
+        if self.burst:
+            self.hurry.ring()
+
+    # Live interviews
+
+    @property
+    def live(self) -> list[Interview]:
+        """The interviews that are not ended, as last recorded."""
+        return list(self._live.values())
+
+    def live_one(self, interview_id: str) -> Interview | None:
+        """Return the interview if it is live."""
+        return self._live.get(interview_id)
+
+    def found_live(self, interviews: Iterable[Interview]) -> None:
+        """Takes in interviews that a database holds as live; what was recorded here is newer and stays."""
+        for it in interviews:
+            self._live.setdefault(it.interview_id, it)
+
+    # Reading
+
+    def interview(self, interview_id: str) -> Interview | None:
+        """Return the row as recorded and not yet durable, None without one."""
+        for batch in (self._batch, self._committing):
+            if interview_id in batch.interviews:
+                return batch.interviews[interview_id]
+        return None
+
+    def fragments(self, interview_id: str, epoch: int, since: int) -> dict[int, Fragment]:
+        """Return the fragments that are not yet durable and whose ``seq`` is above ``since``, by ``seq``."""
+        return {
+            fragment.seq: fragment
+            for batch in (self._committing, self._batch)
+            for fragment in batch.fragments_of(interview_id, epoch, since)
+        }
+
+    @property
+    def owed(self) -> dict[str, Owed]:
+        """Deliveries whose present state is not yet durable, by key, in the order of their making."""
+        return self._committing.owed | self._batch.owed
+
+    def owes(self, key: str) -> bool:
+        """Whether this delivery is recorded and not yet durable."""
+        return key in self._batch.owed or key in self._committing.owed
+
+    # Writing
+
+    def __len__(self) -> int:
+        """How many records wait for the next commit."""
+        return len(self._batch)
+
+    @property
+    def burst(self) -> bool:
+        """Whether so much waits that the next commit should begin at once."""
+        return len(self._batch) >= COMMIT_RECORDS
+
+    @property
+    def weight(self) -> int:
+        """Bytes of memory taken by fragments that are not durable yet, about."""
+        return self._batch.weight + self._committing.weight
+
+    @property
+    def full(self) -> bool:
+        """Whether fragments are refused."""
+        return self.weight > MAX_PENDING_BYTES
+
+    def begin_commit(self) -> Batch:
+        """Return all that waits, to be written; ``end_commit`` must follow."""
+        self._committing, self._batch = self._batch, Batch()
+        self._target = self.recorded
+        return self._committing
+
+    def add_live_rows(self, batch: Batch) -> None:
+        """Adds the row of every live interview: for a new file, which has nothing of an old one."""
+        batch.interviews = self._live | batch.interviews
+
+    def end_commit(self, *, durable: bool) -> None:
+        """Forgets what was written; or keeps it, together with what was recorded meanwhile."""
+        taken, self._committing = self._committing, Batch()
+        if durable:
+            self.durable = self._target
+        else:
+            taken.absorb(self._batch)
+            self._batch = taken
+
+    def take_dropped(self) -> int:
+        """Return how many fragments were dropped since this was last asked."""
+        dropped, self._dropped = self._dropped, 0
+        return dropped
