@@ -27,27 +27,51 @@ class EndRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class Hold(_message.Message):
+    __slots__ = ("on",)
+    ON_FIELD_NUMBER: _ClassVar[int]
+    on: bool
+    def __init__(self, on: _Optional[bool] = ...) -> None: ...
+
+class TextAnswer(_message.Message):
+    __slots__ = ("text", "number")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    number: int
+    def __init__(self, text: _Optional[str] = ..., number: _Optional[int] = ...) -> None: ...
+
 class ClientToServerMessage(_message.Message):
-    __slots__ = ("audio_chunk", "end_request")
+    __slots__ = ("audio_chunk", "end_request", "hold", "text_answer")
     AUDIO_CHUNK_FIELD_NUMBER: _ClassVar[int]
     END_REQUEST_FIELD_NUMBER: _ClassVar[int]
+    HOLD_FIELD_NUMBER: _ClassVar[int]
+    TEXT_ANSWER_FIELD_NUMBER: _ClassVar[int]
     audio_chunk: AudioChunk
     end_request: EndRequest
-    def __init__(self, audio_chunk: _Optional[_Union[AudioChunk, _Mapping]] = ..., end_request: _Optional[_Union[EndRequest, _Mapping]] = ...) -> None: ...
+    hold: Hold
+    text_answer: TextAnswer
+    def __init__(self, audio_chunk: _Optional[_Union[AudioChunk, _Mapping]] = ..., end_request: _Optional[_Union[EndRequest, _Mapping]] = ..., hold: _Optional[_Union[Hold, _Mapping]] = ..., text_answer: _Optional[_Union[TextAnswer, _Mapping]] = ...) -> None: ...
 
 class TranscriptUpdate(_message.Message):
-    __slots__ = ("speaker", "text", "is_final", "turn_complete", "seq")
+    __slots__ = ("speaker", "text", "is_final", "turn_complete", "seq", "turn", "begin_ms", "end_ms")
     SPEAKER_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     IS_FINAL_FIELD_NUMBER: _ClassVar[int]
     TURN_COMPLETE_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
+    TURN_FIELD_NUMBER: _ClassVar[int]
+    BEGIN_MS_FIELD_NUMBER: _ClassVar[int]
+    END_MS_FIELD_NUMBER: _ClassVar[int]
     speaker: str
     text: str
     is_final: bool
     turn_complete: bool
     seq: int
-    def __init__(self, speaker: _Optional[str] = ..., text: _Optional[str] = ..., is_final: _Optional[bool] = ..., turn_complete: _Optional[bool] = ..., seq: _Optional[int] = ...) -> None: ...
+    turn: int
+    begin_ms: int
+    end_ms: int
+    def __init__(self, speaker: _Optional[str] = ..., text: _Optional[str] = ..., is_final: _Optional[bool] = ..., turn_complete: _Optional[bool] = ..., seq: _Optional[int] = ..., turn: _Optional[int] = ..., begin_ms: _Optional[int] = ..., end_ms: _Optional[int] = ...) -> None: ...
 
 class AudioResponse(_message.Message):
     __slots__ = ("audio_content",)
@@ -56,12 +80,14 @@ class AudioResponse(_message.Message):
     def __init__(self, audio_content: _Optional[bytes] = ...) -> None: ...
 
 class ErrorResponse(_message.Message):
-    __slots__ = ("code", "message")
+    __slots__ = ("code", "message", "retry_after_ms")
     CODE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RETRY_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
     code: int
     message: str
-    def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
+    retry_after_ms: int
+    def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ..., retry_after_ms: _Optional[int] = ...) -> None: ...
 
 class SessionEnded(_message.Message):
     __slots__ = ("reason",)
@@ -80,20 +106,28 @@ class SessionEnded(_message.Message):
     def __init__(self, reason: _Optional[_Union[SessionEnded.Reason, str]] = ...) -> None: ...
 
 class SessionStarted(_message.Message):
-    __slots__ = ("interview_id", "output_sample_rate_hz", "remaining_ms", "resumed")
+    __slots__ = ("interview_id", "output_sample_rate_hz", "remaining_ms", "resumed", "grace_ms")
     INTERVIEW_ID_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_SAMPLE_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
     REMAINING_MS_FIELD_NUMBER: _ClassVar[int]
     RESUMED_FIELD_NUMBER: _ClassVar[int]
+    GRACE_MS_FIELD_NUMBER: _ClassVar[int]
     interview_id: str
     output_sample_rate_hz: int
     remaining_ms: int
     resumed: bool
-    def __init__(self, interview_id: _Optional[str] = ..., output_sample_rate_hz: _Optional[int] = ..., remaining_ms: _Optional[int] = ..., resumed: _Optional[bool] = ...) -> None: ...
+    grace_ms: int
+    def __init__(self, interview_id: _Optional[str] = ..., output_sample_rate_hz: _Optional[int] = ..., remaining_ms: _Optional[int] = ..., resumed: _Optional[bool] = ..., grace_ms: _Optional[int] = ...) -> None: ...
 
 class Interrupted(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("heard_ms", "heard_code_points", "turn")
+    HEARD_MS_FIELD_NUMBER: _ClassVar[int]
+    HEARD_CODE_POINTS_FIELD_NUMBER: _ClassVar[int]
+    TURN_FIELD_NUMBER: _ClassVar[int]
+    heard_ms: int
+    heard_code_points: int
+    turn: int
+    def __init__(self, heard_ms: _Optional[int] = ..., heard_code_points: _Optional[int] = ..., turn: _Optional[int] = ...) -> None: ...
 
 class Notice(_message.Message):
     __slots__ = ("kind", "message", "remaining_ms")
@@ -104,11 +138,15 @@ class Notice(_message.Message):
         RECONNECTED: _ClassVar[Notice.Kind]
         ENDING_SOON: _ClassVar[Notice.Kind]
         DRAINING: _ClassVar[Notice.Kind]
+        SILENT: _ClassVar[Notice.Kind]
+        STILL_THERE: _ClassVar[Notice.Kind]
     KIND_UNSPECIFIED: Notice.Kind
     RECONNECTING: Notice.Kind
     RECONNECTED: Notice.Kind
     ENDING_SOON: Notice.Kind
     DRAINING: Notice.Kind
+    SILENT: Notice.Kind
+    STILL_THERE: Notice.Kind
     KIND_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     REMAINING_MS_FIELD_NUMBER: _ClassVar[int]
@@ -117,8 +155,22 @@ class Notice(_message.Message):
     remaining_ms: int
     def __init__(self, kind: _Optional[_Union[Notice.Kind, str]] = ..., message: _Optional[str] = ..., remaining_ms: _Optional[int] = ...) -> None: ...
 
+class HoldState(_message.Message):
+    __slots__ = ("on", "remaining_ms")
+    ON_FIELD_NUMBER: _ClassVar[int]
+    REMAINING_MS_FIELD_NUMBER: _ClassVar[int]
+    on: bool
+    remaining_ms: int
+    def __init__(self, on: _Optional[bool] = ..., remaining_ms: _Optional[int] = ...) -> None: ...
+
+class Received(_message.Message):
+    __slots__ = ("audio_ms",)
+    AUDIO_MS_FIELD_NUMBER: _ClassVar[int]
+    audio_ms: int
+    def __init__(self, audio_ms: _Optional[int] = ...) -> None: ...
+
 class ServerToClientMessage(_message.Message):
-    __slots__ = ("transcript_update", "audio_response", "error", "session_ended", "session_started", "interrupted", "notice")
+    __slots__ = ("transcript_update", "audio_response", "error", "session_ended", "session_started", "interrupted", "notice", "hold_state", "received")
     TRANSCRIPT_UPDATE_FIELD_NUMBER: _ClassVar[int]
     AUDIO_RESPONSE_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
@@ -126,6 +178,8 @@ class ServerToClientMessage(_message.Message):
     SESSION_STARTED_FIELD_NUMBER: _ClassVar[int]
     INTERRUPTED_FIELD_NUMBER: _ClassVar[int]
     NOTICE_FIELD_NUMBER: _ClassVar[int]
+    HOLD_STATE_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_FIELD_NUMBER: _ClassVar[int]
     transcript_update: TranscriptUpdate
     audio_response: AudioResponse
     error: ErrorResponse
@@ -133,7 +187,9 @@ class ServerToClientMessage(_message.Message):
     session_started: SessionStarted
     interrupted: Interrupted
     notice: Notice
-    def __init__(self, transcript_update: _Optional[_Union[TranscriptUpdate, _Mapping]] = ..., audio_response: _Optional[_Union[AudioResponse, _Mapping]] = ..., error: _Optional[_Union[ErrorResponse, _Mapping]] = ..., session_ended: _Optional[_Union[SessionEnded, _Mapping]] = ..., session_started: _Optional[_Union[SessionStarted, _Mapping]] = ..., interrupted: _Optional[_Union[Interrupted, _Mapping]] = ..., notice: _Optional[_Union[Notice, _Mapping]] = ...) -> None: ...
+    hold_state: HoldState
+    received: Received
+    def __init__(self, transcript_update: _Optional[_Union[TranscriptUpdate, _Mapping]] = ..., audio_response: _Optional[_Union[AudioResponse, _Mapping]] = ..., error: _Optional[_Union[ErrorResponse, _Mapping]] = ..., session_ended: _Optional[_Union[SessionEnded, _Mapping]] = ..., session_started: _Optional[_Union[SessionStarted, _Mapping]] = ..., interrupted: _Optional[_Union[Interrupted, _Mapping]] = ..., notice: _Optional[_Union[Notice, _Mapping]] = ..., hold_state: _Optional[_Union[HoldState, _Mapping]] = ..., received: _Optional[_Union[Received, _Mapping]] = ...) -> None: ...
 
 class GetContextRequest(_message.Message):
     __slots__ = ("interview_id",)

@@ -14,6 +14,11 @@ SERVER: dict[str, pb.ServerToClientMessage] = {
             speaker="AI", text="Grüß Gott, 你好 🎤", is_final=True, turn_complete=True, seq=300
         )
     ),
+    "transcript with its turn": pb.ServerToClientMessage(
+        transcript_update=pb.TranscriptUpdate(
+            speaker="AI", text="Hi", is_final=True, seq=1, turn=7, begin_ms=61_000, end_ms=62_500
+        )
+    ),
     "transcript of an older server": pb.ServerToClientMessage(
         transcript_update=pb.TranscriptUpdate(speaker="USER", text="yes", is_final=True)
     ),
@@ -22,6 +27,9 @@ SERVER: dict[str, pb.ServerToClientMessage] = {
     ),
     "audio": pb.ServerToClientMessage(audio_response=pb.AudioResponse(audio_content=bytes(range(256)) * 2)),
     "error": pb.ServerToClientMessage(error=pb.ErrorResponse(code=-1, message="Failed to process message")),
+    "refused": pb.ServerToClientMessage(
+        error=pb.ErrorResponse(code=4429, message="Too many connections", retry_after_ms=30_000)
+    ),
     "session ended": pb.ServerToClientMessage(
         session_ended=pb.SessionEnded(reason=pb.SessionEnded.Reason.TIMEOUT)
     ),
@@ -31,8 +39,18 @@ SERVER: dict[str, pb.ServerToClientMessage] = {
             interview_id="42", output_sample_rate_hz=24000, remaining_ms=3_600_000, resumed=True
         )
     ),
+    "session started with its grace": pb.ServerToClientMessage(
+        session_started=pb.SessionStarted(
+            interview_id="42", output_sample_rate_hz=24000, remaining_ms=3_600_000, grace_ms=90_000
+        )
+    ),
     "negative time": pb.ServerToClientMessage(session_started=pb.SessionStarted(remaining_ms=-5)),
     "interrupted": pb.ServerToClientMessage(interrupted=pb.Interrupted()),
+    "interrupted, and how much was heard": pb.ServerToClientMessage(
+        interrupted=pb.Interrupted(heard_ms=1840, heard_code_points=27, turn=3)
+    ),
+    "hold state": pb.ServerToClientMessage(hold_state=pb.HoldState(on=True, remaining_ms=120_000)),
+    "received": pb.ServerToClientMessage(received=pb.Received(audio_ms=73_280)),
     "notice": pb.ServerToClientMessage(
         notice=pb.Notice(kind=pb.Notice.Kind.ENDING_SOON, message="One minute left.", remaining_ms=60_000)
     ),
@@ -40,6 +58,9 @@ SERVER: dict[str, pb.ServerToClientMessage] = {
 
 CLIENT: dict[str, pb.ClientToServerMessage] = {
     "end": pb.ClientToServerMessage(end_request=pb.EndRequest()),
+    "hold": pb.ClientToServerMessage(hold=pb.Hold(on=True)),
+    "hold no more": pb.ClientToServerMessage(hold=pb.Hold(on=False)),
+    "text answer": pb.ClientToServerMessage(text_answer=pb.TextAnswer(text="Grüß Gott 🎤" * 20, number=300)),
     "audio": pb.ClientToServerMessage(
         audio_chunk=pb.AudioChunk(audio_content=bytes(i % 251 for i in range(1280)))
     ),

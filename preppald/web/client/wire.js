@@ -11,20 +11,22 @@ export class WireError extends Error {
   name = "WireError";
 }
 
-/** @typedef {{kind: "transcriptUpdate", speaker: string, text: string, isFinal: boolean, turnComplete: boolean, seq: number}} TranscriptUpdate */
+/** @typedef {{kind: "transcriptUpdate", speaker: string, text: string, isFinal: boolean, turnComplete: boolean, seq: number, turn: number, beginMs: number, endMs: number}} TranscriptUpdate turn: 0 from an older server */
 /** @typedef {{kind: "audioResponse", audioContent: Uint8Array}} AudioResponse PCM16 LE mono */
-/** @typedef {{kind: "error", code: number, message: string}} ErrorResponse */
+/** @typedef {{kind: "error", code: number, message: string, retryAfterMs: number}} ErrorResponse */
 /** @typedef {{kind: "sessionEnded", reason: number}} SessionEnded */
-/** @typedef {{kind: "sessionStarted", interviewId: string, outputSampleRateHz: number, remainingMs: number, resumed: boolean}} SessionStarted */
-/** @typedef {{kind: "interrupted"}} Interrupted */
+/** @typedef {{kind: "sessionStarted", interviewId: string, outputSampleRateHz: number, remainingMs: number, resumed: boolean, graceMs: number}} SessionStarted graceMs: 0 from an older server */
+/** @typedef {{kind: "interrupted", heardMs: number, heardCodePoints: number, turn: number}} Interrupted turn: 0 where it was not said how much was heard */
 /** @typedef {{kind: "notice", noticeKind: number, message: string, remainingMs: number}} Notice */
-/** @typedef {TranscriptUpdate | AudioResponse | ErrorResponse | SessionEnded | SessionStarted | Interrupted | Notice} ServerMessage */
+/** @typedef {{kind: "holdState", on: boolean, remainingMs: number}} HoldState */
+/** @typedef {{kind: "received", audioMs: number}} Received of the candidate's sound, on this connection */
+/** @typedef {TranscriptUpdate | AudioResponse | ErrorResponse | SessionEnded | SessionStarted | Interrupted | Notice | HoldState | Received} ServerMessage */
 
 /** SessionEnded.Reason */
 export const EndReason = Object.freeze({ UNSPECIFIED: 0, USER_INITIATED: 1, GEMINI_ENDED: 2, TIMEOUT: 3 });
 
 /** Notice.Kind */
-export const NoticeKind = Object.freeze({ UNSPECIFIED: 0, RECONNECTING: 1, RECONNECTED: 2, ENDING_SOON: 3, DRAINING: 4 });
+export const NoticeKind = Object.freeze({ UNSPECIFIED: 0, RECONNECTING: 1, RECONNECTED: 2, ENDING_SOON: 3, DRAINING: 4, SILENT: 5, STILL_THERE: 6 });
 
 const VARINT = 0;
 const FIXED64 = 1;
@@ -39,6 +41,18 @@ const TAG_FIELD_1_BYTES = 0x0a;
 
 /** (2 << 3) | LENGTH_DELIMITED: `end_request`. */
 const TAG_FIELD_2_BYTES = 0x12;
+
+/** (3 << 3) | LENGTH_DELIMITED: `hold`. */
+const TAG_FIELD_3_BYTES = 0x1a;
+
+/** (4 << 3) | LENGTH_DELIMITED: `text_answer`. */
+const TAG_FIELD_4_BYTES = 0x22;
+
+/** (1 << 3) | VARINT: `on` within `hold`. */
+const TAG_FIELD_1_VARINT = 0x08;
+
+/** (2 << 3) | VARINT: `number` within `text_answer`. */
+const TAG_FIELD_2_VARINT = 0x10;
 
 /** Reads one message's fields from `bytes`, never past its end. */
 class Reader {
@@ -134,17 +148,19 @@ function safe(value) {
 const PAYLOADS = {
   1: {
     kind: "transcriptUpdate",
-    fields: { 1: ["speaker", text], 2: ["text", text], 3: ["isFinal", bool], 4: ["turnComplete", bool], 5: ["seq", uint64] },
+    fields: { 1: ["speaker", text], 2: ["text", text], 3: ["isFinal", bool], 4: ["turnComplete", bool], 5: ["seq", uint64], 6: ["turn", int32], 7: ["beginMs", int64], 8: ["endMs", int64] },
   },
   2: { kind: "audioResponse", fields: { 1: ["audioContent", bytes] } },
-  3: { kind: "error", fields: { 1: ["code", int32], 2: ["message", text] } },
+  3: { kind: "error", fields: { 1: ["code", int32], 2: ["message", text], 3: ["retryAfterMs", int64] } },
   4: { kind: "sessionEnded", fields: { 1: ["reason", int32] } },
   5: {
     kind: "sessionStarted",
-    fields: { 1: ["interviewId", text], 2: ["outputSampleRateHz", int32], 3: ["remainingMs", int64], 4: ["resumed", bool] },
+    fields: { 1: ["interviewId", text], 2: ["outputSampleRateHz", int32], 3: ["remainingMs", int64], 4: ["resumed", bool], 5: ["graceMs", int64] },
   },
-  6: { kind: "interrupted", fields: {} },
+  6: { kind: "interrupted", fields: { 1: ["heardMs", int64], 2: ["heardCodePoints", int32], 3: ["turn", int32] } },
   7: { kind: "notice", fields: { 1: ["noticeKind", int32], 2: ["message", text], 3: ["remainingMs", int64] } },
+  8: { kind: "holdState", fields: { 1: ["on", bool], 2: ["remainingMs", int64] } },
+  9: { kind: "received", fields: { 1: ["audioMs", int64] } },
 };
 
 /**
@@ -190,6 +206,25 @@ function readFields(reader, fields, into) {
 /** ClientToServerMessage { end_request {} } */
 export function encodeEndRequest() {
   return Uint8Array.of(TAG_FIELD_2_BYTES, 0);
+}
+
+/**
+ * ClientToServerMessage { hold { on } }
+ * @param {boolean} on
+ */
+export function encodeHold(on) {
+  return on ? Uint8Array.of(TAG_FIELD_3_BYTES, 2, TAG_FIELD_1_VARINT, 1) : Uint8Array.of(TAG_FIELD_3_BYTES, 0);
+}
+
+/**
+ * ClientToServerMessage { text_answer { text, number } }
+ * @param {string} text
+ * @param {number} number counts up within the interview, from 1
+ */
+export function encodeTextAnswer(text, number) {
+  const utf8 = new TextEncoder().encode(text);
+  const inner = [TAG_FIELD_1_BYTES, ...lengthVarint(utf8.length), ...utf8, TAG_FIELD_2_VARINT, ...lengthVarint(number)];
+  return Uint8Array.from([TAG_FIELD_4_BYTES, ...lengthVarint(inner.length), ...inner]);
 }
 
 /**

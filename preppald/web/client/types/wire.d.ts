@@ -16,6 +16,9 @@ export type TranscriptUpdate = {
     isFinal: boolean;
     turnComplete: boolean;
     seq: number;
+    turn: number;
+    beginMs: number;
+    endMs: number;
 };
 export type AudioResponse = {
     kind: "audioResponse";
@@ -25,6 +28,7 @@ export type ErrorResponse = {
     kind: "error";
     code: number;
     message: string;
+    retryAfterMs: number;
 };
 export type SessionEnded = {
     kind: "sessionEnded";
@@ -36,9 +40,13 @@ export type SessionStarted = {
     outputSampleRateHz: number;
     remainingMs: number;
     resumed: boolean;
+    graceMs: number;
 };
 export type Interrupted = {
     kind: "interrupted";
+    heardMs: number;
+    heardCodePoints: number;
+    turn: number;
 };
 export type Notice = {
     kind: "notice";
@@ -46,15 +54,26 @@ export type Notice = {
     message: string;
     remainingMs: number;
 };
-export type ServerMessage = TranscriptUpdate | AudioResponse | ErrorResponse | SessionEnded | SessionStarted | Interrupted | Notice;
-/** @typedef {{kind: "transcriptUpdate", speaker: string, text: string, isFinal: boolean, turnComplete: boolean, seq: number}} TranscriptUpdate */
+export type HoldState = {
+    kind: "holdState";
+    on: boolean;
+    remainingMs: number;
+};
+export type Received = {
+    kind: "received";
+    audioMs: number;
+};
+export type ServerMessage = TranscriptUpdate | AudioResponse | ErrorResponse | SessionEnded | SessionStarted | Interrupted | Notice | HoldState | Received;
+/** @typedef {{kind: "transcriptUpdate", speaker: string, text: string, isFinal: boolean, turnComplete: boolean, seq: number, turn: number, beginMs: number, endMs: number}} TranscriptUpdate turn: 0 from an older server */
 /** @typedef {{kind: "audioResponse", audioContent: Uint8Array}} AudioResponse PCM16 LE mono */
-/** @typedef {{kind: "error", code: number, message: string}} ErrorResponse */
+/** @typedef {{kind: "error", code: number, message: string, retryAfterMs: number}} ErrorResponse */
 /** @typedef {{kind: "sessionEnded", reason: number}} SessionEnded */
-/** @typedef {{kind: "sessionStarted", interviewId: string, outputSampleRateHz: number, remainingMs: number, resumed: boolean}} SessionStarted */
-/** @typedef {{kind: "interrupted"}} Interrupted */
+/** @typedef {{kind: "sessionStarted", interviewId: string, outputSampleRateHz: number, remainingMs: number, resumed: boolean, graceMs: number}} SessionStarted graceMs: 0 from an older server */
+/** @typedef {{kind: "interrupted", heardMs: number, heardCodePoints: number, turn: number}} Interrupted turn: 0 where it was not said how much was heard */
 /** @typedef {{kind: "notice", noticeKind: number, message: string, remainingMs: number}} Notice */
-/** @typedef {TranscriptUpdate | AudioResponse | ErrorResponse | SessionEnded | SessionStarted | Interrupted | Notice} ServerMessage */
+/** @typedef {{kind: "holdState", on: boolean, remainingMs: number}} HoldState */
+/** @typedef {{kind: "received", audioMs: number}} Received of the candidate's sound, on this connection */
+/** @typedef {TranscriptUpdate | AudioResponse | ErrorResponse | SessionEnded | SessionStarted | Interrupted | Notice | HoldState | Received} ServerMessage */
 /** SessionEnded.Reason */
 export declare const EndReason: Readonly<{
     UNSPECIFIED: 0;
@@ -69,6 +88,8 @@ export declare const NoticeKind: Readonly<{
     RECONNECTED: 2;
     ENDING_SOON: 3;
     DRAINING: 4;
+    SILENT: 5;
+    STILL_THERE: 6;
 }>;
 /**
  * @param {ArrayBuffer} frame one binary WebSocket message
@@ -77,6 +98,17 @@ export declare const NoticeKind: Readonly<{
 export declare function decodeServerMessage(frame: ArrayBuffer): ServerMessage | null;
 /** ClientToServerMessage { end_request {} } */
 export declare function encodeEndRequest(): Uint8Array<ArrayBuffer>;
+/**
+ * ClientToServerMessage { hold { on } }
+ * @param {boolean} on
+ */
+export declare function encodeHold(on: boolean): Uint8Array<ArrayBuffer>;
+/**
+ * ClientToServerMessage { text_answer { text, number } }
+ * @param {string} text
+ * @param {number} number counts up within the interview, from 1
+ */
+export declare function encodeTextAnswer(text: string, number: number): Uint8Array<ArrayBuffer>;
 /**
  * ClientToServerMessage { audio_chunk { audio_content } }
  * @param {Uint8Array} pcm PCM16 LE mono 16 kHz
