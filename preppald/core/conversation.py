@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from preppald.core.events import (
+    AtWork,
     AudioSpoken,
     Effect,
     Event,
@@ -127,7 +128,8 @@ class Conversation:
             self._odd_byte, pcm = pcm[-1:], pcm[:-1]
         self._reply_bytes += len(pcm)
         self._playback.queue(len(pcm) / OUTPUT_BYTES_PER_SECOND, now)
-        effects.append(Play(pcm))
+        if pcm:
+            effects.append(Play(pcm))
         return effects
 
     def _text_spoken(self, event: TextSpoken, now: float) -> list[Effect]:
@@ -170,6 +172,12 @@ class Conversation:
 
     def _turn_completed(self, _event: TurnCompleted | UtteranceCompleted, now: float) -> list[Effect]:
         return self._close(Speaker.AI, now)
+
+    def _at_work(self, _event: AtWork, now: float) -> list[Effect]:
+        if self.state in {State.AWAITED, State.THINKING}:
+            # An answer that is being thought out is due after the last thought.
+            self.since = now
+        return []
 
     def _cut(self, now: float) -> list[Effect]:
         """The reply stops where its playback is; its turn keeps the whole text and says how much was heard."""
@@ -255,6 +263,7 @@ class Conversation:
         ReplyGenerated: _reply_generated,
         UtteranceCompleted: _turn_completed,
         TurnCompleted: _turn_completed,
+        AtWork: _at_work,
         SpeechBegan: _speech_began,
         SpeechEnded: _speech_ended,
         TextHeard: _text_heard,

@@ -71,6 +71,39 @@ class TurnCompleted(_Happening, frozen=True):
     """Gemini believes its reply has been played and listens again."""
 
 
+class AtWork(_Happening, frozen=True):
+    """Gemini thinks, or calls a function: no answer yet, and a sign that one comes."""
+
+
+class WaitingForInput(_Happening, frozen=True):
+    """Gemini chose not to answer yet: it waits for the candidate to go on. Comes after its turnComplete."""
+
+
+class ReplyRejected(_Happening, frozen=True):
+    """Gemini held an answer back for its content; ``reason`` is its own word, in lower case."""
+
+    reason: str
+
+
+class ToolCall(_Happening, frozen=True):
+    """One function that Gemini calls."""
+
+    id: str
+    name: str
+
+
+class ToolCalled(_Said, frozen=True):
+    """Gemini called functions, and may wait for their answers before it goes on."""
+
+    calls: tuple[ToolCall, ...]
+
+
+class Unreadable(_Happening, frozen=True):
+    """A member of a frame, or a whole frame, that could not be read. ``what`` is a path of known names."""
+
+    what: str
+
+
 class HandleGiven(_Said, frozen=True):
     """The session can be resumed with this handle from here on."""
 
@@ -100,8 +133,19 @@ DialogueEvent = (
     | ReplyGenerated
     | UtteranceCompleted
     | TurnCompleted
+    | AtWork
+    | WaitingForInput
 )
-GeminiEvent = DialogueEvent | SetupCompleted | HandleGiven | GoingAway | TokensUsed
+GeminiEvent = (
+    DialogueEvent
+    | SetupCompleted
+    | HandleGiven
+    | GoingAway
+    | TokensUsed
+    | ToolCalled
+    | ReplyRejected
+    | Unreadable
+)
 
 # ------------------------------------------------------------------ from the candidate
 

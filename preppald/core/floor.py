@@ -7,6 +7,7 @@ CONNECTING and OVER takes every event of the dialogue.
 import enum
 
 from preppald.core.events import (
+    AtWork,
     AudioSpoken,
     Event,
     InterviewOver,
@@ -21,6 +22,7 @@ from preppald.core.events import (
     UpstreamReady,
     UpstreamResumed,
     UtteranceCompleted,
+    WaitingForInput,
 )
 
 
@@ -56,6 +58,8 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         ReplyGenerated: _S.LISTENING,
         UtteranceCompleted: _S.LISTENING,
         TurnCompleted: _S.LISTENING,
+        AtWork: _S.LISTENING,
+        WaitingForInput: _S.LISTENING,
         UpstreamLost: _S.CONNECTING,
         InterviewOver: _S.OVER,
     },
@@ -70,6 +74,9 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         ReplyGenerated: _S.AWAITED,
         UtteranceCompleted: _S.AWAITED,
         TurnCompleted: _S.AWAITED,
+        AtWork: _S.AWAITED,
+        # It heard what was said, and chose to hear more.
+        WaitingForInput: _S.LISTENING,
         UpstreamLost: _S.CONNECTING,
         InterviewOver: _S.OVER,
     },
@@ -83,6 +90,8 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         ReplyGenerated: _S.PLAYING,
         UtteranceCompleted: _S.THINKING,
         TurnCompleted: _S.LISTENING,
+        AtWork: _S.SPEAKING,
+        WaitingForInput: _S.SPEAKING,
         UpstreamLost: _S.CONNECTING,
         InterviewOver: _S.OVER,
     },
@@ -98,6 +107,8 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         UtteranceCompleted: _S.THINKING,
         # It has thought better of it.
         TurnCompleted: _S.LISTENING,
+        AtWork: _S.THINKING,
+        WaitingForInput: _S.LISTENING,
         UpstreamLost: _S.CONNECTING,
         InterviewOver: _S.OVER,
     },
@@ -111,6 +122,8 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         ReplyGenerated: _S.PLAYING,
         UtteranceCompleted: _S.THINKING,
         TurnCompleted: _S.LISTENING,
+        AtWork: _S.PLAYING,
+        WaitingForInput: _S.PLAYING,
         UpstreamLost: _S.CONNECTING,
         InterviewOver: _S.OVER,
     },
@@ -126,6 +139,8 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         ReplyGenerated: _S.CUT,
         UtteranceCompleted: _S.LISTENING,
         TurnCompleted: _S.LISTENING,
+        AtWork: _S.CUT,
+        WaitingForInput: _S.CUT,
         UpstreamLost: _S.CONNECTING,
         InterviewOver: _S.OVER,
     },

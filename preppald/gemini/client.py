@@ -17,13 +17,23 @@ from preppald.core import gemini, interviewer
 from preppald.core.closes import CLOSED, NOT_THE_HANDLE, QUOTA, Cause, Remedy
 from preppald.core.conversation import Conversation
 from preppald.core.endings import AI_ENDED, AI_FAILED, AI_UNREACHABLE, Ending
-from preppald.core.events import AudioSpoken, GeminiEvent, GoingAway, HandleGiven, SpeechBegan, TextHeard
+from preppald.core.events import (
+    AudioSpoken,
+    GeminiEvent,
+    GoingAway,
+    HandleGiven,
+    ReplyRejected,
+    SpeechBegan,
+    TextHeard,
+    ToolCalled,
+    Unreadable,
+)
 from preppald.core.interview import Handle
 from preppald.core.ladder import RESTORE_BUDGET_SECONDS, START_BUDGET_SECONDS, Ladder, Rung
 from preppald.core.lifespan import Lifespan
 from preppald.gemini.connection import Upstream, UpstreamError, connected
 from preppald.gemini.service import GeminiService
-from preppald.gemini.uplink import Uplink, UplinkWriter
+from preppald.gemini.uplink import ToolAnswer, Uplink, UplinkWriter
 from preppald.telemetry.logs import Logger
 
 
@@ -74,6 +84,8 @@ class Client:
         self._resumed = self._heard_candidate = False
         self._ladder = Ladder(RESTORE_BUDGET_SECONDS if conversation.begun else START_BUDGET_SECONDS)
         self._generation = 0
+        # The generation whose first unreadable member is in the log.
+        self._reported_unreadable = 0
         self._lifespan = Lifespan(0.0, config.rotate_after)
         self._lost_at: float | None = None
         self._listening: trio.CancelScope | None = None
@@ -200,17 +212,33 @@ class Client:
                     self._handle_is_current = False
                 case AudioSpoken():
                     self._handle_is_current = False
+                case ToolCalled():
+                    self._uplink.prompt(ToolAnswer(event.calls))
+                    self._log.warning(
+                        "upstream.tool_called", generation=self._generation, calls=len(event.calls)
+                    )
+                case ReplyRejected():
+                    self._service.metrics.upstream_rejected.labels(event.reason).inc()
+                    self._log.warning("upstream.rejected", generation=self._generation, reason=event.reason)
+                case Unreadable():
+                    self._note_unreadable(event.what)
                 case _:
                     pass
         if events:
             self._owner.gemini_said(events)
+
+    def _note_unreadable(self, what: str) -> None:
+        """Count it at once, and log the first of a connection: a server that changed says it in every frame."""
+        self._service.metrics.upstream_malformed.inc()
+        if self._reported_unreadable != self._generation:
+            self._reported_unreadable = self._generation
+            self._log.warning("upstream.unreadable", generation=self._generation, what=what)
 
     def _lose(self) -> None:
         """Whatever the reason: nothing more comes or goes over this connection."""
         upstream = self._writer.upstream
         if upstream is None:
             return
-        self._service.metrics.upstream_malformed.inc(upstream.malformed)
         self._writer.detach()
         self._listening = None
         self._lost_at = trio.current_time()

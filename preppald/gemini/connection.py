@@ -10,7 +10,7 @@ import trio
 from preppald.config.addresses import Endpoint
 from preppald.core import closes, gemini
 from preppald.core.closes import Cause
-from preppald.core.events import GeminiEvent, SetupCompleted
+from preppald.core.events import GeminiEvent, SetupCompleted, Unreadable
 from preppald.errors import RemoteProtocolError
 from preppald.gemini.dial import Dial, Stream, UpstreamError, dialled, dialler, upgraded
 from preppald.net.framing import Message
@@ -35,16 +35,12 @@ Hear = Callable[[Sequence[GeminiEvent]], None]
 
 @dataclass(slots=True)
 class Upstream:
-    """One connection to Gemini, set up. ``generation`` counts an interview's connections, from 1.
-
-    ``malformed``: how many frames could not be read.
-    """
+    """One connection to Gemini, set up. ``generation`` counts an interview's connections, from 1."""
 
     generation: int
     _conduit: WebSocket
     _stream: Stream
     _key: str = field(repr=False)
-    malformed: int = 0
     _behind_setup: list[GeminiEvent] = field(default_factory=list)
     _dropped: Cause | None = None
     _lookout: Poller | None = None
@@ -55,7 +51,7 @@ class Upstream:
         return self._conduit.sending_since
 
     async def receive(self) -> list[GeminiEvent]:
-        """The events of all frames that one read brings; often none. Those that cannot be read are counted.
+        """The events of all frames that one read brings; often none. For what cannot be read there is an Unreadable.
 
         Raises:
             UpstreamError: the connection ended.
@@ -93,7 +89,7 @@ class Upstream:
             try:
                 events += gemini.decode(frame)
             except RemoteProtocolError:
-                self.malformed += 1
+                events.append(Unreadable("frame"))
         return events
 
     async def send(self, message: str) -> None:

@@ -9,6 +9,7 @@ import trio
 
 from preppald.core import gemini
 from preppald.core.closes import STALLED
+from preppald.core.events import ToolCall
 from preppald.core.frames import BYTES_PER_SAMPLE, INPUT_SAMPLE_RATE_HZ
 from preppald.gemini.connection import Upstream, UpstreamError
 
@@ -39,7 +40,15 @@ class Note:
     text: str
 
 
-Item = bytes | str | Note
+@dataclass(frozen=True, slots=True)
+class ToolAnswer:
+    """The answer to function calls that no setup declared."""
+
+    calls: tuple[ToolCall, ...]
+
+
+Text = str | Note | ToolAnswer
+Item = bytes | Text
 # Sends an item if that needs no waiting; whether it did.
 SendNow = Callable[[Item], bool]
 
@@ -62,7 +71,7 @@ class Uplink:
         # Of all that was ever put, whether it is half a sample more than whole ones.
         self._odd = 0
         self._recent: bytearray | None = None
-        self._prompts: deque[str | Note] = deque(maxlen=PROMPTS)
+        self._prompts: deque[Text] = deque(maxlen=PROMPTS)
         self._changed = trio.lowlevel.ParkingLot()
         self._open = False
         self._send_now: SendNow = _never
@@ -107,7 +116,7 @@ class Uplink:
         """Gemini needs to hear that nothing is said."""
         self.put(bytes(int(seconds * INPUT_SAMPLE_RATE_HZ) * BYTES_PER_SAMPLE))
 
-    def prompt(self, text: str | Note) -> None:
+    def prompt(self, text: Text) -> None:
         """Text that makes the interviewer speak, or a note that does not; it goes before the audio."""
         self._prompts.append(text)
         self._offer()
@@ -221,3 +230,5 @@ def _message(item: Item) -> str:
             return gemini.prompt(item)
         case Note():
             return gemini.note(item.text)
+        case ToolAnswer():
+            return gemini.unknown_tools(item.calls)

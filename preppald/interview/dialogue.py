@@ -22,9 +22,12 @@ from preppald.core.events import (
     Keep,
     Play,
     ReplyBegan,
+    ReplyRejected,
     SetupCompleted,
     StopPlaying,
     TokensUsed,
+    ToolCalled,
+    Unreadable,
     UpstreamLost,
     UpstreamReady,
     UpstreamResumed,
@@ -158,7 +161,7 @@ class Dialogue:
                     self._use(event.usage)
                 case HandleGiven():
                     self.handle_changed()
-                case SetupCompleted() | GoingAway():
+                case SetupCompleted() | GoingAway() | ToolCalled() | ReplyRejected() | Unreadable():
                     pass
                 case _:
                     self._perform(self.conversation.receive(event, now))

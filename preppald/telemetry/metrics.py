@@ -41,6 +41,7 @@ class Metrics:
     upstream_connects: Counter = field(init=False)
     upstream_failures: Counter = field(init=False)
     upstream_malformed: Counter = field(init=False)
+    upstream_rejected: Counter = field(init=False)
     audio_seconds: Counter = field(init=False)
     audio_dropped_seconds: Counter = field(init=False)
     interruptions: Counter = field(init=False)
@@ -71,7 +72,10 @@ class Metrics:
         self.upstream_failures = counter(
             "upstream_failures", "connections to Gemini lost or not had", "cause"
         )
-        self.upstream_malformed = counter("upstream_malformed", "frames from Gemini that cannot be read")
+        self.upstream_malformed = counter("upstream_malformed", "what Gemini sent that cannot be read")
+        self.upstream_rejected = counter(
+            "upstream_rejected", "answers that Gemini held back for their content", "reason"
+        )
         self.audio_seconds = counter("audio_seconds", "audio carried", "direction")
         self.audio_dropped_seconds = counter("audio_dropped_seconds", "candidate audio dropped in a gap")
         self.interruptions = counter("interruptions", "replies that the candidate spoke over")

@@ -6,6 +6,7 @@ import pytest
 
 from preppald.core.conversation import Conversation
 from preppald.core.events import (
+    AtWork,
     AudioSpoken,
     DialogueEvent,
     Effect,
@@ -26,6 +27,7 @@ from preppald.core.events import (
     UpstreamReady,
     UpstreamResumed,
     UtteranceCompleted,
+    WaitingForInput,
 )
 from preppald.core.floor import TRANSITIONS, State
 from preppald.core.frames import OUTPUT_BYTES_PER_SECOND
@@ -42,6 +44,8 @@ DIALOGUE: tuple[type[Event], ...] = (
     ReplyGenerated,
     UtteranceCompleted,
     TurnCompleted,
+    AtWork,
+    WaitingForInput,
 )
 TALKING = [state for state in State if state not in {State.CONNECTING, State.OVER}]
 
@@ -137,6 +141,8 @@ EVENTS: st.SearchStrategy[DialogueEvent] = st.one_of(
             ReplyGenerated(),
             UtteranceCompleted(),
             TurnCompleted(),
+            AtWork(),
+            WaitingForInput(),
         )
     ),
 )
@@ -213,6 +219,13 @@ def test_an_odd_byte_waits_for_its_other_half(parts: list[bytes]) -> None:
     heard = b"".join(effect.pcm for effect in talk.effects if isinstance(effect, Play))
     sent = b"".join(parts)
     assert heard == sent[: len(sent) & ~1]
+
+
+def test_half_a_sample_is_not_played() -> None:
+    """An empty AudioResponse would be a message about nothing."""
+    talk = Talk()
+    assert not any(isinstance(effect, Play) for effect in talk.at(1, AudioSpoken(b"a")))
+    assert talk.at(1, AudioSpoken(b"bc"))[-1] == Play(b"ab")
 
 
 def test_an_odd_byte_does_not_outlive_its_reply() -> None:
@@ -318,6 +331,23 @@ def test_a_reply_without_content_is_still_awaited() -> None:
     talk.at(1, ReplyGenerated(), TurnCompleted())
     assert talk.is_in(State.AWAITED)
     assert talk.conversation.since == 0
+
+
+def test_a_thought_is_a_sign_of_life() -> None:
+    """An interviewer at work is not nudged: the answer is due after the last thought."""
+    talk = Talk()
+    for second in range(1, 15):
+        talk.at(second, AtWork())
+    assert talk.is_in(State.AWAITED)
+    assert talk.conversation.since == 14
+
+
+def test_a_model_that_chose_to_wait_owes_nothing() -> None:
+    """It heard "let me think about that": the floor is the candidate's."""
+    talk = Talk()
+    talk.at(1, voice(1), TextSpoken("Hello."), ReplyGenerated(), TurnCompleted())
+    talk.at(5, SpeechBegan(), TextHeard("Let me think."), SpeechEnded(), TurnCompleted(), WaitingForInput())
+    assert talk.is_in(State.LISTENING)
 
 
 def test_a_quiet_moment_is_one_in_which_nobody_is_in_the_middle_of_something() -> None:

@@ -10,20 +10,26 @@ import pytest
 
 from preppald.core import gemini
 from preppald.core.events import (
+    AtWork,
     AudioSpoken,
     GeminiEvent,
     GoingAway,
     HandleGiven,
     ReplyGenerated,
     ReplyInterrupted,
+    ReplyRejected,
     SetupCompleted,
     SpeechBegan,
     SpeechEnded,
     TextHeard,
     TextSpoken,
     TokensUsed,
+    ToolCall,
+    ToolCalled,
     TurnCompleted,
+    Unreadable,
     UtteranceCompleted,
+    WaitingForInput,
 )
 from preppald.core.interview import Usage
 from preppald.errors import RemoteProtocolError
@@ -54,8 +60,8 @@ def pcm_part(pcm: bytes, mime_type: str = "audio/pcm;rate=24000") -> dict[str, A
         ({"serverContent": {"modelTurn": {"parts": [pcm_part(b"ab")]}}}, [AudioSpoken(b"ab")]),
         ({"serverContent": {"modelTurn": {"parts": [pcm_part(b"a", "audio/pcm")]}}}, [AudioSpoken(b"a")]),
         ({"serverContent": {"modelTurn": {"parts": [pcm_part(b"")]}}}, []),
-        ({"serverContent": {"modelTurn": {"parts": [{"text": "Hello "}]}}}, [TextSpoken("Hello ")]),
-        ({"serverContent": {"modelTurn": {"parts": [{"text": "Plan", "thought": True}]}}}, []),
+        ({"serverContent": {"modelTurn": {"parts": [{"text": "Hello "}]}}}, [AtWork()]),
+        ({"serverContent": {"modelTurn": {"parts": [{"text": "Plan", "thought": True}]}}}, [AtWork()]),
         ({"serverContent": {"outputTranscription": {"text": " Hi"}}}, [TextSpoken(" Hi")]),
         ({"serverContent": {"outputTranscription": {}}}, []),
         ({"serverContent": {"outputTranscription": {"text": "x", "finished": True}}}, [TextSpoken("x")]),
@@ -77,7 +83,16 @@ def pcm_part(pcm: bytes, mime_type: str = "audio/pcm;rate=24000") -> dict[str, A
             [UtteranceCompleted()],
         ),
         ({"serverContent": {"interactionStatus": "IN_PROGRESS"}}, []),
-        ({"serverContent": {"waitingForInput": True, "interactionStatus": "IDLE"}}, []),
+        ({"serverContent": {"waitingForInput": True, "interactionStatus": "IDLE"}}, [WaitingForInput()]),
+        (
+            {"serverContent": {"waitingForInput": True, "turnComplete": True}},
+            [TurnCompleted(), WaitingForInput()],
+        ),
+        ({"serverContent": {"turnCompleteReason": "NEED_MORE_INPUT"}}, [WaitingForInput()]),
+        (
+            {"serverContent": {"turnComplete": True, "turnCompleteReason": "RESPONSE_REJECTED"}},
+            [ReplyRejected("response_rejected"), TurnCompleted()],
+        ),
         ({"voiceActivity": {"type": "ACTIVITY_START", "audioOffset": "6.040s"}}, [SpeechBegan()]),
         ({"voiceActivity": {"type": "ACTIVITY_END"}}, [SpeechEnded()]),
         ({"voiceActivity": {"type": "ACTIVITY_OF_TOMORROW"}}, []),
@@ -94,7 +109,11 @@ def pcm_part(pcm: bytes, mime_type: str = "audio/pcm;rate=24000") -> dict[str, A
         ({"goAway": {"timeLeft": "infs"}}, [GoingAway(None)]),
         ({"goAway": {"timeLeft": "nans"}}, [GoingAway(None)]),
         ({"goAway": {"timeLeft": "-5s"}}, [GoingAway(None)]),
-        ({"toolCall": {"functionCalls": [{"id": "1", "name": "f", "args": {}}]}}, []),
+        (
+            {"toolCall": {"functionCalls": [{"id": "1", "name": "f", "args": {}}]}},
+            [AtWork(), ToolCalled((ToolCall("1", "f"),))],
+        ),
+        ({"toolCall": {}}, []),
         ({"toolCallCancellation": {"ids": ["1"]}}, []),
         ({"usageMetadata": {}}, [TokensUsed(Usage())]),
         ({"messageOfTomorrow": {"deep": [1, {"x": None}]}}, []),
@@ -107,7 +126,7 @@ def test_every_message_says_what_it_says_and_no_more(frame: object, events: list
 
 
 def test_usage_is_read_by_modality() -> None:
-    """Modalities with no tokens are left out by Gemini; the totals are not needed."""
+    """Modalities with no tokens are left out by Gemini; the totals complete them."""
     usage = {
         "promptTokenCount": 130,
         "promptTokensDetails": [
@@ -123,10 +142,10 @@ def test_usage_is_read_by_modality() -> None:
     }
     (event,) = decoded({"usageMetadata": usage})
     assert event == TokensUsed(
-        Usage(prompt_audio=100, prompt_text=30, response_audio=50, thoughts=5, cached=7)
+        Usage(prompt_audio=100, prompt_text=30, response_audio=55, thoughts=5, cached=7)
     )
     assert isinstance(event, TokensUsed)
-    assert event.usage.total == 185
+    assert event.usage.total == 190
 
 
 @pytest.mark.parametrize("count", [-1, 2**63, 10**400])
@@ -154,7 +173,7 @@ def test_in_a_frame_with_everything_content_comes_first_and_flags_last() -> None
                 "generationComplete": True,
                 "interrupted": True,
                 "outputTranscription": {"text": "there"},
-                "modelTurn": {"role": "model", "parts": [{"text": "Hi"}, pcm_part(b"ab"), pcm_part(b"cd")]},
+                "modelTurn": {"role": "model", "parts": [{"text": "Plan"}, pcm_part(b"ab"), pcm_part(b"cd")]},
                 "inputTranscription": {"text": "Me"},
             },
         }
@@ -162,7 +181,7 @@ def test_in_a_frame_with_everything_content_comes_first_and_flags_last() -> None
     assert events == [
         SpeechBegan(),
         TextHeard("Me"),
-        TextSpoken("Hi"),
+        AtWork(),
         AudioSpoken(b"ab"),
         AudioSpoken(b"cd"),
         TextSpoken("there"),
@@ -207,8 +226,6 @@ def test_text_frames_and_odd_white_space_are_read_as_well() -> None:
         b'{"serverContent":[]}',
         b'{"serverContent":{"turnComplete":"yes"}}',
         b'{"serverContent":{"outputTranscription":{"text":7}}}',
-        b'{"serverContent":{"outputTranscription":{"text":"\\ud800"}}}',
-        b'{"goAway":{"timeLeft":5}}',
         b'{"usageMetadata":{"thoughtsTokenCount":NaN}}',
         b'{"usageMetadata":{"thoughtsTokenCount":' + b"9" * 5000 + b"}}",
         b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
@@ -219,6 +236,97 @@ def test_a_frame_that_is_no_message_is_refused_without_its_text(frame: bytes) ->
     """It is dropped and counted by the caller; what was in it may be somebody's words."""
     with pytest.raises(RemoteProtocolError, match=r"cannot be read \(\w+\)$"):
         gemini.decode(frame)
+
+
+@pytest.mark.parametrize(
+    ("frame", "events"),
+    [
+        ('{"serverContent":{"interrupted":null,"outputTranscription":{"text":"Hi"}}}', [TextSpoken("Hi")]),
+        ('{"serverContent":{"modelTurn":{"parts":null},"turnComplete":true}}', [TurnCompleted()]),
+        (
+            '{"serverContent":{"modelTurn":{"parts":[null,{"inlineData":{"data":"-_8"}}]}}}',
+            [AudioSpoken(b"\xfb\xff")],
+        ),
+        ('{"serverContent":{"turnComplete":"true"}}', [TurnCompleted()]),
+        ('{"usageMetadata":{"promptTokenCount":"100"}}', [TokensUsed(Usage(prompt_audio=100))]),
+        ('{"usageMetadata":{"promptTokenCount":100.0}}', [TokensUsed(Usage(prompt_audio=100))]),
+        ('{"serverContent":{"outputTranscription":{"text":"a\\ud83d"}}}', [TextSpoken("a\ufffd")]),
+        ('{"serverContent":{"inputTranscription":{"text":"\\ude00b"}}}', [TextHeard("\ufffdb")]),
+        (
+            '{"serverContent":{"inputTranscription":{"text":"\\ud83d\\ude00","x":null},"interrupted":null}}',
+            [TextHeard("😀")],
+        ),
+        ('{"serverContent":{"outputTranscription":{"text":"a\nb"}}}', [TextSpoken("a\nb")]),
+        ('\ufeff{"serverContent":{"turnComplete":true}}', [TurnCompleted()]),
+        ('{"goAway":{"timeLeft":{"seconds":50}}}', [GoingAway(None), Unreadable("goAway.timeLeft")]),
+        ('{"goAway":{"timeLeft":5}}', [GoingAway(None), Unreadable("goAway.timeLeft")]),
+        (
+            '{"usageMetadata":{"promptTokenCount":[]},"serverContent":{"turnComplete":true}}',
+            [TurnCompleted(), TokensUsed(Usage()), Unreadable("usageMetadata.promptTokenCount")],
+        ),
+        (
+            '{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"data":"a?b"}},{"inlineData":{"data":"YWI="}}]}}}',
+            [AudioSpoken(b"ab"), Unreadable("serverContent.modelTurn.parts.inlineData.data")],
+        ),
+        ('{"serverContent":7,"goAway":{}}', [GoingAway(None), Unreadable("serverContent")]),
+    ],
+)
+def test_one_odd_member_costs_no_other(frame: str, events: list[GeminiEvent]) -> None:
+    """Nulls and quoted numbers are ProtoJSON; half a character is U+FFFD; what is left out is named."""
+    assert gemini.decode(frame) == gemini.decode(frame.encode()) == events
+
+
+def test_a_byte_that_is_no_utf8_costs_its_character_only() -> None:
+    frame = b'{"serverContent":{"outputTranscription":{"text":"caf\xe9"}}}'
+    assert gemini.decode(frame) == [TextSpoken("caf\ufffd")]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("a\x00b\x1b[31mc", "ab[31mc"),
+        ("one\r\n\ttwo\x85\x7f", "one\n\ttwo"),
+        ("\u200bहिन्दी\u200d 😀", "\u200bहिन्दी\u200d 😀"),
+    ],
+)
+def test_control_characters_are_no_text(text: str, kept: str) -> None:
+    """PostgreSQL refuses NUL and a terminal obeys ESC; joiners, which scripts need, are no controls."""
+    assert content(outputTranscription={"text": text}) == [TextSpoken(kept)]
+    assert content(inputTranscription={"text": text}) == [TextHeard(kept)]
+    assert content(inputTranscription={"text": "\x00"}) == []
+
+
+@pytest.mark.parametrize(
+    ("usage", "total"),
+    [
+        ({"promptTokenCount": 5000, "responseTokenCount": 300}, 5300),
+        ({"totalTokenCount": 5300}, 5300),
+        ({"promptTokenCount": 522, "promptTokensDetails": [("TEXT", 332), ("AUDIO", 165)]}, 522),
+        ({"promptTokensDetails": [("AUDIO", 100), ("AUDIO", 20)]}, 120),
+        ({"promptTokenCount": 90, "promptTokensDetails": [("AUDIO", 100)]}, 100),
+        ({"promptTokenCount": 30, "thoughtsTokenCount": 5, "totalTokenCount": 35}, 35),
+        ({"promptTokensDetails": [("VIDEO", 7)], "totalTokenCount": -4}, 7),
+    ],
+)
+def test_totals_count_and_details_divide_them(usage: dict[str, Any], total: int) -> None:
+    """Without that a ceiling on tokens would never be reached by a server that sends totals only."""
+    if "promptTokensDetails" in usage:
+        pairs = usage["promptTokensDetails"]
+        usage["promptTokensDetails"] = [{"modality": name, "tokenCount": count} for name, count in pairs]
+    (event,) = decoded({"usageMetadata": usage})
+    assert isinstance(event, TokensUsed)
+    assert event.usage.total == total
+
+
+def test_a_function_that_nobody_declared_is_answered_as_unknown() -> None:
+    calls = [{"id": "1", "name": "f" * 1000, "args": {"x": 1}}, {"name": "g"}] * 10
+    called = decoded({"toolCall": {"functionCalls": calls}})[1]
+    assert isinstance(called, ToolCalled)
+    responses = json.loads(gemini.unknown_tools(called.calls))["toolResponse"]["functionResponses"]
+    assert len(responses) == gemini.MAX_TOOL_CALLS
+    no_such = {"error": "there is no such function"}
+    assert responses[0] == {"id": "1", "name": "f" * gemini.MAX_TOOL_CHARS, "response": no_such}
+    assert responses[1] == {"id": "", "name": "g", "response": no_such}
 
 
 def test_a_null_is_like_nothing() -> None:
