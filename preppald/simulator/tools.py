@@ -45,7 +45,10 @@ class Tools:
     async def _call(self, *, blocking: bool) -> None:
         calls = []
         for call in self._calls:
-            if call.turn == self._memory.replies and self._blocking.get(call.name) is blocking:
+            if (
+                call.turn == self._memory.replies
+                and self._blocking.get(call.name, call.undeclared or None) is blocking
+            ):
                 self._made += 1
                 call_id = f"function-call-{self._memory.replies}-{self._made}"
                 self._pending[call_id] = blocking
