@@ -1,14 +1,18 @@
 """The application's API: what is posted, and what each answer means. Real sockets on Trio."""
 
+import gzip
 import json
 import ssl
 from typing import Any
+import zlib
 
+import msgspec
 import pytest
 import trio
 import trustme
 
 from preppald.backend import (
+    Absent,
     Delivered,
     Outcome,
     Refused,
@@ -19,12 +23,14 @@ from preppald.backend import (
     client,
     trpc,
 )
+from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import Delivery, Kind, Status, status_delivery
 from tests.durable import EPOCH_MS, begun, finished
 from tests.http_server import Handler, response, serving
 
 SECRET = "a-secret-that-nobody-may-ever-read"
 STORED = {"result": {"data": {"json": {"success": True}}}}
+STORED_BYTES = json.dumps(STORED).encode()
 EPOCH_ISO = "2026-11-18T11:06:40.000Z"
 
 
@@ -161,7 +167,80 @@ def test_a_404_that_is_not_the_applications_says_where_to_look() -> None:
 @pytest.mark.parametrize("status", [401, 403])
 def test_unauthorized(status: int) -> None:
     assert decoded(status, error("UNAUTHORIZED", status)) == Unauthorized(status)
-    assert decoded(status, b"proxy says no") == Unauthorized(status)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_proxys_refusal_says_nothing_of_our_secret(status: int) -> None:
+    """It is tried again, and the operator is told whose answer it was."""
+    outcome = decoded(status, b"<html>Authorization required</html>")
+    assert isinstance(outcome, Retry)
+    assert outcome.cause.startswith(f"answered {status}, but not in tRPC: a proxy")
+
+
+MISSING = 'No procedure found on path "interview.submitFeedback"'
+
+
+@pytest.mark.parametrize("superjson", [True, False])
+def test_a_procedure_that_is_missing(superjson: bool) -> None:  # noqa: FBT001
+    """Both are NOT_FOUND: only the words tell a missing procedure from a missing interview."""
+    body = error("NOT_FOUND", 404, superjson=superjson)
+    assert isinstance(decoded(404, body), Refused)
+    inner = body["error"]["json"] if superjson else body["error"]
+    inner["message"] = MISSING
+    assert isinstance(decoded(404, body), Absent)
+
+
+def test_another_transformer_is_named() -> None:
+    """superjson wraps its errors, too."""
+    for ours in Transformer:
+        for theirs in Transformer:
+            body = msgspec.json.encode(error("BAD_REQUEST", 400, superjson=theirs is Transformer.SUPERJSON))
+            outcome = trpc.decode(400, body, None, ours)
+            assert isinstance(outcome, Refused)
+            assert (f"set PREPPALD_TRPC_TRANSFORMER={theirs}" in outcome.cause) is (ours is not theirs)
+
+
+def test_an_answer_in_odd_clothes_is_read() -> None:
+    """A byte order mark, and a batching link's array of one."""
+    body = msgspec.json.encode({"result": {"data": {}}})
+    assert trpc.decode(200, b"\xef\xbb\xbf" + body) == Delivered()
+    assert trpc.decode(200, b"[" + body + b"]") == Delivered()
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+async def test_an_answer_that_is_compressed_all_the_same(coding: str) -> None:
+    """Some proxies compress what nobody asked them to; and a bomb does not unfold."""
+    pack = gzip.compress if coding == "gzip" else zlib.compress
+    for body, outcome in ((STORED_BYTES, Delivered), (b" " * 100_000_000, Retry)):
+        packed = pack(body)
+        head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {len(packed)}\r\n\r\n"
+        async with serving(head.encode() + packed) as server, TrpcBackend(server.url, SECRET) as backend:
+            assert isinstance(await backend.post(finished()), outcome)
+
+
+async def test_an_application_without_get_context_is_not_asked_again() -> None:
+    missing = error("NOT_FOUND", 404)
+    missing["error"]["json"]["message"] = 'No procedure found on path "interview.getContext"'
+    async with serving(response(404, missing)) as server, TrpcBackend(server.url, SECRET) as backend:
+        assert await backend.context("iv") == NOTHING_KNOWN
+        assert await backend.context("iv") == NOTHING_KNOWN
+        assert await backend.knows("iv") is None
+        assert len(server.heard) == 1
+        backend.renew(SECRET)
+        assert await backend.context("iv") == NOTHING_KNOWN
+        assert len(server.heard) == 2
+
+
+async def test_get_context_is_a_query() -> None:
+    known = {"jobDescription": "Runs trains.", "resume": None, "persona": "kind", "durationMs": 25_000}
+    answer = response(200, {"result": {"data": {"json": known}}})
+    async with serving(answer) as server, TrpcBackend(server.url, SECRET) as backend:
+        assert await backend.context("iv-1") == Context("Runs trains.", "", "kind", 25.0)
+        assert await backend.knows("iv-1") is True
+    assert (
+        server.heard[0].path
+        == "/api/trpc/interview.getContext?input=%7B%22json%22%3A%7B%22interviewId%22%3A%22iv-1%22%7D%7D"
+    )
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 503, 405, 410, 418])
@@ -383,8 +462,10 @@ async def test_connections_are_kept_and_shared(monkeypatch: pytest.MonkeyPatch) 
         async with trio.open_nursery() as nursery:
             for _ in range(20):
                 nursery.start_soon(backend.post, finished())
-        assert server.most <= 4
-        assert len(server.heard) == 25
+            for _ in range(80):
+                nursery.start_soon(backend.post, finished())
+        assert server.most <= TrpcBackend.CONNECTIONS < 80
+        assert len(server.heard) == 105
 
 
 # preppald check --online
@@ -395,7 +476,12 @@ async def test_connections_are_kept_and_shared(monkeypatch: pytest.MonkeyPatch) 
     [
         (response(400, error("BAD_REQUEST", 400)), True, "answers tRPC and did not refuse the secret"),
         (response(401, error("UNAUTHORIZED", 401)), False, "refuses WORKER_SHARED_SECRET (401)"),
-        (response(403, b"no"), False, "refuses WORKER_SHARED_SECRET (403)"),
+        (response(403, b"no"), False, "answered 403, but not in tRPC"),
+        (
+            response(400, error("BAD_REQUEST", 400, superjson=False)),
+            False,
+            "every post would fail: it speaks none, set PREPPALD_TRPC_TRANSFORMER=none",
+        ),
         (response(404, error("NOT_FOUND", 404)), False, "has no interview.updateStatus"),
         (response(404, b"<html>"), False, "answered 404, but not in tRPC: check NEXT_PUBLIC_API_URL"),
         (response(200, b"<html>"), False, "answered 200, but not in tRPC"),

@@ -11,10 +11,18 @@ import sqlite3
 import pytest
 import trio
 
-from preppald.backend import Delivered, NoBackend, Outcome, Refused, Retry, Unauthorized
-from preppald.backend.breaker import HELD_SECONDS, IN_FLIGHT, PAUSED_SECONDS, Flow
-from preppald.backend.outbox import LOOK_SECONDS, Outbox
-from preppald.core.deliveries import RETRY_CAP_SECONDS, Delivery, Status, status_delivery
+from preppald.backend import Absent, Delivered, NoBackend, Outcome, Refused, Retry, Unauthorized
+from preppald.backend.breaker import HELD_SECONDS, IN_FLIGHT, PAUSED_SECONDS, SLOW_SECONDS, Flow
+from preppald.backend.outbox import LOOK_SECONDS, TRIES_BEFORE_ASKING, UNKNOWN, Outbox
+from preppald.core.deliveries import (
+    RETRY_CAP_SECONDS,
+    Delivery,
+    Feedback,
+    Kind,
+    Status,
+    feedback_delivery,
+    status_delivery,
+)
 from preppald.journal import Given, Journal, OnDisk, reader, writes
 from tests.durable import EPOCH_MS, Notes, Rig, begun, finished, full, interview, running, wall_ms
 
@@ -208,7 +216,7 @@ async def test_what_is_refused_is_dead_and_holds_up_nothing(autojump_clock: obje
 
 
 async def test_a_refused_secret_pauses_everything(autojump_clock: object) -> None:
-    """One try a minute, nothing dies, and all flows at once when it is right again."""
+    """At last one try a minute, nothing dies, and all flows at once when it is right again."""
     application = Application(lambda _: Unauthorized(401))
     async with world(application) as it:
         for number in range(20):
@@ -216,7 +224,8 @@ async def test_a_refused_secret_pauses_everything(autojump_clock: object) -> Non
         await trio.sleep(3600)
         assert it.outbox.paused
         assert it.outbox.statistics().flow is Flow.PAUSED
-        assert len(application.tries) <= IN_FLIGHT + 3600 / PAUSED_SECONDS
+        # Waits of 1, 2, 4 … 32 s come before those of a minute.
+        assert len(application.tries) <= IN_FLIGHT + 6 + 3600 / PAUSED_SECONDS
         assert it.outbox.statistics().dead == 0
         assert it.outbox.statistics().oldest_seconds >= 3600
         application.answer = lambda _: Delivered()
@@ -225,6 +234,141 @@ async def test_a_refused_secret_pauses_everything(autojump_clock: object) -> Non
         assert len(application.accepted) == 40
     assert "outbox.paused" in it.notes.events("error")
     assert it.notes.events().count("outbox.resumed") == 1
+
+
+async def test_one_forbidden_interview(autojump_clock: object) -> None:
+    """The application refuses our secret for one interview only: it waits alone, and is no dead letter in a day."""
+    application = Application(
+        lambda delivery: Unauthorized(403) if delivery.interview_id == "theirs" else Delivered()
+    )
+    async with world(application) as it:
+        owe(it.journal, "theirs")
+        for number in range(24):
+            owe(it.journal, f"iv{number}")
+            await trio.sleep(5)
+            assert application.accepted[-1] == finished(f"iv{number}").key
+            await trio.sleep(3600)
+        assert it.outbox.statistics().flow is Flow.OPEN
+        assert it.outbox.statistics().dead == 0
+        tries = [at for at, key in application.tries if key.startswith("theirs")]
+        assert len(tries) < 24 * 3600 / RETRY_CAP_SECONDS + 10
+        application.answer = lambda _: Delivered()
+        await trio.sleep(RETRY_CAP_SECONDS + 5)
+        assert {begun("theirs").key, finished("theirs").key} <= set(application.accepted)
+
+
+async def test_a_deploy_that_refuses_everything(autojump_clock: object) -> None:
+    """Eight interviews refused alike: none is a dead letter in the end, and all are delivered in order."""
+    refusing = True
+    application = Application(lambda _: Refused(400, "answered 400 BAD_REQUEST") if refusing else Delivered())
+    async with world(application) as it:
+        for number in range(8):
+            owe(it.journal, f"iv{number}")
+            await trio.sleep(600)
+        assert it.outbox.statistics().flow is Flow.HELD
+        assert it.outbox.statistics().dead == 0
+        assert it.outbox.statistics().pending == 16
+        refusing = False
+        await trio.sleep(PAUSED_SECONDS + 10)
+        assert len(application.accepted) == 16
+        for number in range(8):
+            first, second = begun(f"iv{number}").key, finished(f"iv{number}").key
+            assert application.accepted.index(first) < application.accepted.index(second)
+    assert it.notes.keys("outbox.held")["cause"] == "answered 400 BAD_REQUEST"
+    assert it.notes.events().count("delivery.revived") == 1
+
+
+async def test_deleted_interviews_do_not_hold_the_queue_again(autojump_clock: object) -> None:
+    gone = {f"gone{number}" for number in range(5)}
+    application = Application(
+        lambda delivery: (
+            Refused(404, "answered 404 NOT_FOUND") if delivery.interview_id in gone else Delivered()
+        )
+    )
+    async with world(application) as it:
+        for name in sorted(gone):
+            owe(it.journal, name)
+        for number in range(60):
+            owe(it.journal, f"iv{number}")
+            await trio.sleep(60)
+        assert it.outbox.statistics().flow is Flow.OPEN
+        assert it.outbox.statistics().pending == 0
+        assert it.outbox.statistics().dead == 10
+        assert len(application.accepted) == 120
+    assert it.notes.events().count("outbox.held") <= 2
+
+
+async def test_posts_that_hang_delay_others_by_a_second(autojump_clock: object) -> None:
+    async def hang(delivery: Delivery) -> None:
+        if delivery.interview_id.startswith("slow"):
+            await trio.sleep(10)
+
+    application = Application(before=hang)
+    async with world(application) as it:
+        for number in range(IN_FLIGHT):
+            it.journal.add_delivery(finished(f"slow{number}"))
+        await trio.sleep(0.2)
+        it.journal.add_delivery(finished("quick"))
+        await trio.sleep(SLOW_SECONDS + 2 * POST_SECONDS)
+        assert application.accepted == [finished("quick").key]
+        assert application.most == IN_FLIGHT + 1
+
+
+async def test_an_unknown_interview_is_not_tried_for_ever(autojump_clock: object) -> None:
+    """The application answers 500 for an interview that was deleted: asked, it says so."""
+
+    class Deleted(Application):
+        asked = 0
+
+        async def knows(self, interview_id: str) -> bool | None:
+            self.asked += 1
+            return interview_id != "iv"
+
+    application = Deleted(lambda _: Retry(500, "answered 500 INTERNAL_SERVER_ERROR"))
+    async with world(application) as it:
+        it.journal.add_delivery(finished("iv"))
+        it.journal.add_delivery(finished("known"))
+        await trio.sleep(4 * 3600)
+        assert it.outbox.statistics().dead == 1
+        assert it.outbox.statistics().pending == 1
+        tries = [key for _, key in application.tries]
+        assert tries.count(finished("iv").key) == TRIES_BEFORE_ASKING
+        assert application.asked <= 12
+    assert it.notes.keys("delivery.dead")["cause"] == UNKNOWN
+
+
+async def test_a_procedure_that_is_missing_holds_what_must_be_taken(autojump_clock: object) -> None:
+    missing = True
+    application = Application(lambda _: Absent(404, "no such procedure") if missing else Delivered())
+    async with world(application) as it:
+        owe(it.journal, "iv")
+        await trio.sleep(3600)
+        assert it.outbox.statistics().flow is Flow.HELD
+        assert len(application.tries) < 70
+        missing = False
+        await trio.sleep(PAUSED_SECONDS + 1)
+        assert application.accepted == [begun("iv").key, finished("iv").key]
+
+
+async def test_a_procedure_that_an_application_may_lack_is_closed_quietly(autojump_clock: object) -> None:
+    """Feedback that nobody takes is asked for once an hour, or after a reload; nothing else waits for it."""
+    lacking = True
+    application = Application(
+        lambda delivery: Absent(404, "none") if lacking and delivery.kind is Kind.FEEDBACK else Delivered()
+    )
+    words = Feedback("a", "b", "c", "d", "e")
+    async with world(application) as it:
+        for number in range(3):
+            it.journal.add_delivery(feedback_delivery(f"iv{number}", 1, words, now_ms=wall_ms()))
+            await trio.sleep(60)
+        assert len(application.tries) == 1
+        assert it.outbox.statistics().pending == it.outbox.statistics().dead == 0
+        lacking = False
+        it.outbox.renew()
+        it.journal.add_delivery(feedback_delivery("iv4", 1, words, now_ms=wall_ms()))
+        await trio.sleep(1)
+        assert len(application.accepted) == 1
+    assert it.notes.events("error") == []
 
 
 async def test_one_poisonous_delivery(autojump_clock: object) -> None:

@@ -178,7 +178,7 @@ def error(code: int) -> bytes:
         (400, error(400), Refused(400, "answered 400 with ApiError 400")),
         (400, error(0), Refused(400, "answered 400 with ApiError 400")),
         (401, error(401), Unauthorized(401)),
-        (403, b"", Unauthorized(403)),
+        (403, b"", Retry(403, elsewhere(403, "protobuf"))),
         (500, error(500), Retry(500, "answered 500 with ApiError 500")),
         (200, error(500), Retry(200, "answered 200 with ApiError 500")),
         (200, error(7), Retry(200, "answered 200 with ApiError 500")),

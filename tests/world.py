@@ -59,6 +59,10 @@ class RecordingBackend:
         await trio.lowlevel.checkpoint()
         return self.known()
 
+    async def knows(self, _interview_id: str) -> bool | None:
+        await trio.lowlevel.checkpoint()
+        return None
+
     async def probe(self) -> Probe:
         return Probe(good=True, sentence="it is there")
 

@@ -11,6 +11,7 @@ choice.py    the wire that the configuration asks for
 from preppald.backend.choice import backend_for
 from preppald.backend.client import HttpBackend, ProtobufBackend, TrpcBackend
 from preppald.backend.outcomes import (
+    Absent,
     Backend,
     Delivered,
     NoBackend,
@@ -23,6 +24,7 @@ from preppald.backend.outcomes import (
 from preppald.backend.trpc import Transformer
 
 __all__ = [
+    "Absent",
     "Backend",
     "Delivered",
     "HttpBackend",

@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 from typing import Any, ClassVar, Self
+import zlib
 
 import httpx
 import msgspec
@@ -13,8 +14,8 @@ import trio
 
 from preppald import __version__
 from preppald.backend import protobuf, trpc
-from preppald.backend.breaker import IN_FLIGHT
-from preppald.backend.outcomes import Outcome, Probe, Refused, Retry, Unauthorized
+from preppald.backend.breaker import MOST_IN_FLIGHT
+from preppald.backend.outcomes import Absent, Outcome, Probe, Refused, Retry, Unauthorized
 from preppald.backend.trpc import Transformer
 from preppald.backend.wire import UNAUTHORIZED, Request
 from preppald.core.context import NOTHING_KNOWN, Context
@@ -28,12 +29,16 @@ CONNECT_SECONDS = 5.0
 STEP_SECONDS = 10.0
 # A mutation's answer is under a kilobyte. Error pages are larger, but their beginning is enough.
 MAX_ANSWER_BYTES = 64 * 1024
+# zlib's flag for reading both zlib's and gzip's headers.
+EITHER_HEADER = zlib.MAX_WBITS | 32
 # Node closes idle connections after 5 s; reusing one at that moment would make a failure look ambiguous.
 KEEPALIVE_SECONDS = 2.0
 
 
 # Interviews that may ask for their context at once, so that posts which hang do not keep them waiting.
 CONTEXTS = 16
+# An application without getContext is not asked for it again for so long, or until a reload.
+ABSENT_SECONDS = 3600.0
 # No interview's id: asking for its context finds out whether the secret is right, and changes nothing.
 NOBODYS_INTERVIEW = "preppald-check"
 
@@ -46,7 +51,7 @@ class HttpBackend(abc.ABC):
 
     # Whether what is posted twice stands once.
     UPSERTS: ClassVar[bool]
-    CONNECTIONS: ClassVar[int] = IN_FLIGHT
+    CONNECTIONS: ClassVar[int] = MOST_IN_FLIGHT + CONTEXTS
 
     def __init__(
         self,
@@ -62,7 +67,7 @@ class HttpBackend(abc.ABC):
                 "Authorization": f"Bearer {secret}",
                 "User-Agent": f"preppald/{__version__}",
                 "Accept": accept,
-                # What is not compressed cannot be a bomb.
+                # An answer that is not compressed cannot be a bomb. Some proxies compress all the same.
                 "Accept-Encoding": "identity",
             },
             follow_redirects=False,
@@ -106,8 +111,17 @@ class HttpBackend(abc.ABC):
         status, headers, body = answer
         return self._decode(status, body, headers.get("retry-after"))
 
-    async def context(self, interview_id: str) -> Context | Outcome:  # noqa: ARG002 - the interface has it
-        return NOTHING_KNOWN
+    @abc.abstractmethod
+    async def context(self, interview_id: str) -> Context | Outcome: ...
+
+    async def knows(self, interview_id: str) -> bool | None:
+        match await self.context(interview_id):
+            case Context():
+                return True
+            case Refused(404):
+                return False
+            case _:
+                return None
 
     @property
     def _where(self) -> str:
@@ -128,20 +142,20 @@ class HttpBackend(abc.ABC):
         with trio.move_on_after(TRY_SECONDS):
             try:
                 async with self._client.stream(
-                    "POST",
+                    request.method,
                     self._base_url + request.path,
                     content=request.body,
                     headers={"Content-Type": request.content_type, **headers},
                     extensions={"trace": note},
                 ) as response:
                     return response.status_code, response.headers, await _beginning(response)
-            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, zlib.error) as error:
                 return Retry(None, _why(error), ambiguous=sent)
         return Retry(None, f"no complete answer within {TRY_SECONDS:.0f} seconds", ambiguous=sent)
 
 
 class TrpcBackend(HttpBackend):
-    """The tRPC wire (reference: the application's router). It knows no context."""
+    """Speak the tRPC wire. An application that lacks getContext or submitFeedback is asked again an hour later."""
 
     UPSERTS = False
 
@@ -155,12 +169,36 @@ class TrpcBackend(HttpBackend):
     ) -> None:
         super().__init__(base_url, secret, accept="application/json", trust=trust)
         self._transformer = transformer
+        # Until when the application counts as one without getContext (Trio's clock).
+        self._no_context_until = 0.0
+
+    def renew(self, secret: str) -> None:
+        super().renew(secret)
+        self._no_context_until = 0.0
+
+    async def context(self, interview_id: str) -> Context | Outcome:
+        if trio.current_time() < self._no_context_until:
+            return NOTHING_KNOWN
+        answer = await self._try(trpc.context_request(interview_id, self._transformer), {})
+        if isinstance(answer, Retry):
+            return Retry(answer.status, answer.cause)  # nothing was to be stored: nothing is ambiguous
+        status, headers, body = answer
+        found = trpc.context(status, body, headers.get("retry-after"), self._transformer)
+        if isinstance(found, Absent):
+            self._no_context_until = trio.current_time() + ABSENT_SECONDS
+            return NOTHING_KNOWN
+        return found
+
+    async def knows(self, interview_id: str) -> bool | None:
+        if trio.current_time() < self._no_context_until:
+            return None
+        return await super().knows(interview_id)
 
     def _encode(self, delivery: Delivery) -> Request:
         return trpc.encode(delivery, self._transformer)
 
     def _decode(self, status: int, body: bytes, retry_after: str | None) -> Outcome:
-        return trpc.decode(status, body, retry_after)
+        return trpc.decode(status, body, retry_after, self._transformer)
 
     async def probe(self) -> Probe:
         # An empty input passes the secret's check and fails the input's: nothing can change.
@@ -171,15 +209,17 @@ class TrpcBackend(HttpBackend):
         status, _headers, body = answer
         code = trpc.code(body)
         where = f"the backend at {self._where}"
+        if code is None:
+            return Probe(
+                good=False, sentence=f"{where} answered {status}, but not in tRPC: check NEXT_PUBLIC_API_URL"
+            )
         if status in UNAUTHORIZED:
             return Probe(
                 good=False,
                 sentence=f"{where} refuses WORKER_SHARED_SECRET ({status}): it must be the application's",
             )
-        if code is None:
-            return Probe(
-                good=False, sentence=f"{where} answered {status}, but not in tRPC: check NEXT_PUBLIC_API_URL"
-            )
+        if hint := trpc.hint(body, self._transformer):
+            return Probe(good=False, sentence=f"{where} answers tRPC, but every post would fail{hint}")
         if status == 400:
             return Probe(good=True, sentence=f"{where} answers tRPC and did not refuse the secret")
         if status == 404:
@@ -191,7 +231,6 @@ class ProtobufBackend(HttpBackend):
     """The newest application's wire: one endpoint, protobuf both ways."""
 
     UPSERTS = True
-    CONNECTIONS = IN_FLIGHT + CONTEXTS
 
     def __init__(self, base_url: str, secret: str) -> None:
         super().__init__(base_url, secret, accept=protobuf.CONTENT_TYPE)
@@ -229,9 +268,12 @@ class ProtobufBackend(HttpBackend):
 
 async def _beginning(response: httpx.Response) -> bytes:
     body = bytearray()
+    # Not httpx's own decompression, which has no bound: a page of a kilobyte may hold a gigabyte.
+    packed = response.headers.get("content-encoding", "").strip().lower() in {"gzip", "deflate"}
+    unpacking = zlib.decompressobj(EITHER_HEADER) if packed else None
     with trio.CancelScope() as enough:
         async for part in response.aiter_raw():
-            body += part
+            body += part if unpacking is None else unpacking.decompress(part, MAX_ANSWER_BYTES + 1)
             if len(body) > MAX_ANSWER_BYTES:
                 # Whatever it is, it is not a mutation's answer: cut, it does not decode, which is a failure. Not
                 # by a break: httpx's generators end cleanly only by an exception from the innermost one.

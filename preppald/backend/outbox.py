@@ -1,8 +1,9 @@
-"""The outbox: posts what the backend is owed until it has all of it.
+"""Posts deliveries until the backend has all of them.
 
 Rule 1: a delivery is posted only when the journal has it on disk; with a fault of the disk, from memory.
-Rule 2: it is settled only by the backend's acknowledgement, and never posted after that.
-Rule 3: deliveries of one interview go out in their order, one at a time; a dead one holds up nothing.
+Rule 2: only the backend's acknowledgement settles a delivery, and it is never posted after that.
+Rule 3: deliveries of one interview are posted in their order, one at a time; a dead one holds up nothing.
+Rule 4: an answer is judged for what it is about: this delivery, this interview, or the whole backend (breaker.py).
 """
 
 from collections.abc import Callable
@@ -11,16 +12,28 @@ from typing import assert_never
 
 import trio
 
-from preppald.backend.breaker import IN_FLIGHT, Breaker, Flow
-from preppald.backend.outcomes import Backend, Delivered, Outcome, Refused, Retry, Unauthorized
-from preppald.core.deliveries import Delivery, Kind, Owed, retry_delay
+from preppald.backend.breaker import IN_FLIGHT, SLOW_SECONDS, Breaker, Flow
+from preppald.backend.outcomes import Absent, Backend, Delivered, Outcome, Refused, Retry, Unauthorized
+from preppald.core.deliveries import RETRY_CAP_SECONDS, RETRY_EXPONENT_CAP, Delivery, Kind, Owed, retry_delay
 from preppald.errors import JournalError
 from preppald.journal import Journal, Queue
 from preppald.telemetry.interfaces import DeliveryMeters, Log, NoMeters
 
-# New rows ring a bell. Only what an operator changes from outside is looked for, and only while there is
+# New rows wake the outbox. It looks by itself only for an operator's changes from outside, and only while there is
 # something that an operator could change.
 LOOK_SECONDS = 5.0
+# Tries that failed with 500 before the application is asked if it has the interview at all, and again at each
+# doubling: it answers so for an interview that was deleted, and would for ever.
+TRIES_BEFORE_ASKING = 4
+SERVER_ERROR = 500
+# The first wait of one interview whose posts the application forbids; doubled to the cap of all waits.
+FORBIDDEN_SECONDS = 30.0
+# What an application may lack is not offered again for so long, or until a reload: an upgrade is noticed within it.
+ABSENT_SECONDS = 3600.0
+# Deliveries whose procedure an application may lack.
+OPTIONAL = frozenset({Kind.FEEDBACK})
+NOT_TAKEN = "not taken here: the application has no procedure for it"
+UNKNOWN = "the application does not know this interview: deleted there?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +48,10 @@ class Statistics:
 
 
 class Outbox:
-    """``run`` is its task. ``chance`` gives random numbers in [0, 1); ``now_ms`` is the wall clock.
+    """Post what the journal's outbox holds. ``run`` is the task.
 
-    ``delivered`` is told of each delivery that the backend acknowledged.
+    ``chance`` gives random numbers in [0, 1); ``now_ms`` is the wall clock in milliseconds; ``delivered`` is called
+    with each delivery that the backend acknowledged.
     """
 
     def __init__(
@@ -58,8 +72,13 @@ class Outbox:
         self._chance = chance
         self._meters = meters or NoMeters()
         self._delivered = delivered
-        self._gate = Breaker()
-        self._in_flight = 0
+        self._breaker = Breaker()
+        # When each post in flight began, by interview.
+        self._in_flight: dict[str, float] = {}
+        # Dead letters of the refusals that may turn out to be about the whole backend.
+        self._suspects: list[Owed] = []
+        # Until when each optional kind counts as absent (Trio's clock).
+        self._absent: dict[Kind, float] = {}
         # Interviews with a delivery in flight, or acknowledged and not yet durable.
         self._busy: set[str] = set()
         # Whether the last look passed over interviews for that: it says nothing about their other deliveries.
@@ -71,8 +90,8 @@ class Outbox:
 
     @property
     def paused(self) -> bool:
-        """Whether the backend refuses our secret, so that nothing is delivered."""
-        return self._gate.flow is Flow.PAUSED
+        """True while the backend refuses our secret, so that nothing is delivered."""
+        return self._breaker.flow is Flow.PAUSED
 
     def statistics(self) -> Statistics:
         """As of the last look, which is never older than ``LOOK_SECONDS`` while anything is pending or dead."""
@@ -80,10 +99,14 @@ class Outbox:
         return Statistics(
             pending=self._queue.pending,
             dead=self._queue.dead,
-            in_flight=self._in_flight,
+            in_flight=len(self._in_flight),
             oldest_seconds=0.0 if oldest_ms is None else max(0.0, (self._now_ms() - oldest_ms) / 1000),
-            flow=self._gate.flow,
+            flow=self._breaker.flow,
         )
+
+    def renew(self) -> None:
+        """Offer again what the application lacked: it may have been upgraded."""
+        self._absent.clear()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Delivers until it is cancelled. A post that is cut short stays owed."""
@@ -94,9 +117,8 @@ class Outbox:
                 passed_over = bool(self._busy)
                 self._queue = await self._journal.queue(IN_FLIGHT, self._busy)
                 self._passed_over = passed_over
-                room = self._gate.room(trio.current_time(), self._in_flight)
-                for owed in self._queue.due[:room]:
-                    self._in_flight += 1
+                for owed in self._queue.due[: self._room()]:
+                    self._in_flight[owed.delivery.interview_id] = trio.current_time()
                     self._busy.add(owed.delivery.interview_id)
                     posts.start_soon(self._deliver, owed)
                 self._completed = self._begun
@@ -114,22 +136,32 @@ class Outbox:
                 await self._looked.wait()
         return self._queue.pending
 
+    def _room(self) -> int:
+        now = trio.current_time()
+        slow = sum(now - began >= SLOW_SECONDS for began in self._in_flight.values())
+        return self._breaker.room(now, len(self._in_flight), slow)
+
     def _pause(self) -> float | None:
-        """Seconds until the next look, None to wait for the bell."""
+        """Return the seconds until the next look, None to wait until woken."""
         queue = self._queue
         if not (queue.pending or queue.dead):
             return None
         waits = [LOOK_SECONDS]
         if queue.next_ms is not None:
             waits.append((queue.next_ms - self._now_ms()) / 1000)
-        if queue.due and self._gate.flow is not Flow.OPEN and not self._in_flight:
-            waits.append(self._gate.probe_at - trio.current_time())
+        now = trio.current_time()
+        if queue.due and self._breaker.flow is not Flow.OPEN and not self._in_flight:
+            waits.append(self._breaker.probe_at - now)
+        if queue.due and self._breaker.flow is Flow.OPEN:
+            waits += [
+                left for began in self._in_flight.values() if (left := began + SLOW_SECONDS - now) > 0.0
+            ]
         return max(min(waits), 0.0)
 
     def _may_deliver_before(self, deadline: float) -> bool:
         if self._busy or self._passed_over:
             return True
-        if self._gate.flow is not Flow.OPEN and self._gate.probe_at >= deadline:
+        if self._breaker.flow is not Flow.OPEN and self._breaker.probe_at >= deadline:
             return False
         until_ms = self._now_ms() + (deadline - trio.current_time()) * 1000
         return bool(self._queue.due) or (self._queue.next_ms is not None and self._queue.next_ms < until_ms)
@@ -142,7 +174,7 @@ class Outbox:
             self._meters.backend_call(owed.delivery.kind, _name(outcome), trio.current_time() - began)
             self._take(owed, outcome)
         finally:
-            self._in_flight -= 1
+            del self._in_flight[interview_id]
             self._journal.outbox_bell.ring()
         # The interview's next delivery waits until this outcome cannot be lost.
         await self._settle()
@@ -150,58 +182,129 @@ class Outbox:
         self._journal.outbox_bell.ring()
 
     async def _post(self, owed: Owed) -> Outcome:
+        if trio.current_time() < self._absent.get(owed.delivery.kind, 0.0):
+            return Absent(0, NOT_TAKEN)
         try:
-            return await self._backend.post(owed.delivery)
+            outcome = await self._backend.post(owed.delivery)
+            failing = isinstance(outcome, Retry) and outcome.status == SERVER_ERROR
+            if failing and _time_to_ask(owed.attempts + 1):
+                known = await self._backend.knows(owed.delivery.interview_id)
+                outcome = Refused(404, UNKNOWN) if known is False else outcome
         except trio.Cancelled:
             self._log.warning("delivery.cut", **_identity(owed))
             raise
         except Exception as error:  # noqa: BLE001 - a bug in a wire must not stop all other deliveries
             self._log.error("delivery.bug", **_identity(owed), exc_info=error)
             return Retry(None, f"a bug ({type(error).__name__})", ambiguous=True)
+        return outcome
 
     def _take(self, owed: Owed, outcome: Outcome) -> None:
-        """What an outcome means for the delivery and for the gate."""
-        before = self._gate.flow
-        now, now_ms = trio.current_time(), self._now_ms()
+        """Record what an outcome means for the delivery and for the flow."""
+        before = self._breaker.flow
+        now_ms = self._now_ms()
         match outcome:
             case Delivered():
-                after = owed.acknowledged(now_ms)
-                self._gate.answered()
-                waited = (now_ms - owed.delivery.created_ms) / 1000
-                self._log.info("delivery.done", **_identity(after), seconds=round(waited, 3))
-                self._delivered(owed.delivery)
+                after = self._accepted(owed, now_ms)
             case Refused(status, cause):
-                after = owed.refused(status, cause)
-                self._gate.answered()
-                self._log.error("delivery.dead", **_identity(after), status=status, cause=cause)
+                after = self._refused(owed, status, cause)
             case Unauthorized(status):
-                cause = f"the backend refuses WORKER_SHARED_SECRET ({status})"
-                # Due again at once: it is the gate that waits.
-                after = owed.postponed(now_ms, status, cause)
-                self._gate.unauthorized(now)
-                self._log.error("outbox.paused", cause=cause, pending=self._queue.pending)
-            case Retry(status, cause, retry_after, ambiguous):
-                delay = retry_delay(owed.attempts, self._chance(), retry_after)
-                after = owed.postponed(now_ms + int(delay * 1000), status, cause)
-                self._gate.failed(owed.key, now)
-                self._log.warning(
-                    "delivery.retried", **_identity(after), status=status, cause=cause, wait=round(delay, 3)
-                )
-                if ambiguous and owed.delivery.kind is Kind.TRANSCRIPT:
-                    self._log.warning(
-                        "delivery.ambiguous",
-                        **_identity(after),
-                        key=owed.key,
-                        note="it may be stored already: posted again with the same Idempotency-Key, it would "
-                        "stand twice on a backend that ignores the key",
-                    )
+                after = self._unauthorized(owed, status, now_ms)
+            case Absent(status, cause):
+                after = self._lacking(owed, status, cause, now_ms)
+            case Retry():
+                after = self._failed(owed, outcome, now_ms)
             case _:
                 assert_never(outcome)
         self._journal.keep_owed(after)
-        if before is not self._gate.flow and self._gate.flow is Flow.HELD:
-            self._log.error("outbox.held", pending=self._queue.pending)
-        elif before is not self._gate.flow and self._gate.flow is Flow.OPEN:
-            self._log.info("outbox.resumed", pending=self._queue.pending)
+        if before is Flow.OPEN and self._breaker.flow is not Flow.OPEN:
+            self._revive(after)
+        self._report(before, after)
+
+    def _accepted(self, owed: Owed, now_ms: int) -> Owed:
+        after = owed.acknowledged(now_ms)
+        self._breaker.answered(owed.key)
+        self._suspects.clear()
+        waited = (now_ms - owed.delivery.created_ms) / 1000
+        self._log.info("delivery.done", **_identity(after), seconds=round(waited, 3))
+        self._delivered(owed.delivery)
+        return after
+
+    def _refused(self, owed: Owed, status: int | None, cause: str) -> Owed:
+        """Make a dead letter of the delivery, unless every interview is refused alike."""
+        told = cause != UNKNOWN and status is not None and owed.delivery.kind not in OPTIONAL
+        if told and self._breaker.refused(
+            owed.key, owed.delivery.interview_id, f"{status} {cause}", trio.current_time()
+        ):
+            return owed.postponed(self._now_ms(), status, cause)  # due again at once: the breaker waits
+        after = owed.refused(status, cause)
+        if told:
+            self._suspects.append(after)
+        self._log.error("delivery.dead", **_identity(after), status=status, cause=cause)
+        return after
+
+    def _unauthorized(self, owed: Owed, status: int, now_ms: int) -> Owed:
+        """Hold this interview alone with a growing wait; never a dead letter, for a secret is mended by people."""
+        cause = f"the backend refuses WORKER_SHARED_SECRET ({status})"
+        if self._breaker.refused(
+            owed.key, owed.delivery.interview_id, cause, trio.current_time(), secret=True
+        ):
+            return owed.postponed(now_ms, status, cause)
+        wait = min(FORBIDDEN_SECONDS * (1 << min(owed.attempts, RETRY_EXPONENT_CAP)), RETRY_CAP_SECONDS)
+        after = owed.postponed(now_ms + int(wait * 1000), status, cause)
+        self._log.warning("delivery.retried", **_identity(after), status=status, cause=cause, wait=wait)
+        return after
+
+    def _lacking(self, owed: Owed, status: int, cause: str, now_ms: int) -> Owed:
+        """Close what an application may lack; wait with everything else until it has the procedure again."""
+        if owed.delivery.kind in OPTIONAL:
+            if cause != NOT_TAKEN:
+                self._absent[owed.delivery.kind] = trio.current_time() + ABSENT_SECONDS
+                self._log.info("delivery.not_taken", **_identity(owed), status=status, cause=cause)
+            return owed.closed(now_ms, NOT_TAKEN)
+        self._breaker.hold(trio.current_time())
+        return owed.postponed(now_ms, status, cause)
+
+    def _failed(self, owed: Owed, outcome: Retry, now_ms: int) -> Owed:
+        delay = retry_delay(owed.attempts, self._chance(), outcome.retry_after)
+        after = owed.postponed(now_ms + int(delay * 1000), outcome.status, outcome.cause)
+        self._breaker.failed(owed.key, trio.current_time())
+        self._log.warning(
+            "delivery.retried",
+            **_identity(after),
+            status=outcome.status,
+            cause=outcome.cause,
+            wait=round(delay, 3),
+        )
+        if outcome.ambiguous and owed.delivery.kind is Kind.TRANSCRIPT:
+            self._log.warning(
+                "delivery.ambiguous",
+                **_identity(after),
+                key=owed.key,
+                note="it may be stored already: posted again with the same Idempotency-Key, it would "
+                "stand twice on a backend that ignores the key",
+            )
+        return after
+
+    def _revive(self, last: Owed) -> None:
+        """Owe again the dead letters of equal refusals: they were about the backend."""
+        alike = [dead for dead in self._suspects if dead.last_error == last.last_error]
+        for dead in alike:
+            self._journal.keep_owed(dead.revived())
+        if alike:
+            self._log.info("delivery.revived", count=len(alike), cause=last.last_error)
+        self._suspects.clear()
+
+    def _report(self, before: Flow, after: Owed) -> None:
+        flow = self._breaker.flow
+        if flow is before:
+            return
+        match flow:
+            case Flow.HELD:
+                self._log.error("outbox.held", pending=self._queue.pending, cause=after.last_error)
+            case Flow.PAUSED:
+                self._log.error("outbox.paused", pending=self._queue.pending, cause=after.last_error)
+            case Flow.OPEN:
+                self._log.info("outbox.resumed", pending=self._queue.pending)
 
     async def _settle(self) -> None:
         try:
@@ -217,6 +320,11 @@ def _identity(owed: Owed) -> dict[str, object]:
         "kind": owed.delivery.kind.value,
         "attempts": owed.attempts,
     }
+
+
+def _time_to_ask(tries: int) -> bool:
+    """True at the fourth try, and at each doubling of it."""
+    return tries >= TRIES_BEFORE_ASKING and tries & (tries - 1) == 0
 
 
 def _name(outcome: Outcome) -> str:

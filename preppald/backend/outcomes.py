@@ -1,4 +1,7 @@
-"""What can come of a post: a closed set. Causes are for people and never hold a secret or transcript text."""
+"""The closed set of outcomes of a post, and the interface of a backend.
+
+Causes are for people and never hold a secret or transcript text.
+"""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,15 +12,15 @@ from preppald.core.deliveries import Delivery
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The backend says that it has it."""
+    """The backend acknowledged the delivery."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """It did not work, and may work later.
+    """The try failed, and a later one may succeed.
 
     ``status``: of the HTTP answer, None when none came. ``retry_after``: seconds that the backend asked for.
-    ``ambiguous``: the backend may have stored it all the same, its answer was lost or cannot be read.
+    ``ambiguous``: the backend may have stored the delivery all the same: its answer was lost or cannot be read.
     """
 
     status: int | None
@@ -28,7 +31,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The backend will not have this delivery, however often it is tried: a dead letter."""
+    """The application refused what the delivery says: a dead letter, unless many are refused alike."""
 
     status: int | None
     cause: str
@@ -36,17 +39,25 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unauthorized:
-    """The backend does not accept our secret: no delivery can succeed."""
+    """The application refused our authority, in its own language: for this interview, or for all of them."""
 
     status: int
 
 
-Outcome = Delivered | Retry | Refused | Unauthorized
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The application has no such procedure: an older version of it, or a deploy under way."""
+
+    status: int
+    cause: str
+
+
+Outcome = Delivered | Retry | Refused | Unauthorized | Absent
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a harmless question found: whether deliveries would work, and a sentence for the operator."""
+    """Report what a harmless question found: would deliveries succeed, and a sentence for the operator."""
 
     good: bool
     sentence: str
@@ -56,13 +67,16 @@ class Backend(Protocol):
     """The application, as the outbox and a beginning interview see it."""
 
     async def post(self, delivery: Delivery) -> Outcome:
-        """Tries once. Returns within ``TRY_SECONDS``; raises nothing but Cancelled."""
+        """Try once. Return within ``TRY_SECONDS``; raise nothing but Cancelled."""
 
     async def context(self, interview_id: str) -> Context | Outcome:
-        """What the application knows of an interview, or why it does not say. As bounded as ``post``."""
+        """Return what the application knows of an interview, or why that is not known. As bounded as ``post``."""
+
+    async def knows(self, interview_id: str) -> bool | None:
+        """Ask if the application has this interview; None when its answer does not tell. As bounded as ``post``."""
 
     async def probe(self) -> Probe:
-        """Asks without changing anything."""
+        """Ask a question that changes nothing."""
 
 
 class NoBackend:
@@ -73,6 +87,9 @@ class NoBackend:
 
     async def context(self, interview_id: str) -> Context | Outcome:  # noqa: ARG002 - the interface has it
         return NOTHING_KNOWN
+
+    async def knows(self, interview_id: str) -> bool | None:  # noqa: ARG002 - the interface has it
+        return None
 
     async def probe(self) -> Probe:
         return Probe(good=True, sentence="no backend is configured: transcripts stay in the journal")

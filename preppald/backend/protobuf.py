@@ -126,14 +126,14 @@ def _failure(status: int, answer: WorkerApiResponse | None, retry_after: str | N
     code = error_code(status, answer)
     if code is None and 200 <= status <= 299:
         return Retry(status, f"answered {status} without a WorkerApiResponse: is that the application?")
-    if (code or status) in UNAUTHORIZED:
-        return Unauthorized(code or status)
+    if code in UNAUTHORIZED and code is not None:
+        return Unauthorized(code)
     if code in REFUSED:
         return Refused(code, f"answered {status} with ApiError {code}")
     if code is not None:
         cause = f"answered {status} with ApiError {code}"
     else:
-        cause = elsewhere(status, "protobuf") if status in REFUSED else f"answered {status}"
+        cause = elsewhere(status, "protobuf") if status in REFUSED | UNAUTHORIZED else f"answered {status}"
     return Retry(status, cause, retry_after=delay(retry_after))
 
 

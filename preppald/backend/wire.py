@@ -1,4 +1,4 @@
-"""What the wires share: a request, and what HTTP statuses mean. No I/O."""
+"""Hold what the wires share: a request, and the meaning of HTTP statuses. No I/O."""
 
 from dataclasses import dataclass
 import re
@@ -14,18 +14,22 @@ DELAY = re.compile(r"[0-9]{1,6}")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``path`` is below the application's base URL."""
+    """Describe one HTTP request. ``path`` is below the application's base URL, with its query."""
 
     path: str
     content_type: str
     body: bytes
+    method: str = "POST"
 
 
 def elsewhere(status: int, language: str) -> str:
-    """The cause where a refusal is not in the application's language, and so no word of the application's: a proxy's
-    page, a wrong address, a deploy under way. The delivery may be taken yet; the operator learns where to look.
+    """Return the cause where a refusal is not in the application's language, and so is not the application's.
+
+    It is a proxy's page, a wrong address, a deploy under way: the delivery may be accepted yet.
     """
     look = {
+        401: "a proxy before the application asks for a password?",
+        403: "a proxy or firewall before the application refuses this machine?",
         404: "is the application being deployed, is NEXT_PUBLIC_API_URL right?",
         413: "a proxy before it takes no body of this size",
     }

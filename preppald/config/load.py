@@ -165,10 +165,6 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
             for name, env in (("api_url", "NEXT_PUBLIC_API_URL"), ("worker_secret", "WORKER_SHARED_SECRET"))
             if values.get(name) == ""
         ]
-    if values.get("backend") == "trpc" and values.get("feedback") == "on":
-        faults.append(
-            "PREPPALD_FEEDBACK: 'on', but PREPPALD_BACKEND=trpc has no procedure for it; use protobuf, or none"
-        )
     if {"gemini_model", "voice", "thinking"} <= values.keys():
         faults += models.faults(values["gemini_model"], values["voice"], values["thinking"])
     jwt_secret = values.get("jwt_secret")

@@ -195,7 +195,7 @@ class Config:
     feedback: Literal["on", "off"] = setting(
         "PREPPALD_FEEDBACK",
         parse.one_of("on", "off"),
-        "whether a text model writes feedback after the transcript is delivered; not with PREPPALD_BACKEND=trpc",
+        "whether a text model writes feedback after the transcript is delivered",
         default="off",
     )
     feedback_model: str = setting(

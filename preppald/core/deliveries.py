@@ -129,6 +129,14 @@ class Owed:
             acked_ms=now_ms,
         )
 
+    def closed(self, now_ms: int, why: str) -> "Owed":
+        """Give it up: the application has no use for this kind."""
+        return replace(self, state=State.DROPPED, attempts=self.attempts + 1, last_error=why, acked_ms=now_ms)
+
+    def revived(self) -> "Owed":
+        """Owe a dead letter again: the refusal was about the backend. Due at once; no try is counted."""
+        return replace(self, state=State.PENDING, next_ms=0)
+
     def postponed(self, next_ms: int, status: int | None, cause: str) -> "Owed":
         return replace(
             self, attempts=self.attempts + 1, next_ms=next_ms, last_status=status, last_error=cause

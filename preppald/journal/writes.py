@@ -36,6 +36,7 @@ ON CONFLICT (key) DO UPDATE SET
   last_status = excluded.last_status, last_error = excluded.last_error, acked_ms = excluded.acked_ms
 WHERE excluded.attempts > outbox.attempts
   AND (outbox.state = 'pending' OR excluded.state = 'done' AND outbox.state <> 'done')
+  OR excluded.attempts = outbox.attempts AND excluded.state = 'pending' AND outbox.state = 'dead'
 """
 PUT_DUE = "INSERT INTO feedback_due (key) VALUES (?) ON CONFLICT DO NOTHING"
 DELETE_DUE = "DELETE FROM feedback_due WHERE key = ?"
