@@ -158,7 +158,7 @@ async def run_daemon(
                         address(public),
                         address(private),
                         registry,
-                        partial(_reload, services, server),
+                        partial(_reload, services, server, outbox),
                     )
                     log.info(
                         "daemon.ready",
@@ -230,7 +230,7 @@ async def stop_on_signals(
                 switch.stop()
 
 
-def _reload(services: Services, server: Server, new: Config) -> None:
+def _reload(services: Services, server: Server, outbox: Outbox, new: Config) -> None:
     """Secrets count everywhere from now on, other settings for interviews that begin from now on.
 
     Raises:
@@ -241,6 +241,7 @@ def _reload(services: Services, server: Server, new: Config) -> None:
     services.current.config = reloaded(services.config, new)
     if isinstance(services.backend, HttpBackend):
         services.backend.renew(new.worker_secret)
+    outbox.renew()
     services.log.info("daemon.reloaded", changed=changed, need_restart=need_restart)
     _show_identity(server, services.log, services.now_ms)
 

@@ -1,7 +1,9 @@
 // The application's tRPC router (Next.js, tRPC v11, superjson, zod), as preppald meets it: a program of its own
 // on real @trpc/server. What it says of itself goes to stdout, one JSON object a line; the first names its port.
 //
-//   node application.mjs SECRET superjson|none
+//   node application.mjs SECRET superjson|none [lean|full]
+//
+// full: it has getContext and submitFeedback, too, as the router has from commit 3a6a670 on.
 //
 // Interviews called "unknown…" do not exist. "fails-once…" answers 500 the first time, "hangs-once…" stores and
 // never answers the first time. "deploys-once…" meets no application the first time, but its host's page.
@@ -10,7 +12,7 @@ import { initTRPC, TRPCError } from '@trpc/server';
 import superjson from 'superjson';
 import { z } from 'zod';
 
-const [secret, transformer] = process.argv.slice(2);
+const [secret, transformer, extent = 'lean'] = process.argv.slice(2);
 const tell = (said) => process.stdout.write(`${JSON.stringify(said)}\n`);
 
 const t = initTRPC.context().create(transformer === 'superjson' ? { transformer: superjson } : {});
@@ -34,8 +36,30 @@ async function suffer(interviewId, stored) {
 const mutation = (schema) => worker.input(schema);
 const time = z.iso.datetime();
 
+const optional = {
+  getContext: worker.input(z.object({ interviewId: z.string() })).query(async ({ input }) => {
+    await suffer(input.interviewId, false);
+    tell({ procedure: 'getContext', input });
+    return { jobDescription: 'Runs trains.', resume: null, persona: 'kind', durationMs: 25_000 };
+  }),
+  submitFeedback: mutation(
+    z.object({
+      interviewId: z.string(),
+      summary: z.string(),
+      strengths: z.string(),
+      contentAndStructure: z.string(),
+      communicationAndDelivery: z.string(),
+      presentation: z.string(),
+    }),
+  ).mutation(async ({ input, ctx }) => {
+    tell({ procedure: 'submitFeedback', input, key: ctx.key });
+    return { success: true };
+  }),
+};
+
 const appRouter = t.router({
   interview: t.router({
+    ...(extent === 'full' ? optional : {}),
     updateStatus: mutation(
       z.object({
         interviewId: z.string(),

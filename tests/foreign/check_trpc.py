@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import trio
 
-from preppald.backend import Delivered, Refused, Retry, Transformer, TrpcBackend, Unauthorized, client
+from preppald.backend import Absent, Delivered, Refused, Retry, Transformer, TrpcBackend, Unauthorized, client
 from preppald.backend.breaker import Flow
 from preppald.backend.outbox import Outbox
-from preppald.core.deliveries import Delivery, Kind, Status, status_delivery
+from preppald.core.context import NOTHING_KNOWN, Context
+from preppald.core.deliveries import Delivery, Feedback, Kind, Status, feedback_delivery, status_delivery
 from preppald.journal import Given
 from tests.durable import EPOCH_MS, Notes, begun, finished as transcript, interview, running, wall_ms
 from tests.foreign.programs import HERE, Program, started
@@ -22,8 +23,10 @@ SHORT_TRY_SECONDS = 0.5
 
 
 @asynccontextmanager
-async def application(transformer: Transformer = Transformer.SUPERJSON) -> AsyncIterator[tuple[Program, str]]:
-    async with started(["node", HERE / "application.mjs", SECRET, transformer]) as program:
+async def application(
+    transformer: Transformer = Transformer.SUPERJSON, extent: str = "lean"
+) -> AsyncIterator[tuple[Program, str]]:
+    async with started(["node", HERE / "application.mjs", SECRET, transformer, extent]) as program:
         yield program, f"http://127.0.0.1:{(await program.line(0))['port']}"
 
 
@@ -84,10 +87,49 @@ async def test_each_transformer_is_taken_by_its_own_router_only(
             if reads is writes:
                 assert outcome == Delivered()
             else:
-                assert outcome == Refused(400, "answered 400 BAD_REQUEST")
+                assert isinstance(outcome, Refused)
+                assert outcome.cause == (
+                    f"answered 400 BAD_REQUEST: it speaks {reads}, set PREPPALD_TRPC_TRANSFORMER={reads}"
+                )
         probe = await backend.probe()
-    assert probe.good
+    assert probe.good is (reads is writes)
+    assert (f"PREPPALD_TRPC_TRANSFORMER={reads}" in probe.sentence) is (reads is not writes)
     assert len(stored(program)) == (2 if reads is writes else 0)
+
+
+FEEDBACK = feedback_delivery("iv", 1, Feedback("a", "b", "c", "d", "e"), now_ms=EPOCH_MS)
+
+
+@pytest.mark.parametrize("transformer", Transformer)
+async def test_an_application_with_context_and_feedback(transformer: Transformer) -> None:
+    async with (
+        application(transformer, "full") as (program, url),
+        TrpcBackend(url, SECRET, transformer) as backend,
+    ):
+        assert await backend.context("iv") == Context("Runs trains.", "", "kind", 25.0)
+        assert await backend.knows("iv") is True
+        assert await backend.knows("unknown-1") is False
+        assert await backend.post(FEEDBACK) == Delivered()
+        await program.line(3)
+    told = stored(program)[-1]
+    assert told["input"]["contentAndStructure"] == "c"
+    assert told["key"] == FEEDBACK.key
+
+
+async def test_an_application_without_them_is_asked_once() -> None:
+    """No error: it is an older one."""
+    notes = Notes()
+    async with application() as (program, url):
+        async with TrpcBackend(url, SECRET) as backend:
+            assert await backend.context("iv") == NOTHING_KNOWN
+            assert await backend.knows("unknown-1") is None
+            assert isinstance(await backend.post(FEEDBACK), Absent)
+        async with delivering(url, SECRET, [FEEDBACK, begun("other")], notes) as outbox:
+            await noted(notes, "delivery.not_taken")
+            await noted(notes, "delivery.done")
+            assert outbox.statistics().flow is Flow.OPEN
+        assert [it["procedure"] for it in stored(program)] == ["updateStatus"]
+    assert notes.events("error") == []
 
 
 async def test_the_refusals_are_told_apart() -> None:
@@ -176,9 +218,11 @@ async def test_a_refused_secret_pauses_the_outbox() -> None:
     notes = Notes()
     async with (
         application() as (program, url),
-        delivering(url, "another-secret-that-is-not-theirs", [begun("a"), begun("b")], notes) as outbox,
+        delivering(
+            url, "another-secret-that-is-not-theirs", [begun("a"), begun("b"), begun("c")], notes
+        ) as outbox,
     ):
         await noted(notes, "outbox.paused")
         assert outbox.statistics().flow is Flow.PAUSED
-        assert outbox.statistics().pending == 2
+        assert outbox.statistics().pending == 3
         assert stored(program) == []
