@@ -32,6 +32,12 @@ After a change: preppald check (below), then systemctl restart preppald, which l
 Durations read as seconds or as 90s, 15m, 1h. A name that begins with PREPPALD_ and is not here is a fault.
 """
 ASK = "To fill in. The service is not started before the secrets are here."
+# The pages that the package installs; Debian compresses what is larger than 4 KiB.
+PAGES = {
+    "Install, proxies, TLS, upgrade, metrics, and what to do when something is wrong": "operating.md.gz",
+    "Prompt, feedback and recordings": "configuration.md.gz",
+    "For the page's and the backend's developers": "protocol.md.gz",
+}
 REST = "Everything else works as it is: remove the # before a line to change it."
 
 
@@ -117,7 +123,7 @@ def env_page() -> str:
             ".I /etc/preppald/preppald\\-INSTANCE.env\nWhat differs for preppald@INSTANCE.service; it counts before the"
             " other.",
         ),
-        _section("SEE ALSO", ".BR preppald (8)"),
+        _section("SEE ALSO", ".BR preppald (8),\n.I /usr/share/doc/preppald/docs/configuration.md.gz"),
     ])  # fmt: skip
 
 
@@ -189,7 +195,14 @@ def manual_page() -> str:
             ".I /var/lib/preppald/\nThe journal: transcripts, and what the backend is owed. Readable by the service and"
             " root.",
         ),
-        _section("SEE ALSO", ".BR preppald.env (5),\n.BR systemctl (1),\n.BR journalctl (1)"),
+        _section(
+            "SEE ALSO",
+            ".BR preppald.env (5),\n.BR systemctl (1),\n.BR journalctl (1)",
+            *(
+                f"{roff(words)}:\n.I /usr/share/doc/preppald/docs/{page}"
+                for words, page in PAGES.items()
+            ),
+        ),
     ])  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Every close frame that Gemini was seen to send: what the candidate is told, whether it is retried, what is logged.
 
-The rows are the simulator's own copy of reference §14.2, so that the daemon's table cannot vouch for itself.
+The rows are the simulator's own copy of docs/protocol.md's table, so that the daemon's table cannot vouch for itself.
 """
 
 import pytest

@@ -231,7 +231,7 @@ def test_what_is_shown_can_be_read_again() -> None:
 
 @pytest.mark.parametrize("name", settings())
 def test_every_setting_is_documented_and_its_default_reads(name: str) -> None:
-    """Its line in the README and in --list; a default that does not read would be told to somebody who set nothing."""
+    """Its line in docs/configuration.md and in --list; a default that does not read would be told to somebody who set nothing."""
     item = settings()[name]
     assert len(item.doc) > 10
     assert item.env.startswith("PREPPALD_") or item.env in WITH_BACKEND

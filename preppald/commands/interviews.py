@@ -16,7 +16,7 @@ from preppald.journal.reader import DEFAULT_LIMIT, Which
 EPILOG = """\
 columns:
   COST      estimated, in US dollars, by PREPPALD_PRICES
-  OUTCOME   live, or how it ended (see the README's table of endings)
+  OUTCOME   live, or how it ended (docs/protocol.md has the endings)
   BACKEND   done: the application has everything; pending: it is still owed something;
             dead: it refused something (see `preppald outbox list`); -: nothing was owed
 

@@ -21,7 +21,7 @@ from preppald.telemetry.logs import Logger
 EPILOG = """\
 The configuration comes from the environment; `preppald check` validates it and prints it.
 
-SIGHUP reads PREPPALD_ENV_FILE and the secrets' files again; the README's table says which settings that changes.
+SIGHUP reads PREPPALD_ENV_FILE and the secrets' files again; docs/configuration.md says which settings that changes.
 A configuration with a fault is refused, and the daemon goes on with the one it has.
 
 SIGTERM drains: no new interviews, those that run may finish (PREPPALD_DRAIN). A second SIGTERM ends them now,

@@ -1,0 +1,1 @@
+"""The configuration: the table of settings, and the only reader of the environment."""

@@ -23,7 +23,7 @@ ENV_FILE = "PREPPALD_ENV_FILE"
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How one field of Config is read. ``doc`` is its line in the README, the env file and ``--help``.
+    """How one field of Config is read. ``doc`` is its line in docs/configuration.md, the env file and ``--help``.
 
     ``restart``: it is read at the start only; any other may change at SIGHUP, for the interviews that begin then.
     ``credential``: it names a file, and systemd's credential of its name is one.
@@ -384,5 +384,5 @@ class Config:
 
 
 def settings() -> dict[str, Setting]:
-    """Every setting by the name of its field, in the order of the README's table."""
+    """Every setting by the name of its field, in the order of docs/configuration.md's table."""
     return {item.name: item.metadata["setting"] for item in fields(Config)}

@@ -2,7 +2,7 @@
 
 Auth, model, region and quota failures arrive as close frames after a successful upgrade, with a reason cut
 at 123 bytes: the reason's text decides, the code comes second.
-Source: the table of close frames observed on Gemini Live up to November 2026 (reference §14.2).
+Source: the close frames observed on Gemini Live up to November 2026, in docs/protocol.md, "Close frames".
 """
 
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ UNASKED = frozenset({DNS, REFUSED, HTTP_FAILED})
 NOT_THE_HANDLE = frozenset({QUOTA, OVERLOADED, NETWORK})
 
 # In this order; matched against the beginning of the reason, letter by letter.
-_BY_PREFIX = (
+BY_PREFIX = (
     ("API key", BAD_KEY),
     ("Method doesn't allow", NO_KEY),
     ("User location", BAD_LOCATION),
@@ -104,7 +104,7 @@ def of_close(code: int, reason: str) -> Cause:
     for word, cause in _BY_WORD:
         if word in lowered:
             return cause
-    for prefix, cause in _BY_PREFIX:
+    for prefix, cause in BY_PREFIX:
         if reason.lstrip("`").startswith(prefix):
             return cause
     if code in _NORMAL_CODES:

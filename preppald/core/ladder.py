@@ -1,8 +1,8 @@
 """From losing Gemini to having it back, or giving up: resume twice, then a fresh session, within a budget.
 
-Known traps that shape it (reference §13): a handle may be poisoned or refused for ever; a resumed session may
-die again within half a second of the next utterance, in a loop; quota errors must not be hammered; what was
-refused for its content is refused again.
+Known traps that shape it: a handle may be poisoned or refused for ever; a resumed session may die again within half a
+second of the next utterance, in a loop; quota errors must not be hammered; a setup refused for its content is refused
+again. Source: docs/protocol.md, "Long interviews".
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
 """How long one connection to Gemini may live: when it is to be left at a quiet moment, and when at any.
 
-Gemini ends connections after ten minutes, or after 58, with a warning or without (reference §13): nothing here
-is a constant of Gemini's, and the warning's end is kept by our own clock, for nothing may come after it.
+Gemini ends connections after ten minutes, or after 58, with a warning or without: so nothing here is a constant of
+Gemini's. After goAway we count down ourselves: Gemini may close without another word.
+Source: docs/protocol.md, "Long interviews".
 """
 
 from dataclasses import dataclass

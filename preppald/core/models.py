@@ -1,6 +1,7 @@
 """What each Gemini Live model accepts, so that a setting which it would refuse never reaches it.
 
-Source: Google's model pages and recorded probes up to November 2026 (reference §10 and §11).
+Source: Google's model pages and recorded probes up to November 2026; see docs/protocol.md, "Models, voices and
+prices".
 """
 
 from collections.abc import Iterator, Sequence

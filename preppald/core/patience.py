@@ -1,7 +1,7 @@
 """How long the interviewer may owe an answer, and what is done about it, stage by stage.
 
-Seen with others: one in twenty prompts unanswered, half of an evening's calls stalled without an error, resumed
-sessions that hear and never speak again (reference §13, users P5).
+Others have seen one prompt in twenty unanswered, half of a product's calls stalled without an error, and resumed
+sessions that hear and never speak again. Source: docs/protocol.md, "Turns" and "Long interviews".
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,1 @@
+"""The process: wiring, nurseries, signals, systemd, the operator's port."""

@@ -1,0 +1,1 @@
+"""Gemini's end: one client an interview, over many connections."""

@@ -1,0 +1,1 @@
+"""One interview, and the registry of those that are live."""

@@ -1,0 +1,1 @@
+"""Everything that goes against Trio's grain for speed: framing, streams, WebSockets, ticks, polls."""

@@ -1,0 +1,1 @@
+"""The public port: from an accepted connection to a seat in an interview."""

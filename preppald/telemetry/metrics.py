@@ -31,7 +31,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no
 
 @dataclass(slots=True)
 class Metrics:
-    """Every metric of the daemon by name; see the README's table."""
+    """Every metric of the daemon by name; see docs/operating.md."""
 
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     sessions_live: Gauge = field(init=False)
