@@ -255,7 +255,7 @@ async def test_a_goodbye_that_takes_long_holds_up_nobody_else(
     stuck = await world.candidate()
     await stuck.until("session_started")
     journal_is_slow = trio.Event()
-    record = world.session()._dialogue.record
+    record = world.session()._parts.record
     finish = record.finish
 
     async def slowly(*arguments: object) -> None:
@@ -294,7 +294,7 @@ async def test_a_reload_changes_what_begins_and_not_what_runs(
     )
     assert world.session().config.voice == "Puck"
     assert list(world.gemini._connections) == ["key-for-tests"]
-    world.session()._dialogue.link.leave("a test")
+    world.session()._parts.client.leave("a test")
     await trio.sleep(1)
     assert list(world.gemini._connections) == ["key-for-tests", "rotated"]
     later = await world.candidate("iv-2", token=world.token("iv-2"))

@@ -209,12 +209,12 @@ def boom(*_arguments: object, **_named: object) -> NoReturn:
 
 
 BUGS: dict[str, Callable[[Session, pytest.MonkeyPatch], None]] = {
-    "watchdog": lambda session, patch: patch.setattr(session._dialogue, "each_second", boom),
-    "upstream_reader": lambda session, patch: patch.setattr(session._dialogue, "gemini_said", boom),
-    "upstream_writer": lambda session, patch: patch.setattr(session._dialogue.uplink, "take", boom),
+    "watchdog": lambda session, patch: patch.setattr(session._dialogue, "look", boom),
+    "upstream_reader": lambda session, patch: once(patch, session._parts.conversation, "receive"),
+    "upstream_writer": lambda session, patch: patch.setattr(session._parts.uplink, "take", boom),
     "downstream_reader": lambda session, patch: patch.setattr(session, "_take", boom),
     "downstream_writer": lambda session, patch: patch.setattr(session._seat.browser, "_send_waiting", boom),
-    "transcript": lambda session, patch: once(patch, session._dialogue.record, "_look"),
+    "transcript": lambda session, patch: once(patch, session._parts.record, "_look"),
 }
 
 

@@ -202,7 +202,7 @@ async def test_an_old_connection_without_a_handle_is_kept(
     scenario = Scenario(limits=Limits(connection=7200), go_away=GoAway(times=0), reply=(Reply(text="Hi."),))
     world, heard, candidate = await talk(scenario, nursery, PREPPALD_ROTATE_AFTER="30s")
     session = world.session()
-    session._dialogue.link._handle = None
+    session._parts.client._handle = None
     await keep_silent(candidate, 60)
     assert len(heard.setups) == 1
 

@@ -181,6 +181,12 @@ class InterviewOver(_Happening, frozen=True):
     """Nothing more will be said; what is open is closed."""
 
 
+class HandleDropped(_Happening, frozen=True):
+    """The session can no longer be resumed: its handle failed, or is of no use."""
+
+
+# What becomes of the connection to Gemini, as its client reports it among what Gemini says.
+ConnectionEvent = UpstreamLost | UpstreamReady | UpstreamResumed | HandleDropped
 ShellEvent = UpstreamLost | UpstreamReady | UpstreamResumed | InterviewOver
 Event = DialogueEvent | ShellEvent
 

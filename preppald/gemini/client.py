@@ -2,13 +2,13 @@
 
 Rule 1: the old connection is closed before the next is dialled; a session that is resumed while its old socket
         is open was seen to be refused.
-Rule 2: one connection at a time is read, and only its own task reads it, so that nothing of an old one is ever
-        heard after a new one began. Each has a generation number, for the log.
+Rule 2: one connection at a time is listened to, so that nothing of an old one is ever heard after a new one began.
+        Each has a generation number, for the log.
 Rule 3: the interviewer greets once.
+Rule 4: where the interviewer must be made to speak, the prompt goes before the microphone opens: text and noise race.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import trio
 
@@ -19,15 +19,22 @@ from preppald.core.conversation import Conversation
 from preppald.core.endings import AI_ENDED, AI_FAILED, AI_UNREACHABLE, Ending
 from preppald.core.events import (
     AudioSpoken,
+    ConnectionEvent,
     GeminiEvent,
     GoingAway,
+    HandleDropped,
     HandleGiven,
     ReplyRejected,
     SpeechBegan,
     TextHeard,
     ToolCalled,
     Unreadable,
+    UpstreamLost,
+    UpstreamReady,
+    UpstreamResumed,
 )
+from preppald.core.fair_clock import FairClock
+from preppald.core.instructions import Instructions
 from preppald.core.interview import Handle
 from preppald.core.ladder import RESTORE_BUDGET_SECONDS, START_BUDGET_SECONDS, Ladder, Rung
 from preppald.core.lifespan import Lifespan
@@ -36,34 +43,24 @@ from preppald.gemini.service import GeminiService
 from preppald.gemini.uplink import ToolAnswer, Uplink, UplinkWriter
 from preppald.telemetry.logs import Logger
 
-
-class Owner(Protocol):
-    """Who hears what the link brings: the session."""
-
-    def gemini_said(self, events: Sequence[GeminiEvent]) -> None: ...
-    def gemini_ready(self, *, prompted: bool) -> None: ...
-    def gemini_lost(self) -> None: ...
-    def handle_changed(self) -> None: ...
-    def end(self, ending: Ending, cause: str) -> None: ...
+# Takes what Gemini says and what becomes of its connection, in order, and returns at once.
+Hear = Callable[[Sequence[GeminiEvent | ConnectionEvent]], None]
 
 
 class Client:
-    """``read`` is one of the session's tasks, the writer's ``run`` another; everything else returns at once.
-
-    ``instruct`` says what the interviewer is told at a setup: of a session that is resumed, or of a fresh one.
-    """
+    """``run`` is one of the session's tasks, the writer's ``run`` another; everything else returns at once."""
 
     def __init__(
         self,
         service: GeminiService,
         config: Config,
-        owner: Owner,
         *,
         conversation: Conversation,
+        instructions: Instructions,
+        clock: FairClock,
         uplink: Uplink,
         writer: UplinkWriter,
         log: Logger,
-        instruct: Callable[[bool], str],
         handle: Handle | None = None,
     ) -> None:
         self.rotations = 0
@@ -71,11 +68,11 @@ class Client:
         self.resumed = False
         self._service = service
         self._config = config
-        self._owner = owner
         self._conversation = conversation
         self._uplink = uplink
         self._writer = writer
-        self._instruct = instruct
+        self._instructions = instructions
+        self._clock = clock
         self._log = log
         good = handle is not None and handle.good(config.gemini_model, service.now_ms())
         self._handle = handle if good else None
@@ -92,6 +89,7 @@ class Client:
         self._failure: UpstreamError | None = None
         self._stopping = False
         self._life = trio.CancelScope()
+        self._hear: Hear = _nobody
 
     @property
     def connected(self) -> bool:
@@ -105,8 +103,12 @@ class Client:
 
     # -------------------------------------------------------------- the reader
 
-    async def read(self) -> None:
-        """Connects, listens, rotates and restores, until that is hopeless: then it ends the interview."""
+    async def run(self, hear: Hear) -> tuple[Ending, str] | None:
+        """Connect, listen, rotate and restore, until that is hopeless: return how the interview ends, and why.
+
+        None after ``stop``.
+        """
+        self._hear = hear
         self._ladder.down(trio.current_time())
         rung: Rung | None = self._ladder.rotated(has_handle=self._handle is not None)
         with self._life:
@@ -114,9 +116,10 @@ class Client:
                 await trio.sleep(rung.delay)
                 failure = await self._converse(rung)
                 if self._stopping:
-                    return
+                    return None
                 rung = self._next_rung(failure)
-            self._give_up()
+            return self._hopeless()
+        return None
 
     def stop(self) -> None:
         """The interview is over: closes in order where there is a connection, else gives up at once."""
@@ -150,7 +153,7 @@ class Client:
             self._service.dial,
             self._service.url,
             self._service.key(),
-            gemini.setup(self._config.gemini_setup(self._instruct(rung.resume)), handle),
+            gemini.setup(self._config.gemini_setup(self._instruction(resume=rung.resume)), handle),
             generation=self._generation,
             by=rung.by,
         )
@@ -160,15 +163,21 @@ class Client:
                 set_up = True
                 await self._begin(upstream, resume=rung.resume)
                 with trio.CancelScope() as self._listening:
-                    await upstream.listen(self._hear, self._service.poller)
+                    await upstream.listen(self._listen, self._service.poller)
                 self._lose()
         except UpstreamError as error:
             self._lose()
             return self._failed(error, refused=handle is not None and not set_up)
         return None
 
+    def _instruction(self, *, resume: bool) -> str:
+        if resume:
+            return self._instructions.resumed()
+        left = self._clock.left(trio.current_time())
+        return self._instructions.fresh(self._conversation.turns, seconds_left=left)
+
     async def _begin(self, upstream: Upstream, *, resume: bool) -> None:
-        """Makes the interviewer speak where it must, before the microphone opens: text and noise race."""
+        """Prompt the interviewer where it is to speak, and only then open the microphone."""
         now = trio.current_time()
         self._service.quota.passed()
         self._ladder.connected(now)
@@ -193,10 +202,10 @@ class Client:
             prompted=prompt is not None,
             gap_seconds=round(gap, 4),
         )
-        self._owner.gemini_ready(prompted=prompt is not None)
+        self._hear([UpstreamResumed() if prompt is None else UpstreamReady()])
         self._writer.attach(upstream)
 
-    def _hear(self, events: Sequence[GeminiEvent]) -> None:
+    def _listen(self, events: Sequence[GeminiEvent]) -> None:
         for event in events:
             match event:
                 case HandleGiven():
@@ -225,7 +234,7 @@ class Client:
                 case _:
                     pass
         if events:
-            self._owner.gemini_said(events)
+            self._hear(events)
 
     def _note_unreadable(self, what: str) -> None:
         """Count it at once, and log the first of a connection: a server that changed says it in every frame."""
@@ -243,7 +252,7 @@ class Client:
         self._listening = None
         self._lost_at = trio.current_time()
         self._ladder.down(self._lost_at)
-        self._owner.gemini_lost()
+        self._hear([UpstreamLost()])
 
     def _failed(self, error: UpstreamError, *, refused: bool) -> Cause:
         """``refused``: it was closed over a resume, before the setup was accepted."""
@@ -269,14 +278,13 @@ class Client:
     def _drop_handle(self) -> None:
         if self._handle is not None:
             self._handle = None
-            self._owner.handle_changed()
+            self._hear([HandleDropped()])
 
-    def _give_up(self) -> None:
+    def _hopeless(self) -> tuple[Ending, str]:
         cause = CLOSED if self._failure is None else self._failure.cause
         if not self._conversation.begun:
-            self._owner.end(AI_UNREACHABLE, cause.name)
-        else:
-            self._owner.end(AI_ENDED if cause is CLOSED else AI_FAILED, cause.name)
+            return AI_UNREACHABLE, cause.name
+        return AI_ENDED if cause is CLOSED else AI_FAILED, cause.name
 
     # -------------------------------------------------------------- told by the watchdog
 
@@ -306,3 +314,7 @@ class Client:
         if ready and self._conversation.quiet(now) and not self._uplink.loud():
             return "quiet"
         return None
+
+
+def _nobody(_events: Sequence[GeminiEvent | ConnectionEvent]) -> None:
+    """Before ``run`` there is nothing to hear."""

@@ -15,26 +15,17 @@ import trio
 
 from preppald.browser.connection import Browser, BrowserGone
 from preppald.core import frames
-from preppald.core.endings import (
-    BUG,
-    DAEMON_STOPPED,
-    ERROR_INTERNAL,
-    MISUSED,
-    TIME_UP,
-    USER_ENDED,
-    Ending,
-    first,
-)
+from preppald.core.endings import BUG, DAEMON_STOPPED, ERROR_INTERNAL, MISUSED, TIME_UP, USER_ENDED, Ending
 from preppald.core.events import AudioHeard
-from preppald.core.frames import NoticeKind
 from preppald.core.interview import Interview
 from preppald.core.tokens import Claims
 from preppald.core.turns import Fragment, Turn
+from preppald.core.watchdog import STEP_SECONDS
 from preppald.errors import JournalError, RemoteProtocolError
 from preppald.interview.dialogue import Dialogue
+from preppald.interview.parts import parts_of
 from preppald.interview.prompting import context_of
 from preppald.interview.services import Services
-from preppald.interview.watchdog import watch
 from preppald.net.framing import Message
 
 # Saying goodbye: the last messages, the close handshake, the ending on disk.
@@ -67,22 +58,12 @@ class Session:
         self._services = services
         self.config = config = services.config
         self._log = services.log.bind(interview=interview.interview_id, epoch=interview.epoch)
-        self._dialogue = Dialogue(
-            services,
-            config,
-            interview,
-            self._log,
-            self.end,
-            turns=turns,
-            last_seq=last_seq,
-            recovered=recovered,
-        )
-        self._seat = self._dialogue.seat
+        self._parts = parts = parts_of(services, config, interview, self._log, turns=turns, last_seq=last_seq)
+        self._dialogue = Dialogue(services, config, interview, parts, self._log, recovered=recovered)
+        self._seat = parts.seat
         self._began_at = trio.current_time()
         self._phase = services.ticker.join()
         self._concluded = False
-        self._endings: list[tuple[Ending, str]] = []
-        self._over = trio.Event()
         self._wanted = trio.Event()
         self._retimed = trio.lowlevel.ParkingLot()
         self._bad_messages = 0
@@ -90,7 +71,7 @@ class Session:
     @property
     def over(self) -> bool:
         """Whether it has ended, though it may still say goodbye."""
-        return self._over.is_set()
+        return self._parts.outcome.over
 
     @property
     def waiting(self) -> bool:
@@ -111,13 +92,13 @@ class Session:
                 self._start(self.deadline)
                 self._start(self.watchdog)
                 task_status.started()
-                await self._over.wait()
+                await self._parts.outcome.wait()
                 await self._conclude()
                 tasks.cancel_scope.cancel()
         finally:
             self.end(DAEMON_STOPPED, "cancelled")  # which any other ending comes before
             await self._conclude()  # noqa: ASYNC102 - shielded, with a clock of its own
-            self._dialogue.tape.close()
+            self._parts.tape.close()
             self._services.ticker.leave(self._phase)
             self._services.metrics.sessions_live.dec()
             self.done.set()
@@ -134,9 +115,8 @@ class Session:
             self.end(BUG, type(error).__name__)
 
     def end(self, ending: Ending, cause: str) -> None:
-        """Ends the interview; of several endings at one instant the one with precedence counts."""
-        self._endings.append((ending, cause))
-        self._over.set()
+        """End the interview; of several endings at one instant the one with precedence counts."""
+        self._parts.outcome.end(ending, cause)
 
     async def _conclude(self) -> None:
         """Tells the browser, closes both ends, and records what the backend is owed; once, shielded, in time."""
@@ -152,8 +132,7 @@ class Session:
             await self._seat.browser.hang_up()
 
     async def _say_goodbye(self) -> None:
-        ending = first([ending for ending, _ in self._endings])
-        cause = next(cause for known, cause in self._endings if known is ending)
+        ending, cause = self._parts.outcome.decided
         turns = self._dialogue.close()
         self._seat.say_goodbye(ending, self.config.close_codes)
         self._services.metrics.sessions_ended.labels(ending.name).inc()
@@ -163,10 +142,10 @@ class Session:
             cause=cause,
             seconds=round(trio.current_time() - self._began_at, 1),
             turns=len(turns),
-            credited_seconds=round(self._dialogue.clock.credited, 1),
-            **self._dialogue.stats.summary(),
+            credited_seconds=round(self._parts.clock.credited, 1),
+            **self._parts.stats.summary(),
         )
-        await self._dialogue.record.finish(ending, cause, turns, self._services.now_ms())
+        await self._parts.record.finish(ending, cause, turns, self._services.now_ms())
         if self._seat.browser is not None:
             await self._seat.browser.see_off()
 
@@ -214,7 +193,7 @@ class Session:
         """What was said while the browser was away. What is said meanwhile waits for it."""
         missed: list[Fragment] = []
         try:
-            missed = await self._dialogue.record.since(since)
+            missed = await self._parts.record.since(since)
         except JournalError as error:
             self._log.error("replay.failed", why=str(error))
         self._seat.release(browser, missed)
@@ -247,8 +226,7 @@ class Session:
             else:
                 self.end(USER_ENDED, "the candidate pressed end")
         if pcm:
-            self._dialogue.browser_said(b"".join(pcm))
-            self._dialogue.uplink.fed_at = browser.heard_at
+            self._dialogue.heard(b"".join(pcm), browser.heard_at)
 
     def _refuse(self) -> None:
         self._bad_messages += 1
@@ -257,8 +235,8 @@ class Session:
             self.end(MISUSED, f"{BAD_MESSAGES} messages in a row that cannot be read")
 
     def tell_draining(self) -> None:
-        """The daemon is to stop, and waits for this interview."""
-        self._dialogue.tell(NoticeKind.DRAINING, "The service will restart; your interview goes on.")
+        """Tell the candidate that the daemon is to stop, and waits for this interview."""
+        self._dialogue.tell_draining()
 
     # -------------------------------------------------------------- Gemini
 
@@ -268,19 +246,20 @@ class Session:
         interview_id = self.interview.interview_id
         self._dialogue.briefed(await context_of(self._services, interview_id, self._log))
         self._retimed.unpark_all()
-        await self._dialogue.link.read()
+        if outcome := await self._parts.client.run(self._dialogue.hear):
+            self.end(*outcome)
 
     async def upstream_writer(self) -> None:
-        await self._dialogue.writer.run()
+        await self._parts.writer.run()
 
     # -------------------------------------------------------------- time
 
     async def transcript(self) -> None:
-        await self._dialogue.record.run()
+        await self._parts.record.run()
 
     async def deadline(self) -> None:
         """Ends the interview at its one absolute time, which its context sets and credits move; tells shortly before."""
-        clock = self._dialogue.clock
+        clock = self._parts.clock
         while clock.left(now := trio.current_time()) > 0:
             if clock.notice_due(now):
                 self._dialogue.tell_time()
@@ -289,4 +268,10 @@ class Session:
         self.end(TIME_UP, "the interview's time is up")
 
     async def watchdog(self) -> None:
-        await watch(self._services, self.config, self._dialogue, self._log)
+        """Look at the interview once a second: at what no event would ever say."""
+        while True:
+            await trio.sleep(STEP_SECONDS)
+            now = trio.current_time()
+            self._dialogue.look(now)
+            await self._parts.writer.drop_if_stalled(now)
+            await self._seat.mind(now)

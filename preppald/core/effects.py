@@ -1,0 +1,49 @@
+"""What the rules ask the shell to do beside what ``events`` has for the conversation itself."""
+
+from preppald.core.endings import Ending
+from preppald.core.events import _Happening
+from preppald.core.frames import NoticeKind
+from preppald.core.patience import Stage
+
+
+class End(_Happening, frozen=True):
+    """End the interview. ``cause``: why, for people."""
+
+    ending: Ending
+    cause: str
+
+
+class Tell(_Happening, frozen=True):
+    """Send the candidate's page a Notice."""
+
+    kind: NoticeKind
+    words: str
+
+
+class Prompt(_Happening, frozen=True):
+    """Send Gemini text. It answers at once; ``quiet``: it is to know this, and not to answer."""
+
+    text: str
+    quiet: bool = False
+
+
+class Leave(_Happening, frozen=True):
+    """Leave this connection to Gemini for the next. ``fresh``: without the handle, which is of no use."""
+
+    why: str
+    fresh: bool = False
+
+
+class PutSilence(_Happening, frozen=True):
+    """Send Gemini this many seconds of silence: the candidate's page sends nothing."""
+
+    seconds: float
+
+
+class Remark(_Happening, frozen=True):
+    """Log and count what is done about an interviewer that does not speak."""
+
+    stage: Stage
+
+
+SessionEffect = End | Tell | Prompt | Leave | PutSilence | Remark

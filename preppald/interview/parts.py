@@ -1,0 +1,102 @@
+"""What one interview is made of, put together once: the session runs its parts, the dialogue moves them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import trio
+
+from preppald.browser.seat import Seat
+from preppald.config.settings import Config
+from preppald.core.conversation import Conversation
+from preppald.core.fair_clock import FairClock
+from preppald.core.instructions import Instructions
+from preppald.core.interview import Interview
+from preppald.core.turns import Turn
+from preppald.core.watchdog import Watchdog
+from preppald.gemini.client import Client
+from preppald.gemini.uplink import Uplink, UplinkWriter
+from preppald.interview.outcome import Outcome
+from preppald.interview.record import Record
+from preppald.interview.services import Services
+from preppald.interview.stats import Stats
+from preppald.recording import NO_TAPE, Tape
+from preppald.telemetry.logs import Logger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """``epoch_ms``: the interview's own wall clock at Trio's time 0, in milliseconds.
+
+    A wall clock that was set back, or is set while the interview runs, moves neither the order of turns nor the end.
+    """
+
+    epoch_ms: float
+    outcome: Outcome
+    conversation: Conversation
+    watchdog: Watchdog
+    clock: FairClock
+    instructions: Instructions
+    uplink: Uplink
+    writer: UplinkWriter
+    client: Client
+    tape: Tape
+    seat: Seat
+    record: Record
+    stats: Stats
+
+
+def parts_of(
+    services: Services,
+    config: Config,
+    interview: Interview,
+    log: Logger,
+    *,
+    turns: Sequence[Turn],
+    last_seq: int,
+) -> Parts:
+    """Return the parts of an interview; ``turns`` and ``last_seq`` are what the journal holds of it."""
+    now = trio.current_time()
+    latest_ms = max([services.now_ms(), interview.started_ms, *(turn.started_ms for turn in turns)])
+    epoch_ms = latest_ms - now * 1000
+    conversation = Conversation(epoch_ms=epoch_ms, turns=turns, last_seq=last_seq)
+    clock = FairClock(
+        ends_at=(interview.deadline_ms - epoch_ms) / 1000,
+        credit_limit=config.credit_limit,
+        credited=interview.credited_ms / 1000,
+        notices=config.ending_soon,
+    )
+    clock.begin(now)
+    planned_ms = interview.deadline_ms - interview.started_ms - interview.credited_ms
+    instructions = Instructions(
+        config.brief, persona=config.persona, language=config.language, limit_seconds=planned_ms / 1000
+    )
+    uplink = Uplink()
+    writer = UplinkWriter(uplink)
+    client = Client(
+        services.gemini,
+        config,
+        conversation=conversation,
+        instructions=instructions,
+        clock=clock,
+        uplink=uplink,
+        writer=writer,
+        log=log,
+        handle=interview.handle,
+    )
+    recorder = services.recorder if config.record == "on" else None
+    tape = NO_TAPE if recorder is None else recorder.tape(interview, epoch_ms)
+    return Parts(
+        epoch_ms=epoch_ms,
+        outcome=Outcome(),
+        conversation=conversation,
+        watchdog=Watchdog(config.reconnect_grace),
+        clock=clock,
+        instructions=instructions,
+        uplink=uplink,
+        writer=writer,
+        client=client,
+        tape=tape,
+        seat=Seat(tape),
+        record=Record(services.journal, interview, log),
+        stats=Stats(services.metrics, uplink, client, interview.usage, config.prices),
+    )
