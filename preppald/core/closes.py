@@ -1,7 +1,8 @@
 """Why Gemini closed or refused a connection, and what may be done about it.
 
-Auth, model, region and quota failures arrive as close frames after a successful upgrade, with a reason cut
-at 123 bytes: the reason's text decides, the code comes second.
+Failures of key, model, region, quota and money arrive as close frames after a successful upgrade, with a reason cut
+at 123 bytes. The reason's text decides, the code comes second. Google rewords and recapitalises its reasons, so they
+are matched by the words that carry the meaning, anywhere in the reason, without case.
 Source: the close frames observed on Gemini Live up to November 2026, in docs/protocol.md, "Close frames".
 """
 
@@ -28,6 +29,19 @@ class Cause:
 
 
 BAD_KEY = Cause("bad_key", Remedy.NONE, "Gemini refused the API key: check GEMINI_API_KEY")
+LEAKED_KEY = Cause(
+    "leaked_key", Remedy.NONE, "Google blocked the API key because it was published: make a new one"
+)
+RESTRICTED_KEY = Cause(
+    "restricted_key", Remedy.NONE, "the API key's restrictions refuse this machine, or this API: change them"
+)
+SUSPENDED = Cause("suspended", Remedy.NONE, "Google suspended the API key or its project")
+API_DISABLED = Cause(
+    "api_disabled",
+    Remedy.NONE,
+    "the key's project has not enabled the Gemini API: enable it in Google's console",
+)
+DENIED = Cause("denied", Remedy.NONE, "Gemini refuses the key's project: check its permissions")
 NO_KEY = Cause("no_key", Remedy.NONE, "Gemini saw no API key: a proxy may strip the x-goog-api-key header")
 BAD_LOCATION = Cause("bad_location", Remedy.NONE, "Gemini does not serve this machine's country")
 BAD_MODEL = Cause(
@@ -42,6 +56,11 @@ ABORTED = Cause("aborted", Remedy.RESUME, "Gemini aborted an idle connection")
 UNKNOWN_HANDLE = Cause("unknown_handle", Remedy.FRESH, "Gemini no longer knows the session to resume")
 NOT_FOUND = Cause("not_found", Remedy.FRESH, "Gemini lost what the session referred to")
 QUOTA = Cause("quota", Remedy.WAIT, "Gemini's quota is used up: check the project's plan and billing")
+CREDIT = Cause(
+    "credit",
+    Remedy.WAIT,
+    "the Gemini project's credit is used up, or it has no billing: pay, or change its plan",
+)
 INTERNAL = Cause("internal", Remedy.RESUME, "Gemini had an internal error")
 OVERLOADED = Cause("overloaded", Remedy.RESUME, "Gemini is overloaded")
 CONNECTION_CAP = Cause("connection_cap", Remedy.RESUME, "Gemini's connection reached its age limit")
@@ -63,33 +82,36 @@ STALLED = Cause("stalled", Remedy.RESUME, "Gemini took nothing more")
 # Gemini never saw such a try.
 UNASKED = frozenset({DNS, REFUSED, HTTP_FAILED})
 # A resume that ends with one of these was not refused for its handle.
-NOT_THE_HANDLE = frozenset({QUOTA, OVERLOADED, NETWORK})
+NOT_THE_HANDLE = frozenset({QUOTA, CREDIT, OVERLOADED, NETWORK})
 
-# In this order; matched against the beginning of the reason, letter by letter.
-BY_PREFIX = (
-    ("API key", BAD_KEY),
-    ("Method doesn't allow", NO_KEY),
-    ("User location", BAD_LOCATION),
-    ("models/", BAD_MODEL),
-    ("Publisher Model", BAD_MODEL),
-    ("Invalid JSON payload", BAD_SETUP),
-    ("Thinking level", BAD_SETUP),
-    ("The requested combination", BAD_SETUP),
-    ("Text output", BAD_SETUP),
-    ("No matching speaker", BAD_VOICE),
-    ("Precondition check failed", PRECONDITION),
-    ("Request contains an invalid argument", INVALID_ARGUMENT),
-    ("Connection aborted because the client failed to close", GO_AWAY_IGNORED),
-    ("The operation was aborted", ABORTED),
-    ("BidiGenerateContent session", UNKNOWN_HANDLE),
-    ("Requested entity was not found", NOT_FOUND),
-    ("Operation is not implemented", NOT_FOUND),
-    ("Internal error", INTERNAL),
-    ("The service is currently unavailable", OVERLOADED),
-    ("Deadline expired", CONNECTION_CAP),
+# In this order, in lower case: the first row with a phrase that is in the reason. Money and quota come first: their
+# reasons name plans, keys and billing, too; a key's special troubles come before "api key".
+BY_PHRASE: tuple[tuple[Cause, tuple[str, ...]], ...] = (
+    (CREDIT, ("prepay", "credits are", "credit balance", "out of credit", "insufficient credit")),
+    (QUOTA, ("quota", "resource_exhausted", "resource exhausted", "too many requests", "rate limit")),
+    (CREDIT, ("billing", "payment")),
+    (NO_KEY, ("unregistered caller",)),
+    (LEAKED_KEY, ("leaked",)),
+    (SUSPENDED, ("suspended",)),
+    (RESTRICTED_KEY, ("are blocked", "address restriction", "violates this restriction")),
+    (API_DISABLED, ("has not been used in project", "it is disabled", "service_disabled")),
+    (BAD_KEY, ("api key", "api_key", "unauthenticated", "invalid authentication credentials")),
+    (DENIED, ("permission", "denied access")),
+    (BAD_LOCATION, ("location is not supported",)),
+    # Before the model's row: such a reason ends with the model's name.
+    (BAD_SETUP, ("invalid json payload", "thinking level", "response modalities", "text output")),
+    (BAD_VOICE, ("speaker voice",)),
+    (BAD_MODEL, ("publisher model", "is not found for api version", "not supported for bidi", "live api")),
+    (PRECONDITION, ("precondition check failed", "failed_precondition")),
+    (INVALID_ARGUMENT, ("invalid argument", "invalid_argument")),
+    (GO_AWAY_IGNORED, ("failed to close the connection",)),
+    (ABORTED, ("operation was aborted",)),
+    (UNKNOWN_HANDLE, ("bidigeneratecontent session",)),
+    (NOT_FOUND, ("entity was not found", "operation is not implemented")),
+    (INTERNAL, ("internal error",)),
+    (OVERLOADED, ("currently unavailable", "overloaded", "high demand")),
+    (CONNECTION_CAP, ("deadline expired",)),
 )
-# Anywhere in the reason, in lower case.
-_BY_WORD = (("quota", QUOTA), ("resource_exhausted", QUOTA))
 _NORMAL_CODES = frozenset({1000, 1001})
 _ABNORMAL_CODE = 1006
 # A shorter beginning of a key is of no use to anybody, and could be a word.
@@ -99,21 +121,20 @@ _BY_STATUS = {401: UNAUTHORISED, 403: UNAUTHORISED, 404: HTTP_REFUSED, 400: HTTP
 
 
 def of_close(code: int, reason: str) -> Cause:
-    """The cause of a close frame; code 1006 stands for a connection that broke without one."""
+    """Return the cause of a close frame; code 1006 stands for a connection that broke without one."""
     lowered = reason.lower()
-    for word, cause in _BY_WORD:
-        if word in lowered:
+    for cause, phrases in BY_PHRASE:
+        if any(phrase in lowered for phrase in phrases):
             return cause
-    for prefix, cause in BY_PREFIX:
-        if reason.lstrip("`").startswith(prefix):
-            return cause
+    if lowered.lstrip("`").startswith("models/"):
+        return BAD_MODEL
     if code in _NORMAL_CODES:
         return CLOSED
     return NETWORK if code == _ABNORMAL_CODE else UNRECOGNISED
 
 
 def without_key(reason: str, key: str) -> str:
-    """A close frame's reason without the API key, which a proxy may quote; nor its beginning, where the reason was cut.
+    """Return a close frame's reason without the API key, which a proxy may quote; nor its beginning, where the reason was cut.
 
     Source of the cut: RFC 6455 §5.5 allows a control frame 125 bytes, two of which are the code.
     """
@@ -125,5 +146,5 @@ def without_key(reason: str, key: str) -> str:
 
 
 def of_http_status(status: int) -> Cause:
-    """The cause of an HTTP answer in place of the upgrade."""
+    """Return the cause of an HTTP answer in place of the upgrade."""
     return _BY_STATUS.get(status, HTTP_FAILED)

@@ -14,7 +14,7 @@ import trio
 
 from preppald.config.settings import Config
 from preppald.core import gemini, interviewer
-from preppald.core.closes import CLOSED, NOT_THE_HANDLE, QUOTA, Cause, Remedy
+from preppald.core.closes import CLOSED, NOT_THE_HANDLE, Cause, Remedy
 from preppald.core.conversation import Conversation
 from preppald.core.endings import AI_ENDED, AI_FAILED, AI_UNREACHABLE, Ending
 from preppald.core.events import (
@@ -146,7 +146,7 @@ class Client:
     async def _converse(self, rung: Rung) -> Cause | None:
         """One connection from dial to end; why it was lost, or None when it was left on purpose."""
         if not self._service.quota.admit(trio.current_time()):
-            return self._note(UpstreamError(QUOTA, detail="not asked again so soon"))
+            return self._note(UpstreamError(self._service.quota.cause, detail="not asked again so soon"))
         self._generation += 1
         handle = self._handle.value if rung.resume and self._handle else None
         connecting = connected(

@@ -1,8 +1,8 @@
-"""Holds back dials while Gemini's quota is used up."""
+"""Hold back dials while Gemini's quota, or the project's money, is used up."""
 
 from dataclasses import dataclass
 
-from preppald.core.closes import QUOTA, Cause
+from preppald.core.closes import QUOTA, Cause, Remedy
 
 # Long enough that hundreds of interviews do not hammer a quota; short enough that one which is under way can
 # try once more within its budget.
@@ -13,17 +13,22 @@ PROBE_SECONDS = 2.0
 
 @dataclass(slots=True)
 class Quota:
-    """One for the process: when Gemini's quota is used up, nobody dials for a while, and then one at a time."""
+    """One for the process: once it is used up nobody dials for a while, and then one at a time.
 
+    ``cause``: why dials were last held back, quota or money.
+    """
+
+    cause: Cause = QUOTA
     _open_until: float | None = None
 
     def note(self, cause: Cause, now: float) -> None:
-        """What Gemini closed a connection with."""
-        if cause is QUOTA:
+        """Note the cause with which Gemini closed a connection; quota and money hold back the next dials."""
+        if cause.remedy is Remedy.WAIT:
+            self.cause = cause
             self._open_until = now + QUOTA_PAUSE_SECONDS
 
     def admit(self, now: float) -> bool:
-        """Whether the asker may dial. Once the pause is over that holds for one, until it ``passed``."""
+        """Return whether the asker may dial. Once the pause is over one asker may, until it ``passed``."""
         if self._open_until is None:
             return True
         if now < self._open_until:
@@ -32,9 +37,9 @@ class Quota:
         return True
 
     def passed(self) -> None:
-        """Gemini accepted a session: there is quota again."""
+        """Note that Gemini accepted a session: there is quota again."""
         self._open_until = None
 
     def wait(self, now: float) -> float:
-        """Seconds until it is worth asking."""
+        """Return the seconds until asking is worth while."""
         return 0.0 if self._open_until is None else max(0.0, self._open_until - now)

@@ -53,6 +53,15 @@ CLOSE_FRAMES: dict[str, CloseFrame] = {
         "Method doesn't allow unregistered callers (callers without established identity). "
         "Please use API Key or other form of API consumer identity to call this API.",
     ),
+    "key-leaked": CloseFrame(1008, "Your API key was reported as leaked. Please use another API key."),
+    "key-not-found": CloseFrame(1007, "API Key not found. Please pass a valid API key."),
+    "key-suspended": CloseFrame(1008, "Permission denied: Consumer 'api_key:(key)' has been suspended."),
+    "key-referer": CloseFrame(1008, "Requests from referer <empty> are blocked."),
+    "api-disabled": CloseFrame(
+        1008,
+        "Generative Language API has not been used in project 123456789012 before or it is disabled. Enable it "
+        "by visiting https://console.developers.google.com/apis/api/generativelanguage.googleapis.com",
+    ),
     "location": CloseFrame(1007, "User location is not supported for the API use."),
     "bad-model": CloseFrame(
         1008,
@@ -93,6 +102,11 @@ CLOSE_FRAMES: dict[str, CloseFrame] = {
         1011,
         "You exceeded your current quota, please check your plan and billing details. For more information "
         "on this error, head to: https://ai.google.dev/gemini-api/docs/rate-limits.",
+    ),
+    "credits-depleted": CloseFrame(
+        1011,
+        "Your prepayment credits are depleted. Please go to AI Studio at https://ai.studio/projects to manage "
+        "your project and billing.",
     ),
     "internal": CloseFrame(1011, "Internal error encountered."),
     "internal-occurred": CloseFrame(1011, "Internal error occurred."),

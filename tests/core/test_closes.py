@@ -1,9 +1,12 @@
 """Why Gemini closed: every row of the observed table, matched by what it says, as cut as it comes."""
 
+from collections.abc import Callable
+
 import pytest
 
 from preppald.core import closes
 from preppald.core.closes import Cause, Remedy, of_close, of_http_status, without_key
+from preppald.simulator.endings import CLOSE_FRAMES
 
 MODEL = (
     "models/gemini-9-live is not found for API version v1beta, or is not supported for bidiGenerateContent."
@@ -28,6 +31,23 @@ QUOTA = (
     [
         (1007, "API key not valid. Please pass a valid API key.", closes.BAD_KEY),
         (1008, CALLERS, closes.NO_KEY),
+        (1007, "API Key not found. Please pass a valid API key.", closes.BAD_KEY),
+        (1007, "API key expired. Please renew the API key.", closes.BAD_KEY),
+        (1008, "Your API key was reported as leaked. Please use another API key.", closes.LEAKED_KEY),
+        (1008, "Permission denied: Consumer 'api_key:x' has been suspended.", closes.SUSPENDED),
+        (1008, "Requests from referer https://example.com are blocked.", closes.RESTRICTED_KEY),
+        (1008, "Requests to this API method are blocked.", closes.RESTRICTED_KEY),
+        (1008, "The provided API key has an IP address restriction.", closes.RESTRICTED_KEY),
+        (
+            1008,
+            "Gemini API has not been used in project 12 before or it is disabled. Enable it by",
+            closes.API_DISABLED,
+        ),
+        (1008, "The caller does not have permission", closes.DENIED),
+        (1008, "Your project has been denied access. Please contact support.", closes.DENIED),
+        (1011, "Your prepayment credits are depleted. Please go to AI Studio", closes.CREDIT),
+        (1011, "RESOURCE_EXHAUSTED: your prepayment credits are depleted", closes.CREDIT),
+        (1008, "This API method requires billing to be enabled.", closes.CREDIT),
         (1007, "User location is not supported for the API use.", closes.BAD_LOCATION),
         (1008, MODEL, closes.BAD_MODEL),
         (1008, "Publisher Model `projects/p/locations/l/x` was not found.", closes.BAD_MODEL),
@@ -70,8 +90,22 @@ def test_a_close_frame_is_known_by_its_words(code: int, reason: str, cause: Caus
     assert of_close(code, reason) is cause
 
 
+@pytest.mark.parametrize("change", [str.upper, str.lower, str.title, lambda reason: f"Error: {reason}"])
+@pytest.mark.parametrize("row", CLOSE_FRAMES)
+def test_a_reason_in_another_dress_means_the_same(change: Callable[[str], str], row: str) -> None:
+    """Google has changed capitals and put words before its reasons; a model's name alone must come first."""
+    frame = CLOSE_FRAMES[row]
+    reason = frame.reason.format(model="models/x", version="v1beta")
+    assert of_close(frame.code, change(reason)) is of_close(frame.code, reason)
+
+
 PERMANENT = {
     closes.BAD_KEY,
+    closes.LEAKED_KEY,
+    closes.RESTRICTED_KEY,
+    closes.SUSPENDED,
+    closes.API_DISABLED,
+    closes.DENIED,
     closes.NO_KEY,
     closes.BAD_LOCATION,
     closes.BAD_MODEL,
@@ -94,7 +128,7 @@ def test_each_cause_has_its_remedy(cause: Cause) -> None:
     elif cause in FRESH:
         assert cause.remedy is Remedy.FRESH
     else:
-        assert cause.remedy is (Remedy.WAIT if cause is closes.QUOTA else Remedy.RESUME)
+        assert cause.remedy is (Remedy.WAIT if cause in {closes.QUOTA, closes.CREDIT} else Remedy.RESUME)
 
 
 def test_causes_are_told_apart_by_name() -> None:

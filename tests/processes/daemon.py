@@ -14,6 +14,7 @@ import time
 import trio
 
 from preppald.core import tokens as auth
+from preppald.simulator import Scenario
 from preppald.simulator.run import Running as Simulated, run_simulator
 from tests.candidates import Candidate
 from tests.world import SECRET
@@ -90,13 +91,17 @@ class Daemon:
 
 @asynccontextmanager
 async def daemon(
-    tmp_path: Path, settings: Mapping[str, str], *, stderr: int | None = None
+    tmp_path: Path,
+    settings: Mapping[str, str],
+    *,
+    stderr: int | None = None,
+    scenario: Scenario | None = None,
 ) -> AsyncIterator[Daemon]:
-    """Running and ready; killed at the end. ``stderr``: another place for its lines than the file."""
+    """Running and ready; killed at the end. ``stderr``: another place for its lines than the file. ``scenario``: what its Gemini does."""
     log = tmp_path / "log"
     async with trio.open_nursery() as nursery:
         simulated: Simulated = await nursery.start(
-            partial(run_simulator, gemini_listen=("127.0.0.1", 0), backend_listen=None)
+            partial(run_simulator, gemini_listen=("127.0.0.1", 0), backend_listen=None, scenario=scenario)
         )
         env = {
             "JWT_SECRET": SECRET,
