@@ -212,7 +212,7 @@ BUGS: dict[str, Callable[[Session, pytest.MonkeyPatch], None]] = {
     "watchdog": lambda session, patch: patch.setattr(session._dialogue, "look", boom),
     "upstream_reader": lambda session, patch: once(patch, session._parts.conversation, "receive"),
     "upstream_writer": lambda session, patch: patch.setattr(session._parts.uplink, "take", boom),
-    "downstream_reader": lambda session, patch: patch.setattr(session, "_take", boom),
+    "downstream_reader": lambda session, patch: patch.setattr(session._dialogue, "heard", boom),
     "downstream_writer": lambda session, patch: patch.setattr(session._seat.browser, "_send_waiting", boom),
     "transcript": lambda session, patch: once(patch, session._parts.record, "_look"),
 }
@@ -378,10 +378,10 @@ async def test_a_browser_that_takes_nothing_does_not_hold_up_the_end(
     browser = session_of(world)._seat.browser
     assert browser is not None
 
-    async def hang(_data: bytes) -> None:
+    async def hang() -> None:
         await trio.sleep(10_000)
 
-    monkeypatch.setattr(browser._stream, "send_all", hang)
+    monkeypatch.setattr(browser._websocket, "flush", hang)
     await candidate.end()
     began = trio.current_time()
     await session_of(world).done.wait()

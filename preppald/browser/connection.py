@@ -1,187 +1,169 @@
-"""The browser's end of one connection: batched reads, prompt sends, and a close that both sides see.
+"""The browser's end of one connection: a WebSocket with an outbox towards the browser and an allowance for its sender.
 
-Sans-IO: one receive takes all frames there are, one send carries all messages that wait. What the kernel takes at
-once is sent by whoever posts it; the writer's task is for the rest.
+``post`` never waits, so that any code may call it: the kernel takes the message at once, or the writer's task sends
+it. A browser that takes too little, or sends too much, is closed with its reason, and no other notices.
 """
 
 from collections import deque
-from contextlib import suppress
 
 import trio
-from websockets.server import ServerProtocol
 
 from preppald.core.allowance import Allowance
 from preppald.core.endings import Close
-from preppald.net.framing import Framing, Message
-from preppald.net.stream import Stream
+from preppald.net.framing import Message
+from preppald.net.wakeup import Wakeup
+from preppald.net.websocket import Protocol, WebSocket, WebSocketClosed
 
 # A tick's audio is 700 bytes. After a stall this is twelve times real time, and the smallest frames that fit take
-# a few milliseconds, which is all that anybody else has to wait for this browser.
-RECEIVE_BYTES = 8 * 1024
-# A read of what is thrown away.
-DISCARD_BYTES = 64 * 1024
+# a few milliseconds, which is all that other connections have to wait for this one.
+READ_BYTES = 8 * 1024
 # 87 s of 24 kHz PCM. Gemini speaks at four times real time, so that a slow line may lag by most of a long
 # answer; a browser further behind than this is not listening any more.
 OUTBOX_BYTES = 4 * 1024 * 1024
 # How long the peer may take to answer a close frame.
 CLOSE_SECONDS = 2.0
-# Why a connection was ended that way: its name in logs and metrics.
+# Why we ended a connection: the name in logs and metrics.
 TOO_SLOW = "too_slow"
 FLOOD = "flood"
-# RFC 6455 §7.1.5: what a connection is said to have closed with when no close frame came.
-ABNORMAL = 1006
-# Looks in a row that find nothing before one waits: a page that is muted must not cost a look each tick.
+# Reads in a row that find nothing before the reader sleeps: a muted page must not cost a read each tick.
 IDLE_READS = 10
-
-
-class BrowserGone(Exception):
-    """The connection ended. ``code`` is 1006 where no close frame came."""
-
-    def __init__(self, code: int, reason: str = "") -> None:
-        super().__init__(code, reason)
-        self.code = code
-        self.reason = reason
 
 
 class Browser:
     """One browser's connection after its handshake.
 
-    One task reads, one task writes; everybody else only posts messages, which never blocks.
-    ``gathering``: while it is set, what is posted waits for the next ``flush``, so that one send carries it all.
+    One task reads, one task writes; all other code only posts messages, which never blocks.
     ``heard_at``: when the browser last sent anything. ``gone`` is set once nothing more will happen here.
-    ``allowance``: how much it may send; the interview's own, once it has a seat there.
-    ``cut``: why we ended the connection, if it was the browser's fault.
+    ``cut``: why we ended the connection, if that was the browser's fault.
     """
 
-    def __init__(self, stream: trio.abc.Stream, protocol: ServerProtocol, *, peer: str = "") -> None:
+    def __init__(
+        self, stream: trio.abc.Stream, protocol: Protocol, early: bytes = b"", *, peer: str = ""
+    ) -> None:
         self.peer = peer
         self.gone = trio.Event()
-        self.gathering = False
         self.heard_at = trio.current_time()
         self.cut: str | None = None
-        self.allowance = Allowance()
-        self._stream = stream
-        self._line = Stream(stream)
-        self._protocol = protocol
-        self._framing = Framing(protocol)
+        self._allowance = Allowance()
+        self._websocket = WebSocket(stream, protocol, early, read_bytes=READ_BYTES)
         self._outbox: deque[tuple[bytes, bool]] = deque()
         self._outbox_bytes = 0
+        self._gathering = False
         self._closing: Close | None = None
         self._writing = False
         self._idle_reads = 0
-        self._writer = trio.lowlevel.ParkingLot()
-        self._flushed = trio.Event()
+        self._to_write = Wakeup()
+        self._written = trio.Event()
 
     @property
     def sending_since(self) -> float | None:
-        """When a send began that has not ended yet, for whoever watches for stalls."""
-        return self._line.sending_since
+        """Return when the send began that has not ended yet, for a watchdog."""
+        return self._websocket.sending_since
+
+    def charge(self, allowance: Allowance) -> None:
+        """Count what comes from now on against the interview's own allowance, which outlives connections."""
+        self._allowance = allowance
 
     # -------------------------------------------------------------- posting
 
     def post(self, message: bytes, *, audio: bool = False) -> None:
-        """Queues or sends a message. When the outbox is full the browser is too slow, and is closed instead."""
+        """Send or queue a message. A browser whose outbox is full is too slow, and is closed instead."""
         if self._closing is not None:
             return
-        if self._outbox_bytes + self._line.unsent + len(message) > OUTBOX_BYTES:
+        if self._outbox_bytes + self._websocket.unsent + len(message) > OUTBOX_BYTES:
             self._cut(TOO_SLOW, "Too slow to receive")
             return
         self._outbox.append((message, audio))
         self._outbox_bytes += len(message)
-        if not self.gathering:
+        if not self._gathering:
             self.flush()
 
+    def gather(self) -> None:
+        """Keep what is posted from now on for the next ``flush``, so that one write sends it all."""
+        self._gathering = True
+
     def flush(self) -> None:
-        """Sends what waits, if that needs no waiting; the writer does it otherwise, and sees to closes."""
-        self.gathering = False
-        if not self._waiting():
+        """Send the outbox if that needs no waiting; otherwise wake the writer."""
+        self._gathering = False
+        if not self._outbox:
             return
-        at_once = self._closing is None and self._line.idle and self._framing.open
-        if not (at_once and self._send_now()):
-            self._writer.unpark()
+        if not self._websocket.idle or self._closing is not None or not self._send_now():
+            self._to_write.ring()
 
     def drop_audio(self) -> None:
-        """Forgets audio that is not sent yet: the candidate spoke over it."""
+        """Forget audio that is not sent yet: the candidate spoke over it."""
         self._outbox = deque(item for item in self._outbox if not item[1])
         self._outbox_bytes = sum(len(message) for message, _ in self._outbox)
 
     def ping(self) -> None:
-        """Asks for a sign of life, which ``heard_at`` will show."""
-        if self._framing.open:
-            self._protocol.send_ping(b"")
-            self.flush()
+        """Ask for a sign of life, which ``heard_at`` will show."""
+        if not self._websocket.ping():
+            self._to_write.ring()
 
     def close(self, close: Close) -> None:
-        """Closes after what is queued; the first reason given counts."""
+        """Close after what is queued; the first reason given counts."""
         self._closing = self._closing or close
-        self._writer.unpark()
+        self._to_write.ring()
 
     # -------------------------------------------------------------- the reader
 
     def receive_now(self) -> list[Message] | None:
-        """All messages that are there already; often none. None where only ``receive`` can tell."""
-        if self._line.socket is None or self._protocol.eof_sent or self.cut == FLOOD:
+        """Return all messages that are here already, often none; None where only ``receive`` can tell."""
+        if self.cut == FLOOD:
             return None
-        if self.allowance.strained and self._throttled():
+        if self._allowance.strained and self._throttled():
             return []
-        try:
-            data = self._line.receive_now(RECEIVE_BYTES)
-        except trio.BrokenResourceError:
+        messages = self._websocket.receive_now()
+        if messages is None:
             return None
-        if data is None:
+        if self._websocket.received or messages:
+            self._idle_reads = 0
+            self._account()
+        else:
             self._idle_reads += 1
-            return [] if self._idle_reads < IDLE_READS else None
-        return self._messages(data)
+            if self._idle_reads >= IDLE_READS:
+                return None
+        return messages
 
     async def receive(self) -> list[Message]:
-        """All messages that the next read brings; often none. Text comes as ``str``.
+        """Return all messages that the next read brings, often none. Text comes as ``str``.
 
         A browser that sends too much is not read for a while, and then cut.
 
         Raises:
-            BrowserGone: the connection ended.
+            WebSocketClosed: the connection ended.
         """
-        if self._protocol.eof_sent:
-            raise self._goodbye()
         if self.cut == FLOOD:
-            return await self._discard()
-        return [] if self._throttled() else self._messages(await self._read(RECEIVE_BYTES))
+            await self._websocket.discard()
+            return []
+        if self._throttled():
+            return []
+        messages = await self._websocket.receive()
+        self._idle_reads = 0
+        self._account()
+        return messages
 
     def _throttled(self) -> bool:
         now = trio.current_time()
-        if not self.allowance.throttled(now):
+        if not self._allowance.throttled(now):
             return False
         self.heard_at = now
         self._cut_if_faulty(now)
         return True
 
-    def _messages(self, data: bytes | bytearray) -> list[Message]:
-        self._idle_reads = 0
-        self.heard_at = trio.current_time()
-        messages = self._framing.receive(data) if data else self._framing.receive_eof()
-        empty = self._framing.empty
-        self.allowance.spend(self.heard_at, size=len(data), frames=self._framing.frames, empty=empty)
+    def _account(self) -> None:
+        """Charge the allowance for the read that was just made."""
+        websocket = self._websocket
+        self.heard_at = websocket.heard_at
+        empty = websocket.empty
+        self._allowance.spend(self.heard_at, size=websocket.received, frames=websocket.frames, empty=empty)
         if empty:
             self._cut_if_faulty(self.heard_at)
-        if self._protocol.writes:  # a pong, or the answer to a close
-            self.flush()
-        return messages
-
-    async def _read(self, most: int) -> bytes | bytearray:
-        try:
-            return await self._line.receive(most)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            raise BrowserGone(ABNORMAL) from None
-
-    async def _discard(self) -> list[Message]:
-        """It is told why, and what it sends meanwhile is thrown away: unread, it would keep the close from it."""
-        if not await self._read(DISCARD_BYTES):
-            self._framing.receive_eof()
-            raise self._goodbye()
-        return []
+        if websocket.unsent or not websocket.open:  # a pong that the kernel did not take, or the end
+            self._to_write.ring()
 
     def _cut_if_faulty(self, now: float) -> None:
-        if fault := self.allowance.fault(now):
+        if fault := self._allowance.fault(now):
             self._cut(FLOOD, fault)
 
     def _cut(self, why: str, words: str) -> None:
@@ -189,79 +171,60 @@ class Browser:
         self.drop_audio()
         self.close(Close(1008, words))
 
-    def _goodbye(self) -> BrowserGone:
-        """Why the connection ended: what the peer said, or else what we told it."""
-        close = self._protocol.close_rcvd or self._protocol.close_sent
-        return BrowserGone(ABNORMAL) if close is None else BrowserGone(close.code, close.reason)
-
     # -------------------------------------------------------------- the writer
 
     async def write(self) -> None:
-        """Sends what is posted until either side closed; then sees the connection off, within a bound."""
+        """Send what is posted until either side closed, then see the connection off, within a bound."""
         self._writing = True
         try:
-            while not self._protocol.eof_sent and self._framing.open:
+            while self._websocket.open:
                 if not self._waiting():
-                    await self._writer.park()
+                    await self._to_write.heard()
                 await self._send_waiting()
             await self._send_waiting()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
+        except WebSocketClosed:
             pass
         finally:
             self._writing = False
-        self._flushed.set()
+        self._written.set()
         with trio.move_on_after(CLOSE_SECONDS):
             await self.gone.wait()
         await self.hang_up()
 
     def _waiting(self) -> bool:
-        return bool(self._outbox or self._protocol.writes or self._line.unsent or self._closing is not None)
+        return bool(self._outbox or self._websocket.unsent or self._closing is not None)
 
     async def _send_waiting(self) -> None:
-        """Whatever the kernel does not take at once is waited for."""
+        """Send all there is, and wait for what the kernel does not take at once."""
         self._send_now()
-        await self._line.flush()
+        await self._websocket.flush()
 
     def _send_now(self) -> bool:
-        """One send for all there is; whether the kernel took it."""
-        if self._framing.open:
-            framed = [self._framing.frame(message) for message, _ in self._outbox]
-            if self._closing is not None:
-                self._framing.close(self._closing.code, self._closing.reason)
-            if self._protocol.writes:
-                framed += self._protocol.data_to_send()
-        else:
-            framed = self._protocol.data_to_send()
+        """Send all there is in one write; return whether the kernel took it."""
+        messages = [message for message, _ in self._outbox]
         self._outbox.clear()
         self._outbox_bytes = 0
-        return self._line.send(b"".join(framed))
+        sent = self._websocket.post(*messages)
+        if self._closing is not None:
+            sent = self._websocket.close(self._closing.code, self._closing.reason)
+        return sent
 
     # -------------------------------------------------------------- the end
 
     async def part(self) -> None:
-        """After ``receive`` said that the connection ended: lets the writer finish, then hangs up.
-
-        Where the protocol was broken, the peer may still be sending. Hung up on at once, the kernel would reset the
-        connection, and our close with its reason might never be read: so it gets the end of our stream first.
-        """
+        """See the end through after ``receive`` raised: let the writer finish, then hang up."""
         with trio.move_on_after(CLOSE_SECONDS):
-            await self._flushed.wait()
-            if self._protocol.close_rcvd is None:
-                with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                    if isinstance(self._stream, trio.abc.HalfCloseableStream):  # TLS has no half
-                        await self._stream.send_eof()
-                    while await self._stream.receive_some(DISCARD_BYTES):
-                        pass
+            await self._written.wait()
+            await self._websocket.linger()
         await self.hang_up()
 
     async def see_off(self) -> None:
-        """After ``close``: returns when the connection is gone. Writes itself where the writer's task has ended."""
+        """Return, after ``close``, when the connection is gone. Writes itself where the writer's task has ended."""
         if not self._writing and self.sending_since is None:
             await self.write()
         await self.gone.wait()
 
     async def hang_up(self) -> None:
-        """Drops the connection; whoever reads or writes here sees it end."""
-        with trio.CancelScope(shield=True):
-            await trio.aclose_forcefully(self._stream)
+        """Drop the connection; tasks that read or write here see it end."""
+        await self._websocket.hang_up()
         self.gone.set()

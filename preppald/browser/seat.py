@@ -40,7 +40,7 @@ class Seat:
         ``replaying``: fragments wait until ``release``, for older ones are being fetched and must go first.
         """
         previous, self.browser = self.browser, browser
-        browser.allowance = self._allowance
+        browser.charge(self._allowance)
         self._pinged_at = trio.current_time()
         self._replaying = replaying
         self._held = []
@@ -62,7 +62,7 @@ class Seat:
     def gather(self) -> None:
         """What is said until ``flush`` goes in one send."""
         if self.browser is not None:
-            self.browser.gathering = True
+            self.browser.gather()
 
     def flush(self) -> None:
         if self.browser is not None:

@@ -160,7 +160,14 @@ class EndRequested(_Happening, frozen=True):
     """The candidate pressed end."""
 
 
+class ClientMisused(_Happening, frozen=True):
+    """The last ``messages`` messages in a row could not be read: the sender is no client of this contract."""
+
+    messages: int
+
+
 ClientEvent = AudioHeard | EndRequested
+BrowserEvent = ClientEvent | ClientMisused
 
 # ------------------------------------------------------------------ from the shell
 

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
 
 import trio
@@ -12,10 +11,10 @@ from preppald.core import closes, gemini
 from preppald.core.closes import Cause
 from preppald.core.events import GeminiEvent, SetupCompleted, Unreadable
 from preppald.errors import RemoteProtocolError
-from preppald.gemini.dial import Dial, Stream, UpstreamError, dialled, dialler, upgraded
+from preppald.gemini.dial import Dial, UpstreamError, dialled, dialler, upgraded
 from preppald.net.framing import Message
 from preppald.net.poller import Poller
-from preppald.net.websocket import WebSocket, WebSocketClosed
+from preppald.net.websocket import NORMAL_CLOSE, WebSocket, WebSocketClosed
 
 __all__ = ["Dial", "Upstream", "UpstreamError", "connected", "dialler"]
 
@@ -29,29 +28,37 @@ CLOSE_SECONDS = 1.0
 QUIET_SECONDS = 30.0
 # Its pongs were seen to take 8 to 30 s.
 PONG_SECONDS = 60.0
-# Who is told what Gemini says.
+# Called with the events of one read.
 Hear = Callable[[Sequence[GeminiEvent]], None]
 
 
-@dataclass(slots=True)
 class Upstream:
-    """One connection to Gemini, set up. ``generation`` counts an interview's connections, from 1."""
+    """One connection to Gemini: a WebSocket with a setup at its beginning, and a watch for a peer that is gone.
 
-    generation: int
-    _conduit: WebSocket
-    _stream: Stream
-    _key: str = field(repr=False)
-    _behind_setup: list[GeminiEvent] = field(default_factory=list)
-    _dropped: Cause | None = None
-    _lookout: Poller | None = None
+    ``generation`` counts an interview's connections, from 1.
+    """
+
+    def __init__(self, generation: int, websocket: WebSocket, key: str) -> None:
+        self.generation = generation
+        self._websocket = websocket
+        self._key = key
+        self._behind_setup: list[GeminiEvent] = []
+        self._dropped: Cause | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Return whether a message posted now goes at once."""
+        return self._websocket.idle
 
     @property
     def sending_since(self) -> float | None:
-        """When a send began that has not ended yet, for whoever watches for stalls."""
-        return self._conduit.sending_since
+        """Return when the send began that has not ended yet, for a watchdog."""
+        return self._websocket.sending_since
+
+    # -------------------------------------------------------------- in
 
     async def receive(self) -> list[GeminiEvent]:
-        """The events of all frames that one read brings; often none. For what cannot be read there is an Unreadable.
+        """Return the events of all messages that one read brings; an Unreadable for each that cannot be read.
 
         Raises:
             UpstreamError: the connection ended.
@@ -59,65 +66,69 @@ class Upstream:
         if self._behind_setup:
             events, self._behind_setup = self._behind_setup, []
             return events
+        messages: list[Message] = []
         try:
-            return self._events(await self._conduit.receive())
+            while not messages:
+                messages = await self._websocket.receive()
+            return self._events(messages)
         except WebSocketClosed as closed:
             raise self._ended(closed) from closed
 
     async def listen(self, hear: Hear, poller: Poller) -> None:
-        """Tells all that Gemini says from now on, mostly from the poller's task.
+        """Report all that Gemini says from now on, mostly from the poller's task.
 
         Raises:
             UpstreamError: the connection ended; it never returns.
         """
-        self._lookout = poller
         while True:
             hear(await self.receive())
-            if self._conduit.readable is not None:
-                await poller.until(self._conduit.readable, partial(self._look, hear))
+            await self._websocket.poll(poller, partial(self._look, hear))
 
     def _look(self, hear: Hear) -> bool:
-        """Tells what is there already; true where ``receive`` must see to it."""
-        frames = self._conduit.receive_now()
-        if frames:
-            hear(self._events(frames))
-        return frames is None
+        """Report what is here already; true where ``receive`` must see to it."""
+        messages = self._websocket.receive_now()
+        if messages:
+            hear(self._events(messages))
+        return messages is None
 
-    def _events(self, frames: Sequence[Message]) -> list[GeminiEvent]:
+    def _events(self, messages: Sequence[Message]) -> list[GeminiEvent]:
         events: list[GeminiEvent] = []
-        for frame in frames:
+        for message in messages:
             try:
-                events += gemini.decode(frame)
+                events += gemini.decode(message)
             except RemoteProtocolError:
                 events.append(Unreadable("frame"))
         return events
 
+    # -------------------------------------------------------------- out
+
+    def post(self, message: str) -> None:
+        """Send one text message without waiting. Only while ``idle``."""
+        self._websocket.post(message)
+
     async def send(self, message: str) -> None:
-        """Sends one text frame. A send that is cancelled leaves half a frame behind: ``abort`` then.
+        """Send one text message. A send that is cancelled leaves half a frame behind: ``abort`` then.
 
         Raises:
             UpstreamError: the connection ended.
         """
         try:
-            await self._conduit.send(message)
+            if not self._websocket.open:
+                raise self._websocket.closed()
+            self._websocket.post(message)
+            await self._websocket.flush()
         except WebSocketClosed as closed:
             raise self._ended(closed) from closed
 
-    @property
-    def idle(self) -> bool:
-        """Whether what is posted goes at once."""
-        return self._conduit.idle
+    # -------------------------------------------------------------- its life
 
-    def post(self, message: str) -> None:
-        """Sends one text frame without waiting. Only while ``idle``."""
-        self._conduit.post(message)
-
-    async def accepted(self) -> None:
-        """Waits until Gemini has accepted the setup; what came behind that in the same read is still heard.
+    async def set_up(self, setup: str) -> None:
+        """Send the setup and wait until Gemini has accepted it; events behind that in the same read are kept.
 
         Raises:
             UpstreamError: the connection ended.
         """
+        await self.send(setup)
         while True:
             events = await self.receive()
             for place, event in enumerate(events):
@@ -126,30 +137,41 @@ class Upstream:
                     return
 
     async def keep_alive(self) -> None:
-        """Pings when nothing was heard for a while, and hangs up on a Gemini that does not answer that either.
+        """Ping when nothing was heard for a while, and hang up on a Gemini that does not answer that either.
 
         Silence alone proves nothing: during a long answer, and while a candidate thinks, Gemini sends nothing.
         """
+        websocket = self._websocket
         while True:
-            await trio.sleep_until(self._conduit.heard_at + QUIET_SECONDS)
+            await trio.sleep_until(websocket.heard_at + QUIET_SECONDS)
             # The same sum as above: a difference may round to less, for ever where time is virtual.
-            if trio.current_time() < self._conduit.heard_at + QUIET_SECONDS:
+            if trio.current_time() < websocket.heard_at + QUIET_SECONDS:
                 continue
             try:
                 with trio.fail_after(PONG_SECONDS):
-                    await self._conduit.ping()
+                    websocket.ping()
+                    await websocket.flush()
+                    await websocket.sign_of_life()
             except trio.TooSlowError:
                 await self.abort(closes.SILENT)
                 return
             except WebSocketClosed:
-                return  # the reader sees the end too, and it says why
+                return  # the reader sees the end too, and it knows why
+
+    async def close(self) -> None:
+        """Say goodbye, and return when Gemini has answered or is gone. Not while another task receives."""
+        try:
+            self._websocket.close(NORMAL_CLOSE)
+            await self._websocket.flush()
+            while True:
+                await self._websocket.receive()
+        except WebSocketClosed:
+            pass
 
     async def abort(self, cause: Cause) -> None:
-        """Drops the connection without a word; readers and writers see it end for this cause."""
+        """Drop the connection without a word; tasks that read or write see it end for this cause."""
         self._dropped = cause
-        if self._lookout is not None and self._conduit.readable is not None:
-            self._lookout.release(self._conduit.readable)
-        await trio.aclose_forcefully(self._stream)
+        await self._websocket.hang_up()
 
     def _ended(self, closed: WebSocketClosed) -> UpstreamError:
         if self._dropped is not None:
@@ -162,26 +184,26 @@ class Upstream:
 async def connected(
     dial: Dial, where: Endpoint, key: str, setup: str, *, generation: int, by: float | None = None
 ) -> AsyncIterator[Upstream]:
-    """A connection on which Gemini accepted ``setup``; closed, within a bound, on the way out.
+    """Yield a connection on which Gemini accepted ``setup``; close it, within a bound, on the way out.
 
-    ``by``: when the caller's patience ends, if that is sooner than ours.
+    ``by``: when the caller's patience ends, if that is sooner than ours. The nursery inside is for ``keep_alive``
+    alone: a connection's own task ends with the connection, and the interview's nursery lives on.
 
     Raises:
-        UpstreamError: it cannot be had; or it ended, and the body did not notice by itself.
+        UpstreamError: the connection could not be made; or it ended, and the body did not notice by itself.
     """
     connect_by = _sooner(CONNECT_SECONDS, by)
     stream = await dialled(dial, connect_by)
     ended: BaseException | None = None
     try:
-        conduit = await upgraded(stream, where, key, connect_by)
-        upstream = Upstream(generation, conduit, stream, key)
+        upstream = Upstream(generation, await upgraded(stream, where, key, connect_by), key)
         await _set_up(upstream, setup, _sooner(SETUP_SECONDS, by))
         async with trio.open_nursery() as living:
             living.start_soon(upstream.keep_alive)
             try:
                 yield upstream
                 with trio.move_on_after(CLOSE_SECONDS, shield=True):
-                    await conduit.aclose()
+                    await upstream.close()
             except Exception as error:  # noqa: BLE001 - raised again below, outside of the nursery's group
                 ended = error
             living.cancel_scope.cancel()
@@ -200,7 +222,6 @@ def _sooner(seconds: float, by: float | None) -> float:
 async def _set_up(upstream: Upstream, setup: str, by: float) -> None:
     try:
         with trio.fail_at(by):
-            await upstream.send(setup)
-            await upstream.accepted()
+            await upstream.set_up(setup)
     except trio.TooSlowError as error:
         raise UpstreamError(closes.TIMED_OUT, detail="no setupComplete in time") from error

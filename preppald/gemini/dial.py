@@ -18,15 +18,16 @@ from preppald.core import closes, gemini
 from preppald.core.closes import Cause
 from preppald.errors import PreppaldError, leaf
 from preppald.net import tls
-from preppald.net.websocket import WebSocket
+from preppald.net.websocket import NORMAL_CLOSE, WebSocket, client_protocol
 
 # A second of 24 kHz PCM in base64 is 64 KiB; trio-websocket's own limit of 1 MiB was met by others.
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+# A quarter of a second of speech a read; Gemini sends at four times real time, and the next read takes the rest.
+READ_BYTES = 16 * 1024
 # An answer's head is one packet.
 HANDSHAKE_BYTES = 4096
 UPGRADED = b"HTTP/1.1 101"
 HEAD_END = b"\r\n\r\n"
-NORMAL_CLOSE = 1000
 # Audio flows all the time: TCP notices a dead path within this, where its own patience is a quarter of an hour.
 UNACKNOWLEDGED_MS = 20_000
 
@@ -122,7 +123,8 @@ async def upgraded(stream: Stream, where: Endpoint, key: str, by: float) -> WebS
         refused = refused or UpstreamError(closes.PROTOCOL, detail=type(leaf(group)).__name__)
     if refused is not None:
         raise refused
-    return WebSocket(stream, answered.behind, max_message_bytes=MAX_MESSAGE_BYTES)
+    protocol = client_protocol(max_message_bytes=MAX_MESSAGE_BYTES)
+    return WebSocket(stream, protocol, answered.behind, read_bytes=READ_BYTES)
 
 
 class _UntilAnswered(trio.abc.Stream):

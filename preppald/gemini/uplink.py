@@ -76,6 +76,11 @@ class Uplink:
         self._open = False
         self._send_now: SendNow = _never
 
+    def feed(self, pcm: bytes, at: float) -> None:
+        """Add the candidate's audio, which came ``at`` this time."""
+        self.fed_at = at
+        self.put(pcm)
+
     def put(self, pcm: bytes) -> None:
         """Adds audio; an odd byte waits for its other half."""
         size = len(pcm)

@@ -138,8 +138,7 @@ class Dialogue:
         if self._over:
             return
         self._parts.tape.heard(pcm)
-        self._parts.uplink.put(pcm)
-        self._parts.uplink.fed_at = at
+        self._parts.uplink.feed(pcm, at)
 
     # -------------------------------------------------------------- to the browser
 

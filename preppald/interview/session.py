@@ -13,25 +13,23 @@ from functools import partial
 
 import trio
 
-from preppald.browser.connection import Browser, BrowserGone
-from preppald.core import frames
-from preppald.core.endings import BUG, DAEMON_STOPPED, ERROR_INTERNAL, MISUSED, TIME_UP, USER_ENDED, Ending
-from preppald.core.events import AudioHeard
+from preppald.browser.connection import Browser
+from preppald.browser.reader import Reader
+from preppald.core.endings import BUG, DAEMON_STOPPED, MISUSED, TIME_UP, USER_ENDED, Ending
+from preppald.core.events import AudioHeard, BrowserEvent, ClientMisused, EndRequested
 from preppald.core.interview import Interview
 from preppald.core.tokens import Claims
 from preppald.core.turns import Fragment, Turn
 from preppald.core.watchdog import STEP_SECONDS
-from preppald.errors import JournalError, RemoteProtocolError
+from preppald.errors import JournalError
 from preppald.interview.dialogue import Dialogue
 from preppald.interview.parts import parts_of
 from preppald.interview.prompting import context_of
 from preppald.interview.services import Services
-from preppald.net.framing import Message
+from preppald.net.websocket import WebSocketClosed
 
 # Saying goodbye: the last messages, the close handshake, the ending on disk.
 GOODBYE_SECONDS = 8.0
-# One bad message is an accident, ten in a row are another program.
-BAD_MESSAGES = 10
 
 
 class Session:
@@ -66,7 +64,6 @@ class Session:
         self._concluded = False
         self._wanted = trio.Event()
         self._retimed = trio.lowlevel.ParkingLot()
-        self._bad_messages = 0
 
     @property
     def over(self) -> bool:
@@ -160,21 +157,19 @@ class Session:
             return False
         self._seat.take(browser, replaying=since is not None)
         self._dialogue.welcome()
-        self._bad_messages = 0
         self._start(self.downstream_reader, browser, since)
         self._start(self.downstream_writer, browser)
         self._wanted.set()
         return True
 
     async def downstream_reader(self, browser: Browser, since: int | None) -> None:
-        """At each tick takes all that came since the last, and joins the audio."""
+        """Replays what the browser missed, reads it to its end, and gives up its seat."""
         try:
             if since is not None:
                 await self._replay(browser, since)
-            while True:
-                await self._services.ticker.until(self._phase, partial(self._look, browser))
-                self._take(browser, await browser.receive())
-        except BrowserGone as gone:
+            hear = partial(self._browser_said, browser)
+            await Reader(browser, hear, self._services.ticker, self._phase).run()
+        except WebSocketClosed as gone:
             if browser is self._seat.browser and not self.over:
                 self._seat.leave()
                 self._log.info("browser.left", code=gone.code, cut=browser.cut)
@@ -198,41 +193,18 @@ class Session:
             self._log.error("replay.failed", why=str(error))
         self._seat.release(browser, missed)
 
-    def _look(self, browser: Browser) -> bool:
-        """Takes what is there already; true where the reader's task must wait for it."""
-        messages = browser.receive_now()
-        if messages:
-            self._take(browser, messages)
-        return messages is None
-
-    def _take(self, browser: Browser, messages: Sequence[Message]) -> None:
+    def _browser_said(self, browser: Browser, events: Sequence[BrowserEvent]) -> None:
+        """Hear the browser that has the seat; any other was replaced."""
         if browser is not self._seat.browser:
             return
-        pcm: list[bytes] = []
-        for message in messages:
-            heard = frames.spoken(message)
-            if heard is not None:
-                self._bad_messages = 0
-                pcm.append(heard)
-                continue
-            try:
-                event = frames.decode(message)
-            except RemoteProtocolError:
-                self._refuse()
-                continue
-            self._bad_messages = 0
-            if isinstance(event, AudioHeard):
-                pcm.append(event.pcm)
-            else:
-                self.end(USER_ENDED, "the candidate pressed end")
-        if pcm:
-            self._dialogue.heard(b"".join(pcm), browser.heard_at)
-
-    def _refuse(self) -> None:
-        self._bad_messages += 1
-        self._seat.post(frames.error(ERROR_INTERNAL, "Failed to process message"))
-        if self._bad_messages >= BAD_MESSAGES:
-            self.end(MISUSED, f"{BAD_MESSAGES} messages in a row that cannot be read")
+        for event in events:
+            match event:
+                case AudioHeard():
+                    self._dialogue.heard(event.pcm, browser.heard_at)
+                case EndRequested():
+                    self.end(USER_ENDED, "the candidate pressed end")
+                case ClientMisused():
+                    self.end(MISUSED, f"{event.messages} messages in a row that cannot be read")
 
     def tell_draining(self) -> None:
         """Tell the candidate that the daemon is to stop, and waits for this interview."""

@@ -1,164 +1,231 @@
-"""A client's WebSocket after its handshake: one read brings all messages there are, a send goes out at once.
+"""A WebSocket after its handshake, the same for both ends: one read brings all messages there are, one write sends all.
 
-Beside trio-websocket, measured: it costs a task, a channel and a lock a message, and three times as much a frame.
+trio-websocket costs a task, a channel and a lock a message, and three times as much a frame (measured); so it only
+shakes hands. ``post`` never waits; where it returns false the kernel is full, and a task awaits ``flush``.
 """
 
 import trio
-from websockets.frames import CloseCode
+from websockets.frames import Close, CloseCode
 from websockets.protocol import Protocol, Side, State
 
 from preppald.net.framing import Framing, Message
-from preppald.net.poller import Readable
+from preppald.net.poll import Look
+from preppald.net.poller import Poller
 from preppald.net.stream import Stream
+from preppald.net.wakeup import Wakeup
 
-# A quarter of a second of speech a read, and Gemini sends at four times real time: the next look takes the rest.
-RECEIVE_BYTES = 16 * 1024
+NORMAL_CLOSE = 1000
+# One read of bytes that are dropped.
+DISCARD_BYTES = 64 * 1024
+__all__ = ["NORMAL_CLOSE", "Protocol", "WebSocket", "WebSocketClosed", "client_protocol"]
 _LOST = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 class WebSocketClosed(Exception):
-    """The connection ended. ``code`` is 1006 where no close frame came."""
+    """The connection ended. ``code`` and ``reason``: the close frame's; 1006 where none came (RFC 6455 §7.1.5)."""
 
-    def __init__(self, code: int, reason: str) -> None:
+    def __init__(self, code: int, reason: str = "") -> None:
         super().__init__(code, reason)
         self.code = code
         self.reason = reason
 
 
-class WebSocket:
-    """One task receives; anybody may send. ``early``: what came right behind the handshake.
+def client_protocol(*, max_message_bytes: int) -> Protocol:
+    """Return the library's protocol for a client whose handshake is over."""
+    return Protocol(Side.CLIENT, state=State.OPEN, max_size=max_message_bytes)
 
-    ``heard_at``: when the peer last sent anything.
+
+class WebSocket:
+    """One connection. One task receives; any task may post.
+
+    ``protocol``: in state OPEN, with a ``max_size``. ``early``: bytes that came right behind the handshake.
+    ``heard_at``: when the peer last sent anything. ``received``, ``frames``, ``empty``: how many bytes the last read
+    brought, how many frames in them, and how many of those carried nothing.
     """
 
-    def __init__(self, stream: trio.abc.Stream, early: bytes, *, max_message_bytes: int) -> None:
+    def __init__(
+        self, stream: trio.abc.Stream, protocol: Protocol, early: bytes = b"", *, read_bytes: int
+    ) -> None:
         self.heard_at = trio.current_time()
+        self.received = 0
         self._early = early
-        self._line = Stream(stream)
-        self._protocol = Protocol(Side.CLIENT, state=State.OPEN, max_size=max_message_bytes)
-        self._framing = Framing(self._protocol)
-        self._flushing = trio.StrictFIFOLock()
-        # Set while somebody waits for a sign of life.
-        self._heard: trio.Event | None = None
+        self._read_bytes = read_bytes
+        self._stream = Stream(stream)
+        self._protocol = protocol
+        self._framing = Framing(protocol)
+        # Whether the peer will send no more messages; what it still sends is nobody's.
+        self._ended = False
+        self._sign_of_life: Wakeup | None = None
 
     @property
-    def sending_since(self) -> float | None:
-        """When a send began that has not ended yet, for whoever watches for stalls."""
-        return self._line.sending_since
-
-    @property
-    def readable(self) -> Readable | None:
-        """What tells whether ``receive_now`` would find something; None where only ``receive`` can tell."""
-        return self._line.socket
+    def open(self) -> bool:
+        """Return whether messages go both ways: neither side has closed."""
+        return self._framing.open
 
     @property
     def idle(self) -> bool:
-        """Whether what is posted goes at once."""
-        return self._line.idle and self._framing.open
+        """Return whether a message posted now goes at once."""
+        return self._stream.idle and self._framing.open
+
+    @property
+    def sending_since(self) -> float | None:
+        """Return when the send began that has not ended yet, for a watchdog."""
+        return self._stream.sending_since
+
+    @property
+    def unsent(self) -> int:
+        """Return how many bytes wait for a flush."""
+        return self._stream.unsent
+
+    @property
+    def frames(self) -> int:
+        return self._framing.frames
+
+    @property
+    def empty(self) -> int:
+        return self._framing.empty
+
+    # -------------------------------------------------------------- in
 
     def receive_now(self) -> list[Message] | None:
-        """The messages that are there already; often none. None where ``receive`` must see to it."""
-        if self._early or not self._framing.open:
+        """Return the messages that are here already, often none; None where only ``receive`` can tell."""
+        if self._early or self._ended or self._stream.socket is None:
             return None
         try:
-            data = self._line.receive_now(RECEIVE_BYTES)
+            data = self._stream.receive_now(self._read_bytes)
         except trio.BrokenResourceError:
             return None
         if data is None:
+            self.received = 0
             return []
         messages = self._messages(data)
-        if self._protocol.writes:
-            self._line.send(b"".join(self._protocol.data_to_send()))
+        if self._protocol.writes:  # a pong, or the answer to a close
+            self.post()
         return messages
 
     async def receive(self) -> list[Message]:
-        """The messages of one read, at least one.
+        """Return the messages of one read, often none. Text comes as ``str``.
 
         Raises:
             WebSocketClosed: the connection ended.
         """
-        messages: list[Message] = []
-        while not messages:
-            if not self._framing.open:
-                raise self._closed()
-            messages = await self._read()
-        return messages
-
-    async def _read(self) -> list[Message]:
+        if self._ended:
+            raise self.closed()
         try:
-            data, self._early = self._early or await self._line.receive(RECEIVE_BYTES), b""
-            messages = self._messages(data)
-            if self._protocol.writes:  # a pong, or the answer to a close
-                await self._push(b"".join(self._protocol.data_to_send()))
+            data, self._early = self._early or await self._stream.receive(self._read_bytes), b""
         except _LOST:
-            raise self._closed() from None
+            raise self._lost() from None
+        messages = self._messages(data)
+        if self._protocol.writes:
+            self.post()
         return messages
 
     def _messages(self, data: bytes | bytearray) -> list[Message]:
         self.heard_at = trio.current_time()
-        if self._heard is not None:
-            self._heard.set()
-            self._heard = None
-        return self._framing.receive(data) if data else self._framing.receive_eof()
+        self.received = len(data)
+        if self._sign_of_life is not None:
+            self._sign_of_life.ring()
+        messages = self._framing.receive(data) if data else self._framing.receive_eof()
+        if not self._framing.open:
+            protocol = self._protocol
+            self._ended = (
+                protocol.eof_sent or protocol.close_rcvd is not None or protocol.parser_exc is not None
+            )
+        return messages
 
-    def post(self, message: Message) -> None:
-        """Sends the message without waiting. Only while ``idle``.
-
-        What the kernel does not take of it goes before anything else, with the next send.
-        """
-        self._line.send(self._framing.frame(message))
-
-    async def send(self, message: Message) -> None:
-        """Sends one message. Cancelled, it leaves half a frame behind: hang up then.
+    async def discard(self) -> None:
+        """Read and drop: unread, the rest of a peer that was closed for a fault would keep the close from it.
 
         Raises:
             WebSocketClosed: the connection ended.
         """
-        if not self._framing.open:
-            raise self._closed()
         try:
-            await self._push(self._framing.frame(message))
+            data = await self._stream.receive(DISCARD_BYTES)
         except _LOST:
-            raise self._closed() from None
+            raise self._lost() from None
+        if not data:
+            self._framing.receive_eof()
+            raise self.closed()
 
-    async def _push(self, data: bytes) -> None:
-        if not self._line.send(data):
-            async with self._flushing:
-                await self._line.flush()
+    async def poll(self, poller: Poller, look: Look) -> None:
+        """Have the poller call ``look`` whenever there is something to read, until it returns true.
 
-    async def ping(self) -> None:
-        """Asks for a sign of life, and returns with the next; any will do.
+        Returns at once where there is nothing that could be polled.
+        """
+        await self._stream.poll(poller, look)
+
+    # -------------------------------------------------------------- out
+
+    def post(self, *messages: Message) -> bool:
+        """Send the messages and all that the protocol owes in one write; return whether the kernel took everything.
+
+        After a close no message goes any more. What the kernel does not take is for ``flush``.
+        """
+        framed = [self._framing.frame(message) for message in messages] if self._framing.open else []
+        if self._protocol.writes:
+            framed += self._protocol.data_to_send()
+        return self._stream.send(b"".join(framed))
+
+    async def flush(self) -> None:
+        """Wait until all that was posted has gone. Cancelled, it leaves half a frame behind: hang up then.
 
         Raises:
             WebSocketClosed: the connection ended.
         """
-        if not self._framing.open:
-            raise self._closed()
-        heard = self._heard = trio.Event()
-        self._protocol.send_ping(b"")
         try:
-            await self._push(b"".join(self._protocol.data_to_send()))
+            await self._stream.flush()
         except _LOST:
-            raise self._closed() from None
-        await heard.wait()
+            raise self._lost() from None
 
-    async def aclose(self) -> None:
-        """Says goodbye, and returns when the peer has answered or is gone. Not while another task receives."""
-        if not self._framing.open:
-            return
-        self._framing.close(CloseCode.NORMAL_CLOSURE)
+    def ping(self) -> bool:
+        """Ask for a sign of life; return as ``post`` does."""
+        if self._framing.open:
+            self._protocol.send_ping(b"")
+        return self.post()
+
+    async def sign_of_life(self) -> None:
+        """Wait until the peer sends anything; not called by two tasks at once.
+
+        Raises:
+            WebSocketClosed: the connection ended before.
+        """
+        if self._ended:
+            raise self.closed()
+        self._sign_of_life = Wakeup()
         try:
-            await self._push(b"".join(self._protocol.data_to_send()))
-            while self._protocol.close_rcvd is None and self._protocol.parser_exc is None:
-                await self._read()
-        except (*_LOST, WebSocketClosed):
-            pass
+            await self._sign_of_life.heard()
+        finally:
+            self._sign_of_life = None
 
-    def _closed(self) -> WebSocketClosed:
-        """What the peer said; what the library finds wrong with it is a connection that broke."""
+    # -------------------------------------------------------------- the end
+
+    def close(self, code: int, reason: str = "") -> bool:
+        """Say goodbye behind all that was posted; return as ``post`` does. A second close does nothing."""
+        if self._framing.open:
+            self._framing.close(code, reason)
+        return self.post()
+
+    def closed(self) -> WebSocketClosed:
+        """Return the peer's close as an exception; where it sent none, a browser's is listed under the code we sent."""
         close = self._protocol.close_rcvd
-        return (
-            WebSocketClosed(CloseCode.ABNORMAL_CLOSURE, "")
-            if close is None
-            else WebSocketClosed(close.code, close.reason)
-        )
+        if close is None and self._protocol.side is Side.SERVER:
+            close = self._protocol.close_sent
+        return _closed(close)
+
+    def _lost(self) -> WebSocketClosed:
+        return _closed(self._protocol.close_rcvd)
+
+    async def linger(self) -> None:
+        """See to it that the peer reads our close, where it sent none of its own and may still be sending."""
+        if self._protocol.close_rcvd is None:
+            await self._stream.linger(DISCARD_BYTES)
+
+    async def hang_up(self) -> None:
+        """Drop the connection at once; tasks that read or write here see it end."""
+        await self._stream.hang_up()
+
+
+def _closed(close: Close | None) -> WebSocketClosed:
+    if close is None:
+        return WebSocketClosed(CloseCode.ABNORMAL_CLOSURE)
+    return WebSocketClosed(close.code, close.reason)

@@ -17,13 +17,14 @@ import trio.testing
 
 from preppald.backend import protobuf, trpc
 from preppald.backend.outcomes import Delivered, Refused, Retry, Unauthorized
-from preppald.browser.connection import Browser, BrowserGone
+from preppald.browser.connection import Browser
 from preppald.config import load as config, secret_files as private_files
 from preppald.config.settings import ENV_FILE, settings
 from preppald.config.values import Invalid
 from preppald.core import closes, frames, gemini, tokens as auth
 from preppald.core.tokens import Claims, TokenRules
 from preppald.errors import ConfigError, RemoteProtocolError, TokenError
+from preppald.net.websocket import WebSocketClosed
 from preppald.server import http as http1
 from preppald.server.http import Exchange
 from preppald.server.limits import customer
@@ -116,7 +117,7 @@ async def _talk(data: bytes) -> None:
             for _ in range(MAX_READS):
                 for message in await browser.receive():
                     assert isinstance(message, bytes | str)
-        except BrowserGone:
+        except WebSocketClosed:
             pass
         await browser.part()
 
