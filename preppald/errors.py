@@ -11,7 +11,7 @@
     └── JournalError       the journal cannot keep what it was given
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -64,19 +64,29 @@ class JournalError(PreppaldError):
 
 
 class Refusal(PreppaldError):
-    """Why a connection gets no seat. ``status``: the HTTP status it is told; ``why``: for the metrics.
+    """Why a connection gets no seat. ``status`` and the text are for the client, ``why`` is for log and metrics.
 
-    ``retry_after``: seconds, told where it makes sense to come again.
+    ``retry_after``: seconds, sent where it makes sense to come again. ``headers``: what else the answer carries.
+    ``detail``: more for the log, never for the client.
     """
 
     def __init__(
-        self, status: HTTPStatus, why: str, words: str, retry_after: int = RETRY_AFTER_SECONDS
+        self,
+        status: HTTPStatus,
+        why: str,
+        words: str,
+        retry_after: int = RETRY_AFTER_SECONDS,
+        *,
+        headers: Mapping[str, str] | None = None,
+        detail: str = "",
     ) -> None:
         super().__init__(words)
         self.status = status
         self.why = why
         again = status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
         self.retry_after = retry_after if again else None
+        self.headers = dict(headers or {})
+        self.detail = detail
 
 
 def leaf(group: BaseExceptionGroup[E]) -> E:

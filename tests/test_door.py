@@ -160,14 +160,12 @@ async def test_bad_tokens_are_limited_by_address(autojump_clock: object) -> None
     door = opened(MAX_BAD_TOKENS="2")
     bad, good = Visit("192.0.2.1", proxied=False), Visit("192.0.2.2", proxied=False)
     for _ in range(2):
-        door.check_failures(bad)
+        assert door.token_wait(bad) == 0
         door.note_failure(bad)
-    with pytest.raises(Refusal) as refusal:
-        door.check_failures(bad)
-    assert (refusal.value.status, refusal.value.retry_after) == (HTTPStatus.TOO_MANY_REQUESTS, 30)
-    door.check_failures(good)
+    assert door.token_wait(bad) == 30
+    assert door.token_wait(good) == 0
     await trio.sleep(30)
-    door.check_failures(bad)
+    assert door.token_wait(bad) == 0
 
 
 async def test_only_so_many_addresses_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +182,7 @@ async def test_without_an_address_nothing_is_held_against_anybody() -> None:
     """A proxy that names nobody speaks for all."""
     door = opened(MAX_BAD_TOKENS="1")
     for _ in range(3):
-        door.check_failures(Visit("", proxied=True))
+        assert door.token_wait(Visit("", proxied=True)) == 0
         door.note_failure(Visit("", proxied=True))
 
 

@@ -2,13 +2,14 @@
 
 import pytest
 import trio
+from websockets.server import ServerProtocol
 
 from preppald.core import closes, endings
 from preppald.errors import JournalError
 from preppald.gemini.connection import UpstreamError
 from preppald.journal import Journal
 from preppald.server import http as http1
-from preppald.server.http import Exchange
+from preppald.server.http import Upgrade
 from preppald.simulator import Scenario
 from preppald.simulator.scenario import Reply
 from tests.candidates import Candidate
@@ -150,8 +151,8 @@ async def test_an_interview_may_end_while_a_browser_is_being_let_in(
     session = world.session()
     real = http1.upgrade
 
-    async def slow(stream: trio.abc.Stream, exchange: Exchange) -> bool:
-        upgraded = await real(stream, exchange)
+    async def slow(stream: trio.abc.Stream, agreed: Upgrade) -> ServerProtocol | None:
+        upgraded = await real(stream, agreed)
         session.end(endings.USER_ENDED, "a test")
         await session.done.wait()
         return upgraded

@@ -1,4 +1,4 @@
-"""The operator's port, on the loopback: metrics, and the health pages once more."""
+"""The operator's port, on the loopback: metrics, and the health pages again."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -6,35 +6,47 @@ from http import HTTPStatus
 import trio
 
 from preppald.backend.outbox import Outbox
+from preppald.errors import Refusal
 from preppald.interview.registry import Registry
 from preppald.journal import Journal
 from preppald.server import http as http1
+from preppald.server.admission import READING
 from preppald.server.connection import Server, readiness
-from preppald.server.http import Answer
+from preppald.server.http import Answer, Exchange
+from preppald.server.request import Request
 from preppald.telemetry.logs import Logger
 from preppald.telemetry.metrics import CONTENT_TYPE, Metrics
 
 
 async def serve(metrics: Metrics, registry: Registry, log: Logger, stream: trio.abc.Stream) -> None:
-    """One connection."""
+    """Serve one connection."""
     async with http1.contained(stream, log):
-        exchange = await http1.read(stream)
-        if exchange is None:
-            return
-        match exchange.path:
-            case "/metrics":
-                reply = Answer(HTTPStatus.OK, metrics.exposition(), CONTENT_TYPE)
-            case "/health":
-                reply = Answer(HTTPStatus.OK, b'{"status":"ok"}', http1.JSON)
-            case "/ready":
-                reply = readiness(registry)
-            case _:
-                reply = http1.text(HTTPStatus.NOT_FOUND, "Not found; /metrics, /health and /ready are here")
-        await http1.answer(stream, reply)
+        exchange: Exchange | None = None
+        try:
+            exchange = await http1.read(stream)
+            if exchange is not None:
+                reply = _page(exchange.request, metrics, registry)
+                await http1.answer(stream, reply, to=exchange)
+        except Refusal as refusal:
+            await http1.answer(stream, http1.refused(refusal), to=exchange)
+
+
+def _page(request: Request, metrics: Metrics, registry: Registry) -> Answer:
+    if request.method not in READING:
+        return http1.text(HTTPStatus.METHOD_NOT_ALLOWED, "This port is for reading", Allow=", ".join(READING))
+    match request.path:
+        case "/metrics":
+            return Answer(HTTPStatus.OK, metrics.exposition(), CONTENT_TYPE)
+        case "/health":
+            return Answer(HTTPStatus.OK, b'{"status":"ok"}', http1.JSON)
+        case "/ready":
+            return readiness(registry)
+        case _:
+            return http1.text(HTTPStatus.NOT_FOUND, "Not found; /metrics, /health and /ready are here")
 
 
 def owed(outbox: Outbox, journal: Journal) -> Iterable[tuple[str, str, float]]:
-    """What the metrics say of deliveries and the disk."""
+    """Yield the gauges of deliveries and the disk: name, meaning, value."""
     statistics = outbox.statistics()
     yield "outbox_pending", "deliveries that the backend is owed", statistics.pending
     yield "outbox_dead", "deliveries that the backend refused for good", statistics.dead
@@ -45,7 +57,7 @@ def owed(outbox: Outbox, journal: Journal) -> Iterable[tuple[str, str, float]]:
 
 
 def entrance(server: Server) -> Iterable[tuple[str, str, float]]:
-    """What the metrics say of the public port."""
+    """Yield the gauges of the public port: name, meaning, value."""
     yield "connections", "TCP connections at the public port now", server.connections
     if server.identity is not None:
         until = server.identity.expires.timestamp()

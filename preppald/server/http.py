@@ -1,35 +1,49 @@
 """One HTTP request a connection: read within limits, answered, or turned into a WebSocket.
 
-The parser is that of the WebSocket library, which takes GET only and no bodies: all that is needed here.
+h11 reads it, for its bounds are ours to set and it knows every method. The handshake is that of ``websockets``.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-import http
+from http import HTTPStatus
+import re
 from urllib.parse import parse_qsl
 
+import h11
 import trio
-from websockets.datastructures import Headers, MultipleValuesError
-from websockets.http11 import Request, Response
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidHandshake
+from websockets.http11 import Request as Handshake
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from preppald.errors import Refusal
+from preppald.server.request import SUBPROTOCOL, Request
 from preppald.telemetry.logs import Logger
 
 # From the first byte to the last of a request; a browser needs milliseconds.
 REQUEST_SECONDS = 5.0
-# The parser takes 128 lines of 8 KiB, which is a megabyte. A browser with cookies sends 2 KiB.
+# All header lines together, or one of them. A browser sends 600 bytes, and one with an application's cookies 8 KiB.
 REQUEST_BYTES = 32 * 1024
-END_OF_HEAD = b"\r\n\r\n"
+# h11 forgives more than this and waits for a whole head: noise is told from a request by its first line.
+_REQUEST_LINE = re.compile(rb"[!-~]+ [!-~]+ HTTP/[0-9]\.[0-9]\r")
+# A header over two lines: to be refused (RFC 9112 §5.2).
+_FOLDED = re.compile(rb"\r\n[ \t]")
 RECEIVE_BYTES = 16 * 1024
+# Fields of a query. We know two; what an application or a proxy adds is passed over.
+MAX_QUERY_FIELDS = 256
 # An answer that is not taken within this is for nobody.
 ANSWER_SECONDS = 5.0
-# How long a connection that is turned away may take to say what it wants, so that it reads the answer.
+# How long a connection that is turned away may take to say what it wants, so that it reads the answer; and how much
+# of what it is still sending is thrown away, for the same reason.
 TURN_AWAY_SECONDS = 1.0
+TURN_AWAY_BYTES = 1024 * 1024
 # A browser's message: 20 ms of audio are 640 bytes, a second is 32 000.
 MAX_MESSAGE_BYTES = 64 * 1024
-SUBPROTOCOL = Subprotocol("preppal.v1")
+# Nothing else is shown to the library: no cookies, no token.
+HANDSHAKE_HEADERS = ("connection", "upgrade", "sec-websocket-")
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 
@@ -38,51 +52,46 @@ TEXT = "text/plain; charset=utf-8"
 class Answer:
     """A whole HTTP answer; the connection is closed after it."""
 
-    status: http.HTTPStatus
+    status: HTTPStatus
     body: bytes
     content_type: str = TEXT
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request and the protocol object that can still answer it, or upgrade.
-
-    ``early``: what came right behind the request. ``received``: all of it as it came.
-    """
+    """A request, and what came with it. ``early``: the bytes right behind it. ``received``: all of it as it came."""
 
     request: Request
-    protocol: ServerProtocol
-    path: str
-    query: Mapping[str, str]
-    early: bytes = b""
-    received: bytes = b""
-    acceptance: Response | None = None
-
-    @property
-    def wants_upgrade(self) -> bool:
-        return "websocket" in self.header("Upgrade").lower()
-
-    def header(self, name: str) -> str:
-        """The header's value; empty where there is none, or more than one."""
-        try:
-            return self.request.headers.get(name, "")
-        except MultipleValuesError:
-            return ""
-
-    def headers(self, name: str) -> list[str]:
-        """All of that name, in their order."""
-        return self.request.headers.get_all(name)
+    early: bytes
+    received: bytes
 
 
-def text(status: http.HTTPStatus, words: str, **headers: str) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """A handshake without a fault: ``answer`` is the 101 to send, ``early`` what the client sent behind its request."""
+
+    answer: bytes
+    early: bytes
+
+
+def text(status: HTTPStatus, words: str, **headers: str) -> Answer:
+    """Return an answer of one line. ``headers``: with underscores for hyphens."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(status, f"{words}\n".encode(), headers=named)
 
 
+def refused(refusal: Refusal) -> Answer:
+    """Return the answer that the client of a refused request reads."""
+    headers = dict(refusal.headers)
+    if refusal.retry_after is not None:
+        headers["Retry-After"] = str(refusal.retry_after)
+    return Answer(refusal.status, f"{refusal}\n".encode(), headers=headers)
+
+
 @asynccontextmanager
 async def contained(stream: trio.abc.Stream, log: Logger) -> AsyncIterator[None]:
-    """A connection from its first byte to its last: closed at the end, and nothing that it does leaves it."""
+    """Hold a connection from its first byte to its last: it is closed at the end, and none of its errors gets out."""
     try:
         async with stream:
             yield
@@ -93,97 +102,135 @@ async def contained(stream: trio.abc.Stream, log: Logger) -> AsyncIterator[None]
 
 
 async def read(stream: trio.abc.Stream, received: bytes = b"") -> Exchange | None:
-    """The one request, or None when none came in time, or none that is HTTP; then that is answered already.
+    """Return the one request; None where the client hung up before it was whole.
 
-    ``received``: what somebody else has read of it.
+    ``received``: the bytes that another instance has read of it.
+
+    Raises:
+        Refusal: it did not come in time, is too large, or is no HTTP.
     """
-    protocol = ServerProtocol(max_size=MAX_MESSAGE_BYTES, select_subprotocol=_select)
+    parser = h11.Connection(h11.SERVER, max_incomplete_event_size=REQUEST_BYTES)
     data = received
-    tail = b""
     with trio.move_on_after(REQUEST_SECONDS):
-        while protocol.handshake_exc is None and len(received) < REQUEST_BYTES:
+        while True:
             if not data:
                 data = bytes(await stream.receive_some(RECEIVE_BYTES))
                 received += data
             if not data:
                 return None
-            head, early, tail = _cut(tail, data)
+            if head := _parsed(parser, data, received):
+                early = parser.trailing_data[0]
+                raw = received[: len(received) - len(early)]
+                if len(raw) > REQUEST_BYTES:
+                    raise _too_large()
+                if _FOLDED.search(raw):
+                    raise _no_http()
+                return Exchange(_request(head), early, received)
             data = b""
-            protocol.receive_data(head)
-            for event in protocol.events_received():
-                if isinstance(event, Request):
-                    return _exchange(event, protocol, early, received)
-        await _send(stream, _raw(text(http.HTTPStatus.BAD_REQUEST, "Not a request that is served here")))
-        return None
-    await _send(stream, _raw(text(http.HTTPStatus.REQUEST_TIMEOUT, "The request did not come in time")))
-    return None
+    raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "no request", "The request did not come in time")
 
 
-def _cut(tail: bytes, data: bytes) -> tuple[bytes, bytes, bytes]:
-    """What of the data is still the request's head, what comes behind it, and the new tail of what was seen.
-
-    A frame that is parsed before the answer would itself be answered before it.
-    """
-    seen = tail + data
-    at = seen.find(END_OF_HEAD)
-    end = len(data) if at < 0 else at + len(END_OF_HEAD) - len(tail)
-    return data[:end], data[end:], seen[-len(END_OF_HEAD) + 1 :]
-
-
-def _exchange(request: Request, protocol: ServerProtocol, early: bytes, received: bytes) -> Exchange:
-    """The path is taken as it stands: with another host in front of it, or with escapes, it is no path of ours."""
-    path, _, query = request.path.partition("?")
+def _parsed(parser: h11.Connection, data: bytes, received: bytes) -> h11.Request | None:
+    """Return the head of the request once it is whole. The parser's own words stay here: they quote the request."""
+    line, ended, _ = received.partition(b"\n")
+    if ended and not _REQUEST_LINE.fullmatch(line):
+        raise _no_http()
     try:
-        return Exchange(request, protocol, path, dict(parse_qsl(query, max_num_fields=8)), early, received)
-    except ValueError:
-        return Exchange(request, protocol, "", {}, early, received)
+        parser.receive_data(data)
+        event = parser.next_event()
+    except h11.RemoteProtocolError as error:
+        if error.error_status_hint == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+            raise _too_large() from error
+        raise _no_http() from error
+    if not isinstance(event, h11.Request):
+        return None
+    if event.http_version not in {b"1.0", b"1.1"}:
+        raise Refusal(HTTPStatus.BAD_REQUEST, "no HTTP", "Only HTTP/1.1 is spoken here")
+    return event
+
+
+def _no_http() -> Refusal:
+    return Refusal(HTTPStatus.BAD_REQUEST, "no HTTP", "Not a request that is served here")
+
+
+def _too_large() -> Refusal:
+    words = f"The request's headers are larger than {REQUEST_BYTES // 1024} KiB: mostly cookies that belong elsewhere"
+    return Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too long", words)
+
+
+def _request(head: h11.Request) -> Request:
+    path, _, query = head.target.decode("ascii").partition("?")
+    try:
+        fields = dict(parse_qsl(query, max_num_fields=MAX_QUERY_FIELDS))
+    except ValueError as error:
+        words = f"The request's query has more than {MAX_QUERY_FIELDS} fields"
+        raise Refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "too long", words) from error
+    return Request(
+        method=head.method.decode("ascii"),
+        path=path,
+        query=fields,
+        fields=[(name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers],
+        version=head.http_version.decode("ascii"),
+    )
+
+
+def handshake(exchange: Exchange) -> Upgrade:
+    """Return the answer to a request for a WebSocket; nothing is sent yet.
+
+    Raises:
+        Refusal: the request is no handshake (RFC 6455 §4.2.1).
+    """
+    about_it = [item for item in exchange.request.fields if item[0].startswith(HANDSHAKE_HEADERS)]
+    try:
+        asked = Handshake(exchange.request.path, Headers(about_it))
+    except InvalidHandshake as error:  # a control character within a value
+        raise Refusal(HTTPStatus.BAD_REQUEST, "no handshake", "A header's value is not valid") from error
+    response = ServerProtocol(select_subprotocol=_select).accept(asked)
+    if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+        words = bytes(response.body or b"").decode().strip()
+        raise Refusal(HTTPStatus(response.status_code), "no handshake", words)
+    return Upgrade(response.serialize(), exchange.early)
+
+
+async def upgrade(stream: trio.abc.Stream, agreed: Upgrade) -> ServerProtocol | None:
+    """Send the 101 and return the WebSocket's protocol; None where the client did not take the answer."""
+    if not await _send(stream, agreed.answer):
+        return None
+    return ServerProtocol(state=State.OPEN, max_size=MAX_MESSAGE_BYTES)
 
 
 def _select(_protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """Ours where it is offered; a client that offers none, or others, is served as well."""
-    return SUBPROTOCOL if SUBPROTOCOL in offered else None
+    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
 
 
-async def answer(stream: trio.abc.Stream, reply: Answer) -> None:
-    """Sends the answer, within a bound."""
-    await _send(stream, _raw(reply))
+async def answer(stream: trio.abc.Stream, reply: Answer, *, to: Exchange | None = None) -> None:
+    """Send the answer, within a bound. ``to``: what it answers; None where that was not read, or not to its end."""
+    headers = Headers({"Content-Type": reply.content_type, "Content-Length": str(len(reply.body))})
+    headers["Connection"] = "close"
+    for name, value in reply.headers.items():
+        headers[name] = value
+    head = f"HTTP/1.1 {reply.status.value} {reply.status.phrase}\r\n".encode() + headers.serialize()
+    if to is not None and to.request.method == "HEAD":
+        await _send(stream, head)
+    elif await _send(stream, head + reply.body) and (to is None or to.request.method != "GET"):
+        await _discard(stream)
 
 
 async def turn_away(stream: trio.abc.Stream, reply: Answer) -> None:
-    """Answers whatever is asked: closed on an unread request, the connection would take the answer with it."""
+    """Answer whatever is asked: closed on an unread request, the connection would take the answer with it."""
     with trio.move_on_after(TURN_AWAY_SECONDS):
         await stream.receive_some(RECEIVE_BYTES)
     await answer(stream, reply)
 
 
-def handshake(exchange: Exchange) -> Answer | None:
-    """What is wrong with a request for a WebSocket, if anything. Nothing is sent yet: see ``upgrade``."""
-    response = exchange.protocol.accept(exchange.request)
-    if response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS:
-        exchange.acceptance = response
-        return None
-    return Answer(http.HTTPStatus(response.status_code), bytes(response.body))
-
-
-async def upgrade(stream: trio.abc.Stream, exchange: Exchange) -> bool:
-    """Answers 101, after a ``handshake`` that found no fault; whether the answer was taken."""
-    assert exchange.acceptance is not None  # noqa: S101 - nobody is admitted without a handshake
-    exchange.protocol.send_response(exchange.acceptance)
-    sent = await _send(stream, b"".join(exchange.protocol.data_to_send()))
-    if sent and exchange.early:
-        exchange.protocol.receive_data(exchange.early)
-    return sent
-
-
-def _raw(reply: Answer) -> bytes:
-    headers = Headers()
-    headers["Content-Type"] = reply.content_type
-    headers["Content-Length"] = str(len(reply.body))
-    headers["Connection"] = "close"
-    for name, value in reply.headers.items():
-        headers[name] = value
-    head = f"HTTP/1.1 {reply.status.value} {reply.status.phrase}\r\n".encode()
-    return head + headers.serialize() + reply.body
+async def _discard(stream: trio.abc.Stream) -> None:
+    """Throw away what the client is still sending, for a moment: a reset would overtake our answer."""
+    with trio.move_on_after(TURN_AWAY_SECONDS):
+        if isinstance(stream, trio.abc.HalfCloseableStream):  # TLS has no half
+            await stream.send_eof()
+        left = TURN_AWAY_BYTES
+        while left > 0 and (data := await stream.receive_some(RECEIVE_BYTES)):
+            left -= len(data)
 
 
 async def _send(stream: trio.abc.Stream, data: bytes) -> bool:

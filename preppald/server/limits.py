@@ -59,11 +59,16 @@ class Buckets:
 
 @dataclass(slots=True)
 class Visit:
-    """One connection. ``address`` is "" where there is none to count by; ``proxied``: a trusted proxy brought it."""
+    """One connection. ``address`` is "" where there is none to count by; ``proxied``: a trusted proxy brought it.
+
+    ``interview_id`` and ``user_id``: what it asks for, as soon as that is known; for the log.
+    """
 
     address: str
     proxied: bool
     in_handshake: bool = True
+    interview_id: str = ""
+    user_id: str = ""
 
 
 class Limits:
@@ -144,19 +149,9 @@ class Limits:
 
     # -------------------------------------------------------------- tokens
 
-    def check_failures(self, visit: Visit) -> None:
-        """Before the work of verifying a token.
-
-        Raises:
-            Refusal: this address has shown too many bad ones.
-        """
-        if wait := self._failures.wait(visit.address):
-            raise Refusal(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                "bad tokens",
-                "Too many invalid tokens from this address",
-                math.ceil(wait),
-            )
+    def token_wait(self, visit: Visit) -> float:
+        """Return the seconds before this address may try another token; 0 unless too many of its tokens were wrong."""
+        return self._failures.wait(visit.address)
 
     def note_failure(self, visit: Visit) -> None:
         """A bad token came from there."""

@@ -23,9 +23,10 @@ from preppald.config.settings import ENV_FILE, settings
 from preppald.config.values import Invalid
 from preppald.core import closes, frames, gemini, tokens as auth
 from preppald.core.tokens import Claims, TokenRules
-from preppald.errors import ConfigError, RemoteProtocolError, TokenError
+from preppald.errors import ConfigError, Refusal, RemoteProtocolError, TokenError
 from preppald.net.websocket import WebSocketClosed
 from preppald.server import http as http1
+from preppald.server.admission import Admit, Page, Refuse, Rules, decide
 from preppald.server.http import Exchange
 from preppald.server.limits import customer
 from tests.hostile_inputs import ENOUGH, KEY, asked, audio
@@ -86,13 +87,17 @@ async def _read_request(data: bytes) -> Exchange | None:
     ours, theirs = trio.testing.memory_stream_pair()
     await ours.send_all(data)
     await ours.send_eof()
-    exchange = await http1.read(theirs)
+    try:
+        exchange = await http1.read(theirs)
+    except Refusal:
+        return None
     if exchange is not None:
-        exchange.header("Origin").encode("utf-8", "surrogateescape")
-        for hop in exchange.headers("X-Forwarded-For"):
+        for hop in exchange.request.headers("x-forwarded-for"):
             customer(hop)
-        if http1.handshake(exchange) is None:
-            await http1.upgrade(theirs, exchange)
+        decision = decide(exchange.request, NOW, Rules(RULES))
+        assert isinstance(decision, Page | Refuse | Admit)
+        with suppress(Refusal):
+            await http1.upgrade(theirs, http1.handshake(exchange))
     return exchange
 
 
@@ -106,9 +111,10 @@ async def _talk(data: bytes) -> None:
     await ours.send_all(asked().replace(b"ID", b"iv-1"))
     exchange = await http1.read(theirs)
     assert exchange is not None
-    assert http1.handshake(exchange) is None
-    await http1.upgrade(theirs, exchange)
-    browser = Browser(theirs, exchange.protocol)
+    upgrade = http1.handshake(exchange)
+    protocol = await http1.upgrade(theirs, upgrade)
+    assert protocol is not None
+    browser = Browser(theirs, protocol, upgrade.early)
     await ours.send_all(data)
     await ours.send_eof()
     async with trio.open_nursery() as nursery:

@@ -1,0 +1,48 @@
+"""One HTTP request at the public port, as data: read by ``http``, judged by ``admission``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+WEBSOCKET = "websocket"
+# The client contract's own; the answer echoes it where it is offered.
+SUBPROTOCOL = "preppal.v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """``path`` is taken as the client wrote it: one with a host before it, or with escapes, is no path of ours.
+
+    ``query``: the last of several fields with one name counts. ``fields``: the headers in their order, with their
+    names in small letters. ``version``: "1.1" or "1.0".
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    fields: Sequence[tuple[str, str]] = ()
+    version: str = "1.1"
+
+    def headers(self, name: str) -> list[str]:
+        """Return every header of this name (small letters), in order."""
+        return [value for known, value in self.fields if known == name]
+
+    def header(self, name: str) -> str:
+        """Return the header's value; empty where there is none, or more than one."""
+        found = self.headers(name)
+        return found[0] if len(found) == 1 else ""
+
+    @property
+    def subprotocols(self) -> list[str]:
+        """The WebSocket subprotocols that are offered, which may come in several headers (RFC 6455 §11.3.4)."""
+        offered = ",".join(self.headers("sec-websocket-protocol")).split(",")
+        return [name.strip() for name in offered if name.strip()]
+
+    @property
+    def wants_upgrade(self) -> bool:
+        """Whether a WebSocket is asked for."""
+        return WEBSOCKET in self.header("upgrade").lower()
+
+    @property
+    def has_body(self) -> bool:
+        """Whether bytes that belong to the request follow its head."""
+        return bool(self.headers("transfer-encoding")) or self.header("content-length") not in {"", "0"}
