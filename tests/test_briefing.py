@@ -96,7 +96,7 @@ async def test_a_backend_that_hangs_costs_seconds_and_no_interview(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:
     world = World({}, HELLO)
-    world.backend.context = _hanging  # type: ignore[method-assign]
+    world.backend.context = _hanging  # type: ignore[method-assign, assignment]
     await world.start(nursery)
     candidate = await world.candidate()
     await candidate.until("session_started")
@@ -104,7 +104,7 @@ async def test_a_backend_that_hangs_costs_seconds_and_no_interview(
     assert len(world.events("context.missing")) == 1
 
 
-async def _hanging(_interview_id: str) -> Context:
+async def _hanging(_interview_id: str, _block: int = 0) -> Context:
     await trio.sleep_forever()
     raise AssertionError
 

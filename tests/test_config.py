@@ -229,6 +229,17 @@ def test_what_is_shown_can_be_read_again() -> None:
 # ------------------------------------------------------------------ the settings themselves
 
 
+@pytest.mark.parametrize(
+    ("backend", "codes", "feedback"), [("trpc", "plain", "off"), ("protobuf", "distinct", "on")]
+)
+def test_defaults_fit_the_wire(backend: str, codes: str, feedback: str) -> None:
+    """The newest pages read distinct codes and wait for feedback; what is said outright counts."""
+    env = {**WITH_BACKEND, "PREPPALD_BACKEND": backend}
+    assert (load(env).close_codes, load(env).feedback) == (codes, feedback)
+    said = load({**env, "PREPPALD_CLOSE_CODES": "plain", "PREPPALD_FEEDBACK": "off"})
+    assert (said.close_codes, said.feedback) == ("plain", "off")
+
+
 @pytest.mark.parametrize("name", settings())
 def test_every_setting_is_documented_and_its_default_reads(name: str) -> None:
     """Its line in docs/configuration.md and in --list; a default that does not read would be told to somebody who set nothing."""

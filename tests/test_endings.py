@@ -144,6 +144,23 @@ async def test_gemini_failed_and_could_not_be_restored(
     assert lines[:2] == ANSWERED[:2]
 
 
+async def test_a_failed_interview_with_a_transcript_is_completed(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """By default: the application's pages show nothing of an interview that is in ERROR."""
+    scenario = Scenario(
+        reply=SCENARIO.reply, speech=SCENARIO.speech, fault=(Drop(at="generating", turn=2, connection=1),)
+    )
+    world, candidate = await begin(nursery, "plain", scenario, partial="completed")
+    world.dial_failures = [UpstreamError(closes.REFUSED) for _ in range(50)]
+    await candidate.speak(2)
+    assert await candidate.closed() == (4002, "AI service error")
+    status, lines = await received(world)
+    assert status == "IN_PROGRESS"
+    assert isinstance(lines, list)
+    assert lines[:2] == ANSWERED[:2]
+
+
 @CODES
 async def test_the_candidate_vanished_and_did_not_come_back(
     nursery: trio.Nursery, autojump_clock: object, codes: str

@@ -2,9 +2,12 @@
 
 import trio
 
+from preppald.config.load import load
 from preppald.interview.record import LOOK_SECONDS, Record
 from preppald.journal import Given
 from tests.durable import Notes, Rig, full, interview, running, said
+
+CONFIG = load({"JWT_SECRET": "a" * 32, "GEMINI_API_KEY": "key", "PREPPALD_BACKEND": "none"})
 
 
 async def test_an_interview_whose_words_do_not_get_to_disk_says_so(autojump_clock: object) -> None:
@@ -12,7 +15,7 @@ async def test_an_interview_whose_words_do_not_get_to_disk_says_so(autojump_cloc
     rig, notes = Rig(), Notes()
     async with running(Given(lambda: rig.connection(":memory:"))) as journal, trio.open_nursery() as tasks:
         journal.begin(interview())
-        record = Record(journal, interview(), notes)  # type: ignore[arg-type]  # a log that remembers
+        record = Record(journal, CONFIG, interview(), notes)  # type: ignore[arg-type]  # a log that remembers
         tasks.start_soon(record.run)
 
         async def speak(first: int) -> None:

@@ -37,7 +37,13 @@ from tests.durable import inline
 
 SECRET = "a-secret-for-tests-of-32-bytes-or-more"
 WALL_MS = 1_800_000_000_000
-SETTINGS = {"JWT_SECRET": SECRET, "GEMINI_API_KEY": "key-for-tests", "PREPPALD_BACKEND": "none"}
+SETTINGS = {
+    "JWT_SECRET": SECRET,
+    "GEMINI_API_KEY": "key-for-tests",
+    "PREPPALD_BACKEND": "none",
+    # So that a failed interview is seen as one.
+    "PREPPALD_PARTIAL": "error",
+}
 
 
 class RecordingBackend:
@@ -55,7 +61,7 @@ class RecordingBackend:
             self.posts.append(delivery)
         return outcome
 
-    async def context(self, _interview_id: str) -> Context | Outcome:
+    async def context(self, _interview_id: str, block: int = 0) -> Context | Outcome:  # noqa: ARG002 - the interface has it
         await trio.lowlevel.checkpoint()
         return self.known()
 

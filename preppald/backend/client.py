@@ -112,7 +112,7 @@ class HttpBackend(abc.ABC):
         return self._decode(status, body, headers.get("retry-after"))
 
     @abc.abstractmethod
-    async def context(self, interview_id: str) -> Context | Outcome: ...
+    async def context(self, interview_id: str, block: int = 0) -> Context | Outcome: ...
 
     async def knows(self, interview_id: str) -> bool | None:
         match await self.context(interview_id):
@@ -176,7 +176,7 @@ class TrpcBackend(HttpBackend):
         super().renew(secret)
         self._no_context_until = 0.0
 
-    async def context(self, interview_id: str) -> Context | Outcome:
+    async def context(self, interview_id: str, block: int = 0) -> Context | Outcome:  # noqa: ARG002 - no such wire has blocks
         if trio.current_time() < self._no_context_until:
             return NOTHING_KNOWN
         answer = await self._try(trpc.context_request(interview_id, self._transformer), {})
@@ -241,8 +241,8 @@ class ProtobufBackend(HttpBackend):
     def _decode(self, status: int, body: bytes, retry_after: str | None) -> Outcome:
         return protobuf.decode(status, body, retry_after)
 
-    async def context(self, interview_id: str) -> Context | Outcome:
-        answer = await self._try(protobuf.context_request(interview_id), {})
+    async def context(self, interview_id: str, block: int = 0) -> Context | Outcome:
+        answer = await self._try(protobuf.context_request(interview_id, block), {})
         if isinstance(answer, Retry):
             # Nothing was to be stored: there is nothing ambiguous.
             return Retry(answer.status, answer.cause)

@@ -69,8 +69,11 @@ class Backend(Protocol):
     async def post(self, delivery: Delivery) -> Outcome:
         """Try once. Return within ``TRY_SECONDS``; raise nothing but Cancelled."""
 
-    async def context(self, interview_id: str) -> Context | Outcome:
-        """Return what the application knows of an interview, or why that is not known. As bounded as ``post``."""
+    async def context(self, interview_id: str, block: int = 0) -> Context | Outcome:
+        """Return what the application knows of an interview, or why that is not known. As bounded as ``post``.
+
+        ``block``: asked for one of its blocks, which the application then marks as begun.
+        """
 
     async def knows(self, interview_id: str) -> bool | None:
         """Ask if the application has this interview; None when its answer does not tell. As bounded as ``post``."""
@@ -85,7 +88,7 @@ class NoBackend:
     async def post(self, delivery: Delivery) -> Outcome:  # noqa: ARG002 - the interface has it
         return Delivered()
 
-    async def context(self, interview_id: str) -> Context | Outcome:  # noqa: ARG002 - the interface has it
+    async def context(self, interview_id: str, block: int = 0) -> Context | Outcome:  # noqa: ARG002 - the interface has it
         return NOTHING_KNOWN
 
     async def knows(self, interview_id: str) -> bool | None:  # noqa: ARG002 - the interface has it

@@ -63,6 +63,7 @@ def encode(delivery: Delivery) -> Request:
                         interview_id=delivery.interview_id,
                         transcript=transcript.SerializeToString(),
                         ended_at=iso(submission.ended_ms),
+                        block_number=submission.block or None,
                     )
                 )
             )
@@ -76,10 +77,12 @@ def encode(delivery: Delivery) -> Request:
             )
 
 
-def context_request(interview_id: str) -> Request:
-    """Asks for an interview's context; changes nothing."""
+def context_request(interview_id: str, block: int = 0) -> Request:
+    """Return the question for a context. It changes nothing, but with a block it marks that block as begun."""
     request = WorkerApiRequest()
     request.get_context.interview_id = interview_id
+    if block:
+        request.get_context.block_number = block
     return _request(request)
 
 
@@ -101,7 +104,9 @@ def context(status: int, body: bytes, retry_after: str | None = None) -> Context
         return _failure(status, answer, retry_after)
     given = answer.get_context
     seconds = max(0, given.duration_ms) / 1000
-    return Context(given.job_description, given.resume, given.persona, seconds)
+    return Context(
+        given.job_description, given.resume, given.persona, seconds, given.system_prompt, given.language
+    )
 
 
 def parse(body: bytes) -> WorkerApiResponse | None:

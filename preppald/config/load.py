@@ -46,7 +46,15 @@ def load(env: Mapping[str, str]) -> Config:
         faults += _unfit(values["tls_cert"], values["tls_key"])
     if faults:
         raise ConfigError(faults)
-    return Config(**values)
+    return Config(**_fitted(values))
+
+
+def _fitted(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with the defaults that depend on the backend's wire: its pages expect them."""
+    newest = values["backend"] == "protobuf"
+    values["close_codes"] = values["close_codes"] or ("distinct" if newest else "plain")
+    values["feedback"] = values["feedback"] or ("on" if newest else "off")
+    return values
 
 
 def with_file(env: Mapping[str, str]) -> Mapping[str, str]:

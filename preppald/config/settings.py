@@ -194,9 +194,9 @@ class Config:
     )
     feedback: Literal["on", "off"] = setting(
         "PREPPALD_FEEDBACK",
-        parse.one_of("on", "off"),
-        "whether a text model writes feedback after the transcript is delivered",
-        default="off",
+        parse.fitting("on", "off"),
+        "a text model writes feedback after the transcript is delivered: it is sent to that model, and costs money; "
+        "empty: on with PREPPALD_BACKEND=protobuf, whose pages wait for it, otherwise off",
     )
     feedback_model: str = setting(
         "PREPPALD_FEEDBACK_MODEL",
@@ -277,9 +277,15 @@ class Config:
     )
     close_codes: Literal["plain", "distinct"] = setting(
         "PREPPALD_CLOSE_CODES",
-        parse.one_of("plain", "distinct"),
-        "plain closes with 1000; distinct with 4001-4004, which the newest web client reads as the reason",
-        default="plain",
+        parse.fitting("plain", "distinct"),
+        "plain closes with 1000; distinct with 4001-4004, which the newest web client reads as the reason; "
+        "empty: distinct with PREPPALD_BACKEND=protobuf, otherwise plain",
+    )
+    partial: Literal["completed", "error"] = setting(
+        "PREPPALD_PARTIAL",
+        parse.one_of("completed", "error"),
+        "what an interview that failed with a transcript posts: completed, the transcript alone; error, then ERROR, too",
+        default="completed",
     )
     state_dir: Path = setting(
         "PREPPALD_STATE_DIR",

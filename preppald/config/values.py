@@ -80,6 +80,12 @@ def optional(read: Callable[[str], str]) -> Callable[[str], str]:
     return lambda raw: read(raw) if raw else ""
 
 
+def fitting(*allowed: str) -> Callable[[str], str]:
+    """Read one of these, or nothing: load.py then takes what fits the backend's wire."""
+    read = one_of(*allowed)
+    return lambda raw: read(raw) if raw else ""
+
+
 def one_of(*allowed: str) -> Callable[[str], str]:
     def read(raw: str) -> str:
         if raw not in allowed:

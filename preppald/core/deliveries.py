@@ -53,10 +53,14 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class TranscriptSubmission(msgspec.Struct, frozen=True):
-    """The whole transcript; storing it completes the interview at the backend."""
+    """Hold a whole transcript; storing it completes the interview, or the block, at the backend.
+
+    ``block``: the block's number, 0 for an ordinary interview.
+    """
 
     lines: tuple[Line, ...]
     ended_ms: int
+    block: int = 0
 
 
 class Feedback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,6 +71,10 @@ class Feedback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     content_and_structure: str
     communication_and_delivery: str
     presentation: str
+
+
+# A page may wait for feedback: an interview in which nothing was said is told so, in each part.
+NOTHING_SAID = Feedback(*["Nothing was said in this interview, so there is no feedback."] * 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +156,18 @@ class Owed:
         )
 
 
+def _key(interview_id: str, block: int, epoch: int, what: str) -> str:
+    """Return the Idempotency-Key. A full stop stands in no interview's id, so no block shares a key with another."""
+    session = f"{interview_id}.{block}" if block else interview_id
+    return f"{session}:{epoch}:{what}"
+
+
 def status_delivery(
-    interview_id: str, epoch: int, status: Status, *, now_ms: int, ended_ms: int | None = None
+    interview_id: str, epoch: int, status: Status, *, now_ms: int, ended_ms: int | None = None, block: int = 0
 ) -> Delivery:
-    """The post that sets the interview's status."""
+    """Return the post that sets the interview's status."""
     return Delivery(
-        key=f"{interview_id}:{epoch}:{Kind.STATUS}:{status}",
+        key=_key(interview_id, block, epoch, f"{Kind.STATUS}:{status}"),
         interview_id=interview_id,
         kind=Kind.STATUS,
         payload=msgspec.json.encode(StatusUpdate(status, ended_ms)),
@@ -162,21 +176,21 @@ def status_delivery(
 
 
 def transcript_delivery(
-    interview_id: str, epoch: int, turns: Sequence[Turn], *, now_ms: int, ended_ms: int
+    interview_id: str, epoch: int, turns: Sequence[Turn], *, now_ms: int, ended_ms: int, block: int = 0
 ) -> Delivery:
-    """The post that stores the transcript; ``turns`` are in their order and have text."""
+    """Return the post that stores the transcript; ``turns`` are in their order and have text."""
     lines = tuple(Line(turn.speaker, turn.spoken.strip(), turn.started_ms) for turn in turns)
     return Delivery(
-        key=f"{interview_id}:{epoch}:{Kind.TRANSCRIPT}",
+        key=_key(interview_id, block, epoch, Kind.TRANSCRIPT),
         interview_id=interview_id,
         kind=Kind.TRANSCRIPT,
-        payload=msgspec.json.encode(TranscriptSubmission(lines, ended_ms)),
+        payload=msgspec.json.encode(TranscriptSubmission(lines, ended_ms, block)),
         created_ms=now_ms,
     )
 
 
 def feedback_delivery(interview_id: str, epoch: int, feedback: Feedback, *, now_ms: int) -> Delivery:
-    """The post that stores the feedback."""
+    """Return the post that stores the feedback."""
     return Delivery(
         key=f"{interview_id}:{epoch}:{Kind.FEEDBACK}",
         interview_id=interview_id,

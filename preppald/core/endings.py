@@ -8,10 +8,19 @@ from dataclasses import dataclass
 import enum
 from typing import Literal
 
-from preppald.core.deliveries import Delivery, Status, status_delivery, transcript_delivery
+from preppald.core.deliveries import (
+    NOTHING_SAID,
+    Delivery,
+    Status,
+    feedback_delivery,
+    status_delivery,
+    transcript_delivery,
+)
 from preppald.core.turns import Turn
 
 CloseCodes = Literal["plain", "distinct"]
+# What an interview that failed with a transcript posts: the transcript alone, which completes it, or then ERROR, too.
+Partial = Literal["completed", "error"]
 
 
 class EndedReason(enum.IntEnum):
@@ -106,6 +115,13 @@ AI_FAILED = Ending(
     owed=Owed.PARTIAL_THEN_ERROR,
     error=(ERROR_AI_SERVICE, "AI service error"),
 )
+BLOCK_LEFT = Ending(
+    name="block_left",
+    # The page has closed already, with the same code.
+    plain=Close(4005, "Block transition"),
+    distinct=4005,
+    owed=Owed.TRANSCRIPT,
+)
 CANDIDATE_GONE = Ending(
     name="candidate_gone",
     # Nobody is there to read it; a candidate who returns later is told this.
@@ -137,6 +153,7 @@ BUG = Ending(
 PRECEDENCE = (
     BUG,
     USER_ENDED,
+    BLOCK_LEFT,
     TIME_UP,
     TOKENS_SPENT,
     AI_ENDED,
@@ -158,21 +175,37 @@ def first(endings: Sequence[Ending]) -> Ending:
 
 
 def deliveries(
-    ending: Ending, interview_id: str, epoch: int, turns: Sequence[Turn], *, ended_ms: int
+    ending: Ending,
+    interview_id: str,
+    epoch: int,
+    turns: Sequence[Turn],
+    *,
+    ended_ms: int,
+    block: int = 0,
+    partial: Partial = "completed",
+    feedback: bool = False,
 ) -> list[Delivery]:
-    """What the backend is owed after this ending, in order. ``turns``: those with text, in their order.
+    """Return what the backend is owed after this ending, in order. ``turns``: those with text, in their order.
 
-    The backend refuses an empty transcript, so an interview in which nothing was said sets its status instead.
+    ``block``: the block's number, 0 for an ordinary interview. ``partial``: what a failed interview with a transcript
+    posts. ``feedback``: somebody waits for feedback, also where there is nothing to say.
     """
+    if block:
+        # The backend completes the interview at its last block, and other blocks can go on after one that failed.
+        return [
+            transcript_delivery(interview_id, epoch, turns, now_ms=ended_ms, ended_ms=ended_ms, block=block)
+        ][: len(turns)]
 
     def status(status: Status) -> Delivery:
         return status_delivery(interview_id, epoch, status, now_ms=ended_ms, ended_ms=ended_ms)
 
-    if ending.owed is Owed.ERROR:
-        return [status(Status.ERROR)]
-    if not turns:
-        return [status(Status.COMPLETED if ending.owed is Owed.TRANSCRIPT else Status.ERROR)]
-    transcript = transcript_delivery(interview_id, epoch, turns, now_ms=ended_ms, ended_ms=ended_ms)
-    if ending.owed is Owed.PARTIAL_THEN_ERROR:
-        return [transcript, status(Status.ERROR)]
-    return [transcript]
+    if turns and ending.owed is not Owed.ERROR:
+        transcript = transcript_delivery(interview_id, epoch, turns, now_ms=ended_ms, ended_ms=ended_ms)
+        if ending.owed is Owed.PARTIAL_THEN_ERROR and partial == "error":
+            return [transcript, status(Status.ERROR)]
+        return [transcript]
+    # The backend refuses an empty transcript, so an interview in which nothing was said sets its status instead.
+    owed = [status(Status.COMPLETED if ending.owed is Owed.TRANSCRIPT else Status.ERROR)]
+    if feedback:
+        owed.append(feedback_delivery(interview_id, epoch, NOTHING_SAID, now_ms=ended_ms))
+    return owed

@@ -97,6 +97,6 @@ def parts_of(
         client=client,
         tape=tape,
         seat=Seat(tape),
-        record=Record(services.journal, interview, log),
+        record=Record(services.journal, config, interview, log),
         stats=Stats(services.metrics, uplink, client, interview.usage, config.prices),
     )

@@ -2,6 +2,7 @@
 
 import trio
 
+from preppald.config.settings import Config
 from preppald.core import endings
 from preppald.core.deliveries import Status, status_delivery
 from preppald.core.endings import Ending
@@ -25,8 +26,9 @@ class Record:
     one message of Gemini's brought in one call. A commit later it is on disk.
     """
 
-    def __init__(self, journal: Journal, interview: Interview, log: Logger) -> None:
+    def __init__(self, journal: Journal, config: Config, interview: Interview, log: Logger) -> None:
         self._journal = journal
+        self._config = config
         self._key = (interview.interview_id, interview.epoch)
         self._log = log
         self._said: list[Fragment] = []
@@ -86,7 +88,14 @@ class Record:
     async def finish(self, ending: Ending, cause: str, turns: list[Turn], ended_ms: int) -> None:
         """Records the ending together with what the backend is owed. Call it shielded: it has its own bound."""
         self._hand_over()
-        owed = endings.deliveries(ending, *self._key, turns, ended_ms=ended_ms)
+        owed = endings.deliveries(
+            ending,
+            *self._key,
+            turns,
+            ended_ms=ended_ms,
+            partial=self._config.partial,
+            feedback=self._config.feedback == "on",
+        )
         self._journal.end(*self._key, ending=ending.name, cause=cause, ended_ms=ended_ms, deliveries=owed)
         try:
             with trio.fail_after(FLUSH_SECONDS):

@@ -106,18 +106,20 @@ class SessionEnded(_message.Message):
     def __init__(self, reason: _Optional[_Union[SessionEnded.Reason, str]] = ...) -> None: ...
 
 class SessionStarted(_message.Message):
-    __slots__ = ("interview_id", "output_sample_rate_hz", "remaining_ms", "resumed", "grace_ms")
+    __slots__ = ("interview_id", "output_sample_rate_hz", "remaining_ms", "resumed", "grace_ms", "block_number")
     INTERVIEW_ID_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_SAMPLE_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
     REMAINING_MS_FIELD_NUMBER: _ClassVar[int]
     RESUMED_FIELD_NUMBER: _ClassVar[int]
     GRACE_MS_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_NUMBER_FIELD_NUMBER: _ClassVar[int]
     interview_id: str
     output_sample_rate_hz: int
     remaining_ms: int
     resumed: bool
     grace_ms: int
-    def __init__(self, interview_id: _Optional[str] = ..., output_sample_rate_hz: _Optional[int] = ..., remaining_ms: _Optional[int] = ..., resumed: _Optional[bool] = ..., grace_ms: _Optional[int] = ...) -> None: ...
+    block_number: int
+    def __init__(self, interview_id: _Optional[str] = ..., output_sample_rate_hz: _Optional[int] = ..., remaining_ms: _Optional[int] = ..., resumed: _Optional[bool] = ..., grace_ms: _Optional[int] = ..., block_number: _Optional[int] = ...) -> None: ...
 
 class Interrupted(_message.Message):
     __slots__ = ("heard_ms", "heard_code_points", "turn")
@@ -192,22 +194,28 @@ class ServerToClientMessage(_message.Message):
     def __init__(self, transcript_update: _Optional[_Union[TranscriptUpdate, _Mapping]] = ..., audio_response: _Optional[_Union[AudioResponse, _Mapping]] = ..., error: _Optional[_Union[ErrorResponse, _Mapping]] = ..., session_ended: _Optional[_Union[SessionEnded, _Mapping]] = ..., session_started: _Optional[_Union[SessionStarted, _Mapping]] = ..., interrupted: _Optional[_Union[Interrupted, _Mapping]] = ..., notice: _Optional[_Union[Notice, _Mapping]] = ..., hold_state: _Optional[_Union[HoldState, _Mapping]] = ..., received: _Optional[_Union[Received, _Mapping]] = ...) -> None: ...
 
 class GetContextRequest(_message.Message):
-    __slots__ = ("interview_id",)
+    __slots__ = ("interview_id", "block_number")
     INTERVIEW_ID_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_NUMBER_FIELD_NUMBER: _ClassVar[int]
     interview_id: str
-    def __init__(self, interview_id: _Optional[str] = ...) -> None: ...
+    block_number: int
+    def __init__(self, interview_id: _Optional[str] = ..., block_number: _Optional[int] = ...) -> None: ...
 
 class GetContextResponse(_message.Message):
-    __slots__ = ("job_description", "resume", "persona", "duration_ms")
+    __slots__ = ("job_description", "resume", "persona", "duration_ms", "system_prompt", "language")
     JOB_DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     RESUME_FIELD_NUMBER: _ClassVar[int]
     PERSONA_FIELD_NUMBER: _ClassVar[int]
     DURATION_MS_FIELD_NUMBER: _ClassVar[int]
+    SYSTEM_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     job_description: str
     resume: str
     persona: str
     duration_ms: int
-    def __init__(self, job_description: _Optional[str] = ..., resume: _Optional[str] = ..., persona: _Optional[str] = ..., duration_ms: _Optional[int] = ...) -> None: ...
+    system_prompt: str
+    language: str
+    def __init__(self, job_description: _Optional[str] = ..., resume: _Optional[str] = ..., persona: _Optional[str] = ..., duration_ms: _Optional[int] = ..., system_prompt: _Optional[str] = ..., language: _Optional[str] = ...) -> None: ...
 
 class UpdateStatusRequest(_message.Message):
     __slots__ = ("interview_id", "status", "ended_at")
@@ -226,14 +234,16 @@ class UpdateStatusResponse(_message.Message):
     def __init__(self, success: _Optional[bool] = ...) -> None: ...
 
 class SubmitTranscriptRequest(_message.Message):
-    __slots__ = ("interview_id", "transcript", "ended_at")
+    __slots__ = ("interview_id", "transcript", "ended_at", "block_number")
     INTERVIEW_ID_FIELD_NUMBER: _ClassVar[int]
     TRANSCRIPT_FIELD_NUMBER: _ClassVar[int]
     ENDED_AT_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_NUMBER_FIELD_NUMBER: _ClassVar[int]
     interview_id: str
     transcript: bytes
     ended_at: str
-    def __init__(self, interview_id: _Optional[str] = ..., transcript: _Optional[bytes] = ..., ended_at: _Optional[str] = ...) -> None: ...
+    block_number: int
+    def __init__(self, interview_id: _Optional[str] = ..., transcript: _Optional[bytes] = ..., ended_at: _Optional[str] = ..., block_number: _Optional[int] = ...) -> None: ...
 
 class SubmitTranscriptResponse(_message.Message):
     __slots__ = ("success",)

@@ -7,7 +7,9 @@ import pytest
 
 from preppald.core import deliveries as deliveries_module, endings
 from preppald.core.deliveries import (
+    NOTHING_SAID,
     Delivery,
+    Feedback,
     Kind,
     State,
     Status,
@@ -42,16 +44,17 @@ def told(delivery: Delivery) -> str:
         (endings.TOKENS_SPENT, ["transcript"], ["COMPLETED"]),
         (endings.AI_ENDED, ["transcript"], ["COMPLETED"]),
         (endings.AI_UNREACHABLE, ["ERROR"], ["ERROR"]),
-        (endings.AI_FAILED, ["transcript", "ERROR"], ["ERROR"]),
+        (endings.AI_FAILED, ["transcript"], ["ERROR"]),
         (endings.CANDIDATE_GONE, ["transcript"], ["ERROR"]),
         (endings.MISUSED, ["transcript"], ["ERROR"]),
         (endings.DAEMON_STOPPED, ["transcript"], ["ERROR"]),
-        (endings.BUG, ["transcript", "ERROR"], ["ERROR"]),
+        (endings.BUG, ["transcript"], ["ERROR"]),
+        (endings.BLOCK_LEFT, ["transcript"], ["COMPLETED"]),
     ],
     ids=lambda value: value.name if isinstance(value, Ending) else "",
 )
 def test_what_the_backend_is_owed(ending: Ending, with_text: list[str], without: list[str]) -> None:
-    """A transcript completes the interview, so ERROR comes after it; an empty one would be refused."""
+    """A transcript completes the interview; an empty one would be refused."""
     for turns, expected in ((TURNS, with_text), ([], without)):
         owed = deliveries(ending, "iv", 2, turns, ended_ms=ENDED_MS)
         assert [told(delivery) for delivery in owed] == expected
@@ -60,6 +63,37 @@ def test_what_the_backend_is_owed(ending: Ending, with_text: list[str], without:
         for delivery in owed:
             if delivery.kind is Kind.STATUS:
                 assert msgspec.json.decode(delivery.payload, type=StatusUpdate).ended_ms == ENDED_MS
+
+
+@pytest.mark.parametrize("ending", PRECEDENCE, ids=lambda ending: ending.name)
+def test_a_failed_interview_may_be_told_as_one(ending: Ending) -> None:
+    """PREPPALD_PARTIAL=error: a transcript completes the interview, so ERROR comes after it."""
+    owed = deliveries(ending, "iv", 2, TURNS, ended_ms=ENDED_MS, partial="error")
+    expected = {
+        endings.AI_FAILED: ["transcript", "ERROR"],
+        endings.BUG: ["transcript", "ERROR"],
+        endings.AI_UNREACHABLE: ["ERROR"],
+    }
+    assert [told(delivery) for delivery in owed] == expected.get(ending, ["transcript"])
+
+
+@pytest.mark.parametrize("ending", PRECEDENCE, ids=lambda ending: ending.name)
+def test_a_block_owes_its_transcript_and_nothing_else(ending: Ending) -> None:
+    """The backend completes the interview at its last block; a block that failed does not fail the others."""
+    (delivery,) = deliveries(ending, "iv", 2, TURNS, ended_ms=ENDED_MS, block=3, partial="error")
+    assert delivery.key == "iv.3:2:transcript"
+    assert msgspec.json.decode(delivery.payload, type=TranscriptSubmission).block == 3
+    assert deliveries(ending, "iv", 2, [], ended_ms=ENDED_MS, block=3, feedback=True) == []
+
+
+def test_feedback_says_that_nothing_was_said() -> None:
+    """A page that waits for it waits for ever otherwise."""
+    status, feedback = deliveries(endings.USER_ENDED, "iv", 2, [], ended_ms=ENDED_MS, feedback=True)
+    assert (status.kind, feedback.kind) == (Kind.STATUS, Kind.FEEDBACK)
+    assert msgspec.json.decode(feedback.payload, type=Feedback) == NOTHING_SAID
+    assert [it.kind for it in deliveries(endings.USER_ENDED, "iv", 2, TURNS, ended_ms=1, feedback=True)] == [
+        Kind.TRANSCRIPT
+    ]
 
 
 def test_a_transcript_says_what_was_heard() -> None:

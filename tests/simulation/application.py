@@ -137,7 +137,7 @@ class Client:
             return Retry(None, "the process is dead")
         return await self._application.take(delivery, self)
 
-    async def context(self, _interview_id: str) -> Context | Outcome:
+    async def context(self, _interview_id: str, block: int = 0) -> Context | Outcome:  # noqa: ARG002 - the interface has it
         await trio.lowlevel.checkpoint()
         return NOTHING_KNOWN
 
