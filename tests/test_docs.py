@@ -1,5 +1,6 @@
 """The pages say what is so: their tables are held against the code, their links against the files."""
 
+import importlib
 import importlib.util
 from pathlib import Path
 import re
@@ -145,6 +146,42 @@ def test_every_close_frame_of_gemini_is_in_the_table(cause: Cause, phrases: tupl
     rows = [row for row in PAGES["protocol"].splitlines() if re.match(r"\| (1\d\d\d|any)[, \d]* \|", row)]
     fitting = [row for row in rows if words in row.split("|")[3]]
     assert [row for row in fitting if all(f"`{phrase}`" in row for phrase in phrases)], phrases
+
+
+# ---------------------------------------------------------------- architecture
+
+AUDIO_BYTES_PER_SECOND = 32_000
+
+
+def limits() -> list[tuple[str, str]]:
+    """Return the constants of the table of limits, each with what its row says of the value."""
+    table = PAGES["architecture"].partition("## Every limit")[2].partition("\n## ")[0]
+    rows = [row.split(" | ") for row in table.splitlines() if row.startswith("| ") and "`" in row]
+    return [(constant, row[1]) for row in rows for constant in re.findall(r"`([\w.]+)`", row[-1])]
+
+
+def shown(name: str, value: float) -> set[str]:
+    """Return the ways in which a limit may be written, by the unit in its name."""
+    if name.endswith(("_SECONDS", "_MS")):
+        seconds = value / 1000 if name.endswith("_MS") else value
+        ways = {f"{seconds:g} s", f"{seconds / 60:g} min", f"{seconds / 3600:g} h"}
+        return ways | {f"{round(seconds * 1000)} ms"}
+    if "BYTES" in name:
+        powers = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+        ways = {f"{value / size:g} {unit}" for unit, size in powers.items()}
+        return ways | {f"{value:g} bytes", f"{value / AUDIO_BYTES_PER_SECOND:g} s of audio"}
+    return {f"{value:,}".replace(",", " ")}
+
+
+@pytest.mark.parametrize(("constant", "words"), limits(), ids=lambda item: item if "." in item else "")
+def test_every_limit_is_what_the_code_has(constant: str, words: str) -> None:
+    module, _, name = constant.rpartition(".")
+    value = getattr(importlib.import_module(f"preppald.{module}"), name)
+    assert any(re.search(rf"(?<![\d.]){re.escape(way)}\b", words) for way in shown(name, value)), words
+
+
+def test_the_table_of_limits_is_read() -> None:
+    assert len(limits()) > 40
 
 
 # ---------------------------------------------------------------- links
