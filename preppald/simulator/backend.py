@@ -70,7 +70,7 @@ class BackendSimulator:
     def __init__(self, scenario: BackendScenario | None = None, *, log: Log = no_log) -> None:
         self.scenario = scenario = scenario or BackendScenario()
         self._log = log
-        self._store = Store(scenario.interviews)
+        self._store = Store(scenario.interviews, blocks=len(scenario.block))
         router = Router(
             self._store,
             superjson=scenario.transformer == "superjson",
@@ -78,7 +78,7 @@ class BackendSimulator:
         )
         self.wires: dict[str, Wire] = {
             TRPC_PREFIX: router,
-            WORKER_PREFIX: Worker(self._store, scenario.context),
+            WORKER_PREFIX: Worker(self._store, scenario.context, scenario.block),
         }
         self.calls: deque[Call] = deque(maxlen=MAX_CALLS)
         self._faults_left = [fault.calls for fault in scenario.fault]
@@ -114,6 +114,9 @@ class BackendSimulator:
         if self.scenario.secret and not hmac.compare_digest(given.encode(), wanted.encode()):
             return self._refuse(wire, procedure, request, Refusal(401, "UNAUTHORIZED"))
         fault = self._next_fault(procedure)
+        if fault is not None and fault.kind == "delete":
+            self._store.delete(_interview_of(wire.read(request.body)))
+            fault = None
         if fault is not None and fault.kind != "lost-answer":
             return await self._fail(wire, procedure, request, fault)
         try:
@@ -170,6 +173,15 @@ class BackendSimulator:
         )
         keys: dict[str, Any] = {"procedure": procedure, "status": status, "stored": stored}
         self._log("backend.call", keys | ({"interview": interview} if interview else {}))
+
+
+def _interview_of(asked: Any) -> str:
+    """Return the interview that a request names; empty where it names none."""
+    if isinstance(asked, dict) and isinstance(asked.get("json"), dict):
+        asked = asked["json"]
+    if not isinstance(asked, dict):
+        return ""
+    return str(asked.get("interview_id") or asked.get("interviewId") or "")
 
 
 def _json(status: int, body: Any) -> Answer:

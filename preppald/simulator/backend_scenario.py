@@ -15,6 +15,7 @@ class BackendFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         "lost-answer",  # store, then drop the connection without an answer
         "error-in-200",  # answer 200 with an error in the body, store nothing
         "garbage",  # answer 200 with a body that is not JSON, store nothing
+        "delete",  # the interview was deleted just before: answer as for one that is not known, now and later
     ]
     calls: Annotated[int, Meta(ge=1)] = 1
     procedure: str = ""
@@ -33,6 +34,15 @@ class BackendContext(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     duration_ms: Annotated[int, Meta(ge=0, lt=2**31)] = 0
 
 
+class BackendBlock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[[backend.block]]`: a part of every interview with a connection and a prompt of its own."""
+
+    system_prompt: Annotated[str, Meta(min_length=1)]
+    """The block's whole instruction."""
+    language: Literal["en", "zh"] = "en"
+    duration_ms: Annotated[int, Meta(ge=0, lt=2**31)] = 25_000
+
+
 class BackendScenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     transformer: Literal["superjson", "none"] = "superjson"
     """The real router reads {"json": input} (superjson) and refuses a bare input with 400."""
@@ -43,4 +53,6 @@ class BackendScenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     honours_idempotency_key: bool = False
     """Whether a second submitTranscript with a known Idempotency-Key is not stored again. The real one ignores it."""
     context: BackendContext = BackendContext()
+    block: Annotated[tuple[BackendBlock, ...], Meta(max_length=99)] = ()
+    """The blocks of every interview, on the protobuf wire; empty: interviews are ordinary."""
     fault: tuple[BackendFault, ...] = ()

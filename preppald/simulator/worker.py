@@ -19,7 +19,7 @@ from preppald.pb.interview_pb2 import (
     WorkerApiResponse,
 )
 from preppald.pb.transcript_pb2 import Speaker, Transcript
-from preppald.simulator.backend_scenario import BackendContext
+from preppald.simulator.backend_scenario import BackendBlock, BackendContext
 from preppald.simulator.store import Entry, Refusal, Status, Store
 
 STATUSES: dict[int, Status] = {
@@ -42,9 +42,10 @@ class Worker:
 
     content_type = "application/x-protobuf"
 
-    def __init__(self, store: Store, context: BackendContext) -> None:
+    def __init__(self, store: Store, context: BackendContext, blocks: tuple[BackendBlock, ...] = ()) -> None:
         self._store = store
         self._context = context
+        self._blocks = blocks
 
     def procedure(self, _path: str, body: bytes) -> str:
         """What the request asks for; empty where it asks for nothing that can be read."""
@@ -76,6 +77,12 @@ class Worker:
                 answer.get_context.resume = given.resume
                 answer.get_context.persona = given.persona
                 answer.get_context.duration_ms = given.duration_ms
+                number = chosen.block_number
+                if number and self._store.begin_block(chosen.interview_id, number):
+                    block = self._blocks[number - 1]
+                    answer.get_context.system_prompt = block.system_prompt
+                    answer.get_context.language = block.language
+                    answer.get_context.duration_ms = block.duration_ms
                 # An empty context is an answer all the same.
                 answer.get_context.SetInParent()
             case "update_status":
@@ -120,7 +127,15 @@ class Worker:
         entries = [
             Entry(SPEAKERS[turn.speaker], turn.content, _iso(turn.timestamp_ms)) for turn in transcript.turns
         ]
-        self._store.complete(submitted.interview_id, entries, submitted.ended_at, append=False)
+        try:
+            if submitted.HasField("block_number"):
+                number = submitted.block_number
+                self._store.complete_block(submitted.interview_id, number, entries, submitted.ended_at)
+            else:
+                self._store.complete(submitted.interview_id, entries, submitted.ended_at, append=False)
+        except Refusal as error:
+            # The real one writes the rows without a look at the interview: its database refuses (seen).
+            raise Refusal(500, "Foreign key constraint violated") from error
 
     def _submit_feedback(self, feedback: SubmitFeedbackRequest) -> None:
         interview = self._store.interview(feedback.interview_id)

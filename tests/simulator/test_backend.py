@@ -11,8 +11,17 @@ import trio
 import trio.testing
 from trio.testing import MockClock, memory_stream_pair
 
+from preppald.pb.interview_pb2 import (
+    GetContextResponse,
+    SubmitTranscriptRequest,
+    WorkerApiRequest,
+    WorkerApiResponse,
+)
+from preppald.pb.transcript_pb2 import Speaker, Transcript
 from preppald.simulator import BackendSimulator, serve_backend
-from preppald.simulator.backend_scenario import BackendFault, BackendScenario
+from preppald.simulator.backend_scenario import BackendBlock, BackendContext, BackendFault, BackendScenario
+from preppald.simulator.store import Refusal, Store
+from preppald.simulator.worker import Worker
 
 UPDATE = "/api/trpc/interview.updateStatus"
 SUBMIT = "/api/trpc/interview.submitTranscript"
@@ -87,6 +96,7 @@ async def test_a_whole_interview(browser: Ask, autojump_clock: MockClock) -> Non
         "transcript": [ENTRY],
         "submissions": 1,
         "feedback": None,
+        "blocks": {},
     }
     assert [call["procedure"] for call in received["calls"]] == [
         "interview.updateStatus",
@@ -131,7 +141,8 @@ async def test_superjson_refuses_a_bare_body(browser: Ask, autojump_clock: MockC
         (UPDATE, [1], 400),
         (UPDATE, {"json": {"interviewId": "other", "status": "ERROR"}}, 404),
         (SUBMIT, {"json": TRANSCRIPT | {"transcript": [ENTRY | {"speaker": "user"}]}}, 400),
-        (SUBMIT, {"json": TRANSCRIPT | {"interviewId": "other"}}, 404),
+        # Seen: the real one lets its database refuse a transcript of an interview that is not there.
+        (SUBMIT, {"json": TRANSCRIPT | {"interviewId": "other"}}, 500),
         ("/api/trpc/interview.create", {"json": {}}, 404),
         ("/elsewhere", {}, 404),
     ],
@@ -142,6 +153,69 @@ async def test_what_is_refused(
 ) -> None:
     """The router's checks of its input, its procedures and its interviews."""
     assert (await browser(interviews=("i1",)).post(path, value))[0] == status
+
+
+async def test_an_interview_may_be_deleted(browser: Ask, autojump_clock: MockClock) -> None:
+    """A transcript that comes later fails in the database, a status is refused."""
+    fault = BackendFault(kind="delete", procedure="interview.submitTranscript")
+    client = browser(fault=(fault,))
+    assert (await client.post(UPDATE, {"json": STATUS}))[0] == 200
+    assert (await client.post(SUBMIT, {"json": TRANSCRIPT}))[0] == 500
+    assert (await client.post(SUBMIT, {"json": TRANSCRIPT}))[0] == 500
+    assert (await client.post(UPDATE, {"json": STATUS}))[0] == 404
+
+
+BLOCKS = (
+    BackendBlock(system_prompt="Ask about trains, in Mandarin.", language="zh", duration_ms=25_000),
+    BackendBlock(system_prompt="Ask about trams.", language="en"),
+)
+
+
+def test_blocks_are_begun_by_asking_and_completed_by_their_transcripts() -> None:
+    """The last one completes the interview, and a number that is not there is an ordinary interview."""
+    store = Store(blocks=len(BLOCKS))
+    worker = Worker(store, BackendContext(job_description="Trains."), BLOCKS)
+
+    def asked(number: int) -> GetContextResponse:
+        request = WorkerApiRequest()
+        request.get_context.interview_id = "iv"
+        request.get_context.block_number = number
+        _, body = worker.call("interview.getContext", request.SerializeToString(), None)
+        return WorkerApiResponse.FromString(body).get_context
+
+    def submitted(number: int | None) -> None:
+        turns = Transcript()
+        turns.turns.add(speaker=Speaker.USER, content="Hello.", timestamp_ms=1)
+        request = SubmitTranscriptRequest(
+            interview_id="iv", transcript=turns.SerializeToString(), ended_at="now", block_number=number
+        )
+        worker.call(
+            "interview.submitTranscript",
+            WorkerApiRequest(submit_transcript=request).SerializeToString(),
+            None,
+        )
+
+    first = asked(1)
+    assert (first.system_prompt, first.language, first.duration_ms) == (
+        BLOCKS[0].system_prompt,
+        "zh",
+        25_000,
+    )
+    assert not asked(7).HasField("system_prompt")
+    submitted(1)
+
+    def statuses() -> list[str]:
+        interview = store.interviews["iv"]
+        return [interview.status, *(block.status for block in interview.blocks.values())]
+
+    assert statuses() == ["PENDING", "COMPLETED", "PENDING"]
+    submitted(1)
+    asked(2)
+    submitted(2)
+    assert statuses() == ["COMPLETED", "COMPLETED", "COMPLETED"]
+    assert store.interviews["iv"].blocks[1].submissions == 2
+    with pytest.raises(Refusal):
+        submitted(3)
 
 
 async def test_the_secret(browser: Ask, autojump_clock: MockClock) -> None:
