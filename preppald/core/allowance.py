@@ -1,8 +1,8 @@
-"""How much a browser may send: a microphone's worth, with room for a line that stalled. Counted once a read.
+"""Bounds the sending of a browser: a microphone's worth, with room for a line that stalled. Counted once a read.
 
-Past it the connection is throttled: nothing is read, and TCP holds the sender up. One that pushes on all the same
-is no microphone, and is cut. The numbers are those of the busiest honest page: 375 messages of 86 bytes a second,
-92 on the wire with their frame's head, so 34 500 bytes.
+Past the bound the connection is throttled: nothing is read, and TCP holds the sender up. A sender that pushes on all
+the same is no microphone, and is cut. The numbers are those of the busiest honest page: 375 messages of 86 bytes a
+second, 92 on the wire with their frame's head, so 34 500 bytes.
 """
 
 from preppald.core.bucket import Bucket
@@ -17,10 +17,10 @@ BURST_BYTES = 1024 * 1024
 # Frames that carry nothing: pings, pongs, empty fragments. A library pings each 20 s, and answers our own each 15 s.
 EMPTY_FRAMES_PER_SECOND = 2
 BURST_EMPTY_FRAMES = 100
-# Half a second of audio: so much is added up before the buckets are asked, which costs more than reading it did.
+# Half a second of audio, added up before the buckets are asked: asking them costs more than reading the audio did.
 GRAIN_BYTES = 16 * 1024
 GRAIN_FRAMES = 200
-# How long a sender may go on pushing against the throttle: 50 s of audio that are sent in one go are through by then.
+# How long a sender may push against the throttle: 50 s of audio that are sent in one go are through by then.
 PUSHING_SECONDS = 10.0
 
 
@@ -37,11 +37,11 @@ class Allowance:
 
     @property
     def strained(self) -> bool:
-        """Whether it can be ``throttled`` at all: after a read that left a debt, and for a second after that."""
+        """True after a read that left a debt, and for a second after that: only then ask ``throttled``."""
         return self._in_debt or self._pushing_since is not None
 
     def spend(self, now: float, *, size: int, frames: int, empty: int) -> None:
-        """One read brought ``size`` bytes with so many frames, ``empty`` of which carry nothing."""
+        """Count one read: ``size`` bytes with so many frames, ``empty`` of which carry nothing."""
         self._unspent_bytes += size
         self._unspent_frames += frames
         if self._unspent_bytes >= GRAIN_BYTES or self._unspent_frames >= GRAIN_FRAMES:
@@ -53,7 +53,7 @@ class Allowance:
             self._empty.spend(empty, now)
 
     def throttled(self, now: float) -> bool:
-        """Whether nothing may be read now."""
+        """Return whether nothing may be read now."""
         if not self.strained:
             return False
         spent = self._bytes.level(now) < 0 or self._frames.level(now) < 0
@@ -65,7 +65,7 @@ class Allowance:
         return spent
 
     def fault(self, now: float) -> str | None:
-        """Why this sender is to be cut, in words for its developer."""
+        """Return the reason to cut this sender, in words for its developer; None while there is none."""
         if self._empty.level(now) < 0:
             return "Too many control frames"
         if self._pushing_since is not None and now - self._pushing_since > PUSHING_SECONDS:

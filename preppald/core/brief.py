@@ -1,8 +1,8 @@
 """The interviewer's brief: a template, filled with what is known of an interview.
 
-Rule 1: what the application says, and what people said, is data. It stands between tags that it cannot write,
-        is cut to a size, and is never itself read as a template.
-Rule 2: everything the template may name is in ``NAMES``; anything else in it is a fault, told at the start.
+Rule 1: the application's texts and people's words are data. They stand between tags that they cannot contain, are cut
+        to a size, and are never themselves read as a template.
+Rule 2: everything the template may name is in ``NAMES``; any other name is a fault, reported at the start.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import unicodedata
 
 from preppald.core.context import Context
 
-# About 5 000 tokens each: more than any posting or resume has, and with the history well inside the window.
+# About 5 000 tokens each: more than any posting or resume, and together with the history well inside the window.
 DOCUMENT_CHARS = 20_000
 # "a friendly engineering manager at a large bank" is 47.
 LINE_CHARS = 200
@@ -49,18 +49,18 @@ $job_description
 $resume\
 """
 
-# What people may put into text and nobody sees: it ends no line and no tag.
+# Characters that nobody sees: they end no line and no tag, and people may paste them into a text.
 _INVISIBLE = {"Cc", "Cf", "Co", "Cs", "Cn"}
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
 class TemplateError(ValueError):
-    """The template cannot be used; the text says why."""
+    """Raised for a template that cannot be used; the text gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """A template that was checked. ``origin``: where it came from, for the configuration's listing."""
+    """Holds a checked template. ``origin``: the file it came from, for the configuration's listing."""
 
     template: str = DEFAULT_TEMPLATE
     origin: str = ""
@@ -83,7 +83,7 @@ class Brief:
         return self.origin
 
     def instruction(self, context: Context, *, persona: str, language: str, minutes: int) -> str:
-        """The whole instruction. ``persona`` and ``language`` are the configuration's; the context's goes first."""
+        """Return the whole instruction. ``persona`` and ``language`` are the configuration's; the context's goes first."""
         return Dollars(self.template).substitute(
             persona=one_line(context.persona) or one_line(persona) or DEFAULT_PERSONA,
             language=one_line(language) or "the language that the candidate speaks",
@@ -97,19 +97,19 @@ DEFAULT_BRIEF = Brief()
 
 
 def plain(text: str) -> str:
-    """Text as data: without what nobody sees, and with other brackets than those that tags are made of."""
+    """Return the text as data: without invisible characters, and with brackets that make no tags."""
     shown = "".join(char for char in text if char in "\n\t" or unicodedata.category(char) not in _INVISIBLE)
     return shown.replace("<", "[").replace(">", "]")
 
 
 def one_line(text: str) -> str:
-    """Text as data that stands within a sentence; parentheses are the software's."""
+    """Return the text as data for the middle of a sentence; parentheses are the software's own."""
     words = " ".join(plain(text).split())
     return words.replace("(", "[").replace(")", "]")[:LINE_CHARS].rstrip()
 
 
 def document(name: str, text: str, most_chars: int = DOCUMENT_CHARS) -> str:
-    """Text as data between tags of this name, cut to a size."""
+    """Return the text as data between tags of this name, cut to a size."""
     content = _BLANK_LINES.sub("\n\n", plain(text.replace("\r\n", "\n"))).strip()
     if len(content) > most_chars:
         content = f"{content[:most_chars].rstrip()} …"

@@ -1,6 +1,6 @@
-"""Token buckets: how much of something may happen, on average and at once. Time comes in as an argument.
+"""Token buckets: bound the rate of something, on average and at once. Time comes in as an argument.
 
-A bucket may go into debt, so that what has already happened is only counted: one subtraction, whatever it was.
+A bucket may go into debt, so that an event of the past can be counted in one subtraction.
 """
 
 from dataclasses import dataclass, field
@@ -19,19 +19,19 @@ class Bucket:
         self._level = self.burst
 
     def spend(self, amount: float, now: float) -> None:
-        """It happened; the bucket may be in debt now."""
+        """Count something that happened; the bucket may be in debt afterwards."""
         self._level = self.level(now) - amount
         self._at = now
 
     @property
     def in_debt(self) -> bool:
-        """Whether more was spent than there was, the last time."""
+        """True where the last ``spend`` took more than there was."""
         return self._level < 0
 
     def level(self, now: float) -> float:
-        """What is left; below zero it is a debt. A clock that stands still or goes back regains nothing."""
+        """Return the rest, a debt below zero. A clock that stands still or goes back regains nothing."""
         return min(self.burst, self._level + max(0.0, now - self._at) * self.rate)
 
     def seconds_until(self, amount: float, now: float) -> float:
-        """How long until so much is there; 0 where it is."""
+        """Return the seconds until so much is there; 0 where there is enough."""
         return max(0.0, (amount - self.level(now)) / self.rate)

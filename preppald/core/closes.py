@@ -1,4 +1,4 @@
-"""Why Gemini closed or refused a connection, and what may be done about it.
+"""Names the cause of a closed or refused connection to Gemini, and the remedy.
 
 Failures of key, model, region, quota and money arrive as close frames after a successful upgrade, with a reason cut
 at 123 bytes. The reason's text decides, the code comes second. Google rewords and recapitalises its reasons, so they
@@ -11,7 +11,7 @@ import enum
 
 
 class Remedy(enum.Enum):
-    """What may be tried after a failure."""
+    """The remedies after a failure."""
 
     NONE = "it would fail again: the interview ends with its cause"
     WAIT = "quota: no retry before a pause, and none by other interviews either"
@@ -21,7 +21,7 @@ class Remedy(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A cause by its name in logs and metrics; ``words`` tell an operator what happened and what to do."""
+    """A cause by its name in logs and metrics; ``words`` give an operator the event and the remedy."""
 
     name: str
     remedy: Remedy
@@ -67,7 +67,7 @@ CONNECTION_CAP = Cause("connection_cap", Remedy.RESUME, "Gemini's connection rea
 NETWORK = Cause("network", Remedy.RESUME, "the connection to Gemini broke")
 CLOSED = Cause("closed", Remedy.RESUME, "Gemini closed the connection normally")
 UNRECOGNISED = Cause("unrecognised", Remedy.RESUME, "Gemini closed the connection for an unknown reason")
-# These never come as close frames.
+# Causes that never come as close frames.
 DNS = Cause("dns", Remedy.RESUME, "Gemini's host name cannot be resolved")
 REFUSED = Cause("refused", Remedy.RESUME, "nothing accepts connections at Gemini's address")
 TLS = Cause("tls", Remedy.NONE, "Gemini's certificate is not acceptable")
@@ -79,7 +79,7 @@ PROTOCOL = Cause("protocol", Remedy.RESUME, "the WebSocket connection to Gemini 
 SILENT = Cause("silent", Remedy.RESUME, "Gemini sent nothing for too long, and answered no ping")
 STALLED = Cause("stalled", Remedy.RESUME, "Gemini took nothing more")
 
-# Gemini never saw such a try.
+# After these Gemini never saw the try.
 UNASKED = frozenset({DNS, REFUSED, HTTP_FAILED})
 # A resume that ends with one of these was not refused for its handle.
 NOT_THE_HANDLE = frozenset({QUOTA, CREDIT, OVERLOADED, NETWORK})
@@ -114,7 +114,7 @@ BY_PHRASE: tuple[tuple[Cause, tuple[str, ...]], ...] = (
 )
 _NORMAL_CODES = frozenset({1000, 1001})
 _ABNORMAL_CODE = 1006
-# A shorter beginning of a key is of no use to anybody, and could be a word.
+# A shorter beginning of a key is useless to a thief, and could be a word.
 _KEY_CHARACTERS = 8
 
 _BY_STATUS = {401: UNAUTHORISED, 403: UNAUTHORISED, 404: HTTP_REFUSED, 400: HTTP_REFUSED, 429: QUOTA}
@@ -134,7 +134,7 @@ def of_close(code: int, reason: str) -> Cause:
 
 
 def without_key(reason: str, key: str) -> str:
-    """Return a close frame's reason without the API key, which a proxy may quote; nor its beginning, where the reason was cut.
+    """Return a close frame's reason without the API key, which a proxy may quote, whole or cut off at the end.
 
     Source of the cut: RFC 6455 §5.5 allows a control frame 125 bytes, two of which are the code.
     """

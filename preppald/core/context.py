@@ -1,4 +1,4 @@
-"""What the application knows of an interview before it begins. All of it is data, from people and their files."""
+"""The application's knowledge of an interview before the start. All of it is data, from people and their files."""
 
 from dataclasses import dataclass, field
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 class Context:
     """Describe an interview. Members are empty where the application says nothing.
 
-    ``seconds``: how long the interview is meant to last; 0: unsaid. ``system_prompt``: a block's whole instruction, used
-    verbatim; only a block has one. ``language``: a code like "en" or "zh".
+    ``seconds``: how long the interview is meant to last; 0: unsaid. ``system_prompt``: a block's whole instruction,
+    used verbatim; only a block has one. ``language``: a code like "en" or "zh".
     """
 
     job_description: str = field(default="", repr=False)

@@ -53,9 +53,9 @@ class Conversation:
         last = next(reversed(self.turns), None)
         owed = last is not None and (last.speaker is Speaker.USER or not last.complete)
         self._left = State.AWAITED if owed else State.CONNECTING
-        # The interviewer's turn of which the rest never came.
+        # The interviewer's turn that was broken off: its rest never came.
         self._broken_off = last.number if owed and last is not None and last.speaker is Speaker.AI else None
-        # Whether this Gemini tells of voice activity, and whether it did since the interviewer last began.
+        # True once this Gemini reported voice activity, and once it did since the interviewer last began.
         self._tells_activity = False
         self._spoke_since_reply = False
         self._speech_began_at: float | None = None
@@ -67,12 +67,12 @@ class Conversation:
         self._reply_began_at = 0.0
         self._reply_bytes = 0
         self._generated = False
-        # Whether the candidate spoke over the last one before it was heard out.
+        # True where the candidate spoke over the last reply before it was heard out.
         self._cut_short = False
 
     @property
     def turns(self) -> list[Turn]:
-        """The transcript so far: turns with text, in their order."""
+        """The transcript so far: the turns with text, in their order."""
         return self._minutes.turns
 
     @property
@@ -81,12 +81,12 @@ class Conversation:
 
     @property
     def begun(self) -> bool:
-        """Whether the interviewer ever spoke: it must not greet twice."""
+        """True once the interviewer spoke: an interviewer must not greet twice."""
         return len(self._minutes) > 0 or self._minutes.last(Speaker.AI) > 0
 
     @property
     def owed(self) -> bool:
-        """While CONNECTING: whether the interviewer was to speak, or spoke, when Gemini was lost."""
+        """True while CONNECTING, where the interviewer was to speak, or spoke, when Gemini was lost."""
         return self._left in {State.AWAITED, State.SPEAKING, State.THINKING}
 
     @property
@@ -101,12 +101,12 @@ class Conversation:
         return (turns[-1].text if answered else "", said)
 
     def quiet(self, now: float) -> bool:
-        """Whether nobody is in the middle of something: a good moment to change the connection."""
+        """True while neither side is in mid-speech: a good moment to change the connection."""
         calm = self.state in {State.LISTENING, State.PLAYING}
         return calm and not self.candidate_speaking and now >= self._playback.until
 
     def receive(self, event: Event, now: float) -> list[Effect]:
-        """Takes one event at the monotonic time ``now`` (seconds); returns what the shell must do, in order."""
+        """Take one event at the monotonic time ``now`` (seconds); return the effects for the shell, in order."""
         before = self.state
         self.state = self._ways[type(event)]
         if self.state is not before:
@@ -141,7 +141,7 @@ class Conversation:
         return [*effects, self._add(Speaker.AI, event.text, began)]
 
     def _rest_of_cut_turn(self, text: str, now: float) -> Effect:
-        """Text runs behind audio. Where all of it does, its first piece is taken for what was heard."""
+        """Take a cut turn's late text: text runs behind audio. Where all of it does, the first piece counts as heard."""
         number = self._minutes.last(Speaker.AI)
         first = number not in self._minutes
         at_ms = self._wall_ms(self._reply_began_at if first else now)
@@ -149,7 +149,7 @@ class Conversation:
         return Keep(self._minutes.write(number, Speaker.AI, text, at_ms, turn_complete=first, heard=heard))
 
     def _reply_begins(self, now: float) -> list[Effect]:
-        """On the first sign of a reply: the candidate's turn is over, and a new clock runs."""
+        """Begin a reply at its first sign: the candidate's turn is over, and a new clock runs."""
         if self._minutes.is_open(Speaker.AI):
             return []
         self._minutes.begin(Speaker.AI)
@@ -180,7 +180,7 @@ class Conversation:
         return []
 
     def _cut(self, now: float) -> list[Effect]:
-        """The reply stops where its playback is; its turn keeps the whole text and says how much was heard."""
+        """Stop the reply at its playback; its turn keeps the whole text and says how much was heard."""
         unheard = self._playback.stop(now)
         self._odd_byte = b""
         turn = self._minutes.open_turn(Speaker.AI)
@@ -193,7 +193,7 @@ class Conversation:
         return self._close(Speaker.AI, now, heard=heard)
 
     def _lost(self, _event: UpstreamLost, now: float) -> list[Effect]:
-        """What was sent will still be heard, but nothing more of the reply comes."""
+        """Break the reply off: the audio sent will still be heard, but nothing more of it comes."""
         self.candidate_speaking = False
         self._odd_byte = b""
         turn = None if self._generated else self._minutes.open_turn(Speaker.AI)
@@ -235,10 +235,10 @@ class Conversation:
         return [self._add(Speaker.USER, event.text, now)]
 
     def _heard_before_reply(self, text: str) -> Effect:
-        """Text that came late: it belongs before the reply that answered it, which may have no text yet."""
+        """Place text that came late: it belongs before the reply that answered it, which may have no text yet."""
         before_ms = self._wall_ms(self._reply_began_at) - 1
         number = self._minutes.last(Speaker.USER)
-        # The turn that the reply ended, or one that was begun by an earlier piece of this text.
+        # The turn that the reply ended, or the one that an earlier piece of this text began.
         if number not in self._minutes or number < self._minutes.last(Speaker.AI) - 1:
             number = self._minutes.new_number(Speaker.USER)
         return Keep(self._minutes.write(number, Speaker.USER, text, before_ms, turn_complete=True))
@@ -273,7 +273,7 @@ class Conversation:
 
 
 def _end_of_word(text: str, at: int) -> int:
-    """The end of the word that stands at this place: what was begun is taken to have been heard."""
+    """Return the end of the word at this place: a word that was begun counts as heard."""
     if at <= 0:
         return 0
     space = text.find(" ", at)

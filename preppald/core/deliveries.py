@@ -1,7 +1,7 @@
-"""What the backend is owed: deliveries, and the rule that says when to try one again.
+"""Deliveries that the backend is owed, and the rule for trying one again.
 
-A delivery is neutral: the wire (tRPC or protobuf) is chosen when it is posted, so that a journal
-written under one wire can be delivered over the other.
+A delivery is neutral: the wire (tRPC or protobuf) is chosen at each post, so that a journal written under one wire can
+be delivered over the other.
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ from preppald.core.turns import Speaker, Turn
 # promise "delivered within 6 minutes after the backend is back".
 RETRY_BASE_SECONDS = 1.0
 RETRY_CAP_SECONDS = 300.0
-# 2^9 seconds is past the cap; a larger exponent only makes large numbers.
+# 2^9 seconds are past the cap; a larger exponent only makes large numbers.
 RETRY_EXPONENT_CAP = 9
 
 
 class Kind(enum.StrEnum):
-    """What is delivered."""
+    """The kinds of delivery."""
 
     STATUS = "status"
     TRANSCRIPT = "transcript"
@@ -64,7 +64,7 @@ class TranscriptSubmission(msgspec.Struct, frozen=True):
 
 
 class Feedback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the candidate is told about the interview, in the application's five parts."""
+    """Feedback for the candidate, in the application's five parts."""
 
     summary: str
     strengths: str
@@ -94,7 +94,7 @@ class Delivery:
 
 
 class State(enum.StrEnum):
-    """Where a delivery stands."""
+    """The states of a delivery."""
 
     PENDING = "pending"  # owed
     DONE = "done"  # acknowledged by the backend
@@ -104,7 +104,7 @@ class State(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """A delivery and how it fared: the outbox's row. All times are the wall clock in milliseconds.
+    """A delivery and its tries: the outbox's row. All times are the wall clock in milliseconds.
 
     ``attempts``: tries made. ``next_ms``: not before then. ``last_status``: the last HTTP status, None when
     no answer came. ``last_error``: for people, never with transcript text. ``acked_ms``: when it was settled,
@@ -124,7 +124,7 @@ class Owed:
         return self.delivery.key
 
     def due(self, now_ms: int) -> bool:
-        """Whether it may be tried. No wait is longer than the cap: a longer one means that the clock was set back."""
+        """Return whether a try is due. A wait longer than the cap means that the clock was set back: due, too."""
         return self.state is State.PENDING and not now_ms < self.next_ms <= now_ms + RETRY_CAP_SECONDS * 1000
 
     def acknowledged(self, now_ms: int) -> "Owed":
@@ -201,7 +201,7 @@ def feedback_delivery(interview_id: str, epoch: int, feedback: Feedback, *, now_
 
 
 def retry_delay(attempts: int, chance: float, retry_after: float | None = None) -> float:
-    """Seconds to wait before the next try.
+    """Return the seconds to wait before the next try.
 
     ``attempts``: tries made so far. ``chance``: a random number in [0, 1), from the caller.
     ``retry_after``: what the backend asked for, in seconds; honoured up to the cap.
@@ -213,6 +213,6 @@ def retry_delay(attempts: int, chance: float, retry_after: float | None = None) 
 
 
 def iso(at_ms: int) -> str:
-    """ISO 8601 in UTC with milliseconds, as JavaScript writes it."""
+    """Return the time in ISO 8601, in UTC with milliseconds, as JavaScript writes it."""
     stamp = datetime.fromtimestamp(at_ms / 1000, UTC)
     return stamp.isoformat(timespec="milliseconds").replace("+00:00", "Z")

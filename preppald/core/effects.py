@@ -1,4 +1,4 @@
-"""What the rules ask the shell to do beside what ``events`` has for the conversation itself."""
+"""Effects that the rules ask of the shell, beside the conversation's own in ``events``."""
 
 from preppald.core.endings import Ending
 from preppald.core.events import _Happening

@@ -1,6 +1,6 @@
-"""How an interview can end: a closed set, with a precedence, and what each ending owes to whom.
+"""The endings of an interview: a closed set with a precedence, and each ending's debts to browser and backend.
 
-Everything that is not one of these is a bug; a bug ends the interview as ``BUG``.
+Anything else is a bug, and ends the interview as ``BUG``.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from preppald.core.deliveries import (
 from preppald.core.turns import Turn
 
 CloseCodes = Literal["plain", "distinct"]
-# What an interview that failed with a transcript posts: the transcript alone, which completes it, or then ERROR, too.
+# The posts of an interview that failed with a transcript: the transcript alone, which completes it, or then ERROR, too.
 Partial = Literal["completed", "error"]
 
 
@@ -38,7 +38,7 @@ ERROR_INTERNAL = 5000
 
 
 class Owed(enum.Enum):
-    """What the backend is told."""
+    """The debts of an ending to the backend."""
 
     TRANSCRIPT = "the transcript, which completes the interview"
     PARTIAL = "the partial transcript, or ERROR when nothing was said"
@@ -170,7 +170,7 @@ ALREADY_ENDED = CANDIDATE_GONE.plain
 
 
 def first(endings: Sequence[Ending]) -> Ending:
-    """Of several endings at one instant, the one that counts."""
+    """Return the ending that counts of several at one instant."""
     return min(endings, key=PRECEDENCE.index)
 
 

@@ -1,8 +1,8 @@
-"""What can happen in an interview, and what the shell is asked to do about it.
+"""The events of an interview, and the effects that the shell is asked for.
 
-Events are named for what happened, effects for what is to be done. Both are frozen and tiny, and made by msgspec:
-some are for every piece of sound, and a frozen dataclass costs four times as much. What was said, as sound or as
-text, stays out of their repr: a repr ends in tracebacks.
+Events are named for the past, effects for the deed. Both are frozen and tiny, and made by msgspec: some come with
+every piece of sound, and a frozen dataclass costs four times as much. Sound and text stay out of their repr: a repr
+ends in tracebacks.
 """
 
 import msgspec
@@ -16,7 +16,7 @@ class _Happening(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Said(_Happening, frozen=True):
-    """Base of what holds something that was said, or is secret."""
+    """Base of everything that holds speech or secrets."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -48,11 +48,11 @@ class TextHeard(_Said, frozen=True):
 
 
 class SpeechBegan(_Happening, frozen=True):
-    """Gemini noticed that the candidate began to speak. Not every model says so."""
+    """Gemini noticed that the candidate began to speak. Not every model reports it."""
 
 
 class SpeechEnded(_Happening, frozen=True):
-    """Gemini noticed that the candidate stopped. Not every model says so."""
+    """Gemini noticed that the candidate stopped. Not every model reports it."""
 
 
 class ReplyInterrupted(_Happening, frozen=True):
@@ -64,7 +64,7 @@ class ReplyGenerated(_Happening, frozen=True):
 
 
 class UtteranceCompleted(_Happening, frozen=True):
-    """Gemini has said one thing and will say another without being spoken to: it thinks, or looks something up."""
+    """Gemini finished an utterance and will speak again unasked: it thinks, or looks something up."""
 
 
 class TurnCompleted(_Happening, frozen=True):
@@ -122,7 +122,7 @@ class TokensUsed(_Happening, frozen=True):
     usage: Usage
 
 
-# What the dialogue is made of; the session itself sees to the others.
+# The dialogue's events; the session itself handles the others.
 DialogueEvent = (
     AudioSpoken
     | TextSpoken
@@ -181,18 +181,18 @@ class UpstreamReady(_Happening, frozen=True):
 
 
 class UpstreamResumed(_Happening, frozen=True):
-    """Gemini is back with all it knew, and waits for the candidate."""
+    """Gemini is back with its whole memory, and waits for the candidate."""
 
 
 class InterviewOver(_Happening, frozen=True):
-    """Nothing more will be said; what is open is closed."""
+    """The interview is over: open turns are closed."""
 
 
 class HandleDropped(_Happening, frozen=True):
     """The session can no longer be resumed: its handle failed, or is of no use."""
 
 
-# What becomes of the connection to Gemini, as its client reports it among what Gemini says.
+# The fate of the connection to Gemini, which its client reports in the order of Gemini's own events.
 ConnectionEvent = UpstreamLost | UpstreamReady | UpstreamResumed | HandleDropped
 ShellEvent = UpstreamLost | UpstreamReady | UpstreamResumed | InterviewOver
 Event = DialogueEvent | ShellEvent
@@ -207,7 +207,7 @@ class Play(_Said, frozen=True):
 
 
 class StopPlaying(_Happening, frozen=True):
-    """Drop what is queued towards the candidate and tell the browser to do the same."""
+    """Drop the queue towards the candidate, and have the browser drop its own."""
 
 
 class Keep(_Happening, frozen=True):

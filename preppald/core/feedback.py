@@ -1,6 +1,6 @@
-"""Feedback on a finished interview: what a text model is asked, and what of its answer is taken.
+"""Feedback on a finished interview: the request to a text model, and the reading of its answer.
 
-Protocol: generateContent, v1beta, with a JSON schema. What was said is data, as in the interviewer's brief.
+Protocol: generateContent, v1beta, with a JSON schema. The transcript is data, as in the interviewer's brief.
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ from preppald.core.turns import Speaker
 
 # An hour of two fast speakers is 60 000; a runaway transcript must not cost a fortune.
 TRANSCRIPT_CHARS = 200_000
-# Five parts of a few paragraphs. What is longer is no feedback.
+# Five parts of a few paragraphs. Anything longer is no feedback.
 PART_CHARS = 10_000
-# Half of it would do; thinking counts, too.
+# Half would do for the answer; thinking counts, too.
 MAX_OUTPUT_TOKENS = 8_192
 # Statuses after which the same request may succeed: quota, overload, a gateway's bad moment.
 PASSING = frozenset({429, 500, 502, 503, 504})
@@ -42,7 +42,7 @@ _NAMES = {Speaker.USER: "Candidate", Speaker.AI: "Interviewer"}
 
 
 class FeedbackError(ValueError):
-    """The answer holds no feedback. The text says why, and quotes nothing of it. ``usage`` was paid all the same."""
+    """Raised for an answer without feedback. The text gives the reason, without quotes. ``usage`` was paid."""
 
     def __init__(self, why: str, usage: Usage = Usage()) -> None:  # noqa: B008 - it is frozen
         super().__init__(why)
@@ -50,7 +50,7 @@ class FeedbackError(ValueError):
 
 
 class _Message(msgspec.Struct, rename="camel"):
-    """Base of what is received; unknown fields are skipped."""
+    """Base of everything received; unknown fields are skipped."""
 
 
 class _Part(_Message):
@@ -79,12 +79,12 @@ class _Answer(_Message):
 
 
 def worth_it(lines: Sequence[Line]) -> bool:
-    """Whether the candidate said anything."""
+    """Return whether the candidate said anything."""
     return any(line.speaker is Speaker.USER and line.content.strip() for line in lines)
 
 
 def request(lines: Sequence[Line], context: Context) -> bytes:
-    """The body of the call."""
+    """Return the body of the call."""
     # One line a turn, so that nobody's words can look like the other's.
     said = "\n".join(f"{_NAMES[line.speaker]}: {' '.join(line.content.split())}" for line in lines)
     prompt = "\n\n".join(
@@ -114,10 +114,10 @@ def request(lines: Sequence[Line], context: Context) -> bytes:
 
 
 def decode(body: bytes) -> tuple[Feedback, Usage]:
-    """The feedback in an answer of 200, and what it took.
+    """Return the feedback in an answer of 200, and the tokens used.
 
     Raises:
-        FeedbackError: there is none in it.
+        FeedbackError: the answer holds none.
     """
     try:
         answer = msgspec.json.decode(body, type=_Answer)

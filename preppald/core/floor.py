@@ -1,4 +1,4 @@
-"""Who has the floor: the states of the dialogue and every way from one to the next.
+"""The floor: the states of the dialogue, and every way from one to the next.
 
 Gemini keeps no order between a reply's audio, its text, and the text of what it heard, so every row between
 CONNECTING and OVER takes every event of the dialogue.
@@ -27,7 +27,7 @@ from preppald.core.events import (
 
 
 class State(enum.Enum):
-    """Who has the floor."""
+    """The holders of the floor."""
 
     CONNECTING = "no Gemini is there to talk to"
     LISTENING = "the candidate's: thinking, or speaking"
@@ -70,12 +70,12 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         SpeechBegan: _S.LISTENING,
         SpeechEnded: _S.AWAITED,
         ReplyInterrupted: _S.LISTENING,
-        # A reply without content is no answer: it is still awaited.
+        # A reply without content is no answer: the answer is still awaited.
         ReplyGenerated: _S.AWAITED,
         UtteranceCompleted: _S.AWAITED,
         TurnCompleted: _S.AWAITED,
         AtWork: _S.AWAITED,
-        # It heard what was said, and chose to hear more.
+        # Gemini heard the candidate, and chose to hear more.
         WaitingForInput: _S.LISTENING,
         UpstreamLost: _S.CONNECTING,
         InterviewOver: _S.OVER,
@@ -105,7 +105,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         ReplyInterrupted: _S.LISTENING,
         ReplyGenerated: _S.THINKING,
         UtteranceCompleted: _S.THINKING,
-        # It has thought better of it.
+        # Gemini thought better of its pause.
         TurnCompleted: _S.LISTENING,
         AtWork: _S.THINKING,
         WaitingForInput: _S.LISTENING,

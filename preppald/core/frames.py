@@ -1,6 +1,6 @@
 """The browser's messages: protobuf in, events out; and the other way round.
 
-The only place that knows the generated code's names for them. What a browser sends is read into events and
+The only place that knows the generated code's names for them. A browser's message is read into events and
 never passed on: protobuf keeps unknown fields and would forward them.
 """
 
@@ -46,7 +46,7 @@ _FIELD_2 = 0x12
 
 
 def spoken(message: bytes | str) -> bytes | None:
-    """The PCM in one message, where that is written as every encoder writes it; None: ask ``decode``.
+    """Return the PCM of one message in the form that every encoder writes; None for any other: ask ``decode``.
 
     375 times a second for each old client, at a sixth of what ``decode`` costs.
     """
@@ -67,10 +67,10 @@ def spoken(message: bytes | str) -> bytes | None:
 
 
 def decode(message: bytes | str) -> ClientEvent:
-    """The event in one message.
+    """Return the event in one message.
 
     Raises:
-        RemoteProtocolError: it is text, or bytes that are no such message, or one without a payload.
+        RemoteProtocolError: the message is text, or no message of the contract, or has no payload.
     """
     if isinstance(message, str):
         raise RemoteProtocolError("the message is text, and must be binary")
@@ -88,7 +88,7 @@ def decode(message: bytes | str) -> ClientEvent:
 
 
 def audio(pcm: bytes) -> bytes:
-    """PCM s16le mono 24 kHz. The lengths that Gemini sends are written by hand, at a third of what the library costs."""
+    """Return PCM (s16le mono 24 kHz) as a message. Usual lengths are written by hand, for a third of the cost."""
     size = len(pcm)
     if not 128 <= size < 16_380:  # both lengths take two bytes
         return ServerToClientMessage(audio_response=AudioResponse(audio_content=pcm)).SerializeToString()
@@ -98,7 +98,7 @@ def audio(pcm: bytes) -> bytes:
 
 
 def transcript(fragment: Fragment) -> bytes:
-    """Written into the message itself: one that is passed to it would be copied."""
+    """Return a TranscriptUpdate's bytes. The fields are set in place: a submessage passed in would be copied."""
     message = ServerToClientMessage()
     update = message.transcript_update
     update.speaker = fragment.speaker

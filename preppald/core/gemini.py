@@ -1,4 +1,4 @@
-"""Gemini Live's JSON: events out of what it sends, and the messages that it is sent.
+"""Gemini Live's JSON: its frames become events, and the daemon's messages become frames.
 
 Protocol: BidiGenerateContent, v1beta. The server sends one JSON object a frame, as binary or text; every key
 that is present counts, whatever the documentation says about "one of". Unknown keys are skipped.
@@ -44,7 +44,7 @@ PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateCo
 KEY_HEADER = "x-goog-api-key"
 # A day of audio is three million tokens; a count above this is none.
 MAX_TOKENS = 10**9
-# Calls in one frame that are answered, and the characters of an id or a name that are given back.
+# The most calls of one frame that are answered, and the most characters of an id or a name that are given back.
 MAX_TOOL_CALLS = 16
 MAX_TOOL_CHARS = 256
 # The values of turnCompleteReason that say: this answer was not given, for what would have been in it.
@@ -284,7 +284,7 @@ def _count(tokens: int) -> int:
 
 
 def _seconds(duration: str) -> float | None:
-    """A protobuf Duration as text: ``50s``, ``9.500s``; None where it is absent or no such thing."""
+    """Return the seconds of a protobuf Duration in text (``50s``, ``9.500s``); None for anything else."""
     if not duration.endswith("s"):
         return None
     try:
@@ -302,17 +302,17 @@ _AUDIO_TAIL = b"}}}"
 
 
 def audio(pcm: bytes | bytearray | memoryview) -> str:
-    """PCM s16le mono 16 kHz as one realtimeInput. Written by hand: it is the hot path's only message."""
+    """Return PCM (s16le mono 16 kHz) as one realtimeInput. Written by hand: the hot path has no other message."""
     return (_AUDIO_HEAD + msgspec.json.encode(pcm) + _AUDIO_TAIL).decode("ascii")
 
 
 def prompt(text: str) -> str:
-    """Text that Gemini answers at once."""
+    """Return the message with a text that Gemini answers at once."""
     return _json({"realtimeInput": {"text": text}})
 
 
 def note(text: str) -> str:
-    """Text that Gemini reads with its next turn: without turnComplete it neither answers nor stops speaking.
+    """Return the message with a text for Gemini's next turn: without turnComplete it neither answers nor falls silent.
 
     For models that take client content in mid-session only; see ``core.models``.
     """
@@ -331,7 +331,7 @@ def unknown_tools(calls: Iterable[ToolCall]) -> str:
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
-    """What the first message says. ``instruction``: the interviewer's whole brief and the interview's context.
+    """The content of the first message. ``instruction``: the interviewer's whole brief and the interview's context.
 
     ``thinking``: a level for models that want one. The rest is voice activity detection: sensitivities, and
     durations in milliseconds.
@@ -347,14 +347,14 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     thinking: str = ""
 
 
-# Half of what the window holds would be 64k; a smaller target keeps the answers quick, and below 16k
+# Half of the window would be 64k; a smaller target keeps the answers quick, and below 16k
 # sessions were seen to fail with 1007 after trimming.
 COMPRESSION_TRIGGER_TOKENS = 80_000
 COMPRESSION_TARGET_TOKENS = 40_000
 
 
 def setup(options: Setup, handle: str | None = None) -> str:
-    """The setup message; with a handle it resumes that session."""
+    """Return the setup message; with a handle it resumes that session."""
     return _json(
         {
             "setup": {
@@ -387,7 +387,7 @@ def setup(options: Setup, handle: str | None = None) -> str:
 
 
 def _thinking(level: str) -> dict[str, dict[str, str]]:
-    """Absent unless it is wanted: most models refuse it."""
+    """Return the thinking configuration, empty unless a level is set: most models refuse the field."""
     return {"thinkingConfig": {"thinkingLevel": level.upper()}} if level else {}
 
 

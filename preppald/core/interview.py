@@ -3,15 +3,15 @@
 from dataclasses import dataclass, field, fields
 import enum
 
-# After its session's end; counted from when it was given, which is sooner.
+# Valid so long after its session's end; we count from the moment it was given, which is sooner.
 HANDLE_LIFETIME_MS = 2 * 3600 * 1000
 
 
 class Phase(enum.StrEnum):
-    """Where an interview stands on disk."""
+    """The phases of an interview on disk."""
 
-    LIVE = "live"  # some process runs it, or did when it died
-    ENDED = "ended"  # its ending is written, with the deliveries that follow from it
+    LIVE = "live"  # a process runs the interview, or died while it did
+    ENDED = "ended"  # the ending is written, with the deliveries that follow from it
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Handle:
     at_ms: int
 
     def good(self, model: str, now_ms: int) -> bool:
-        """Whether a session with this model may be resumed with it: another model's ends in an error."""
+        """Return whether it resumes a session with this model: another model's ends in an error."""
         return self.model == model and now_ms - self.at_ms < HANDLE_LIFETIME_MS
 
 
@@ -62,7 +62,7 @@ class Interview:
     ``epoch`` counts how often this interview was begun (a first try that failed before a word was said may
     be tried again) and fences its records. ``token_digest`` is the SHA-256 of the token that opened it,
     hexadecimal: the token itself is never kept. ``deadline_ms`` moves when lost time is credited.
-    ``cause`` says why it ended, for people.
+    ``cause`` is the reason of the end, for people.
     """
 
     interview_id: str

@@ -1,4 +1,4 @@
-"""What the interviewer is told while it conducts: the few lines that make it speak, and what was said so far.
+"""Texts for the interviewer while it conducts: the few lines that make it speak, and the history.
 
 Its brief is in brief.py.
 """
@@ -16,16 +16,16 @@ CONTINUE = (
     "(The connection failed for a moment. Go on where you were, without a second greeting; if you did not hear the "
     "candidate's last answer to its end, ask for it again.)"
 )
-# Three minutes of speech, and one: what a session must be told to go on, at a price of a few hundred tokens.
+# Three minutes of speech, and one: enough for a session to go on, at a price of a few hundred tokens.
 ANSWER_CHARS = 3_000
 REPLY_CHARS = 1_000
 
 
 def go_on(answer: str, said: str) -> str:
-    """What makes the interviewer speak again after the connection broke.
+    """Return the prompt that makes the interviewer speak again after the connection broke.
 
     ``answer``: the candidate's, which it may not know of any more; ``said``: the part of its reply that was heard.
-    Without either it has to ask: nobody likes to give an answer twice.
+    Without either the interviewer has to ask: nobody likes to give an answer twice.
     """
     if not answer and not said:
         return CONTINUE
@@ -42,7 +42,7 @@ def go_on(answer: str, said: str) -> str:
 
 
 def _quoted(text: str, most_chars: int) -> str:
-    """Its end, as data within a sentence; parentheses are the software's."""
+    """Return the text's end, as data within a sentence; parentheses are the software's own."""
     words = " ".join(plain(text).split()).replace("(", "[").replace(")", "]")
     return words if len(words) <= most_chars else f"…{words[-most_chars:]}"
 
@@ -58,7 +58,7 @@ CLOSE = (
 
 
 def time_left(seconds: float) -> str:
-    """What the interviewer is told when the candidate is told how little time is left."""
+    """Return the interviewer's notice of the time that is left, sent with the candidate's own."""
     if seconds <= CLOSING_SECONDS:
         return (
             f"(The interview ends in about {in_words(seconds)}. Finish now: no new question, thank the candidate "
@@ -82,9 +82,9 @@ _NAMES = {Speaker.USER: "Candidate", Speaker.AI: "Interviewer"}
 
 
 def with_history(instruction: str, turns: Sequence[Turn], *, seconds_left: float) -> str:
-    """The brief for a session that knows nothing, with what was said so far; the oldest lines go first.
+    """Return the brief for a session that knows nothing, with the history; the oldest lines are left out first.
 
-    It belongs in the system instruction: history given as client content was seen to be lost on 3.x models.
+    The history belongs in the system instruction: given as client content it was seen to be lost on 3.x models.
     """
     lines: deque[str] = deque()
     room = HISTORY_CHARS

@@ -27,7 +27,7 @@ SETTLED_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """The next try: after ``delay`` seconds, with the handle or as a fresh session; set up ``by`` then, or never."""
+    """The next try: after ``delay`` seconds, with the handle or as a fresh session; set up ``by`` then, or given up."""
 
     delay: float
     resume: bool
@@ -50,12 +50,12 @@ class Ladder:
 
     @property
     def gives_up_at(self) -> float:
-        """When the budget is used up, if Gemini stays away."""
+        """The time at which the budget is used up, if Gemini stays away."""
         assert self._down_since is not None  # noqa: S101 - asked for while Gemini is away
         return self._down_since + self.budget - self._down_seconds
 
     def down(self, now: float) -> None:
-        """Gemini is away from now on: lost, or left on purpose."""
+        """Note that Gemini is away from now on: lost, or left on purpose."""
         if self._down_since is not None:
             return
         self._down_since = now
@@ -66,7 +66,7 @@ class Ladder:
     def lost(
         self, cause: Cause, *, now: float, has_handle: bool, chance: float, wait: float = 0.0
     ) -> Rung | None:
-        """The next rung after a loss or a failed try, or None to give up.
+        """Return the next rung after a loss or a failed try, or None to give up.
 
         ``chance``: random, in [0, 1). ``wait``: how long a quota still asks everybody to keep away.
         """
@@ -86,11 +86,11 @@ class Ladder:
         return Rung(delay, resume, self.gives_up_at)
 
     def rotated(self, *, has_handle: bool) -> Rung:
-        """The first try after a connection was left on purpose: at once."""
+        """Return the first try after a connection was left on purpose: at once."""
         return Rung(0.0, has_handle, self.gives_up_at)
 
     def connected(self, now: float) -> None:
-        """Set up again; whether it also answers is still to be seen."""
+        """Note that a session is set up again, though it has not answered yet."""
         if self._down_since is not None:
             self._down_seconds += now - self._down_since
         self._down_since = None
@@ -98,7 +98,7 @@ class Ladder:
         self._resuming = False
 
     def spoke(self, *, resumed: bool) -> None:
-        """Gemini spoke, if only because it was asked to: the next loss has the whole budget.
+        """Note that Gemini spoke, if only because it was asked to: the next loss has the whole budget.
 
         A resumed session may still die of the candidate's next word, over and over: its handle stays suspect.
         """
@@ -111,11 +111,11 @@ class Ladder:
             self._resumes = 0
 
     def proved(self) -> None:
-        """Gemini answered the candidate: the next loss is a new outage."""
+        """Note that Gemini answered the candidate: the next loss is a new outage."""
         self.spoke(resumed=False)
 
     def _worth_another(self, cause: Cause) -> bool:
-        """A session refused for its content gets one fresh try: the next would say the same."""
+        """Return whether another try is worth it: a session refused for its content gets one fresh try."""
         if cause.remedy is not Remedy.FRESH:
             return True
         self._resumable = False
@@ -123,5 +123,5 @@ class Ladder:
         return not before
 
     def _backoff(self, chance: float) -> float:
-        """Full jitter: 0.25, 0.5, 1, 2, 4 s at most."""
+        """Return the wait with full jitter: 0.25, 0.5, 1, 2, 4 s at most."""
         return chance * min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * (1 << self._tries))

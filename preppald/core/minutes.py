@@ -24,39 +24,39 @@ class Minutes:
         return in_order(self._turns.values())
 
     def __contains__(self, number: int) -> bool:
-        """Whether that turn has any text."""
+        """Return whether that turn has any text."""
         return number in self._turns
 
     def __len__(self) -> int:
         return len(self._turns)
 
     def last(self, speaker: Speaker) -> int:
-        """The number of the speaker's last turn since the journal, with or without text; 0 for none."""
+        """Return the number of the speaker's last turn since the journal, with or without text; 0 for none."""
         return self._last.get(speaker, 0)
 
     def is_open(self, speaker: Speaker) -> bool:
         return speaker in self._open
 
     def open_turn(self, speaker: Speaker) -> Turn | None:
-        """The speaker's open turn; None where there is none, or none with text."""
+        """Return the speaker's open turn; None where there is none, or none with text."""
         return self._turns.get(self._open.get(speaker, 0))
 
     def begin(self, speaker: Speaker) -> None:
-        """Opens a turn."""
+        """Open a turn."""
         self._open[speaker] = self.new_number(speaker)
 
     def new_number(self, speaker: Speaker) -> int:
-        """A number for one more turn of the speaker's."""
+        """Return a number for one more turn of the speaker's."""
         self._last_number += 1
         self._last[speaker] = self._last_number
         return self._last_number
 
     def add(self, speaker: Speaker, text: str, at_ms: int) -> Fragment:
-        """Text of the speaker's open turn."""
+        """Add text to the speaker's open turn."""
         return self.write(self._open[speaker], speaker, text, at_ms)
 
     def close(self, speaker: Speaker, at_ms: int, heard: int | None = None) -> Fragment | None:
-        """Closes the speaker's open turn; None where that leaves no trace."""
+        """Close the speaker's open turn; None where that leaves no trace."""
         number = self._open.pop(speaker, 0)
         if number not in self._turns:
             return None
@@ -72,7 +72,7 @@ class Minutes:
         turn_complete: bool = False,
         heard: int | None = None,
     ) -> Fragment:
-        """One more fragment, of any turn."""
+        """Return one more fragment, of any turn."""
         self.last_seq += 1
         fragment = Fragment(self.last_seq, number, speaker, text, at_ms, turn_complete, heard)
         known = self._turns.get(number)

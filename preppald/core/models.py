@@ -1,4 +1,4 @@
-"""What each Gemini Live model accepts, so that a setting which it would refuse never reaches it.
+"""The rules of each Gemini Live model, so that a setting which it would refuse never reaches it.
 
 Source: Google's model pages and recorded probes up to November 2026; see docs/protocol.md, "Models, voices and
 prices".
@@ -7,7 +7,7 @@ prices".
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-# 2.5 closes on an unknown voice; 3.8 speaks with its default without a word. So it is checked here.
+# 2.5 closes on an unknown voice; 3.8 speaks with its default and reports nothing. So we check the voice ourselves.
 VOICES = frozenset(
     [
         "Zephyr",
@@ -79,12 +79,12 @@ MODELS = {model.name: model for model in _KNOWN}
 
 
 def model_of(name: str) -> Model:
-    """The model's rules; a model that is not known here is taken to be like the default one."""
+    """Return the model's rules; an unknown model is taken to be like the default one."""
     return MODELS.get(name.removeprefix("models/"), Model(name))
 
 
 def faults(model_name: str, voice: str, thinking: str) -> Iterator[str]:
-    """Why Gemini would refuse this combination; nothing where it would not. ``thinking``: a level, or empty."""
+    """Yield the faults for which Gemini would refuse this combination. ``thinking``: a level, or empty."""
     model = model_of(model_name)
     if model.unfit:
         yield f"PREPPALD_GEMINI_MODEL: {model_name!r} {model.unfit}; use {DEFAULT}"

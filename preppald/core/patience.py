@@ -1,4 +1,4 @@
-"""How long the interviewer may owe an answer, and what is done about it, stage by stage.
+"""Patience with an interviewer that owes an answer, and the interventions, stage by stage.
 
 Others have seen one prompt in twenty unanswered, half of a product's calls stalled without an error, and resumed
 sessions that hear and never speak again. Source: docs/protocol.md, "Turns" and "Long interviews".
@@ -11,14 +11,14 @@ import enum
 GREETING_SECONDS = 6.0
 # The slowest answers seen took 3 s; longer pauses than this are taken for a broken line.
 ANSWER_SECONDS = 10.0
-# Who says "let me think" may: a model that thinks hard was given this long before anybody asked it to go on.
+# A model that said "let me think" gets this long before it is asked to go on.
 THINKING_SECONDS = 30.0
 # After a resume, text came in but no voice ever went out: a nudge would not help.
 POISONED_SECONDS = 8.0
 
 
 class Stage(enum.StrEnum):
-    """What a watchdog did; each is counted."""
+    """The watchdog's interventions; each is counted."""
 
     GREET_AGAIN = "greet_again"
     NUDGE = "nudge"
@@ -44,10 +44,10 @@ class Patience:
     def look(
         self, now: float, *, awaited_since: float, greeting: bool, resumed: bool, thinking: bool = False
     ) -> Stage | None:
-        """What to do now, if anything.
+        """Return the intervention that is due now, if any.
 
         ``awaited_since``: when the answer became due. ``greeting``: nothing was ever said by the interviewer.
-        ``resumed``: this connection was resumed, and has not spoken since. ``thinking``: it said that it goes on.
+        ``resumed``: this connection was resumed, and has not spoken since. ``thinking``: Gemini said that it goes on.
         """
         poisoned = resumed and not greeting
         waited = now - max(self._since, awaited_since)
@@ -62,7 +62,7 @@ class Patience:
         return stage
 
     def answered(self) -> None:
-        """The interviewer spoke."""
+        """Note that the interviewer spoke."""
         self._stage = 0
         self._since = 0.0
 

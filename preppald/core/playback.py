@@ -1,23 +1,23 @@
-"""When the candidate hears what was sent: the interviewer's voice comes faster than it plays."""
+"""The candidate's playback, estimated: the interviewer's voice comes faster than it plays."""
 
 
 class Playback:
     """A queue that plays in real time, in any one unit of time: seconds, or samples.
 
-    ``until``: when all that was queued so far has been heard.
+    ``until``: the time at which the queue has been heard to its end.
     """
 
     def __init__(self) -> None:
         self.until = 0.0
 
     def queue(self, length: float, now: float) -> float:
-        """Audio of this length was sent; when it begins to be heard."""
+        """Note that audio of this length was sent; return the time at which its playback begins."""
         begins = max(self.until, now)
         self.until = begins + length
         return begins
 
     def stop(self, now: float) -> float:
-        """The rest is never heard; how much that was."""
+        """Drop the rest, which is never heard; return its length."""
         unheard = max(0.0, self.until - now)
         self.until = now
         return unheard

@@ -1,4 +1,4 @@
-"""What tokens cost, about: a dated table, in the configuration because prices change more often than programs."""
+"""Prices of tokens: a dated table, in the configuration because prices change more often than programs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -7,7 +7,7 @@ import re
 
 from preppald.core.interview import Usage
 
-# What has a price. Cached tokens are part of the prompt's; they are not taken to be cheaper.
+# The kinds with a price. Cached tokens are part of the prompt's; they are not taken to be cheaper.
 KINDS = tuple(item.name for item in fields(Usage) if item.name != "cached")
 # gemini-3.8-live as read on that day, and gemini-3.5-flash-lite for feedback. US dollars a million tokens.
 DEFAULT = (
@@ -26,7 +26,7 @@ class Prices:
     dollars: Mapping[str, float]
 
     def cost(self, usage: Usage) -> float:
-        """US dollars, estimated."""
+        """Return the estimated cost in US dollars."""
         costs: list[float] = [getattr(usage, kind) * price for kind, price in self.dollars.items()]
         return sum(costs) / MILLION
 
@@ -35,10 +35,10 @@ class Prices:
 
 
 def parse(raw: str) -> Prices:
-    """A table like ``DEFAULT``; a kind that is left out costs nothing.
+    """Return the table that a text like ``DEFAULT`` holds; a kind that is left out costs nothing.
 
     Raises:
-        ValueError: it is none; the text says what is allowed.
+        ValueError: the text is no such table; the message says what is allowed.
     """
     first, *rest = raw.split()
     try:

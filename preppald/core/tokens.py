@@ -1,4 +1,4 @@
-"""Tokens: who may open which interview.
+"""Tokens: the permission to open one interview.
 
 HS256 only. ``userId``, ``interviewId``, ``iat`` and ``exp`` are required; a token lives two hours at most.
 The clock is an argument.
@@ -21,14 +21,14 @@ MAX_TOKEN_BYTES = 4096
 MAX_LIFETIME_SECONDS = 2 * 3600
 # Clocks of two machines differ a little.
 LEEWAY_SECONDS = 5
-# Also what a URL path, a file name and a log line may hold without thought.
+# These characters are safe in a URL path, a file name and a log line, too.
 INTERVIEW_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MAX_USER_ID_CHARS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a good token says. ``digest``: SHA-256 of the token itself, hexadecimal."""
+    """The claims of a good token. ``digest``: SHA-256 of the token itself, hexadecimal."""
 
     user_id: str
     interview_id: str
@@ -47,7 +47,7 @@ class TokenRules:
 
 
 def verify(token: str, rules: TokenRules, *, now: float) -> Claims:
-    """The claims of a token whose signature and content are right.
+    """Return the claims of a token whose signature and content are right.
 
     An expired token comes back with ``expired`` set: only a live session that this very token opened may
     still be joined with it, which the caller decides. ``now``: the wall clock, seconds since the epoch.
@@ -82,7 +82,7 @@ def verify(token: str, rules: TokenRules, *, now: float) -> Claims:
 
 
 def sign(secret: str, *, user_id: str, interview_id: str, now: int, lifetime: int = 300) -> str:
-    """A token as the backend signs it; ``lifetime`` in seconds."""
+    """Return a token as the backend signs it; ``lifetime`` in seconds."""
     claims = {"userId": user_id, "interviewId": interview_id, "iat": now, "exp": now + lifetime}
     return jwt.encode(claims, secret, algorithm=ALGORITHM)
 

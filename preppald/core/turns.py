@@ -1,4 +1,4 @@
-"""Transcription fragments and the turns that they add up to.
+"""Transcription fragments, and turns as their sum.
 
 Rule 1: a fragment is the only record; turns are a fold over fragments, so that memory, the
         journal and a replay after a restart can never disagree.
@@ -15,7 +15,7 @@ CUT_MARK = " [interrupted]"
 
 
 class Speaker(enum.StrEnum):
-    """Who spoke; the values are the ones that browsers and the backend read."""
+    """The speakers, by the values that browsers and the backend read."""
 
     USER = "USER"
     AI = "AI"
@@ -43,7 +43,7 @@ class Fragment(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Turn(msgspec.Struct, frozen=True, gc=False):
-    """What one speaker said until the other one did. ``started_ms`` is the wall clock in milliseconds.
+    """One speaker's words until the other spoke. ``started_ms`` is the wall clock in milliseconds.
 
     ``text`` is never shown in a repr.
     """
@@ -60,7 +60,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def cut(self) -> bool:
-        """Whether the candidate spoke over it."""
+        """True where the candidate spoke over the turn."""
         return self.heard is not None
 
     @property
@@ -71,7 +71,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
         return self.text[: self.heard].rstrip() + CUT_MARK
 
     def grown(self, fragment: Fragment) -> "Turn":
-        """The turn with one more fragment of its own."""
+        """Return the turn with one more fragment of its own."""
         return Turn(
             self.number,
             self.speaker,
@@ -83,7 +83,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
 
 
 def begun(fragment: Fragment) -> Turn:
-    """The turn that this first fragment opens."""
+    """Return the turn that this first fragment opens."""
     return Turn(
         number=fragment.turn,
         speaker=fragment.speaker,
@@ -95,7 +95,7 @@ def begun(fragment: Fragment) -> Turn:
 
 
 def fold(fragments: Iterable[Fragment]) -> dict[int, Turn]:
-    """All turns by number, from the fragments in the order of their ``seq``."""
+    """Return all turns by number, from the fragments in the order of their ``seq``."""
     turns: dict[int, Turn] = {}
     for fragment in fragments:
         known = turns.get(fragment.turn)
@@ -104,6 +104,6 @@ def fold(fragments: Iterable[Fragment]) -> dict[int, Turn]:
 
 
 def in_order(turns: Iterable[Turn]) -> list[Turn]:
-    """The transcript: the turns of which something was heard, in the order in which they were begun."""
+    """Return the transcript: the turns of which something was heard, in the order in which they began."""
     said = [turn for turn in turns if turn.text.strip() and turn.heard != 0]
     return sorted(said, key=lambda turn: (turn.started_ms, turn.number))

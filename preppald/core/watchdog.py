@@ -1,7 +1,7 @@
-"""What no event would ever say: once a second each interview is looked at.
+"""The watchdog's rules: once a second they look for troubles that no event reports.
 
-Silence where the candidate sends none, a browser that is gone, an answer that does not come, a connection that
-grows old, a gap that can be heard.
+These are silence where the candidate sends nothing, a browser that is gone, an answer that does not come, a connection
+that grows old, and a gap that can be heard.
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class Watchdog:
     def look(self, now: float, seen: Snapshot) -> list[SessionEffect]:
         """Return what is to be done at this instant, in order."""
         effects: list[SessionEffect] = []
-        # While Gemini is away nobody hears it, and it would take the place of what was said.
+        # Not while Gemini is away: the silence would be kept in place of the candidate's words.
         if seen.connected and now - seen.fed_at >= STEP_SECONDS:
             effects.append(PutSilence(STEP_SECONDS))
         if seen.left_at is not None and now - seen.left_at >= self._grace:
