@@ -4,7 +4,7 @@
     POST /api/worker              the same in protobuf, by the newest application's wire
     GET  /received                the calls and the interviews so far, as JSON
 
-A Wire answers the POSTs under one path prefix. It shows transcripts to anybody who asks: it is to develop
+A Wire answers the POSTs under one path prefix. Transcripts are shown to anybody: the service is for developing
 against, on a loopback address.
 """
 
@@ -34,24 +34,24 @@ WORKER_PREFIX = "/api/worker"
 
 
 class Wire(Protocol):
-    """What answers the calls at one path, or under one that ends in a slash."""
+    """Answers the calls at one path, or under a path that ends in a slash."""
 
     content_type: str
 
     def procedure(self, path: str, body: bytes) -> str:
-        """What a request asks for; empty where that cannot be read."""
+        """Return the procedure that a request names; empty where that cannot be read."""
 
     def read(self, body: bytes) -> Any:
-        """The request as /received shows it, or None."""
+        """Return the request as /received shows it, or None."""
 
     def call(self, procedure: str, body: bytes, idempotency_key: str | None) -> tuple[str, bytes]:
-        """The interview concerned and the answer's body. Raises Refusal; then nothing was stored."""
+        """Return the interview concerned and the answer's body. Raise Refusal; then nothing was stored."""
 
     def failure(self, status: int, message: str, procedure: str) -> bytes:
-        """The body of an error answer."""
+        """Return the body of an error answer."""
 
     def http_status(self, status: int) -> int:
-        """The HTTP status by which a refusal with this status is told."""
+        """Return the HTTP status that carries a refusal with this status."""
 
 
 class Call(msgspec.Struct, frozen=True, rename="camel"):
@@ -85,11 +85,11 @@ class BackendSimulator:
 
     @property
     def interviews(self) -> Mapping[str, Interview]:
-        """What is stored, by interview."""
+        """The stored records, by interview."""
         return self._store.interviews
 
     async def handle_stream(self, stream: trio.abc.Stream) -> None:
-        """Serve one connection; whatever goes wrong in it ends that one."""
+        """Serve one connection; an error in it ends that connection only."""
         try:
             await serve_http(stream, self._answer)
         except Exception as error:  # noqa: BLE001 - a bug here must not end the other connections
@@ -105,7 +105,7 @@ class BackendSimulator:
         return _json(404, {"error": "not found"})
 
     async def _call(self, wire: Wire, path: str, request: Request) -> Answer:
-        """One call through authorization and the scenario's faults."""
+        """Answer one call, through authorization and the scenario's faults."""
         procedure = wire.procedure(path, request.body)
         if request.method != "POST":
             return self._refuse(wire, procedure, request, Refusal(405, "only POST is served"))

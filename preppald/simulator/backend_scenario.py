@@ -1,4 +1,4 @@
-"""How the simulated backend behaves: the `[backend]` table of a scenario."""
+"""The simulated backend's behaviour: the `[backend]` table of a scenario."""
 
 from typing import Annotated, Literal
 
@@ -26,7 +26,7 @@ class BackendFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class BackendContext(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What it says of every interview before it begins, on the protobuf wire."""
+    """The context that the backend gives for every interview, on the protobuf wire."""
 
     job_description: str = ""
     resume: str = ""

@@ -15,7 +15,7 @@ class Clock:
     speed: float = 1.0
 
     def now(self) -> float:
-        """Simulated seconds since some arbitrary moment."""
+        """Return the simulated seconds since some arbitrary moment."""
         return trio.current_time() * self.speed
 
     async def sleep(self, seconds: float) -> None:

@@ -1,8 +1,8 @@
-"""Turn-taking: what the model hears, when it answers, and what happens when it is spoken over.
+"""Turn-taking: hears the candidate, answers in time, and stops when spoken over.
 
 Rule 1: at most one reply is being given. `_speaking` says so, and is set and unset without a checkpoint between
 the decision and the deed, so that a barge-in finds a reply either under way or over.
-Rule 2: everything that is sent goes through `send`, in order. A cancelled reply sends nothing more.
+Rule 2: every frame goes through `send`, in order. A cancelled reply sends nothing more.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from preppald.simulator.voice import BYTES_PER_SECOND, deltas, line_of_turn
 
 
 class Stage(Protocol):
-    """What a dialogue needs of the connection it is held on."""
+    """The dialogue's demands on its connection."""
 
     async def send(self, frame: JsonFrame) -> None: ...
     async def strike(self, moment: Moment, turn: int) -> None: ...
@@ -68,10 +68,10 @@ class Dialogue:
         self._manual_seconds: float | None = None
         self._withheld: str | None = None
 
-    # What comes in.
+    # Input.
 
     async def hear(self, pcm: bytes, rate: int) -> None:
-        """Audio of the candidate: s16le mono PCM at `rate` samples a second."""
+        """Take audio of the candidate: s16le mono PCM at `rate` samples a second."""
         if self._ear is not None:
             for event in self._ear.feed(pcm, rate):
                 await self._voice_activity(event)
@@ -94,13 +94,13 @@ class Dialogue:
             await self._utterance_ended(seconds)
 
     async def read(self, text: str) -> None:
-        """realtimeInput.text counts as activity: it interrupts, and is answered."""
+        """Take realtimeInput.text, which counts as activity: it interrupts, and is answered."""
         self._meter.read_text(text)
         await self._speech_started()
         self._answer()
 
     async def add_content(self, text: str, *, complete: bool) -> None:
-        """ClientContent. Measured on 3.8: turnComplete interrupts at once, its absence never does."""
+        """Take clientContent. Measured on 3.8: turnComplete interrupts at once, its absence never does."""
         self._meter.read_text(text)
         if complete:
             await self._interrupt()
@@ -142,7 +142,7 @@ class Dialogue:
         self._answer()
 
     async def _transcribe(self, seconds: float) -> None:
-        """The candidate's words: one whole message on 3.x, deltas on 2.5."""
+        """Send the candidate's words: one whole message on 3.x, deltas on 2.5."""
         number, self._memory.utterances = self._memory.utterances, self._memory.utterances + 1
         if not self._setup.transcribe_input:
             return
@@ -157,7 +157,7 @@ class Dialogue:
     # The model's turn.
 
     def _answer(self) -> None:
-        if self._speaking is not None:  # NO_INTERRUPTION: one answer to all that was said meanwhile
+        if self._speaking is not None:  # NO_INTERRUPTION: one answer to everything said meanwhile
             self._owed = True
             return
         self._turn += 1
@@ -166,7 +166,7 @@ class Dialogue:
             self._tasks.start_soon(self._give, self._speaking, self._turn)
 
     async def _interrupt(self) -> None:
-        """Barge-in: `interrupted`, then turnComplete without generationComplete."""
+        """Send a barge-in's frames: `interrupted`, then turnComplete without generationComplete."""
         reply, self._speaking = self._speaking, None
         self._owed = False
         if reply is None:
@@ -221,7 +221,7 @@ class Dialogue:
         await self._clock.sleep_until(first + score.seconds + scenario.timing.turn_complete_lag)
 
     async def _end_turn(self, reply: _Reply, turn: int) -> None:
-        """TurnComplete with usage and status, and whatever comes after a turn."""
+        """Send turnComplete with usage and status, and then everything that follows a turn."""
         usage = self._meter.turn(reply.spoken_bytes / BYTES_PER_SECOND)
         over = {"turnComplete": True, "interactionStatus": "IDLE"}
         await self._stage.send({"serverContent": over, "usageMetadata": usage})
@@ -235,7 +235,7 @@ class Dialogue:
 
 
 def _audio_bytes(frame: JsonFrame) -> int:
-    """How much PCM a frame carries: base64 has four characters for three bytes."""
+    """Return the bytes of PCM in a frame: base64 has four characters for three bytes."""
     parts = frame.get("serverContent", {}).get("modelTurn", {}).get("parts", ())
     return sum(
         len(data) * 3 // 4 - data.count("=", -2)

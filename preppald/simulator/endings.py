@@ -1,4 +1,4 @@
-"""How a simulated connection can end, and what the real service writes into its close frames."""
+"""The endings of a simulated connection, and the real service's close frames."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ CLOSE_REASON_BYTES = 123
 
 
 def cut(reason: str) -> str:
-    """`reason` as it fits into a close frame: cut at 123 bytes of UTF-8, as the real service does."""
+    """Return `reason` cut to fit into a close frame: at 123 bytes of UTF-8, as the real service does."""
     return reason.encode()[:CLOSE_REASON_BYTES].decode(errors="ignore")
 
 
 class Ending(Exception):
-    """Raised inside a connection's tasks to end that connection, and nothing but it."""
+    """Raised inside a connection's tasks to end that connection, and nothing else."""
 
 
 @dataclass(eq=False)
@@ -28,12 +28,12 @@ class Reset(Ending):
 
 
 class FellSilent(Ending):
-    """Half open: the socket stays, but nothing comes out of it any more, not even a pong."""
+    """Half open: the socket stays, but sends nothing more, not even a pong."""
 
 
 @dataclass(eq=False)
 class PeerLeft(Ending):
-    """The client closed; `code` is None when it vanished without a close frame."""
+    """The client closed; `code` is None when the client vanished without a close frame."""
 
     code: int | None
     reason: str = ""
@@ -118,6 +118,6 @@ CLOSE_FRAMES: dict[str, CloseFrame] = {
 
 
 def hang_up(name: str, *, model: str = "models/unknown", version: str = "v1beta") -> HangUp:
-    """The ending with the close frame called `name` in CLOSE_FRAMES."""
+    """Return the ending with the close frame called `name` in CLOSE_FRAMES."""
     frame = CLOSE_FRAMES[name]
     return HangUp(frame.code, cut(frame.reason.format(model=model, version=version)))

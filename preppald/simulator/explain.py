@@ -1,4 +1,4 @@
-"""A validation error of a scenario, told with the key, its value and what is allowed."""
+"""Explains a validation error of a scenario: the key, its value and the allowed values."""
 
 from collections.abc import Iterator
 import difflib
@@ -45,7 +45,7 @@ def _steps(path: str) -> Iterator[Any]:
 
 
 def _inner(expected: inspect.Type, found: object, step: object) -> inspect.Type:
-    """The type expected one step further down."""
+    """Return the type expected one step further down."""
     if isinstance(expected, inspect.VarTupleType):
         return expected.item_type
     if isinstance(expected, inspect.UnionType) and step == _TAG:
@@ -56,7 +56,7 @@ def _inner(expected: inspect.Type, found: object, step: object) -> inspect.Type:
 
 
 def _struct(expected: inspect.Type, found: object) -> inspect.StructType | None:
-    """The table expected; of several kinds of table, the one whose `kind` was written."""
+    """Return the table expected; of several kinds of table, the one whose `kind` was written."""
     if isinstance(expected, inspect.StructType):
         return expected
     if isinstance(expected, inspect.UnionType) and isinstance(found, dict):

@@ -1,4 +1,4 @@
-"""What a scenario can make go wrong, and where. Each fault is one `[[fault]]` table of a scenario file."""
+"""The faults of a scenario, and their places. Each fault is one `[[fault]]` table of a scenario file."""
 
 from typing import Literal
 
@@ -86,7 +86,7 @@ class Silence(_Timed, frozen=True, kw_only=True, tag="silence"):
 
 
 class Send(_Timed, frozen=True, kw_only=True, tag="send"):
-    """Any frame of your own, as JSON text, such as an `interrupted` with no generation."""
+    """A frame of your own, as JSON text, such as an `interrupted` with no generation."""
 
     json: str
 
@@ -113,7 +113,7 @@ Flaw = Literal[
 
 
 class Flawed(_Fault, frozen=True, kw_only=True, tag="reply"):
-    """A reply that is not as it should be."""
+    """A flaw in a reply."""
 
     flaw: Flaw
     turn: int | Literal["all"] = 1

@@ -1,7 +1,7 @@
 """The simulated Gemini Live server.
 
-`GeminiSimulator.handle_stream` serves one connection on any Trio stream and is the whole of it; `serve_gemini`
-only listens on TCP (and TLS) and hands the streams over. Whatever goes wrong in one connection ends that one.
+`GeminiSimulator.handle_stream` serves one connection on any Trio stream; `serve_gemini`
+only listens on TCP (and TLS) and hands the streams over. An error in one connection ends that connection only.
 """
 
 from collections import OrderedDict
@@ -36,7 +36,7 @@ _METHOD = r"ws/google\.ai\.generativelanguage\.(?P<version>v1|v1beta|v1alpha)\.G
 PATH = re.compile(rf"^/(?:.*/)?{_METHOD}(?:Constrained)?$")
 _SLASHES = re.compile(r"/{2,}")
 
-# API keys whose connections are counted; the one that was silent longest is forgotten first.
+# API keys whose connections are counted; the key that was silent longest is forgotten first.
 MAX_COUNTED_KEYS = 10_000
 # Without a client that hangs up, a close takes no longer than this (Trio's seconds).
 GOODBYE_SECONDS = 5.0
@@ -83,7 +83,7 @@ class GeminiSimulator:
                 await self._serve(link, name)
             else:
                 self._log("gemini.refused", {"connection": name, "status": 400})
-        except Ending:  # the client was gone while it was being answered or told goodbye
+        except Ending:  # the client left during the answer or the goodbye
             self._log("gemini.gone", {"connection": name})
         except Exception as error:  # noqa: BLE001 - a bug here must not end the other connections
             self._log("gemini.bug", {"connection": name, "error": repr(error)})
@@ -143,7 +143,7 @@ class GeminiSimulator:
             )
         except* Ending as group:
             ending = min(_leaves(group), key=_weight)
-        except* Exception as bugs:  # noqa: BLE001 - as in handle_stream, but the client is told
+        except* Exception as bugs:  # noqa: BLE001 - as in handle_stream, but with an answer to the client
             self._log("gemini.bug", {"connection": name, "error": repr(bugs)})
         if isinstance(ending, HangUp):
             with trio.move_on_after(GOODBYE_SECONDS):
@@ -173,9 +173,9 @@ class GeminiSimulator:
         await link.refuse(status, body, retry_after=retry_after)
 
     async def _pass_upgrade_faults(self, link: Link, name: int, scenario: Scenario, number: int) -> bool:
-        """Whether the upgrade may go on."""
+        """Return whether the upgrade may go on."""
         for fault in scenario.fault:
-            # Whether the connection will resume is not known yet: only its number decides.
+            # No setup was read yet that could resume: only the connection's number decides.
             if isinstance(fault, Http | Hang) and fault.connection in ("all", number):
                 if isinstance(fault, Http):
                     await self._refuse(link, name, fault.status, fault.body, fault.retry_after)
@@ -186,7 +186,7 @@ class GeminiSimulator:
         return True
 
     def _scenario_for(self, key: str | None) -> Scenario | None:
-        """The scenario a key asks for, the simulator's own for any other key, None when there is no such one."""
+        """Return the scenario that a key names, the simulator's own for any other key, None for an unknown name."""
         name = scenarios.name_in_key(key or "")
         if name is None:
             return self.scenario
@@ -197,7 +197,7 @@ class GeminiSimulator:
             return None
 
     def _count(self, key: str) -> int:
-        """The number of this connection among those with the same key."""
+        """Return the number of this connection among those with the same key."""
         number = self._connections.pop(key, 0) + 1
         self._connections[key] = number
         if len(self._connections) > MAX_COUNTED_KEYS:
@@ -206,7 +206,7 @@ class GeminiSimulator:
 
 
 def _key(request: Request, query: dict[str, list[str]]) -> str | None:
-    """The API key or token of a request, in any of the forms that clients use."""
+    """Return the API key or token of a request, in any of the forms that clients use."""
     headers = request.headers
     plain = (*query.get("key", ()), *headers.get_all("x-goog-api-key"), *query.get("access_token", ()))
     schemes = (value.partition(" ") for value in headers.get_all("Authorization"))
@@ -222,7 +222,7 @@ def _leaves(group: BaseExceptionGroup[Ending]) -> Iterator[Ending]:
             yield error
 
 
-# When several tasks end a connection at once: what the scenario wanted before what merely followed from it.
+# When several tasks end a connection at once, the scenario's ending goes before its consequences.
 _WEIGHTS = (FellSilent, Reset, HangUp, PeerLeft)
 
 

@@ -1,4 +1,4 @@
-"""The text models behind generateContent: what is asked as JSON by a schema is answered so, honestly simulated."""
+"""The text models behind generateContent: answer in JSON by the request's schema, and say that they are simulated."""
 
 from collections import Counter
 import re
@@ -33,7 +33,7 @@ class TextModels:
         self._calls: Counter[str] = Counter()
 
     def answer(self, path: str, key: str, body: bytes, behaviour: Generate | None) -> Answer | None:
-        """The answer to a POST; None where there is to be none. ``behaviour``: None where the key is no good."""
+        """Return the answer to a POST; None for no answer at all. ``behaviour``: None where the key is no good."""
         match = PATH.fullmatch(path)
         if match is None:
             return failure(404, "Not Found")
@@ -55,7 +55,7 @@ class TextModels:
 
 
 def failure(status: int, message: str) -> Answer:
-    """An error as the service writes it."""
+    """Return an error as the service writes it."""
     error = {"code": status, "message": message, "status": _NAMES[status]}
     return Answer(status, msgspec.json.encode({"error": error}))
 

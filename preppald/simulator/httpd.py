@@ -7,9 +7,9 @@ import http
 import h11
 import trio
 
-# A client that is slower than this with a request, or idle longer between two, is let go (Trio's seconds).
+# A client that is slower with a request, or idle longer between two, is let go (Trio's seconds).
 REQUEST_SECONDS = 60.0
-# An answer that nobody takes.
+# An answer that the client does not take is dropped after this.
 SEND_SECONDS = 10.0
 RECEIVE_BYTES = 65_536
 # The transcript of an hour's interview is well under one megabyte.
@@ -62,7 +62,7 @@ async def serve_http(stream: trio.abc.Stream, handler: Handler) -> None:
 
 
 async def _read_request(stream: trio.abc.Stream, connection: h11.Connection) -> Request | Answer | None:
-    """The next request; an Answer to what is not one; None when the client is gone."""
+    """Return the next request; an Answer to anything else; None when the client is gone."""
     head: h11.Request | None = None
     body = bytearray()
     while True:

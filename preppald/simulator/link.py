@@ -23,7 +23,7 @@ from preppald.simulator.endings import PeerLeft, Reset, cut
 
 # A peer that takes nothing for this long is gone (Trio's seconds); the daemon's own bound is the same.
 SEND_SECONDS: Final = 10.0
-# A client that connects and says nothing holds a socket no longer than this.
+# A client that connects and sends nothing holds a socket no longer than this.
 REQUEST_SECONDS: Final = 10.0
 # The close handshake: a peer that does not answer is dropped.
 CLOSE_SECONDS: Final = 2.0
@@ -64,24 +64,24 @@ class Link:
     # The handshake.
 
     async def peek(self) -> bytes:
-        """The first bytes of the connection, which are still read afterwards; empty where there are none in time."""
+        """Return the first bytes of the connection, which are read again later; empty where none come in time."""
         with trio.move_on_after(REQUEST_SECONDS):
             self._ahead = await _received(self._stream)
         return self._ahead
 
     def replayed(self) -> trio.abc.Stream:
-        """The stream as it was before `peek`, for who speaks something else on it."""
+        """Return the stream as before `peek`, for another protocol than WebSocket."""
         return trio.StapledStream(self._stream, _Replayed(self._ahead, self._stream))
 
     async def read_request(self) -> Request | None:
-        """The HTTP request, or None when what came was not one (it has been answered)."""
+        """Return the HTTP request, or None for anything else, which has been answered."""
         with trio.move_on_after(REQUEST_SECONDS):
             while True:
                 await self._read()
                 for event in self._protocol.events_received():
                     if isinstance(event, Request):
                         return event
-                if self._protocol.eof_sent:  # websockets gives up on what is not HTTP without a word
+                if self._protocol.eof_sent:  # websockets gives up in silence on anything but HTTP
                     await self._write(
                         self._protocol.reject(http.HTTPStatus.BAD_REQUEST, "not HTTP\n").serialize()
                     )
@@ -89,7 +89,7 @@ class Link:
         return None
 
     async def accept(self, request: Request) -> int:
-        """Answer 101, or what is wrong with the handshake; the status."""
+        """Answer 101, or the handshake's fault; return the status."""
         response = self._protocol.accept(request)
         self._protocol.send_response(response)
         await self._flush()
@@ -107,7 +107,7 @@ class Link:
     # Messages.
 
     async def receive(self) -> bytes:
-        """The next message, text or binary alike. Raises PeerLeft."""
+        """Return the next message, text or binary alike. Raise PeerLeft."""
         await trio.lowlevel.checkpoint()  # a peer that floods must not starve the others
         while not self._messages:
             if self._protocol.state is not State.OPEN:
@@ -152,13 +152,13 @@ class Link:
         with trio.move_on_after(CLOSE_SECONDS):
             self._protocol.send_close(code, cut(reason))
             await self._flush()
-            # Whatever the peer still sends is read and dropped: unread bytes would turn our FIN into a reset.
+            # Read and drop everything that the peer still sends: unread bytes would turn our FIN into a reset.
             while not self._protocol.eof_sent:
                 await self._read()
                 self._protocol.events_received()
 
     def mute(self) -> None:
-        """From now on nothing is sent, and what comes is thrown away."""
+        """Send nothing from now on, and throw away everything received."""
         self._muted = True
 
     async def hold_silent(self, seconds: float) -> None:
@@ -180,7 +180,7 @@ class Link:
         while isinstance(transport, trio.SSLStream):
             transport = transport.transport_stream
         if isinstance(transport, trio.SocketStream):
-            # SO_LINGER with zero seconds: close() throws away what is queued and sends RST.
+            # SO_LINGER with zero seconds: close() throws away the queue and sends RST.
             transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         await trio.aclose_forcefully(transport)
 
@@ -231,7 +231,7 @@ class Link:
 
 
 async def _received(stream: trio.abc.ReceiveStream) -> bytes:
-    """What comes next; empty at the end, however it came."""
+    """Return the next bytes; empty at the end, however it came."""
     try:
         return bytes(await stream.receive_some(RECEIVE_BYTES))
     except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -239,7 +239,7 @@ async def _received(stream: trio.abc.ReceiveStream) -> bytes:
 
 
 class _Replayed(trio.abc.ReceiveStream):
-    """A stream of which the first bytes were already read."""
+    """A stream whose first bytes were already read."""
 
     def __init__(self, ahead: bytes, stream: trio.abc.ReceiveStream) -> None:
         self._ahead = ahead

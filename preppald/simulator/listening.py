@@ -11,9 +11,9 @@ Listeners = list[trio.abc.Listener[trio.abc.Stream]]
 
 
 async def bind(listen: Address | Listeners, tls: ssl.SSLContext | None = None) -> tuple[Listeners, int]:
-    """Listeners for `trio.serve_listeners`, and their TCP port (0 when they have none).
+    """Return listeners for `trio.serve_listeners`, and their TCP port (0 when they have none).
 
-    Connections made from now on wait until they are served: who binds may say that it is ready.
+    Connections made from now on wait until they are served: the caller may report that it is ready.
     """
     listeners: Listeners = (
         [*await trio.open_tcp_listeners(listen[1], host=listen[0])] if isinstance(listen, tuple) else listen

@@ -1,4 +1,4 @@
-"""What the service remembers of a session, and the handles by which a later connection finds it again."""
+"""The service's memory of sessions, and the handles by which a later connection finds one again."""
 
 import base64
 from dataclasses import dataclass, field, replace
@@ -48,7 +48,7 @@ class Handles:
         self._snapshots: dict[str, Memory] = {}
 
     def issue(self, memory: Memory, *, lived: float) -> str:
-        """A new handle for the session as it is now; `lived` seconds of it so far."""
+        """Return a new handle for the session in its present state; `lived`: its seconds so far."""
         handle = base64.urlsafe_b64encode(self._random.randbytes(HANDLE_BYTES)).decode()
         self._snapshots[handle] = replace(memory, lived=lived)
         if len(self._snapshots) > MAX_HANDLES:
@@ -56,7 +56,7 @@ class Handles:
         return handle
 
     def redeem(self, setup: Setup, *, ttl: float, reject_while_open: bool) -> Memory:
-        """The session that the setup resumes, or a new one. Raises HangUp."""
+        """Return the session that the setup resumes, or a new one. Raise HangUp."""
         if setup.handle is None:
             tokens = setup.instruction_chars / CHARS_PER_TOKEN
             return Memory(model_name=setup.model_name, context_tokens=tokens)

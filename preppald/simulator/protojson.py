@@ -1,8 +1,8 @@
-"""Client frames read as Google's ProtoJSON parser reads them.
+"""Reads client frames as Google's ProtoJSON parser does.
 
 It takes lowerCamelCase and snake_case names, standard and URL-safe base64 with or without padding, and int64 as
-a number or a string; it refuses a field it does not know. What comes out has lowerCamelCase names, `bytes` for
-base64 and `int` for int64, and no fields that were null.
+a number or a string; it refuses an unknown field. The result has lowerCamelCase names, `bytes` for
+base64 and `int` for int64, and lacks the fields that were null.
 """
 
 import base64
@@ -32,9 +32,9 @@ def camel_case(name: str) -> str:
 
 
 def read(frame: bytes) -> tuple[str, dict[str, Any]]:
-    """One client frame: which message it is, and that message.
+    """Return the kind of a client frame's message, and the message.
 
-    Raises HangUp (1007) for anything that the real parser refuses.
+    Raise HangUp (1007) for anything that the real parser refuses.
     """
     try:
         value = msgspec.json.decode(frame)

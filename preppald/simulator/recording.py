@@ -1,11 +1,11 @@
-"""Recording a connection's frames and playing them back.
+"""Records a connection's frames and plays them back.
 
 A recording is JSONL, one frame a line:
 
 {"t": 0.052, "connection": 1, "direction": "out", "frame": {"setupComplete": {}}}
 
-`t` is in simulated seconds since the recording began, "out" is what the service sent. A recording of the real
-service in this form, made by any means, plays back just as well. It holds what the candidate said: keep it safe.
+`t` is in simulated seconds since the recording began, "out" is the service's direction. A recording of the real
+service in this form, made by any means, plays back just as well. Recordings hold a candidate's words: keep them safe.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ MAX_RECORDING_BYTES = 2 * 2**30
 
 
 class RecordingError(Exception):
-    """The recording cannot be read; the message names file and line."""
+    """Raised for a recording that cannot be read; the message names file and line."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +55,7 @@ class Recorder:
             self._written += len(line)
 
     def note_bytes(self, connection: int, direction: Direction, message: bytes) -> None:
-        """Like `note`, for a message that nobody has parsed; what is not a JSON object is not recorded."""
+        """Note a message that nobody has parsed; anything but a JSON object is not recorded."""
         try:
             self.note(connection, direction, msgspec.json.decode(message, type=dict[str, Any]))
         except msgspec.DecodeError:
@@ -64,7 +64,7 @@ class Recorder:
 
 @contextmanager
 def recorder(path: str | Path | None, clock: Clock) -> Iterator[Recorder | None]:
-    """A Recorder that appends to `path`; None for none."""
+    """Yield a Recorder that appends to `path`; None for none."""
     if path is None:
         yield None
         return
@@ -79,7 +79,7 @@ class Replay:
 
     @classmethod
     def load(cls, path: str | Path, connection: int) -> "Replay":
-        """The `connection`-th connection of the recording; the last one for all that come after it."""
+        """Return the `connection`-th connection of the recording; the last one for all later numbers."""
         entries = _read_entries(Path(path))
         chosen = min(connection, max((entry.connection for entry in entries), default=1))
         out = [entry for entry in entries if entry.direction == "out" and entry.connection == chosen]

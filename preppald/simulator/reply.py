@@ -1,4 +1,4 @@
-"""One reply as a score: which frame is sent how many seconds after the first. Pure; dialogue.py performs it."""
+"""One reply as a score: each frame with its seconds after the first. Pure; dialogue.py performs it."""
 
 import base64
 from collections.abc import Iterator, Set as AbstractSet
@@ -27,7 +27,7 @@ class Score:
 
 
 def parts(pcm: bytes, part_ms: int, *, odd: bool) -> Iterator[bytes]:
-    """`pcm` cut into parts of that length; `odd`: one byte less and one more in turns, the same in sum."""
+    """Yield `pcm` in parts of that length; `odd`: one byte less and one more in turns, the same in sum."""
     size = part_ms * SAMPLE_RATE_HZ // 1000 * 2
     start, number = 0, 0
     while start < len(pcm):
@@ -39,7 +39,7 @@ def parts(pcm: bytes, part_ms: int, *, odd: bool) -> Iterator[bytes]:
 def compose(
     line: Line, audio: Audio, frames: Frames, *, transcribe: bool, flaws: AbstractSet[Flaw] = frozenset()
 ) -> Score:
-    """The score of one reply: audio parts, transcription deltas among them, generationComplete."""
+    """Return the score of one reply: audio parts, transcription deltas among them, generationComplete."""
     chunks = list(parts(line.pcm, audio.part_ms, odd=audio.odd))
     words = deltas(line.text) if transcribe and line.text else []
     cues = [Cue(0.0, frame) for frame in _prelude(audio)]
@@ -51,7 +51,7 @@ def compose(
     for number, group in enumerate(groups):
         at = sent / BYTES_PER_SECOND / audio.pace
         sent += sum(map(len, group))
-        # A delta is due as soon as its share of the audio begins; the last group takes what is left.
+        # A delta is due as soon as its share of the audio begins; the last group takes the rest.
         due = len(words) if number == len(groups) - 1 else -(-len(words) * (number + 1) // len(groups))
         text = "".join(words[said:due])
         said = due
@@ -93,7 +93,7 @@ def _audio_frames(group: list[bytes], text: str, audio: Audio, *, bundled: bool)
 
 
 def _finish(cues: list[Cue], sent: int, audio: Audio, frames: Frames, flaws: AbstractSet[Flaw]) -> list[Cue]:
-    """The score's last cues: generationComplete, or what a flaw makes of it."""
+    """Return the score's last cues: generationComplete, or a flaw in its place."""
     if "premature-turn-complete" in flaws:
         return cues[: -(-len(cues) // 2)]
     if "no-generation-complete" in flaws:

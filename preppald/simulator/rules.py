@@ -1,7 +1,7 @@
-"""What each model accepts in its setup, and what a setup asks for.
+"""Checks a setup by the rules of its model.
 
-The rules are the Developer API's of November 2026. A setup that breaks one ends with the close frame that was
-seen on the real service.
+The rules are the Developer API's of November 2026. A setup that breaks a rule ends with the close frame that was seen
+on the real service.
 """
 
 from dataclasses import dataclass, field
@@ -54,7 +54,7 @@ VOICES = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """How one model differs from the others."""
+    """The rules of one model."""
 
     thinking: Literal["forbidden", "required", "level", "budget"]
     proactivity: bool = False
@@ -118,7 +118,7 @@ class Setup:
 
 
 def check_setup(setup: dict[str, Any], *, version: str, context_tokens: int) -> Setup:
-    """The setup (as protojson.read gives it), or HangUp with what the real service says about it.
+    """Return the setup (as protojson.read gives it) checked. Raise HangUp with the real service's reason.
 
     `version` is the API version of the URL, `context_tokens` the model's window.
     """
@@ -216,7 +216,7 @@ def _vad(detection: dict[str, Any]) -> VadSettings | None:
         raise hang_up("invalid-argument")
     return VadSettings(
         start_threshold=THRESHOLD_LOW_SENSITIVITY if low_start else THRESHOLD_HIGH_SENSITIVITY,
-        # Low end sensitivity means that the model is slow to believe in an end: quiet speech still counts.
+        # With low end sensitivity the model is slow to believe in an end: quiet speech still counts.
         end_threshold=THRESHOLD_HIGH_SENSITIVITY / 2 if low_end else THRESHOLD_HIGH_SENSITIVITY,
         prefix_padding_ms=prefix,
         silence_duration_ms=silence,
@@ -224,7 +224,7 @@ def _vad(detection: dict[str, Any]) -> VadSettings | None:
 
 
 def _compression(compression: dict[str, Any] | None, context_tokens: int) -> Compression | None:
-    """Defaults as documented: trigger at 80 % of the window, target half the trigger."""
+    """Return trigger and target, by default as documented: 80 % of the window, and half the trigger."""
     if compression is None:
         return None
     trigger = compression.get("triggerTokens", context_tokens * 8 // 10)

@@ -14,14 +14,14 @@ from preppald.simulator.listening import Address
 from preppald.simulator.recording import recorder
 from preppald.simulator.scenario import Scenario
 
-# Where `preppald simulate` listens unless it is told otherwise: next to the daemon's own 8787.
+# The default ports of `preppald simulate`: next to the daemon's own 8787.
 GEMINI_ADDRESS: Address = ("127.0.0.1", 8790)
 BACKEND_ADDRESS: Address = ("127.0.0.1", 8791)
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What `run_simulator` reports when it is ready: the ports, and the two services to look into."""
+    """The report of `run_simulator` when it is ready: the ports, and the two services to look into."""
 
     gemini_port: int
     backend_port: int | None
@@ -45,7 +45,7 @@ async def run_simulator(
 
     `speed` makes simulated seconds pass that much faster. With `tls_certificate` (PEM; its key in the same file or
     in `tls_key`) the Gemini side speaks wss. `record` is a file to which all frames are appended. Raises OSError
-    for a port that is taken and a file that cannot be opened, ssl.SSLError for a certificate that is none.
+    for a port that is taken and a file that cannot be opened, ssl.SSLError for a file that is no certificate.
     """
     scenario = scenario or Scenario()
     tls = None if tls_certificate is None else _tls(tls_certificate, tls_key)

@@ -1,4 +1,4 @@
-"""Scenarios: what the simulator says, how fast, how long, and what goes wrong. One TOML file each.
+"""Scenarios: the simulator's lines, speed, limits and faults. One TOML file each.
 
 Every key has a default, so that an empty file is the well-behaved service. All durations are simulated seconds.
 """
@@ -34,7 +34,7 @@ Count = Annotated[int, Meta(ge=0)]
 
 
 class ScenarioError(Exception):
-    """The scenario cannot be used; the message names key, value and what is allowed."""
+    """Raised for a scenario that cannot be used; the message names key, value and the allowed values."""
 
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,7 +56,7 @@ class Reply(_Table, frozen=True, kw_only=True):
 
 
 class Frames(_Table, frozen=True, kw_only=True):
-    """How frames look on the wire."""
+    """The form of frames on the wire."""
 
     opcode: Literal["binary", "text"] = "binary"  # the real service sends BINARY [six observers]
     pretty: bool = False
@@ -70,7 +70,7 @@ class Frames(_Table, frozen=True, kw_only=True):
 
 
 class Audio(_Table, frozen=True, kw_only=True):
-    """How a reply's audio is cut up."""
+    """The cutting of a reply's audio."""
 
     part_ms: Annotated[int, Meta(ge=5, le=5000)] = 40  # totals recorded on 3.8-live are multiples of 10 ms
     pace: Positive = 4.0
@@ -90,7 +90,7 @@ class Audio(_Table, frozen=True, kw_only=True):
 
 
 class Timing(_Table, frozen=True, kw_only=True):
-    setup_delay: Seconds = 0.05  # 0.1 to 0.5 on the real service; short, for who develops against it
+    setup_delay: Seconds = 0.05  # 0.1 to 0.5 on the real service; short, for developers
     reply_delay: Seconds = 0.45  # recorded on 3.8-live (2026-09-29): 0.46 to 0.81 after ACTIVITY_END
     turn_complete_lag: Seconds = 0.02  # recorded: 5 to 35 ms after the simulated end of playback
     thinking: Seconds = 12.0
@@ -126,7 +126,7 @@ class Limits(_Table, frozen=True, kw_only=True):
 
 
 class Manners(_Table, frozen=True, kw_only=True):
-    """Where observers of the real service disagree."""
+    """The points on which observers of the real service disagree."""
 
     early_messages: Literal["queue", "reject"] = "queue"
     """Messages that come before setupComplete."""
@@ -137,7 +137,7 @@ class Manners(_Table, frozen=True, kw_only=True):
 class ToolCall(_Table, frozen=True, kw_only=True):
     """The model calls a function in the `turn`-th reply (from 1) of the session, if the setup declared it.
 
-    `undeclared`: it calls it all the same, and waits for the answer before it speaks.
+    `undeclared`: the model calls an undeclared one all the same, and waits for the answer before it speaks.
     """
 
     name: str
@@ -147,7 +147,7 @@ class ToolCall(_Table, frozen=True, kw_only=True):
 
 
 class Generate(_Table, frozen=True, kw_only=True):
-    """How generateContent, which writes the feedback, behaves."""
+    """The behaviour of generateContent, which writes the feedback."""
 
     statuses: tuple[Literal[200, 400, 403, 404, 429, 500, 503, 504], ...] = ()
     """Of the first calls of each API key; then 200."""
@@ -186,7 +186,7 @@ class Scenario(_Table, frozen=True, kw_only=True):
 
 
 def parse(toml: str, *, name: str = "scenario") -> Scenario:
-    """The scenario written in `toml`; `name` is what error messages call it."""
+    """Return the scenario written in `toml`; `name` is its name in error messages."""
     try:
         raw = tomllib.loads(toml)
     except tomllib.TOMLDecodeError as error:
@@ -198,7 +198,7 @@ def parse(toml: str, *, name: str = "scenario") -> Scenario:
 
 
 def names() -> list[str]:
-    """The scenarios that come with the simulator."""
+    """Return the names of the scenarios that come with the simulator."""
     folder = resources.files(__package__) / "scenarios"
     return sorted(
         entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
@@ -207,7 +207,7 @@ def names() -> list[str]:
 
 @cache
 def named(name: str) -> Scenario:
-    """The ready-made scenario of that name."""
+    """Return the ready-made scenario of that name."""
     if name not in names():
         raise ScenarioError(f"no scenario is called {name!r}; there are {', '.join(names())}")
     file = resources.files(__package__) / "scenarios" / f"{name}.toml"
@@ -215,7 +215,7 @@ def named(name: str) -> Scenario:
 
 
 def load(name_or_path: str | Path) -> Scenario:
-    """A ready-made scenario by its name, or one from a file (anything with a slash or ending in .toml)."""
+    """Return a ready-made scenario by its name, or one from a file (anything with a slash or ending in .toml)."""
     text = str(name_or_path)
     if isinstance(name_or_path, str) and "/" not in text and not text.endswith(".toml"):
         return named(text)
@@ -227,5 +227,5 @@ def load(name_or_path: str | Path) -> Scenario:
 
 
 def name_in_key(key: str) -> str | None:
-    """The scenario that an API key asks for, if it is of that form."""
+    """Return the scenario that an API key names, if the key is of that form."""
     return _MARKS.split(key.removeprefix(KEY_PREFIX))[0] if key.startswith(KEY_PREFIX) else None

@@ -1,7 +1,7 @@
 """The client's messages, field by field, as ai.google.dev/api/live and the official SDKs know them (Nov 2026).
 
-A message is a dict from its lowerCamelCase field names to field types. What the Developer API refuses
-(`explicitVadSignal`, `transparent`) is absent. This is data; protojson.py checks values against it.
+A message is a dict from its lowerCamelCase field names to field types. The fields that the Developer API refuses
+(`explicitVadSignal`, `transparent`) are absent. This is data; protojson.py checks values against it.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """One simulated connection after its upgrade: setup, the tasks, the clocks that end it.
 
-Tasks: `_listen` reads the client, `Wire.write` writes to it, `_age` ends the connection in time, `_watch_idle` misses
-input; a reply under way and a delayed fault are tasks of their own. They end by raising an Ending.
+Tasks: `_listen` reads the client, `Wire.write` writes to it, `_age` ends the connection in time, `_watch_idle` notices
+missing input; a reply under way and a delayed fault are tasks of their own. They end by raising an Ending.
 """
 
 from collections import deque
@@ -26,7 +26,7 @@ SETUP_SECONDS = 60.0
 # realtimeInput held back while an initial history is awaited; the oldest is forgotten. Ten seconds at 50 a second.
 HELD_MESSAGES = 500
 DEFAULT_INPUT_RATE_HZ = 16_000
-# Below 8 kHz it is not speech, above 192 kHz not a microphone.
+# Below 8 kHz nothing is speech, above 192 kHz nothing is a microphone.
 INPUT_RATES_HZ = range(8_000, 192_001)
 
 
@@ -40,7 +40,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """Which connection this is."""
+    """The identity of a connection."""
 
     number: int
     """Counts from 1 for each API key."""
@@ -108,7 +108,7 @@ class Session:
     times: Times = field(default_factory=Times)
 
     async def _await_setup_delay(self) -> None:
-        """Messages that come before setupComplete stay unread, or end the connection."""
+        """Leave messages that come before setupComplete unread, or end the connection for them."""
         delay = self.scenario.timing.setup_delay
         if self.scenario.manners.early_messages == "queue":
             await self.clock.sleep(delay)
@@ -168,7 +168,7 @@ class Session:
                 case "toolResponse":
                     await dialogue.tool_answered(message.get("functionResponses", []))
                 case "contextUpdate":
-                    pass  # its fields were checked; what the interviewer says does not depend on it
+                    pass  # its fields were checked; the interviewer's lines do not depend on it
                 case _:  # a second setup
                     raise hang_up("invalid-argument")
 
@@ -199,7 +199,7 @@ class Session:
         texts = (part.get("text", "") for turn in message.get("turns", ()) for part in turn.get("parts", ()))
         await dialogue.add_content(" ".join(texts), complete=message.get("turnComplete", False))
 
-    # What the dialogue needs (dialogue.Stage).
+    # The dialogue's demands (dialogue.Stage).
 
     async def send(self, frame: JsonFrame) -> None:
         await self.wire.send(frame)
@@ -219,7 +219,7 @@ class Session:
         }
 
     def new_handle(self) -> str | None:
-        """A handle to the session as it is, if the setup asked for resumption."""
+        """Return a handle to the session in its present state, if the setup asked for resumption."""
         if not self.setup.resumption:
             return None
         return self.handles.issue(self.memory, lived=self.memory.lived + self.clock.now() - self.times.ready)
@@ -237,7 +237,7 @@ class Session:
     # The clocks.
 
     async def _age(self) -> None:
-        """GoAway in time, then the close; without compression the session's own limit may come first."""
+        """Send goAway in time, then close; without compression the session's own limit may come first."""
         limits, go_away = self.scenario.limits, self.scenario.go_away
         lifetime = limits.connection
         if self.setup.compression is None:
@@ -267,7 +267,7 @@ class Session:
 
 
 def _time_left(seconds: float, style: str) -> JsonFrame:
-    """GoAway's body; a protobuf Duration is digits, perhaps a fraction, and an s."""
+    """Return goAway's body; a protobuf Duration is digits, perhaps a fraction, and an s."""
     match style:
         case "absent":
             return {}
@@ -278,7 +278,7 @@ def _time_left(seconds: float, style: str) -> JsonFrame:
 
 
 def _rate(mime_type: str) -> int:
-    """Samples a second of an audio/pcm mime type (16 000 when it does not say); raises HangUp for any other."""
+    """Return the samples a second of an audio/pcm mime type (16 000 by default); raise HangUp for any other."""
     kind, *parameters = (part.strip() for part in mime_type.lower().split(";"))
     if kind != "audio/pcm":
         raise hang_up("invalid-argument")

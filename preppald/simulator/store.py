@@ -1,4 +1,4 @@
-"""What the application's database holds, whichever wire it came by."""
+"""The application's database, behind both wires."""
 
 from collections import OrderedDict
 from typing import Literal
@@ -36,7 +36,7 @@ class Block(msgspec.Struct, rename="camel"):
 
 
 class Interview(msgspec.Struct, rename="camel"):
-    """What the backend knows of one interview."""
+    """The backend's record of one interview."""
 
     status: Literal["PENDING"] | Status = "PENDING"
     ended_at: str | None = None
@@ -100,7 +100,7 @@ class Store:
             interview.ended_at = ended_at
 
     def complete(self, interview_id: str, entries: list[Entry], ended_at: str, *, append: bool) -> None:
-        """Stores a transcript and completes the interview, as one transaction."""
+        """Store a transcript and complete the interview, as one transaction."""
         interview = self.interview(interview_id)
         interview.transcript = [*interview.transcript, *entries] if append else entries
         interview.submissions += 1

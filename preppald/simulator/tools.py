@@ -57,9 +57,9 @@ class Tools:
             await self._send({"toolCall": {"functionCalls": calls}})
 
     def take(self, responses: list[dict[str, Any]]) -> Scheduling:
-        """The client's answers. The most urgent scheduling of the NON_BLOCKING ones says what comes next.
+        """Take the client's answers. The most urgent scheduling of the NON_BLOCKING ones decides the next step.
 
-        An unknown or cancelled id ends the session, as it was seen to on the real service.
+        An unknown or cancelled id ends the session, as seen on the real service.
         """
         urgency: Scheduling = "SILENT"
         for response in responses:
@@ -76,7 +76,7 @@ class Tools:
         return urgency
 
     async def cancel(self) -> None:
-        """The turn was interrupted: calls still open are withdrawn."""
+        """Withdraw the open calls: the turn was interrupted."""
         if self._pending:
             ids = list(self._pending)
             self._pending.clear()

@@ -69,18 +69,18 @@ class Router:
         }
 
     def procedure(self, path: str, _body: bytes) -> str:
-        """What the request asks for."""
+        """Return the procedure that the request names."""
         return path
 
     def read(self, body: bytes) -> Any:
-        """The request as /received shows it."""
+        """Return the request as /received shows it."""
         try:
             return msgspec.json.decode(body)
         except msgspec.DecodeError:
             return None
 
     def call(self, procedure: str, body: bytes, idempotency_key: str | None) -> tuple[str, bytes]:
-        """The interview concerned and the answer's body. Raises Refusal; then nothing was stored."""
+        """Return the interview concerned and the answer's body. Raise Refusal; then nothing was stored."""
         act = self._procedures.get(procedure)
         if act is None:
             raise Refusal(404, f'No "mutation"-procedure on path "{procedure}"')
@@ -88,7 +88,7 @@ class Router:
         return interview, msgspec.json.encode({"result": {"data": self._wrapped({"success": True})}})
 
     def failure(self, status: int, message: str, procedure: str) -> bytes:
-        """The body of an error answer."""
+        """Return the body of an error answer."""
         name, number = _CODES.get(status, _INTERNAL)
         data = {"code": name, "httpStatus": status, "path": procedure}
         return msgspec.json.encode(
@@ -102,7 +102,7 @@ class Router:
         return {"json": value} if self._superjson else value
 
     def _input(self, body: bytes) -> Any:
-        """The procedure's input; with superjson a bare body reads as undefined."""
+        """Return the procedure's input; with superjson a bare body reads as undefined."""
         try:
             value = msgspec.json.decode(body)
         except msgspec.DecodeError:
@@ -135,7 +135,7 @@ class Router:
 
 
 def _check_time(name: str, value: str | None) -> None:
-    """ISO 8601 with a zone, as `new Date()` and zod want it."""
+    """Refuse anything but ISO 8601 with a zone, as `new Date()` and zod do."""
     if value is None:
         return
     try:

@@ -1,4 +1,4 @@
-"""usageMetadata and the context window: what each turn costs, and when old turns are dropped."""
+"""usageMetadata and the context window: counts the tokens of each turn, and drops old turns."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ class Meter:
         self._text += len(text) / CHARS_PER_TOKEN
 
     def turn(self, spoken_seconds: float) -> dict[str, Any]:
-        """The turn is over: its usageMetadata. Raises HangUp when the context is exhausted."""
+        """End the turn and return its usageMetadata. Raise HangUp when the context is exhausted."""
         memory = self._memory
         prompt = round(memory.context_tokens + self._text + self._audio)
         spoken = round(spoken_seconds * TOKENS_PER_AUDIO_SECOND)
@@ -48,4 +48,4 @@ class Meter:
         if self._compression is not None and memory.context_tokens > self._compression.trigger_tokens:
             memory.context_tokens = self._compression.target_tokens
         if memory.context_tokens > self._window:
-            raise hang_up("invalid-argument")  # what an exhausted context was seen to answer
+            raise hang_up("invalid-argument")  # the answer seen with an exhausted context

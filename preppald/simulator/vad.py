@@ -52,7 +52,7 @@ class VadSettings:
 
 
 def loudness(frame: bytes) -> float:
-    """Root mean square of a frame of s16le PCM, estimated from every fourth sample; 0 for no samples."""
+    """Return the root mean square of a frame of s16le PCM, estimated from every fourth sample; 0 for no samples."""
     if not any(frame):
         return 0.0
     samples = array("h", frame)[::ENERGY_STRIDE]
@@ -60,7 +60,7 @@ def loudness(frame: bytes) -> float:
 
 
 class Ear:
-    """Hears s16le mono PCM in chunks of any length and says when speech starts and ends."""
+    """Hears s16le mono PCM in chunks of any length and reports the starts and ends of speech."""
 
     def __init__(self, settings: VadSettings) -> None:
         self.settings = settings
@@ -74,7 +74,7 @@ class Ear:
         self.speaking = False
 
     def feed(self, pcm: bytes, rate: int) -> Iterator[SpeechStarted | SpeechEnded]:
-        """`pcm` at `rate` samples a second. An incomplete frame (an odd byte, too) waits for the next chunk."""
+        """Take `pcm` at `rate` samples a second. An incomplete frame (an odd byte, too) waits for the next chunk."""
         frame_bytes = rate // FRAMES_PER_SECOND * BYTES_PER_SAMPLE
         pcm = self._rest + pcm
         whole = len(pcm) // frame_bytes * frame_bytes
@@ -83,7 +83,7 @@ class Ear:
             yield from self._frame(loudness(pcm[start : start + frame_bytes]))
 
     def flush(self) -> Iterator[SpeechEnded]:
-        """The microphone was closed: an utterance under way ends here."""
+        """End an utterance under way: the microphone was closed."""
         self._rest = b""
         if self.speaking:
             yield self._end()

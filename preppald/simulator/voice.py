@@ -1,6 +1,6 @@
 """The interviewer's voice: short recordings with their words.
 
-Output audio is PCM, signed 16-bit little-endian, mono, 24 kHz: what Gemini Live sends.
+Output audio is PCM, signed 16-bit little-endian, mono, 24 kHz, as Gemini Live sends it.
 The recordings in `replies/` were made with espeak-ng by `replies/make.sh`.
 """
 
@@ -28,7 +28,7 @@ WORDS_PER_DELTA = 3
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing the interviewer says."""
+    """One line of the interviewer's."""
 
     text: str
     pcm: bytes
@@ -40,7 +40,7 @@ class Line:
 
 @cache
 def recordings() -> dict[str, Line]:
-    """The committed lines by name, in their order: the greeting, the questions, the closing."""
+    """Return the committed lines by name, in their order: the greeting, the questions, the closing."""
     folder = resources.files(__package__) / "replies"
     lines = {}
     for entry in (folder / "lines.txt").read_text("utf-8").splitlines():
@@ -52,7 +52,7 @@ def recordings() -> dict[str, Line]:
 
 
 def hum(seconds: float) -> bytes:
-    """A soft tone of that length, for lines that nobody recorded."""
+    """Return a soft tone of that length, for lines that nobody recorded."""
     period = [
         round(HUM_AMPLITUDE * math.sin(2 * math.pi * HUM_HZ * index / SAMPLE_RATE_HZ))
         for index in range(SAMPLE_RATE_HZ // 20)  # 11 whole periods: no click where they join
@@ -63,7 +63,7 @@ def hum(seconds: float) -> bytes:
 
 @cache
 def spoken(text: str, recording: str | None, seconds: float | None) -> Line:
-    """A scenario's line: its text over a recording, or hummed for `seconds` (default: by its words)."""
+    """Return a scenario's line: its text over a recording, or hummed for `seconds` (default: by its words)."""
     if recording is not None:
         recorded = recordings()[recording]
         return Line(text or recorded.text, recorded.pcm)
@@ -71,7 +71,7 @@ def spoken(text: str, recording: str | None, seconds: float | None) -> Line:
 
 
 def line_of_turn(lines: Sequence[Line], turn: int) -> Line:
-    """What is said in the `turn`-th reply (from 1) of a session: all lines once, then the rest without the first.
+    """Return the line of the `turn`-th reply (from 1) of a session: all lines once, then the rest without the first.
 
     The first line is the greeting, which nobody says twice.
     """
@@ -82,7 +82,7 @@ def line_of_turn(lines: Sequence[Line], turn: int) -> Line:
 
 
 def deltas(text: str, words_per_delta: int = WORDS_PER_DELTA) -> list[str]:
-    """`text` in groups of words. They carry their leading spaces: joined, they are the text again."""
+    """Return `text` in groups of words with their leading spaces: joined, they are the text again."""
     words = text.split(" ")
     groups = [words[start : start + words_per_delta] for start in range(0, len(words), words_per_delta)]
     return [(" " if number else "") + " ".join(group) for number, group in enumerate(groups)]

@@ -17,7 +17,7 @@ OUTBOX_FRAMES = 16
 
 
 def encode(frame: JsonFrame, frames: Frames) -> bytes:
-    """A frame as it goes on the wire."""
+    """Return a frame in its form on the wire."""
     if frames.unknown:
         frame = _with_unknowns(frame)
     if frames.pretty:
@@ -26,7 +26,7 @@ def encode(frame: JsonFrame, frames: Frames) -> bytes:
 
 
 def _with_unknowns(frame: JsonFrame) -> JsonFrame:
-    """The same frame with a field, a top-level key and an enum value that no client knows yet.
+    """Return the same frame with a field, a top-level key and an enum value that no client knows yet.
 
     Always beside a known key: Google's Python SDK dies of a frame whose keys are all unknown.
     """
@@ -48,7 +48,7 @@ class Wire:
         self._outbox, self._to_write = trio.open_memory_channel[JsonFrame](OUTBOX_FRAMES)
 
     async def read(self) -> tuple[str, dict[str, Any]]:
-        """The next message: its kind and its fields. Raises an Ending."""
+        """Return the next message: its kind and its fields. Raise an Ending."""
         message = await self.link.receive()
         if self._recorder is not None:
             self._recorder.note_bytes(self._connection, "in", message)
@@ -62,7 +62,7 @@ class Wire:
             await self._put(frame)
 
     async def flush(self) -> None:
-        """Write what was said before the end; nobody may be in `write` any more."""
+        """Write the frames queued before the end; no task may be in `write` any more."""
         while True:
             try:
                 frame = self._to_write.receive_nowait()

@@ -1,7 +1,7 @@
 """The newest application's one endpoint: protobuf in, protobuf out, on 400, 401 and 500 too.
 
 Rule 1: nothing here does I/O.
-Rule 2: submitTranscript and submitFeedback are upserts: what is posted twice stands once.
+Rule 2: submitTranscript and submitFeedback are upserts: posted twice, their content stands once.
 """
 
 from datetime import UTC, datetime
@@ -48,11 +48,11 @@ class Worker:
         self._blocks = blocks
 
     def procedure(self, _path: str, body: bytes) -> str:
-        """What the request asks for; empty where it asks for nothing that can be read."""
+        """Return the procedure that the request names; empty where that cannot be read."""
         return PROCEDURES.get(self._which(body), "")
 
     def read(self, body: bytes) -> Any:
-        """The request as /received shows it: the field that is set, with its fields as text or numbers."""
+        """Return the request as /received shows it: the field that is set, with its fields as text or numbers."""
         kind = self._which(body)
         if not kind:
             return None
@@ -63,7 +63,7 @@ class Worker:
         }
 
     def call(self, _procedure: str, body: bytes, _idempotency_key: str | None) -> tuple[str, bytes]:
-        """The interview concerned and the answer's body. Raises Refusal; then nothing was stored."""
+        """Return the interview concerned and the answer's body. Raise Refusal; then nothing was stored."""
         kind = self._which(body)
         if not kind:
             raise Refusal(400, "the request is not a WorkerApiRequest, or says nothing")
@@ -97,11 +97,11 @@ class Worker:
         return chosen.interview_id, answer.SerializeToString()
 
     def failure(self, status: int, message: str, _procedure: str) -> bytes:
-        """The body of an error answer."""
+        """Return the body of an error answer."""
         return WorkerApiResponse(error=ApiError(code=status, message=message)).SerializeToString()
 
     def http_status(self, status: int) -> int:
-        """An unknown interview is told of by the ApiError's 404 in an answer of 400."""
+        """Return the HTTP status: an unknown interview is 400, with 404 in the ApiError."""
         return 400 if status == 404 else status
 
     def _which(self, body: bytes) -> str:
