@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 import trio
 
 from preppald.core import interviewer
@@ -61,6 +62,7 @@ class Talker:
         await stream(self.now, VOICE[: 2 * round(seconds * RATE_HZ)] + silence(PAUSE_SECONDS), CHUNK_SECONDS)
 
 
+@pytest.mark.slow
 async def test_an_hour_really_lasts_an_hour(nursery: trio.Nursery, autojump_clock: object) -> None:
     """No turn lost, none twice, one greeting, the deadline at 3600 s and the credits, one transcript."""
     scenario = Scenario(

@@ -15,6 +15,7 @@ FOUND = [int(line.split()[0]) for line in LINES if line and not line.startswith(
 SEEDS = sorted({*range(1, 51), *FOUND})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_transcript_is_lost(seed: int) -> None:
     """What was durable is delivered once, no line twice, in time, and nothing stays behind."""

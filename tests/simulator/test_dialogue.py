@@ -385,6 +385,7 @@ async def test_a_cancelled_tool(nursery: trio.Nursery, autojump_clock: MockClock
     assert (closed.code, closed.reason) == (1008, "Requested entity was not found.")
 
 
+@pytest.mark.slow
 async def test_an_hour(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     """Sixty minutes over seven connections, each resumed before its end; nobody is greeted twice."""
     simulator = GeminiSimulator()
