@@ -1,7 +1,7 @@
-"""What systemd and the daemon tell each other: readiness, status, signs of life, the sockets it opened for us.
+"""Speaks with systemd: readiness, status and signs of life go out, the sockets that it opened come in.
 
-The protocol is a datagram of ``NAME=value`` lines: sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3).
-Environment systemd nothing of it is set, and nothing happens. Nothing here raises for systemd's sake.
+The protocol is a datagram of ``NAME=value`` lines: sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3). Without
+systemd none of its variables is set, and every call does nothing. A datagram that cannot be sent raises nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,18 +24,18 @@ ADMIN = "admin"
 STATUS_SECONDS = 2.0
 # Three signs of life in the watchdog's time: one may be late.
 PINGS = 3
-# While it drains, the daemon asks for this much more than TimeoutStopSec=, again and again: a drain may take hours,
-# and yet a loop that is stuck is killed.
+# A drain may take hours. So the daemon asks for this much more time again and again (sd_notify's
+# EXTEND_TIMEOUT_USEC), and systemd still kills a loop that is stuck.
 PATIENCE_SECONDS = 60.0
 
 Sockets = list[socket.socket]
 
 
 class Supervisor:
-    """systemd as the daemon sees it; ``Supervisor({}, 0)`` for none.
+    """systemd, as the daemon sees it; ``Supervisor({}, 0)`` where there is none.
 
-    The process that systemd started may be our parent (a one-file binary unpacks itself and runs the daemon below):
-    WATCHDOG_PID is its pid and is not looked at, LISTEN_PID is rewritten by it and is.
+    The process that systemd started may be our parent: a one-file binary unpacks itself and runs the daemon as its
+    child. WATCHDOG_PID is then the parent's, and is ignored; LISTEN_PID is rewritten by the parent, and is checked.
     """
 
     def __init__(self, env: Mapping[str, str], pid: int) -> None:
@@ -43,25 +43,26 @@ class Supervisor:
         self._watchdog_seconds = _whole(env, "WATCHDOG_USEC") / 1_000_000
         self._listen_fds = _whole(env, "LISTEN_FDS") if _whole(env, "LISTEN_PID") == pid else 0
         self._names = env.get("LISTEN_FDNAMES", "").split(":")
-        # The first, where there are several: RuntimeDirectory= of the units in systemd/.
+        # The first of several: RuntimeDirectory= of the units in systemd/.
         runtime = env.get("RUNTIME_DIRECTORY", "").split(":")[0]
         self.runtime_directory = Path(runtime) if runtime else None
         self._stopping = False
 
     def ready(self) -> None:
-        """It serves, or serves again after a reload."""
+        """Say that the daemon serves, or serves again after a reload."""
         self._send("READY=1")
 
     def reloading(self) -> None:
-        """``ready`` ends it. systemd wants to know when it began."""
+        """Say that a reload begins, and when; ``ready`` says that it is over."""
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
+        """Say that the daemon drains. From now on ``attend`` asks for more time, too."""
         self._stopping = True
         self._send("STOPPING=1", self._patience())
 
     async def attend(self, status: Callable[[], str]) -> None:
-        """Until cancelled: signs of life from this loop, and the status where it changes."""
+        """Send signs of life from this loop, and the status where it changed, until cancelled."""
         if not self._address:
             return
         step = min(STATUS_SECONDS, (self._watchdog_seconds or STATUS_SECONDS * PINGS) / PINGS)
@@ -77,7 +78,7 @@ class Supervisor:
             await trio.sleep(step)
 
     def sockets(self) -> tuple[Sockets, Sockets]:
-        """The listening sockets that systemd opened: for browsers, and for the operator. Ask once: they are yours.
+        """Return the listening sockets that systemd opened: for browsers, and for the operator. Call it once.
 
         Raises:
             StartError: one of them is no listening TCP socket.
@@ -98,12 +99,12 @@ class Supervisor:
         # A name that begins with @ is one of Linux's abstract names, which begin with a zero byte.
         address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            notify.settimeout(0)  # the loop waits for nobody
+            notify.settimeout(0)  # the loop must not wait
             notify.sendto("\n".join(lines).encode(), address)
 
 
 def to_journal(env: Mapping[str, str], stream: TextIO) -> bool:
-    """Whether what is written there goes to systemd's journal: JOURNAL_STREAM in systemd.exec(5)."""
+    """Return whether the stream goes to systemd's journal: JOURNAL_STREAM in systemd.exec(5)."""
     with contextlib.suppress(OSError, ValueError):
         written = os.fstat(stream.fileno())
         return env.get("JOURNAL_STREAM") == f"{written.st_dev}:{written.st_ino}"
@@ -111,7 +112,7 @@ def to_journal(env: Mapping[str, str], stream: TextIO) -> bool:
 
 
 def _whole(env: Mapping[str, str], name: str) -> int:
-    """A number that systemd set; 0 where there is none."""
+    """Return a number that systemd set; 0 where there is none."""
     text = env.get(name, "")
     return int(text) if text.isascii() and text.isdigit() else 0
 
@@ -121,7 +122,7 @@ def _listening(fd: int, name: str) -> socket.socket:
         found = socket.socket(fileno=fd)
     except OSError as error:
         raise StartError(
-            f"systemd's socket {name!r} (file descriptor {fd}) is none: {error.strerror}"
+            f"systemd's socket {name!r} (file descriptor {fd}) is no socket: {error.strerror}"
         ) from error
     found.set_inheritable(False)
     tcp = found.family in {socket.AF_INET, socket.AF_INET6} and found.type == socket.SOCK_STREAM

@@ -1,13 +1,14 @@
-"""The other instances on this host that share the port: a connection goes to the one that holds its interview.
+"""Hands a connection to the instance on this host that holds its interview; all instances share the port.
 
-They find each other in the runtime directory, where each has a folder with a socket in it; a connection that was
-accepted by the wrong one is handed over with the bytes that were read of it (SCM_RIGHTS, unix(7)). One that has TLS
-on it stays: what is handed over is a socket to which its plain bytes are carried (``relay``).
+Each instance has a folder with a socket in the runtime directory. A connection that the wrong instance accepted is
+passed to the right one, with the bytes that were read from it (SCM_RIGHTS, unix(7)). A TLS connection stays where it
+was accepted: a socket is passed in its place, and ``relay`` copies the plain bytes.
 
 Rule 1: a connection is handed over once at most.
-Rule 2: who has the interview gets it; who has it not asks everybody before beginning it.
-Rule 3: who can begin none (draining, full) gives it to one who can.
-Rule 4: of two who open the same interview at one moment, the one whose name comes first gets it.
+Rule 2: the instance that holds the interview gets the connection; an instance that does not hold it asks all others
+        before it begins the interview.
+Rule 3: an instance that can begin none (draining, full) gives the connection to one that can.
+Rule 4: of two instances that begin the same interview at one moment, the one whose name sorts first gets it.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -25,26 +26,28 @@ from preppald.server import relay
 from preppald.telemetry.logs import Logger
 
 SOCKET_NAME = "handover"
-# One instance asks another on the same machine: seen, half a millisecond. One that is stuck has no say.
+# A question to another instance on this machine took half a millisecond. One that is stuck counts as "no".
 ASK_SECONDS = 1.0
-# A request's head and what came behind it, http1's bound, with room.
+# A request's head and the bytes behind it: twice the bound of ``http``.
 MESSAGE_BYTES = 64 * 1024
 # As many as there may be connections in handshake.
 BACKLOG = 512
 FD = struct.Struct("i")
 
-# Takes over a connection: its socket, and the bytes that were read of it.
+# Takes over a connection: its socket, and the bytes that were read from it.
 Take = Callable[[trio.SocketStream, bytes], Awaitable[None]]
 
 
-class Answer(StrEnum):
+class Reply(StrEnum):
+    """``MINE``: give the connection here. ``WILLING``: the interview could begin here. ``NO``: neither."""
+
     MINE = "mine"
     WILLING = "willing"
     NO = "no"
 
 
 class Question(msgspec.Struct, frozen=True):
-    """``ready``: whether the asker could begin it. Empty ``interview``: only whether another one could be begun."""
+    """``ready``: whether the asker could begin the interview. An empty ``interview`` asks only for WILLING or NO."""
 
     interview: str
     asker: str
@@ -53,7 +56,10 @@ class Question(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Opening:
-    """An interview that connections here ask for. ``yielded``: another opens it too, and comes first (rule 4)."""
+    """An interview that connections here ask for.
+
+    ``decided``: all others were asked. ``yielded``: another instance begins it too, and sorts first (rule 4).
+    """
 
     connections: int = 0
     decided: bool = False
@@ -62,15 +68,16 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """``near``: where the connection's plain bytes are to be carried; None where the socket itself went over."""
+    """``near``: the stream to which the connection's plain bytes go; None where the socket itself was passed."""
 
     near: trio.SocketStream | None = None
 
 
 class Handover:
-    """``folder``: this instance's own in the runtime directory; None where there is none, and no others.
+    """Asks the other instances, and answers them.
 
-    ``holds``: whether an interview is here. ``ready``: whether another could begin here.
+    ``folder``: this instance's own in the runtime directory; None: there are no others.
+    ``holds``: whether an interview is here. ``ready``: whether another one could begin here.
     """
 
     def __init__(
@@ -90,7 +97,7 @@ class Handover:
 
     @contextmanager
     def opening(self, interview_id: str) -> Iterator[Opening]:
-        """Around everything from the first question until the interview is here, or is not."""
+        """Mark an interview as being begun, from the first question until it is here or refused."""
         opening = self._openings.setdefault(interview_id, Opening())
         opening.connections += 1
         try:
@@ -103,27 +110,27 @@ class Handover:
     async def hand_over(
         self, interview_id: str, opening: Opening, stream: trio.abc.Stream, received: bytes
     ) -> "Handed | None":
-        """What remains to be done for a connection that another instance has now; None: it may begin here."""
+        """Hand the connection over where another instance should have it; None: the interview may begin here."""
         if not opening.decided and not self._holds(interview_id):
             willing = []
             for path in self._others():
-                answer, handed = await self._ask(path, interview_id, stream, received, take=Answer.MINE)
+                answer, handed = await self._ask(path, interview_id, stream, received, take=Reply.MINE)
                 if handed:
                     return handed
-                if answer is Answer.WILLING:
+                if answer is Reply.WILLING:
                     willing.append(path)
             if opening.yielded or not self._ready():
                 for path in willing:
-                    _, handed = await self._ask(path, interview_id, stream, received, take=Answer.WILLING)
+                    _, handed = await self._ask(path, interview_id, stream, received, take=Reply.WILLING)
                     if handed:
                         return handed
         opening.decided = True
         return None
 
     async def ready(self) -> bool:
-        """Whether another instance could begin an interview."""
+        """Return whether another instance could begin an interview."""
         for path in self._others():
-            if (await self._ask(path, "", None, b"", take=Answer.MINE))[0] is Answer.WILLING:
+            if (await self._ask(path, "", None, b"", take=Reply.MINE))[0] is Reply.WILLING:
                 return True
         return False
 
@@ -140,9 +147,9 @@ class Handover:
         stream: trio.abc.Stream | None,
         received: bytes,
         *,
-        take: Answer,
-    ) -> "tuple[Answer, Handed | None]":
-        """Asks one, and hands over when it answers ``take`` or better."""
+        take: Reply,
+    ) -> "tuple[Reply, Handed | None]":
+        """Ask one instance, and hand the connection over if it answers ``take`` or MINE."""
         with (
             trio.move_on_after(ASK_SECONDS),
             trio.socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asking,
@@ -150,15 +157,15 @@ class Handover:
             try:
                 await asking.connect(str(path))
                 await asking.send(msgspec.json.encode(Question(interview_id, self._name, self._ready())))
-                answer = Answer((await asking.recv(MESSAGE_BYTES)).decode() or Answer.NO)
-                if stream is None or answer not in {Answer.MINE, take}:
+                answer = Reply((await asking.recv(MESSAGE_BYTES)).decode() or Reply.NO)
+                if stream is None or answer not in {Reply.MINE, take}:
                     return answer, None
                 handed = await _handed(asking, stream, received)
             except (OSError, ValueError):
-                return Answer.NO, None  # it has just stopped
+                return Reply.NO, None  # it has just stopped
             self._log.info("connection.handed_over", interview=interview_id, to=path.parent.name)
             return answer, handed
-        return Answer.NO, None
+        return Reply.NO, None
 
     # -------------------------------------------------------------- answering
 
@@ -169,7 +176,7 @@ class Handover:
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Answers the others, until cancelled; what they hand over is taken in ``connections``."""
+        """Answer the others until cancelled; connections that they hand over are served in ``connections``."""
         if self._folder is None:
             task_status.started()
             return
@@ -198,17 +205,17 @@ class Handover:
                     stream = trio.SocketStream(trio.socket.from_stdlib_socket(handed))
                     connections.start_soon(take, stream, received)
 
-    def _answer_to(self, question: Question) -> Answer:
+    def _answer_to(self, question: Question) -> Reply:
         if self._holds(question.interview):
-            return Answer.MINE
+            return Reply.MINE
         if not self._ready():
-            return Answer.NO
+            return Reply.NO
         if opening := self._openings.get(question.interview):
             if opening.decided or not question.ready or self._name < question.asker:
-                return Answer.MINE
+                return Reply.MINE
             opening.yielded = True
-            return Answer.NO
-        return Answer.WILLING
+            return Reply.NO
+        return Reply.WILLING
 
 
 async def _handed(asking: trio.socket.SocketType, stream: trio.abc.Stream, received: bytes) -> Handed:

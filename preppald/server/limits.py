@@ -1,8 +1,8 @@
-"""Who may come in: how many connections there are, in all and from each address, and who keeps knocking in vain.
+"""Limits connections, in all and from each address, and the wrong tokens that an address may show.
 
-Everything that is counted here is bounded itself, and nothing waits. An address is that of the browser: behind a
-proxy that is trusted, what it says in X-Forwarded-For; an IPv6 network of 64 bits counts as one, for that is what
-one customer has. A trusted proxy that names nobody is not counted by address.
+The counters are bounded themselves, and nothing here waits. An address is the browser's: behind a trusted proxy, the
+one in X-Forwarded-For. An IPv6 network of 64 bits counts as one address, because one customer has all of it. A
+connection for which a trusted proxy names no address is not counted by address.
 """
 
 from collections import Counter, OrderedDict
@@ -22,18 +22,18 @@ from preppald.interview.services import Services
 
 # After a restart all browsers come back within a second or two, and each handshake takes milliseconds. 32 KiB each.
 MAX_HANDSHAKES = 512
-# Addresses that are remembered; the ones that came longest ago go first. About 300 bytes each.
+# Addresses that are remembered, about 300 bytes each; the least recent are forgotten first.
 MAX_ADDRESSES = 4096
-# Connections from one address, whatever they ask for: a school whose candidates all come back, three times over.
+# Connections from one address, whatever they ask for: three times a school whose candidates all come back.
 ARRIVALS_PER_SECOND = 10
 BURST_ARRIVALS = 200
-# Proxies in a row that a X-Forwarded-For may name.
+# Proxies in a row that an X-Forwarded-For may name.
 MAX_HOPS = 16
 IPV6_CUSTOMER_BITS = 64
 
 
 class Buckets:
-    """A bucket for each address, of a bounded number of addresses."""
+    """Holds one bucket for each address, for a bounded number of addresses."""
 
     def __init__(self) -> None:
         self._of: OrderedDict[str, Bucket] = OrderedDict()
@@ -42,7 +42,7 @@ class Buckets:
         return len(self._of)
 
     def spend(self, address: str, *, rate: float, burst: float) -> None:
-        """One more from there; other numbers than the last time begin anew."""
+        """Count one more from this address. A rate or burst that changed since the last time starts a new bucket."""
         bucket = self._of.pop(address, None)
         if bucket is None or (bucket.rate, bucket.burst) != (rate, burst):
             bucket = Bucket(rate, burst)
@@ -52,7 +52,7 @@ class Buckets:
             self._of.popitem(last=False)
 
     def wait(self, address: str) -> float:
-        """Seconds until there is room for another."""
+        """Return the seconds until there is room for another."""
         bucket = self._of.get(address)
         return 0.0 if bucket is None else bucket.seconds_until(1, trio.current_time())
 
@@ -72,7 +72,7 @@ class Visit:
 
 
 class Limits:
-    """Counts connections from accept to close; ``services`` has the limits, which a reload may change."""
+    """Counts connections from accept to close. ``services`` holds the limits, which a reload may change."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -90,10 +90,10 @@ class Limits:
 
     @contextmanager
     def visit(self, peer: str) -> Iterator[Visit]:
-        """One connection's time here. ``peer``: the address at the socket's other end.
+        """Count a connection while the block runs. ``peer``: the address at the socket's other end.
 
         Raises:
-            Refusal: there is no room for it.
+            Refusal: there is no room for another.
         """
         if self._connections >= self._config.max_connections or self._handshakes >= MAX_HANDSHAKES:
             raise _full("the connections", "Too many connections")
@@ -114,16 +114,18 @@ class Limits:
                     del self._by_address[visit.address]
 
     def identify(self, visit: Visit, forwarded: Sequence[str]) -> None:
-        """The request is here: ``forwarded`` are its X-Forwarded-For headers, believed of a trusted proxy only.
+        """Count the connection by the browser's address, once its request is read.
+
+        ``forwarded``: the X-Forwarded-For headers, which are believed from a trusted proxy only.
 
         Raises:
-            Refusal: there is no room for whom the proxy speaks for.
+            Refusal: this address has too many connections, or opens them too often.
         """
         if visit.proxied:
             self._count(visit, self._client(forwarded))
 
     def seated(self, visit: Visit) -> None:
-        """The handshake is over."""
+        """Note that the handshake is over."""
         if visit.in_handshake:
             visit.in_handshake = False
             self._handshakes -= 1
@@ -154,7 +156,7 @@ class Limits:
         return self._failures.wait(visit.address)
 
     def note_failure(self, visit: Visit) -> None:
-        """A bad token came from there."""
+        """Count a wrong token against the address of this connection."""
         if visit.address:
             allowed = self._config.max_bad_tokens
             self._failures.spend(visit.address, rate=allowed / 60, burst=allowed)
@@ -170,7 +172,7 @@ class Limits:
         return parsed is not None and any(parsed in network for network in self._config.trusted_proxies)
 
     def _client(self, forwarded: Sequence[str]) -> str:
-        """From the right, the first that is no trusted proxy: what stands further left anybody may have written."""
+        """Return the last hop that is no trusted proxy: the client itself may have written those before it."""
         hops = [_without_port(hop.strip()) for hop in ",".join(forwarded).split(",")]
         for hop in reversed(hops[-MAX_HOPS:]):
             if not self._trusted(hop):
@@ -179,7 +181,7 @@ class Limits:
 
 
 def customer(address: str) -> str:
-    """What counts as one: an IPv4 address, or an IPv6 network; empty for what is no address."""
+    """Return the unit that is counted: an IPv4 address or an IPv6 network; empty for a text that is neither."""
     parsed = _parsed(address)
     if isinstance(parsed, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((parsed, IPV6_CUSTOMER_BITS), strict=False))
@@ -196,7 +198,7 @@ def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
 
 
 def _without_port(hop: str) -> str:
-    """Some proxies write 192.0.2.1:5000 and [2001:db8::1]:5000."""
+    """Strip the port: some proxies write 192.0.2.1:5000 and [2001:db8::1]:5000."""
     if hop.startswith("["):
         return hop[1:].partition("]")[0]
     return hop.partition(":")[0] if hop.count(":") == 1 else hop

@@ -1,6 +1,7 @@
-"""Carries a connection's plain bytes for another instance, where the connection itself cannot be handed over.
+"""Relays a connection's plain bytes to another instance, where the connection itself cannot be handed over.
 
-TLS has its keys in this process: the other instance gets one end of a pair of sockets, and this one sits between.
+The keys of a TLS connection are in this process. So the other instance gets one end of a socket pair, and this process
+copies bytes between the pair and the browser.
 """
 
 from contextlib import suppress
@@ -14,22 +15,22 @@ _LOST = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 def pair() -> tuple[trio.SocketStream, trio.SocketStream]:
-    """The end that stays here, and the one for the other instance."""
+    """Return the end that stays here, and the end for the other instance."""
     ours, theirs = trio.socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     return trio.SocketStream(ours), trio.SocketStream(theirs)
 
 
 class Relays:
-    """``carried``: how many connections there are now."""
+    """Counts the relayed connections. ``carried``: how many there are now."""
 
     def __init__(self) -> None:
         self.carried = 0
         self._fewer = trio.lowlevel.ParkingLot()
 
     async def carry(self, browser: trio.abc.Stream, instance: trio.SocketStream) -> None:
-        """Both ways, until the instance hangs up; that the browser has gone it learns like from a socket.
+        """Copy bytes both ways until the instance hangs up. It sees the browser go as it would on a socket.
 
-        What one does not take the other is not asked for: nothing piles up here but one receive each way.
+        Backpressure: the next chunk is read only after the last was sent, so at most 16 KiB wait in each direction.
         """
         self.carried += 1
         try:
@@ -42,7 +43,7 @@ class Relays:
             self._fewer.unpark_all()
 
     async def none(self) -> None:
-        """Returns when there is none any more."""
+        """Return when no connection is relayed any more."""
         while self.carried:
             await self._fewer.park()
 
