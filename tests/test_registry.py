@@ -112,6 +112,23 @@ async def test_an_expired_token_joins_the_interview_it_opened_and_no_other(
     assert await knock(world, other) == 401
 
 
+async def test_a_clock_that_is_set_back_keeps_nobody_out_of_a_live_interview(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """The token that opened it is from the future then. It opens nothing else, and no other such token does."""
+    world = await World({}, SCENARIO).start(nursery)
+    token, other, another = world.token("iv-1"), world.token("iv-1", lifetime=200), world.token("iv-2")
+    candidate = await world.candidate(token=token)
+    await candidate.heard_out()
+    world.wall_offset_ms -= 3_600_000
+    assert await knock(world, other) == 401
+    assert await knock(world, another, "iv-2") == 401
+    assert "compare the clocks" in str(world.events("connection.refused")[0]["detail"])
+    again = await world.candidate(token=token)
+    assert again.status == 101
+    await again.until("session_started")
+
+
 async def test_an_interview_that_ended_is_not_begun_again(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:

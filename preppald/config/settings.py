@@ -131,6 +131,12 @@ class Config:
         parse.text,
         "the iss that a token must carry; empty asks for none",
     )
+    jwt_leeway: float = setting(
+        "PREPPALD_JWT_LEEWAY",
+        parse.duration(least=0, most=10 * MINUTE),
+        "how far the clock that signs tokens may be ahead of this machine's (iat, nbf)",
+        default="60s",
+    )
     gemini_url: Endpoint = setting(
         "PREPPALD_GEMINI_URL",
         addresses.websocket_endpoint,
@@ -368,7 +374,8 @@ class Config:
     @property
     def token_rules(self) -> TokenRules:
         secrets = [secret for secret in (self.jwt_secret, self.jwt_secret_previous) if secret]
-        return TokenRules(tuple(secrets), self.jwt_audience or None, self.jwt_issuer or None)
+        audience, issuer = self.jwt_audience or None, self.jwt_issuer or None
+        return TokenRules(tuple(secrets), audience, issuer, self.jwt_leeway)
 
     def gemini_setup(self, instruction: str) -> gemini.Setup:
         """What a session with Gemini is asked for."""

@@ -71,7 +71,7 @@ class TooManyOfUser(NoSeat):
 
 
 class TokenExpired(NoSeat):
-    """An expired token begins nothing, and joins only the interview that it opened."""
+    """A token outside of its time begins nothing, and joins only the interview that it opened."""
 
     def __init__(self) -> None:
         super().__init__("Invalid or expired token")
@@ -118,12 +118,12 @@ class Admission:
         """Return the interview as any instance on this host has it.
 
         Raises:
-            NoSeat: the journal cannot be read; an expired token learns only that it has expired.
+            NoSeat: the journal cannot be read; a token outside of its time learns nothing else.
         """
         try:
             return await self._services.journal.known(claims.interview_id)
         except JournalError as error:
-            if claims.expired:
+            if claims.untimely:
                 raise TokenExpired from error
             raise JournalUnreadable(str(error)) from error
 
@@ -184,12 +184,12 @@ def check_join(claims: Claims, interview: Interview) -> None:
     """Raise AnotherUsers or TokenExpired where these claims may not join this live interview."""
     if claims.user_id != interview.user_id:
         raise AnotherUsers
-    if claims.expired and claims.digest != interview.token_digest:
+    if claims.untimely and claims.digest != interview.token_digest:
         raise TokenExpired
 
 
 def too_late(claims: Claims, known: Interview | None) -> NoSeat:
-    """Return the answer to an expired token: the one that opened an interview learns that it has ended."""
+    """Return the answer to a token outside of its time: if it opened the interview, it learns that this has ended."""
     if known is not None and known.token_digest == claims.digest and known.phase is Phase.ENDED:
         return AlreadyEnded()
     return TokenExpired()

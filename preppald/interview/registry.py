@@ -6,7 +6,7 @@ import trio
 
 from preppald.core.endings import DAEMON_STOPPED
 from preppald.core.interview import Interview, Phase
-from preppald.core.tokens import Claims
+from preppald.core.tokens import EXPIRED, Claims
 from preppald.core.turns import fold
 from preppald.errors import JournalError
 from preppald.interview.admission import (
@@ -81,12 +81,12 @@ class Registry:
 
     async def _open(self, claims: Claims) -> Session | None:
         """Begin an interview; None when it is here by now: another instance, which had it, died."""
-        if not claims.expired:
+        if not claims.untimely:
             self._admission.check_ready(len(self._sessions))
         known = await self._known(claims)
         if claims.interview_id in self._sessions:
             return None
-        if claims.expired:
+        if claims.untimely:
             raise too_late(claims, known)
         theirs = sum(session.claims.user_id == claims.user_id for session in self._sessions.values())
         self._admission.check_user(theirs)
@@ -108,7 +108,7 @@ class Registry:
             try:
                 await self._adopt(await self._services.journal.owing())
             except JournalError as error:
-                if claims.expired:
+                if claims.untimely:
                     raise TokenExpired from error  # it would not be let in either way
                 raise JournalUnreadable(str(error)) from error
         return known
@@ -144,7 +144,7 @@ class Registry:
     async def _resume(self, interview: Interview) -> None:
         """Runs what the journal has of a live interview; it waits for its candidate as after a lost connection."""
         fragments = await self._services.journal.fragments(interview.interview_id, interview.epoch)
-        claims = Claims(interview.user_id, interview.interview_id, 0, interview.token_digest, expired=True)
+        claims = Claims(interview.user_id, interview.interview_id, interview.token_digest, EXPIRED)
         last_seq = SEQ_LEAP + (fragments[-1].seq if fragments else 0)
         turns = tuple(fold(fragments).values())
         resumed = Session(self._services, claims, interview, turns=turns, last_seq=last_seq, recovered=True)

@@ -199,7 +199,9 @@ class Server:
             if (browser := await _upgraded(stream, upgrade)) is not None:
                 await _dismissed(browser)
         except NoSeat as error:
-            raise answers.refusal(error) from error
+            refusal = answers.refusal(error)
+            refusal.detail = admitted.claims.untimely
+            raise refusal from error
 
     async def _seat(
         self, admitted: Admit, stream: trio.abc.Stream, exchange: Exchange, *, handed: bool
