@@ -1,11 +1,11 @@
-"""24 kHz to 16 kHz, fast enough in plain Python to render an hour's recording: 8 ms a second of speech.
+"""Converts 24 kHz to 16 kHz, fast enough in plain Python to render an hour's recording: 8 ms a second of speech.
 
-It is the filter of ``core.resample`` (44 samples to each side, 60 dB), computed by multiplying whole numbers: samples
+The filter is that of ``audio.resample`` (44 samples to each side, 60 dB), computed by multiplying integers: samples
 become the digits of one number, weights those of another, and the digits of the product are their convolution.
 Python multiplies long numbers in C; a sum for each sample takes it fourteen times as long.
 
 Every third input sample has the same place in the filter, so numbers are made of every third sample (three of them)
-and of every third weight, and only what is needed is computed: two output samples for three of input.
+and of every third weight, and no more is computed than needed: two output samples for three of input.
 """
 
 from array import array
@@ -15,12 +15,12 @@ from preppald.audio.resample import LOUDEST, QUIETEST, Resampler
 
 RATE_IN_HZ, RATE_OUT_HZ = 24_000, 16_000
 STEP, PHASES = 3, 2
-# Input that must be known before and after what is converted: the filter's reach, in whole steps.
+# Input that must be known before and after the converted part: the filter's reach, in whole steps.
 PAD = 48
 # A digit has 32 bits: array("I") is read and written as one long number.
 DIGIT_BITS = 32
 DIGIT_BYTES = DIGIT_BITS // 8
-# Weights are whole numbers in units of 2^-13: rounding them costs what is 70 dB down.
+# Weights are whole numbers in units of 2^-13: the rounding error is 70 dB down.
 WEIGHT_BITS = 13
 ONE = 1 << WEIGHT_BITS
 # Digits are not negative: samples are raised by so much,
@@ -30,7 +30,7 @@ SUM_BIAS = 1 << 30
 
 
 def _kernels() -> tuple[int, list[list[int]]]:
-    """How many digits a kernel has, and for each phase three kernels, one for every third sample."""
+    """Return the digits of a kernel, and for each phase three kernels, one for every third sample."""
     resampler = Resampler(RATE_IN_HZ, RATE_OUT_HZ)
     digits = 2 * PAD // STEP + 1
     kernels = []
@@ -56,7 +56,7 @@ KERNEL_DIGITS, KERNELS = _kernels()
 
 
 def downsampled(samples: Sequence[int]) -> "array[int]":
-    """The input without its pads, at 16 kHz: two samples for each three. 16-bit samples, both ways.
+    """Return the input without its pads, at 16 kHz: two samples for each three. 16-bit samples, both ways.
 
     ``samples``: ``PAD`` samples of context, a multiple of 3 samples, ``PAD`` samples of context.
     """
@@ -77,7 +77,7 @@ def downsampled(samples: Sequence[int]) -> "array[int]":
 
 
 def _samples(sums: "array[int]") -> list[int]:
-    """Sums without their biases, rounded to samples."""
+    """Return sums without their biases, rounded to samples."""
     bias = SUM_BIAS // ONE + SAMPLE_BIAS
     half = ONE // 2
     found = [((one + half) >> WEIGHT_BITS) - bias for one in sums]

@@ -6,7 +6,7 @@ filter (an ideal one, a sinc, under a Kaiser window), shifted by the fraction. T
 ("phases") as ``rate_out`` divided by the greatest common divisor of both rates, so each phase's weights are
 computed once.
 
-What it promises, for the lower rate's Nyquist frequency N (half of that rate; 8 kHz when the target is 16 kHz):
+Guarantees, for the lower rate's Nyquist frequency N (half of that rate; 8 kHz when the target is 16 kHz):
 
 * flat within 0.1 dB up to 7/8 N (7 kHz); 60 dB down from N on, so nothing folds back into the speech;
 * no delay: a click stays where it was; the sides of the input count as silence;
@@ -61,7 +61,7 @@ class Resampler:
         self._made = 0
 
     def feed(self, samples: Sequence[int]) -> "array[int]":
-        """More input; returns the output that is now certain."""
+        """Take more input; return the output that is now certain."""
         self._seen += len(samples)
         if self._step == self._fractions:
             return array("h", samples)
@@ -71,14 +71,14 @@ class Resampler:
         return self._produce(-(-certain // self._step))
 
     def finish(self) -> "array[int]":
-        """The rest of the output, once all input was fed."""
+        """Return the rest of the output, once all input was fed."""
         if self._step == self._fractions:
             return array("h")
         self._window.extend([0] * (2 * self.side))
         return self._produce((2 * self._seen * self._fractions + self._step) // (2 * self._step))
 
     def _produce(self, until: int) -> "array[int]":
-        """Output samples from the last one made up to, not including, number ``until``."""
+        """Return the output samples from the last one made up to, not including, number ``until``."""
         made = array("h")
         for number in range(self._made, until):
             position, fraction = divmod(number * self._step, self._fractions)
@@ -94,7 +94,7 @@ class Resampler:
         return made
 
     def _computed_weights(self, phase: int) -> list[float]:
-        """The weights of the ``2 * side`` input samples around a position ``phase`` phases after a sample."""
+        """Return the weights of the ``2 * side`` input samples around a position ``phase`` phases after a sample."""
         # When phases stand for several fractions each, a phase stands for the middle of them.
         exact = self._phases == self._fractions
         fraction = (phase + (0.0 if exact else 0.5)) / self._phases
@@ -111,12 +111,12 @@ def _sinc(x: float) -> float:
 
 
 def _kaiser(x: float) -> float:
-    """The Kaiser window from -1 to 1."""
+    """Return the Kaiser window from -1 to 1."""
     return _bessel_i0(KAISER_BETA * math.sqrt(max(0.0, 1 - x * x))) / _bessel_i0(KAISER_BETA)
 
 
 def _bessel_i0(x: float) -> float:
-    """The modified Bessel function of order zero, by its power series, to nine digits."""
+    """Return the modified Bessel function of order zero, by its power series, to nine digits."""
     total = term = 1.0
     order = 1
     while term > total * 1e-9:

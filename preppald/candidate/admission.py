@@ -1,4 +1,4 @@
-"""Which interview to call, and the token that opens it."""
+"""Finds the interview to call, and the token that opens it."""
 
 import base64
 from collections.abc import Callable, Mapping
@@ -19,12 +19,12 @@ TOKEN_VARIABLE = "PREPPALD_TOKEN"  # noqa: S105 - the variable's name
 SECRET_VARIABLE = "JWT_SECRET"  # noqa: S105 - the variable's name
 # A demo is on this machine or next to it.
 DEMO_SECONDS = 5.0
-# A JWT's alphabet, which is also within what a WebSocket subprotocol may hold.
+# A JWT's alphabet, all of which a WebSocket subprotocol may hold.
 _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 
 class UsageError(PreppaldError):
-    """The command line asks for something that cannot be done; the text says what to do instead."""
+    """Raised for a command line that asks for the impossible; the text says what to do instead."""
 
     exit_status = 2
 
@@ -47,13 +47,13 @@ def admission(
     now: int,
     demo: Callable[[], "Admission | None"] = lambda: None,
 ) -> Admission:
-    """The first of: the token given, the token in a file, ``PREPPALD_TOKEN``, one signed with ``JWT_SECRET``,
-    one that a demo gives to everybody who asks.
+    """Return the first of: the token given, the token in a file, ``PREPPALD_TOKEN``, one signed with ``JWT_SECRET``,
+    one that a demo gives to anybody.
 
     A given token names its interview itself. ``now``: the wall clock, seconds since the epoch.
 
     Raises:
-        UsageError: none of these, or the token is none. The text never holds it.
+        UsageError: there is none of these, or it is no token. The text never quotes it.
     """
     given = token or _read(token_file) or environ.get(TOKEN_VARIABLE)
     if given:
@@ -73,7 +73,7 @@ def admission(
 
 
 def from_demo(url: str, trust: ssl.SSLContext | None = None) -> Admission | None:
-    """An interview from a running `preppald demo`, which hands them out as an application would; else None."""
+    """Return an interview from a running `preppald demo`, which hands them out as an application would; else None."""
     try:
         where = f"http{url.removeprefix('ws').rstrip('/')}/demo/interview"
         answer = httpx.post(where, timeout=DEMO_SECONDS, verify=trust or True)
@@ -84,10 +84,10 @@ def from_demo(url: str, trust: ssl.SSLContext | None = None) -> Admission | None
 
 
 def trusted(ca: Path | None) -> ssl.SSLContext | None:
-    """Whose certificates are believed instead of those that the system believes.
+    """Return the authorities to trust in place of the system's own.
 
     Raises:
-        UsageError: the file holds none.
+        UsageError: the file holds no certificates.
     """
     if ca is None:
         return None
@@ -100,14 +100,14 @@ def trusted(ca: Path | None) -> ssl.SSLContext | None:
 
 
 def checked_url(url: str) -> str:
-    """A WebSocket URL to which an interview's name can be added.
+    """Return a WebSocket URL to which an interview's name can be added.
 
     Raises:
-        UsageError: it is not one.
+        UsageError: the text is no such URL.
     """
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises when it is no number
+        _ = parts.port  # raises for a port that is no number
     except ValueError as error:
         raise UsageError(f"--url {url!r} is not a URL: {error}") from error
     if parts.scheme not in {"ws", "wss"} or not parts.hostname:
@@ -130,7 +130,7 @@ def _read(token_file: Path | None) -> str | None:
 
 
 def _interview_of(token: str) -> str:
-    """The interview that the token says it is for. The daemon is the one to verify it."""
+    """Return the interview that the token names. Only the daemon can verify the token."""
     payload = token.split(".")[1]
     try:
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

@@ -1,10 +1,10 @@
 """One call: a candidate's side of one interview, from the first connection to the last goodbye.
 
-One nursery, four tasks: ``listener`` makes the connection, hears the daemon out and makes it again when it is
-lost; ``speaker`` sends a frame every 20 ms over whatever connection the listener hands it; ``display`` shows
-it all; ``signals`` heeds Ctrl-C. The listener decides how the call ended, and ends the nursery.
+One nursery, four tasks: ``listener`` makes the connection, hears the daemon out and connects again after a loss;
+``speaker`` sends a frame every 20 ms over the listener's present connection; ``display`` shows it all; ``signals``
+heeds Ctrl-C. The listener decides on the call's ending, and ends the nursery.
 
-What is said waits while there is no connection; everything else (playback, patience) goes on.
+Speech waits while there is no connection; everything else (playback, patience) goes on.
 """
 
 import contextlib
@@ -50,7 +50,7 @@ PROTOCOL_ERROR = 1002
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """How to call. ``wait`` and ``hold`` are in the candidate's seconds, of which ``speed`` make a real one."""
+    """The options of a call. ``wait`` and ``hold``: the candidate's seconds, of which ``speed`` make a real one."""
 
     speed: float = 1.0
     wait: float = 15.0
@@ -119,12 +119,12 @@ class Call:
         self._linked = False
         self._links = 0
         self._interrupted = False
-        # An ending of our own, which prevails over what the daemon makes of our leaving.
+        # An ending of our own, which prevails over the daemon's answer to our leaving.
         self._own_ending: Outcome | None = None
         self._outcome = Outcome(Ending.INTERRUPTED)
 
     async def run(self) -> Report:
-        """The whole call. Ctrl-C and SIGTERM end the interview politely; a second one ends it at once."""
+        """Hold the whole call. Ctrl-C and SIGTERM end the interview politely; a second signal ends it at once."""
         links, links_for_speaker = trio.open_memory_channel[ClientConnection](0)
         async with trio.open_nursery() as tasks:
             scope = tasks.cancel_scope
@@ -138,7 +138,7 @@ class Call:
         return report
 
     def fail(self, ending: Ending, reason: str) -> None:
-        """Something of our own is broken: leave, and say so afterwards."""
+        """Leave because something of our own is broken, and report that afterwards."""
         self._own_ending = self._own_ending or Outcome(ending, reason=reason)
         self._turn_taking.leave(self._clock.now())
 
@@ -175,7 +175,7 @@ class Call:
             await trio.sleep(delay)
 
     async def _hear(self, link: ClientConnection) -> Outcome | None:
-        """Everything that comes over one connection; None if it was lost and should be made again."""
+        """Hear one connection out; return None if it was lost and should be made again."""
         with trio.CancelScope() as patience:
             try:
                 while True:
@@ -202,7 +202,7 @@ class Call:
 
     def _outcome_of(self, error: LinkError) -> Outcome:
         if self._links and self._turn_taking.stage is Stage.LEAVING:
-            # Our EndRequest was the last thing said; there is nothing to come back to.
+            # Our EndRequest was the last message; there is nothing to come back to.
             return Outcome(Ending.USER, reason="The connection was lost before the daemon confirmed it.")
         return Outcome(error.ending, reason=str(error))
 

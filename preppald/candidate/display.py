@@ -1,6 +1,6 @@
-"""What a person sees during a call.
+"""Displays a call for a person.
 
-``TerminalDisplay``: finished turns scroll by above two live lines, redrawn in place: the turn that is being
+``TerminalDisplay``: finished turns scroll by above two live lines, redrawn in place: the turn that is still being
 said, and a status line. ``PlainDisplay``: a line for each finished turn on stdout, stages and remarks on
 stderr. ``SilentDisplay``: nothing.
 """
@@ -22,9 +22,9 @@ MIN_COLUMNS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What can be seen of a call at one moment.
+    """The visible state of a call at one moment.
 
-    ``state``: what goes on, in words. ``position``, ``length``: of the file, seconds; the length may be unknown.
+    ``state``: the stage, in words. ``position``, ``length``: of the file, seconds; the length may be unknown.
     ``level``: of the candidate's voice now, dBFS. ``time_left``: of the interview, seconds.
     """
 
@@ -36,19 +36,19 @@ class View:
 
 
 class Display(Protocol):
-    """Where a call shows itself."""
+    """The interface of a display."""
 
     def turn(self, turn: Turn) -> None:
-        """A turn has grown or ended."""
+        """Show a turn that has grown or ended."""
 
     def remark(self, text: str) -> None:
-        """Something happened that a person should know, in one line."""
+        """Show an event that a person should know, in one line."""
 
     def draw(self, view: View) -> None:
-        """Called several times a second."""
+        """Draw the status; called several times a second."""
 
     def finish(self, unfinished: list[Turn], closing: str) -> None:
-        """The call is over. ``closing``: what it came to."""
+        """End the display with the call. ``closing``: its summary."""
 
 
 class SilentDisplay:
@@ -134,19 +134,19 @@ class TerminalDisplay:
         put(self._terminal, erase + "\n".join(lines))
 
     def _erase(self) -> str:
-        """To the first live line's first column, and clear from there. The cursor rests at the last one's end."""
+        """Return the codes that move to the first live line's first column and clear from there."""
         upwards = f"\x1b[{self._live_lines - 1}A" if self._live_lines > 1 else ""
         self._live_lines = 0
         return f"\r{upwards}\x1b[J"
 
 
 def line_of(turn: Turn) -> str:
-    """Such as ``AI: Tell me about yourself.``."""
+    """Return a line such as ``AI: Tell me about yourself.``."""
     return f"{turn.speaker}: {printable(turn.text)}" + (" [interrupted]" if turn.interrupted else "")
 
 
 def status(view: View) -> str:
-    """Such as ``[#######-------------] 2.7/7.6 s  voice ###---  speaking  12:34 left``."""
+    """Return a line such as ``[#######-------------] 2.7/7.6 s  voice ###---  speaking  12:34 left``."""
     if view.length is None:
         place = f"{view.position:.1f} s"
     else:
@@ -162,7 +162,7 @@ def status(view: View) -> str:
 
 
 def tail(text: str, columns: int) -> str:
-    """The end of ``text`` that fits into ``columns``; East Asian characters are two wide."""
+    """Return the end of ``text`` that fits into ``columns``; East Asian characters are two wide."""
     width = 0
     for start in range(len(text) - 1, -1, -1):
         char = text[start]
@@ -174,7 +174,7 @@ def tail(text: str, columns: int) -> str:
 
 
 def put(stream: TextIO, text: str) -> None:
-    """Write at once. What the stream cannot encode becomes ``?``; a reader that has gone is not mourned."""
+    """Write at once. Characters that the stream cannot encode become ``?``; a reader that left is no error."""
     encoding = stream.encoding or "utf-8"
     try:
         stream.write(text.encode(encoding, "replace").decode(encoding))

@@ -1,8 +1,8 @@
-"""How a call can end, and the exit status of each ending.
+"""The endings of a call, and the exit status of each.
 
 A daemon's close codes come in two sets (``PREPPALD_CLOSE_CODES``): ``plain``, where 4002 is a failure of the
-AI service, and ``distinct``, where 4002 is the time limit and 4004 the failure. What the daemon said before it
-closed (SessionEnded, ErrorResponse) tells them apart; the close reason's text does where it said nothing.
+AI service, and ``distinct``, where 4002 is the time limit and 4004 the failure. The daemon's last message before the
+close (SessionEnded, ErrorResponse) tells them apart; without such a message, the close reason's text does.
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ _TOLD_BY_REASON = frozenset({Ending.USAGE, Ending.BAD_FILE, Ending.NOT_WRITTEN})
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a call ended. ``close_code`` and ``reason`` are the WebSocket's; ``reason`` may also say more."""
+    """The end of one call. ``close_code`` and ``reason`` are the WebSocket's; ``reason`` may also say more."""
 
     ending: Ending
     close_code: int | None = None
@@ -51,13 +51,13 @@ class Outcome:
     def sentence(self) -> str:
         if self.ending in _TOLD_BY_REASON and self.reason:
             return self.reason
-        # A close reason such as "Interview ended by user" says nothing more where all went well.
+        # A close reason such as "Interview ended by user" adds nothing where all went well.
         more = self.reason if self.ending.status else ""
         return f"{self.ending.sentence} {more}".strip()
 
 
 class Said(enum.Enum):
-    """What the daemon said about the end before it closed the connection."""
+    """The daemon's message about the end, before it closed the connection."""
 
     NOTHING = enum.auto()
     ENDED_BY_USER = enum.auto()
@@ -70,7 +70,7 @@ class Said(enum.Enum):
 
 # ErrorResponse's code for a failure of the AI service, in both sets of close codes.
 AI_FAILURE = 4002
-# The close codes whose cause may pass: the connection is made again if the session was not ended.
+# Close codes whose cause may pass: the connection is made again if the session was not ended.
 # 1001 going away, 1005 no code, 1006 no close frame, 1012 restart, 1013 try again later, 1014 bad gateway.
 PASSING_CODES = frozenset({1001, 1005, 1006, 1012, 1013, 1014})
 
@@ -100,7 +100,7 @@ _ENDINGS_BY_REASON = {
 
 
 def ending_of(said: Said, close_code: int, reason: str) -> Ending | None:
-    """The ending that a closed connection means; None if the connection should be made again."""
+    """Return the ending that a closed connection means; None if the connection should be made again."""
     if close_code in PASSING_CODES and said in {Said.NOTHING, Said.FAILED}:
         return None
     if said in _ENDINGS_SAID:

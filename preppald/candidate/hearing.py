@@ -1,4 +1,4 @@
-"""What the daemon says, and what it does to playback, transcript and turn taking."""
+"""Takes the daemon's messages to playback, transcript and turn taking."""
 
 from typing import Protocol
 
@@ -20,20 +20,20 @@ _SAID_BY_REASON = {
 
 
 class Audience(Protocol):
-    """Who is told what was heard: a display."""
+    """The audience of a call: a display."""
 
     def turn(self, turn: Turn) -> None:
-        """A turn has grown or ended."""
+        """Take a turn that has grown or ended."""
 
     def remark(self, text: str) -> None:
-        """Something happened that a person should know, in one line."""
+        """Take an event that a person should know, in one line."""
 
 
 class Hearing:
     """The daemon's messages of one call, over all its connections.
 
-    ``said``: what the daemon said about the end. ``error``: the text of its last ErrorResponse.
-    ``ends_at``: when the interview's time is up, on the caller's clock; None until the daemon has told.
+    ``said``: the daemon's message about the end. ``error``: the text of its last ErrorResponse.
+    ``ends_at``: the end of the interview's time, on the caller's clock; None until the daemon announced it.
     """
 
     def __init__(
@@ -49,11 +49,11 @@ class Hearing:
 
     @property
     def ended(self) -> bool:
-        """Whether the daemon said that the session is over."""
+        """True once the daemon said that the session is over."""
         return self.said not in {Said.NOTHING, Said.FAILED}
 
     def receive(self, message: str | bytes, now: float) -> None:
-        """One WebSocket message. A payload that this client is too old for is skipped.
+        """Take one WebSocket message. A payload that this client is too old for is skipped.
 
         Raises:
             RemoteProtocolError: the message breaks the contract.
@@ -129,10 +129,10 @@ class Hearing:
 
 
 def audio(pcm: bytes) -> bytes:
-    """The message that carries the candidate's PCM: 16-bit little-endian mono at 16 kHz."""
+    """Return the message that carries the candidate's PCM: 16-bit little-endian mono at 16 kHz."""
     return pb.ClientToServerMessage(audio_chunk=pb.AudioChunk(audio_content=pcm)).SerializeToString()
 
 
 def end_request() -> bytes:
-    """The message that ends the interview."""
+    """Return the message that ends the interview."""
     return pb.ClientToServerMessage(end_request=pb.EndRequest()).SerializeToString()

@@ -1,7 +1,7 @@
-"""One WebSocket connection to the daemon: how it is made, and why it could not be.
+"""Makes one WebSocket connection to the daemon, or says why it could not.
 
-The token travels as a subprotocol, which keeps it out of URLs, and so out of the logs of whoever is between.
-It never follows a redirect to somewhere else.
+The token travels as a subprotocol, which keeps it out of URLs, and so out of the logs of everything between.
+A redirect is never followed.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -32,12 +32,12 @@ from preppald.candidate.endings import Ending
 SUBPROTOCOL = "preppal.v1"
 TOKEN_PREFIX = "token."  # noqa: S105 - the prefix, not a token
 
-# For a distant daemon behind TLS; the daemon itself dials Gemini only after it has answered.
+# For a distant daemon behind TLS; the daemon dials Gemini only after its answer.
 CONNECT_SECONDS = 10.0
 # The daemon pings every 15 s by itself; ours notice a daemon that is gone within 25 s.
 PING_SECONDS = 15.0
 PONG_SECONDS = 10.0
-# How long the other side's close frame is waited for.
+# The wait for the other side's close frame.
 CLOSE_SECONDS = 2.0
 # A reply's audio comes in parts of 2 kB; one second of it in one part is 48 kB.
 MAX_MESSAGE_BYTES = 1024 * 1024
@@ -54,7 +54,7 @@ LASTING_SECONDS = 10.0
 # An error page of a proxy is not a sentence.
 MAX_REASON_CHARS = 200
 
-# What the library would log is either told by our own endings, or headers with the token in them.
+# The library would log events that our own endings report, and headers with the token in them.
 _MUTE = logging.getLogger("preppald.candidate.link")
 _MUTE.setLevel(logging.CRITICAL + 1)
 
@@ -74,9 +74,9 @@ OpenStream = Callable[[], Awaitable[trio.abc.Stream]]
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Whom to call. ``url``: ws:// or wss://, a path in it is a prefix. ``open_stream`` replaces the dialling.
+    """The daemon to call. ``url``: ws:// or wss://, a path in it is a prefix. ``open_stream`` replaces the dialling.
 
-    ``trust``: whose certificates are believed; None: those that the system believes.
+    ``trust``: the authorities to trust; None: the system's.
     """
 
     url: str
@@ -86,7 +86,7 @@ class Address:
     trust: ssl.SSLContext | None = None
 
     def with_since(self, since: int) -> str:
-        """The URL of the interview; ``since``: the last transcript fragment that is known, 0 for none."""
+        """Return the URL of the interview; ``since``: the last transcript fragment that is known, 0 for none."""
         query = "?" + urlencode({"since": since}) if since else ""
         return f"{self.url.rstrip('/')}/{self.interview_id}{query}"
 
@@ -100,7 +100,7 @@ class Address:
 
 
 class LinkError(Exception):
-    """The connection could not be made. ``passing``: another try may succeed. ``status``: HTTP, 0 for none."""
+    """Raised where no connection was made. ``passing``: another try may succeed. ``status``: HTTP, 0 for none."""
 
     def __init__(self, ending: Ending, reason: str, *, passing: bool, status: int = 0) -> None:
         super().__init__(reason)
@@ -117,10 +117,10 @@ class _Connect(connect):
 
 @contextlib.asynccontextmanager
 async def linked(address: Address, *, since: int = 0) -> AsyncIterator[ClientConnection]:
-    """A connection whose handshake is done; it is closed at the end.
+    """Yield a connection after its handshake; it is closed at the end.
 
     Raises:
-        LinkError: it could not be made.
+        LinkError: no connection was made.
     """
     opened = False
     try:
@@ -177,7 +177,7 @@ def _refusal(error: InvalidStatus) -> LinkError:
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost cause as a sentence: what the operating system said."""
+    """Return the innermost cause as a sentence, which is the operating system's."""
     if isinstance(error, TimeoutError) and error.errno is None:
         return f"It did not answer within {CONNECT_SECONDS:.0f} s."
     if isinstance(error, InvalidMessage) and isinstance(error.__cause__, EOFError):
@@ -191,12 +191,12 @@ def _cause(error: BaseException) -> str:
 
 
 def printable(text: str) -> str:
-    """One line without control characters: text from elsewhere must not steer a terminal."""
+    """Return one line without control characters: text from elsewhere must not steer a terminal."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 class Backoff:
-    """When to try again after a lost connection; all of one loss's tries fit into ``RECONNECT_SECONDS``."""
+    """Times the tries after a lost connection; all of one loss's tries fit into ``RECONNECT_SECONDS``."""
 
     def __init__(self, randomness: random.Random) -> None:
         self._randomness = randomness
@@ -204,13 +204,13 @@ class Backoff:
         self._delay = FIRST_DELAY_SECONDS
 
     def lose(self, now: float, *, lasted: float) -> None:
-        """A connection that had ``lasted`` seconds is gone. One that did not last is no success."""
+        """Note the loss of a connection that had ``lasted`` seconds. A short one counts as no success."""
         if self._give_up_at is None or lasted >= LASTING_SECONDS:
             self._give_up_at = now + RECONNECT_SECONDS
             self._delay = FIRST_DELAY_SECONDS
 
     def delay(self, now: float) -> float | None:
-        """Seconds to wait before the next try; None when time is up, or if there never was a connection."""
+        """Return the seconds to wait before the next try; None when time is up, or if there never was a connection."""
         if self._give_up_at is None or now >= self._give_up_at:
             return None
         delay = self._delay * self._randomness.uniform(0.5, 1.0)

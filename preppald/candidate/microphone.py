@@ -23,12 +23,12 @@ END_SECONDS = 10.0
 # Waking costs more than sending: at high speeds, several frames are sent at each.
 SHORTEST_SLEEP_SECONDS = 0.005
 
-# A machine that slept does not send an hour of frames at once: it goes on from here. The candidate's seconds.
+# A machine that slept skips ahead instead of sending an hour of frames at once. The candidate's seconds.
 MAX_LAG_SECONDS = 1.0
 
 
 class Microphone:
-    """What the candidate sends. It also moves playback and turn taking on, as the task that wakes most often.
+    """Sends the candidate's frames. As the task that wakes most often, it also moves playback and turn taking on.
 
     ``level``: of the voice just now, dBFS. ``sent_bytes``: PCM, silence included. ``unconfirmed``: the end was
     requested and nothing came of it. ``fail`` is called when the file breaks off.
@@ -50,13 +50,13 @@ class Microphone:
         self._turn_taking = turn_taking
         self._hearing = hearing
         self._fail = fail
-        self._saying: Iterator[Frame] | None = None  # the file, while it is being said
+        self._saying: Iterator[Frame] | None = None  # the file that is being spoken
         self.level = SILENT_DBFS
         self.sent_bytes = 0
         self.unconfirmed = False
 
     async def run(self, links: trio.MemoryReceiveChannel[ClientConnection]) -> None:
-        """Stream over one connection after the other. Why one ended is not decided here."""
+        """Stream over one connection after the other. The reason for a connection's end is not decided here."""
         with links:
             async for link in links:
                 try:
@@ -66,7 +66,7 @@ class Microphone:
                     continue
 
     async def _stream(self, link: ClientConnection) -> None:
-        """A frame every 20 ms until it is time to leave."""
+        """Send a frame every 20 ms until it is time to leave."""
         frames_a_wake = max(1, math.ceil(SHORTEST_SLEEP_SECONDS * self._clock.speed / FRAME_SECONDS))
         due = self._clock.now()
         while True:
@@ -99,7 +99,7 @@ class Microphone:
             await trio.aclose_forcefully(link.stream)
 
     def _next_frame(self, now: float) -> bytes | None:
-        """What the microphone hears in these 20 ms; None when the candidate is leaving."""
+        """Return the microphone's next 20 ms; None when the candidate is leaving."""
         self._playback.advance(now)
         stage = self._turn_taking.tick(now, playing=self._playback.playing)
         frame = self._next_spoken(now) if stage is Stage.ANSWERING else None

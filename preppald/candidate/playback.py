@@ -1,10 +1,10 @@
 """The interviewer's audio on a clock of its own, as a loudspeaker would have played it.
 
-Audio arrives faster than it plays. What matters to a candidate is what was heard by now: when the greeting
-is over, what an interruption cut off, what belongs into a recording of the call.
+Audio arrives faster than it plays. A candidate needs to know the part heard by now: whether the greeting is over, the
+words that an interruption cut off, the sound that belongs into a recording of the call.
 
 Rule 1: time only moves in ``advance``; every other call is told the time and advances first.
-Rule 2: what is not played is silence, so that a recording is as long as the call was.
+Rule 2: time without audio is silence, so that a recording is as long as the call was.
 """
 
 from collections import deque
@@ -13,7 +13,7 @@ from typing import Protocol
 from preppald.candidate.wav import SAMPLE_BYTES
 
 RATE_HZ = 24_000
-# Nearly six minutes of speech ahead of its playback. A daemon that is further ahead has lost its mind: the
+# Nearly six minutes of speech ahead of its playback. A daemon that is further ahead is broken: the
 # newest is dropped and counted.
 MAX_WAITING_BYTES = 16 * 1024 * 1024
 # Silence is written in pieces, however long a laptop slept.
@@ -21,7 +21,7 @@ SILENCE = bytes(65_536)
 
 
 class Sink(Protocol):
-    """Where played audio goes."""
+    """The destination of played audio."""
 
     def write(self, pcm: bytes) -> None: ...
 
@@ -29,7 +29,7 @@ class Sink(Protocol):
 class Playback:
     """PCM, 16-bit little-endian mono at 24 kHz. Times are seconds on the caller's clock.
 
-    ``received_bytes``: all audio that came. ``dropped_bytes``: what was never heard, because the candidate
+    ``received_bytes``: all audio that came. ``dropped_bytes``: audio that was never heard, because the candidate
     spoke over it or because too much was waiting.
     """
 
@@ -45,7 +45,7 @@ class Playback:
 
     @property
     def waiting_seconds(self) -> float:
-        """How much is still to be played."""
+        """Return the seconds that are still to be played."""
         return self._waiting_bytes / (RATE_HZ * SAMPLE_BYTES)
 
     @property
@@ -53,7 +53,7 @@ class Playback:
         return self._waiting_bytes > 0
 
     def receive(self, pcm: bytes, now: float) -> None:
-        """More audio, to be played after what is waiting."""
+        """Queue more audio behind the audio that waits."""
         self.advance(now)
         self.received_bytes += len(pcm)
         pcm = self._odd_byte + pcm
@@ -66,7 +66,7 @@ class Playback:
             self._waiting_bytes += whole
 
     def interrupt(self, now: float) -> None:
-        """The candidate spoke over the interviewer: the rest is never heard."""
+        """Drop the rest, which is never heard: the candidate spoke over the interviewer."""
         self.advance(now)
         self.dropped_bytes += self._waiting_bytes
         self._waiting.clear()

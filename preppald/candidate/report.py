@@ -1,4 +1,4 @@
-"""What a call came to, for people and machines."""
+"""The report on a call, for people and machines."""
 
 from dataclasses import dataclass
 import json
@@ -11,7 +11,7 @@ class Report:
     """Seconds are the candidate's: real ones times ``--speed``.
 
     ``audio_bytes_in``: the interviewer's PCM at 24 kHz; ``audio_bytes_out``: ours at 16 kHz, silence included.
-    ``audio_bytes_unheard``: of the former, what an interruption cut off. ``reply_latencies``: for each answer,
+    ``audio_bytes_unheard``: of the former, the part that an interruption cut off. ``reply_latencies``: for each answer,
     seconds from its end to its reply's first audio, None where none came.
     """
 
@@ -28,7 +28,7 @@ class Report:
 
     @property
     def sentence(self) -> str:
-        """How it ended, how long it took and how soon the replies came."""
+        """Return the ending, the duration and the replies' latency as a sentence."""
         numbers = [f"{self.seconds:.1f} s"]
         replies = [f"{latency:.2f} s" for latency in self.reply_latencies if latency is not None]
         if replies:
@@ -38,7 +38,7 @@ class Report:
         return f"{self.outcome.sentence} ({'; '.join(numbers)})"
 
     def as_json(self) -> str:
-        """One line; the names are part of the command's interface."""
+        """Return one line; the names are part of the command's interface."""
         return json.dumps(
             {
                 "interview": self.interview_id,

@@ -12,7 +12,7 @@ from preppald.audio.resample import Resampler
 from preppald.candidate.wav import SAMPLE_BYTES, WavReader
 
 RATE_HZ = 16_000
-FRAME_SECONDS = 0.020  # what well-made clients send: 50 messages a second
+FRAME_SECONDS = 0.020  # as well-made clients send: 50 messages a second
 FRAME_SAMPLES = 320
 FRAME_BYTES = FRAME_SAMPLES * SAMPLE_BYTES
 SILENCE = bytes(FRAME_BYTES)
@@ -34,14 +34,14 @@ class Frame:
 
     @property
     def voiced(self) -> bool:
-        """Whether somebody speaks in it."""
+        """True where somebody speaks in it."""
         return self.level >= VOICED_DBFS
 
 
 class Speech:
     """One file that can be said several times. Opening it checks its header.
 
-    ``seconds``: its length, None when only its end will tell. ``position``: how much of it was said, seconds.
+    ``seconds``: its length, None when only its end will tell. ``position``: the part already spoken, seconds.
     """
 
     def __init__(self, path: Path) -> None:
@@ -59,7 +59,7 @@ class Speech:
         return said if self.seconds is None else min(said, self.seconds)
 
     def frames(self) -> Iterator[Frame]:
-        """The file from its beginning; its last frame is filled up with silence.
+        """Yield the file from its beginning; the last frame is filled up with silence.
 
         Raises:
             BadWavError: the file ends too early, or is not there any more.
@@ -77,7 +77,7 @@ class Speech:
         self._reader.close()
 
     def _cut(self, reader: WavReader) -> "Iterator[array[int]]":
-        """Resampled to 16 kHz and cut into frames of 320 samples."""
+        """Yield the samples at 16 kHz, cut into frames of 320."""
         self._resampler.restart()
         kept = array("h")
         for piece in reader.pieces():
@@ -93,7 +93,7 @@ class Speech:
 
 
 def level_dbfs(samples: "array[int]") -> float:
-    """The root mean square of ``samples`` in dB below full scale, at least ``SILENT_DBFS``."""
+    """Return the root mean square of ``samples`` in dB below full scale, at least ``SILENT_DBFS``."""
     power = sum(map(mul, samples, samples)) / len(samples)
     return 10 * math.log10(power / FULL_SCALE**2) if power >= 1 else SILENT_DBFS
 

@@ -10,7 +10,7 @@ from preppald.core.turns import Speaker
 
 @dataclass(slots=True)
 class Turn:
-    """What one speaker said. ``began``: seconds into the call. ``interrupted``: the candidate spoke over it."""
+    """One speaker's words. ``began``: seconds into the call. ``interrupted``: the candidate spoke over them."""
 
     turn: int
     speaker: Speaker
@@ -21,7 +21,7 @@ class Turn:
 
 
 class Transcript:
-    """Grows fragment by fragment. ``last_seq``: the newest fragment's number, to ask for what came since."""
+    """Grows fragment by fragment. ``last_seq``: the newest fragment's number, to ask for later ones."""
 
     def __init__(self) -> None:
         self.turns: list[Turn] = []
@@ -30,7 +30,7 @@ class Transcript:
         self._numbers = itertools.count(1)
 
     def add(self, speaker: Speaker, text: str, *, seq: int, turn_complete: bool, now: float) -> Turn | None:
-        """One fragment; returns the turn it changed, or None if it was known already or says nothing.
+        """Add one fragment; return the turn it changed, or None for a fragment that is known already or empty.
 
         ``seq`` 0 comes from daemons that do not count: such fragments are never sent twice.
         """
@@ -51,16 +51,16 @@ class Transcript:
         return turn
 
     def interrupt(self) -> None:
-        """The candidate spoke over the interviewer's latest turn."""
+        """Mark the interviewer's latest turn as spoken over."""
         spoken = [turn for turn in self.turns if turn.speaker is Speaker.AI]
         if spoken:
             spoken[-1].interrupted = True
 
     def unfinished(self) -> list[Turn]:
-        """The turns that are still being said."""
+        """Return the turns that are still open."""
         return list(self._open.values())
 
     def as_json(self) -> str:
-        """``[{turn, speaker, text, began, complete, interrupted}]``, in the order in which turns began."""
+        """Return ``[{turn, speaker, text, began, complete, interrupted}]``, in the order in which turns began."""
         rows: list[dict[str, Any]] = [asdict(turn) for turn in self.turns]
         return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"

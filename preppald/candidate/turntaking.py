@@ -1,4 +1,4 @@
-"""When the candidate listens, speaks and leaves.
+"""Decides when the candidate listens, speaks and leaves.
 
 Rule 1: nothing here does input or output, or knows the time: every call is told ``now``, in seconds of the
         candidate's clock.
@@ -11,14 +11,14 @@ Rule 3: every stage ends. Patience bounds the silence of an interviewer, ``MAX_H
 from dataclasses import dataclass
 import enum
 
-# The longest that one greeting or reply is listened to.
+# The longest listening to one greeting or reply.
 MAX_HEARING_SECONDS = 300.0
-# How much of the greeting a candidate hears before speaking over it.
+# Seconds of the greeting that a candidate hears before speaking over it.
 BARGE_IN_SECONDS = 1.0
 
 
 class Stage(enum.Enum):
-    """What the candidate does now; the values are for people."""
+    """The candidate's stages; the values are for people."""
 
     WAITING = "waiting for the interviewer"
     GREETING = "hearing the greeting"
@@ -30,7 +30,7 @@ class Stage(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manners:
-    """How this candidate behaves. All times are seconds of the candidate's clock.
+    """The manners of this candidate. All times are seconds of the candidate's clock.
 
     ``start``: how long the interview may take to start. ``patience``: how long an interviewer may be silent
     before the candidate goes on. ``settle``: how long it must be silent to count as done without a mark.
@@ -49,7 +49,7 @@ class TurnTaking:
     """One candidate's stages.
 
     ``latencies``: from the end of each answer to its reply's first audio, seconds; None for an answer that got
-    no reply. ``started``: whether the interview ever did.
+    no reply. ``started``: True once the interview started.
     """
 
     def __init__(self, manners: Manners, *, now: float) -> None:
@@ -58,49 +58,49 @@ class TurnTaking:
         self.latencies: list[float | None] = []
         self.started = False
         self.stage = Stage.WAITING
-        self._stage_at = now  # when it was entered
+        self._stage_at = now  # when the stage was entered
         self._voiced_at = now  # when the candidate last said something
         self._audible_at = now  # when the interviewer last was heard, or could first have been
         self._heard_at: float | None = None  # when the reply's first audio came
-        self._begun = False  # whether any of the reply came
-        self._complete = False  # whether the reply was marked complete
+        self._begun = False  # True once any of the reply came
+        self._complete = False  # True once the reply was marked complete
 
     def start(self, now: float) -> None:
-        """The interview started, or went on after a lost connection."""
+        """Note that the interview started, or went on after a lost connection."""
         self.started = True
         if self.stage is Stage.WAITING:
             self._enter(Stage.GREETING, now)
         self._audible_at = now
 
     def hear(self, now: float) -> None:
-        """Some of the interviewer's audio arrived."""
+        """Note that some of the interviewer's audio arrived."""
         self.read(now)
         if self._heard_at is None:
             self._heard_at = now
 
     def read(self, now: float) -> None:
-        """Some of the interviewer's speech arrived, audio or text."""
+        """Note that some of the interviewer's speech arrived, audio or text."""
         if self.stage is Stage.WAITING:
             self.start(now)  # a daemon that does not announce the start
         self._begun = True
         self._audible_at = now
 
     def read_end_of_turn(self) -> None:
-        """The interviewer's turn was marked complete."""
-        # The end of an interrupted turn can come late: it is not the end of a reply of which nothing came.
+        """Note that the interviewer's turn was marked complete."""
+        # The end of an interrupted turn can come late; it does not end a reply that has not begun to come.
         self._complete = self._begun
 
     def voice(self, now: float) -> None:
-        """The candidate said something just now: whatever was heard before is no reply to it."""
+        """Note that the candidate speaks: audio from before is no reply to these words."""
         self._voiced_at = now
         self._forget_reply(now)
 
     def interrupt(self, now: float) -> None:
-        """The daemon noticed that the candidate spoke over the interviewer."""
+        """Note that the daemon noticed a barge-in."""
         self._forget_reply(now)
 
     def finish_answer(self, now: float) -> None:
-        """The file was said to its end. A reply may have begun during the silence at its end."""
+        """Note that the file was spoken to its end. A reply may have begun during the silence at its end."""
         if self.stage is Stage.ANSWERING:
             self._answers_left -= 1
             self.stage = Stage.LISTENING
@@ -114,7 +114,7 @@ class TurnTaking:
             self._enter(Stage.LEAVING, now)
 
     def tick(self, now: float, *, playing: bool) -> Stage:
-        """The stage at ``now``. ``playing``: whether the interviewer can be heard at this moment."""
+        """Return the stage at ``now``. ``playing``: the interviewer can be heard at this moment."""
         if playing:
             self._audible_at = now
         following = self._following(now, playing=playing)
@@ -140,7 +140,7 @@ class TurnTaking:
                 return stage
 
     def _done(self, now: float, *, playing: bool) -> bool:
-        """Whether the interviewer has said everything, or will not say more."""
+        """Return whether the interviewer has finished, or will not say more."""
         silent = now - self._audible_at
         if now - self._stage_at >= MAX_HEARING_SECONDS or silent >= self._manners.patience:
             return True

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from preppald.errors import EX_DATAERR, EX_IOERR, PreppaldError
 
 SAMPLE_BYTES = 2
-# What telephones and studios use; anything beyond is a broken header.
+# The rates of telephones and studios; anything beyond is a broken header.
 MIN_RATE_HZ = 8_000
 MAX_RATE_HZ = 192_000
 # 85 ms at 48 kHz: large enough to read well, small enough to forget.
@@ -38,20 +38,20 @@ FORMAT_NAMES = {
 EXTENSIBLE_GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 # RIFF, its size, WAVE; "fmt ", 16, the format; "data", its size.
 HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
-# Programs that write into a pipe cannot know the size, and say this instead: "until the end".
+# Programs that write into a pipe cannot know the size, and write this instead: "until the end".
 UNKNOWN_SIZE = 0xFFFF_FFFF
 # RIFF's sizes are 32 bits: 24 hours at 24 kHz.
 MAX_DATA_BYTES = 0xFFFF_FFFF - HEADER.size
 
 
 class BadWavError(PreppaldError):
-    """The file is not one that can be spoken; the text says which and why."""
+    """Raised for a file that cannot be spoken; the text names the file and the reason."""
 
     exit_status = EX_DATAERR
 
 
 class CannotWriteError(PreppaldError):
-    """The file cannot be written; the text says which and why."""
+    """Raised for a file that cannot be written; the text names the file and the reason."""
 
     exit_status = EX_IOERR
 
@@ -77,7 +77,7 @@ class WavReader:
         self.frames = None if data_bytes is None else data_bytes // self._frame_bytes
 
     def pieces(self, piece_frames: int = PIECE_FRAMES) -> Iterator["array[int]"]:
-        """The samples from here on, both channels mixed, at most ``piece_frames`` at a time.
+        """Yield the samples from here on, both channels mixed, at most ``piece_frames`` at a time.
 
         Raises:
             BadWavError: the file ends before its samples do.
@@ -89,7 +89,7 @@ class WavReader:
         self._file.close()
 
     def _find_samples(self) -> int | None:
-        """Read the chunks up to the samples; the samples' size in bytes, None when unknown."""
+        """Read the chunks up to the samples; return the samples' size in bytes, None when unknown."""
         self._expect_riff()
         format_seen = False
         while True:
@@ -136,7 +136,7 @@ class WavReader:
             raise self._bad(f"its header contradicts itself: {block_bytes} bytes a frame")
 
     def _checked_size(self, declared: int) -> int | None:
-        """The size of the samples in whole frames. A regular file must really hold what its header says."""
+        """Return the size of the samples in whole frames. A regular file must really be as long as its header says."""
         details = os.fstat(self._file.fileno())
         if stat.S_ISREG(details.st_mode):
             held = details.st_size - self._file.tell()
@@ -188,7 +188,7 @@ class WavReader:
 
 
 def _mixed(stereo: "array[int]") -> "array[int]":
-    """Left and right, interleaved, as their mean."""
+    """Return the mean of left and right, which are interleaved."""
     return array("h", [(left + right) >> 1 for left, right in zip(stereo[::2], stereo[1::2], strict=True)])
 
 

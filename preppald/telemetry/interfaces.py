@@ -1,4 +1,4 @@
-"""What the durable parts tell of themselves: the shapes that a log and a set of meters must have.
+"""The interfaces of a log and of a set of meters, for the durable parts.
 
 structlog's bound loggers fit ``Log`` as they are. Events are named ``noun.verb``; keys carry the rest.
 """
@@ -15,10 +15,10 @@ class Log(Protocol):
 
 
 class DeliveryMeters(Protocol):
-    """What is counted as it happens; queue depths are asked for with ``Outbox.statistics``."""
+    """Counts events as they happen; queue depths come from ``Outbox.statistics``."""
 
     def backend_call(self, kind: str, outcome: str, seconds: float) -> None:
-        """One try is over. ``kind``: status | transcript | feedback. ``outcome``: delivered | retry | refused | unauthorized."""
+        """Count a finished try. ``kind``: status | transcript | feedback. ``outcome``: delivered | retry | refused | unauthorized."""
 
 
 class NoMeters:

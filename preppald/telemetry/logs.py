@@ -1,6 +1,6 @@
 """Log lines: ``noun.verb`` and keys, as JSON or for people, written by a thread that the loop never waits for.
 
-When the reader of stderr stalls, lines wait in a bounded queue; what does not fit is dropped and counted.
+When the reader of stderr stalls, lines wait in a bounded queue; lines that do not fit are dropped and counted.
 """
 
 from collections import deque
@@ -21,20 +21,20 @@ QUEUE_BYTES = 4 * 1024 * 1024
 # How long the last lines may take at exit.
 FLUSH_SECONDS = 2.0
 
-# They print headers, tokens and whole URLs at their lower levels.
+# These libraries print headers, tokens and whole URLs at their lower levels.
 TALKATIVE_LIBRARIES = ("websockets", "httpx", "httpcore", "trio", "trio-websocket", "wsproto")
-# How often a library may say the same. trio.serve_listeners warns ten times a second while descriptors are short.
+# The interval of one repeated warning. trio.serve_listeners warns ten times a second while descriptors are short.
 REPEAT_SECONDS = 10.0
 # Different warnings that are remembered; libraries have a handful.
 MAX_WARNINGS = 256
 
 
-# syslog's, by the logger's method: what `journalctl --priority` goes by. A line says so in front, see sd-daemon(3).
+# syslog's, by the logger's method, for `journalctl --priority`. A line carries it in front, see sd-daemon(3).
 PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 3, "critical": 2}
 
 
 class LineQueue:
-    """A file of lines for structlog, emptied by its own thread; see the rule at the top."""
+    """A file of lines for structlog, written by its own thread; see the rule at the top."""
 
     def __init__(self, stream: TextIO, limit_bytes: int = QUEUE_BYTES) -> None:
         self._stream = stream
@@ -60,7 +60,7 @@ class LineQueue:
     fatal = failure = err = error = critical = exception = msg
 
     def close(self) -> None:
-        """Writes what waits, within a bound, and ends the thread."""
+        """Write the lines that wait, within a bound, and end the thread."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -87,7 +87,7 @@ class LineQueue:
 
 
 class _ToStructlog(logging.Handler):
-    """Warnings of the libraries, as lines like ours; never their arguments' tracebacks of parsed input.
+    """Writes the libraries' warnings as lines like ours, without tracebacks, which may quote parsed input.
 
     The same warning comes once in ``REPEAT_SECONDS``, with how often it was meant since.
     """
@@ -118,7 +118,7 @@ def configure(
     *,
     priorities: bool = False,
 ) -> tuple[Logger, Callable[[], None]]:
-    """The process's logger, and what writes its last lines at exit. ``priorities``: for systemd's journal."""
+    """Return the process's logger, and the function that writes its last lines at exit. ``priorities``: for systemd."""
     queue = LineQueue(stream)
     renderer = (
         structlog.processors.JSONRenderer()
@@ -147,7 +147,7 @@ def configure(
 
 
 def _headed(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """When, how bad and what come first: a narrow terminal shows no more."""
+    """Put time, level and event first: a narrow terminal shows no more."""
     return {name: event.pop(name) for name in ("timestamp", "level", "event")} | dict(event)
 
 

@@ -1,10 +1,10 @@
-"""How much memory the process has, and whether there is room for another interview."""
+"""Measures the process's memory, and decides whether there is room for another interview."""
 
 from collections.abc import Callable
 from pathlib import Path
 import resource
 
-# Of what the control group allows: the rest is for the interviews that run, and for the page cache that it counts.
+# The share of the control group's memory; the rest is for running interviews, and for the page cache, which counts.
 SHARE = 0.8
 # A control group without a limit says "max"; the older kind writes a number near 2**63.
 NO_LIMIT_BYTES = 2**60
@@ -13,7 +13,7 @@ LINE_BYTES = 4096
 
 
 def resident_bytes() -> int:
-    """What this process holds in memory now."""
+    """Return the resident bytes of this process."""
     try:
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     except (OSError, ValueError, IndexError):
@@ -22,7 +22,7 @@ def resident_bytes() -> int:
 
 
 def group_limit(proc: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """The memory that the process's control group, and those above it, allow at most; None for no limit."""
+    """Return the bytes that the process's control group, and those above it, allow; None for no limit."""
     found = []
     for line in _text(proc).splitlines():
         number, _, rest = line.partition(":")
@@ -55,7 +55,7 @@ def _text(file: Path) -> str:
 
 
 class Memory:
-    """``resident``: bytes held now. ``allowed``: bytes that the system allows, if it says."""
+    """``resident``: bytes held now. ``allowed``: bytes that the system allows, None without a limit."""
 
     def __init__(
         self, resident: Callable[[], int] = resident_bytes, allowed: Callable[[], int | None] = group_limit
@@ -65,6 +65,6 @@ class Memory:
         self._high_water = None if limit is None else round(limit * SHARE)
 
     def short(self, high_water: int | None) -> bool:
-        """Whether the process holds more than the operator's mark; without one, than its share of what is allowed."""
+        """Return whether the process holds more than the operator's mark, by default its share of the allowed bytes."""
         mark = self._high_water if high_water is None else high_water
         return mark is not None and self._resident() > mark

@@ -1,4 +1,4 @@
-"""What is counted, for Prometheus. One registry a process; labels are closed sets, never ids or texts."""
+"""The metrics, for Prometheus. One registry a process; labels are closed sets, never ids or texts."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
@@ -25,7 +25,7 @@ BACKEND_BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 TOKEN_KINDS = tuple(item.name for item in fields(Usage))
 
-# A *_created series beside each counter says nothing that a process's start time does not.
+# A *_created series beside each counter adds nothing to the process's start time.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types for it
 
 
@@ -96,18 +96,18 @@ class Metrics:
         self.recording_dropped = counter("recording_dropped_bytes", "sound that was not recorded")
 
     def used(self, usage: Usage, prices: Prices) -> None:
-        """Tokens, and what they cost."""
+        """Count tokens, and their cost."""
         for kind in TOKEN_KINDS:
             self.tokens.labels(kind).inc(getattr(usage, kind))
         self.cost.inc(prices.cost(usage))
 
     def backend_call(self, kind: str, outcome: str, seconds: float) -> None:
-        """One try of the outbox is over."""
+        """Count a finished try of the outbox."""
         self.backend_calls.labels(kind, outcome).inc()
         self.backend_seconds.labels(kind).observe(seconds)
 
     def watch(self, read: Callable[[], Iterable[tuple[str, str, float]]]) -> None:
-        """Adds gauges that are read when they are asked for: (name, text, value)."""
+        """Add gauges that are read at each scrape: (name, text, value)."""
         self.registry.register(_Watched(read))
 
     def exposition(self) -> bytes:
