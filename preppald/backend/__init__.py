@@ -1,7 +1,7 @@
 """The application's backend: ``post`` a delivery, learn its ``Outcome``.
 
 outcomes.py  the Protocol, the closed set of outcomes, and the backend that is none
-wire.py      what the wires share
+wire.py      the parts that the wires share
 trpc.py      a delivery as a tRPC request, an answer as an outcome
 protobuf.py  the same in protobuf, and an interview's context
 client.py    HTTP: a class a wire

@@ -9,18 +9,18 @@ Times are the caller's seconds, on any clock that only goes forward.
 from dataclasses import dataclass, field
 import enum
 
-# As many at once as a small application server takes from a stranger without noticing.
+# Posts at once: a small application server takes these from a stranger without noticing.
 IN_FLIGHT = 4
 # A post that has waited this long for its answer no longer counts against IN_FLIGHT: the trouble of a few interviews
 # delays the others by a second at most.
 SLOW_SECONDS = 1.0
 # Slow posts and others together. Each costs a connection and about 100 KiB; a backend that hangs is held by then.
 MOST_IN_FLIGHT = 16
-# So many different deliveries failed in a row: the backend is in trouble, and not one odd transcript.
+# Different deliveries that failed in a row: the backend is in trouble, and not one odd transcript.
 FAILURES_THAT_HOLD = 5
-# So many different interviews were refused alike, and none accepted between: the refusal is not about them.
+# Different interviews that were refused alike, with none accepted between: the refusal is not about them.
 REFUSALS_THAT_HOLD = 3
-# While the backend is down one delivery asks after it this often: hundreds that wait do not hammer it, and
+# While the backend is down one delivery probes it this often: hundreds that wait do not hammer it, and
 # all flow again within half a minute after it is back.
 HELD_SECONDS = 30.0
 # A hold for refusals is probed sooner at first, because a deploy is over in seconds, then less and less often:
@@ -33,7 +33,7 @@ class Flow(enum.StrEnum):
     """The three ways in which deliveries flow."""
 
     OPEN = "open"
-    HELD = "held"  # the backend fails, or refuses, whatever it is given
+    HELD = "held"  # the backend fails, or refuses, every delivery
     PAUSED = "paused"  # the backend refuses our secret
 
 
@@ -60,7 +60,7 @@ class Breaker:
         return 1 if in_flight == 0 and now >= self.probe_at else 0
 
     def answered(self, key: str = "") -> None:
-        """The backend accepted the delivery ``key``: the backend works, and our secret is right."""
+        """Note that the backend accepted the delivery ``key``: it works, and our secret is right."""
         if self._probe_seconds is not None:
             self._judged |= self._suspects
         self._open()
@@ -69,7 +69,7 @@ class Breaker:
         self._judged.discard(key)
 
     def failed(self, key: str, now: float) -> None:
-        """A delivery failed for reasons that pass."""
+        """Note that a delivery failed for reasons that pass."""
         if self.flow is Flow.OPEN:
             self._failed.add(key)
             if len(self._failed) >= FAILURES_THAT_HOLD:
@@ -77,12 +77,12 @@ class Breaker:
         self._wait(now)
 
     def refused(self, key: str, interview_id: str, alike: str, now: float, *, secret: bool = False) -> bool:
-        """The application refused a delivery. Return True when the refusal is about all deliveries, not this one.
+        """Note a refusal by the application. Return True when it is about all deliveries, not this one.
 
         ``alike``: the refusal in words that are equal for equal refusals. ``secret``: it was our authority.
         """
         if self._probe_seconds is None:
-            self._open()  # it answers: whatever held the flow because of failures is over
+            self._open()  # the backend answers: a hold for failures is over
         if key in self._judged:
             self._judged.discard(key)
             return False

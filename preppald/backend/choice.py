@@ -1,4 +1,4 @@
-"""Which wire the configuration asks for."""
+"""Chooses the wire by the configuration."""
 
 from contextlib import AbstractAsyncContextManager, nullcontext
 
@@ -9,7 +9,7 @@ from preppald.config.settings import Config
 
 
 def backend_for(config: Config) -> AbstractAsyncContextManager[Backend]:
-    """The application's backend, ready inside the ``async with``."""
+    """Return the application's backend, ready inside the ``async with``."""
     match config.backend:
         case "trpc":
             return TrpcBackend(config.api_url, config.worker_secret, Transformer(config.trpc_transformer))

@@ -22,7 +22,7 @@ from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import Delivery
 from preppald.net import tls
 
-# One try in all, whatever dribbles in meanwhile; the outbox tries again later.
+# One try in all, also where an answer dribbles in; the outbox tries again later.
 TRY_SECONDS = 10.0
 # Each step of a try. A host that does not answer a SYN in this time is down.
 CONNECT_SECONDS = 5.0
@@ -44,12 +44,12 @@ NOBODYS_INTERVIEW = "preppald-check"
 
 
 class HttpBackend(abc.ABC):
-    """What both wires share. Use it as an async context manager.
+    """The base of both wires. Use it as an async context manager.
 
     ``base_url``: scheme, host and perhaps a path, without a slash at the end. ``trust``: authorities of its own.
     """
 
-    # Whether what is posted twice stands once.
+    # True where a delivery posted twice stands once.
     UPSERTS: ClassVar[bool]
     CONNECTIONS: ClassVar[int] = MOST_IN_FLIGHT + CONTEXTS
 
@@ -80,7 +80,7 @@ class HttpBackend(abc.ABC):
         )
 
     def renew(self, secret: str) -> None:
-        """A secret was rotated: the next try carries the new one."""
+        """Take a rotated secret: the next try carries it."""
         self._client.headers["Authorization"] = f"Bearer {secret}"
 
     async def __aenter__(self) -> Self:
@@ -91,7 +91,7 @@ class HttpBackend(abc.ABC):
 
     @abc.abstractmethod
     def _encode(self, delivery: Delivery) -> Request:
-        """Raises msgspec.DecodeError, ValueError or OverflowError where the wire cannot say it."""
+        """Return the request; raise msgspec.DecodeError, ValueError or OverflowError where the wire cannot say it."""
 
     @abc.abstractmethod
     def _decode(self, status: int, body: bytes, retry_after: str | None) -> Outcome: ...
@@ -103,7 +103,7 @@ class HttpBackend(abc.ABC):
         try:
             request = self._encode(delivery)
         except (msgspec.DecodeError, ValueError, OverflowError) as error:
-            # Ours to repair, and no reason to hold up anything else. The text of the error may quote the payload.
+            # Ours to repair, and no reason to hold up other deliveries. The error's text may quote the payload.
             return Refused(None, f"the journal's payload cannot be posted ({type(error).__name__})")
         answer = await self._try(request, {"Idempotency-Key": delivery.key})
         if isinstance(answer, Retry):
@@ -131,7 +131,7 @@ class HttpBackend(abc.ABC):
     async def _try(
         self, request: Request, headers: dict[str, str]
     ) -> tuple[int, httpx.Headers, bytes] | Retry:
-        """One request within TRY_SECONDS: its status, headers and the beginning of its body; or why not."""
+        """Make one request within TRY_SECONDS; return status, headers and the body's beginning, or the failure."""
         # The request is on its way: from here on the backend may have acted on it.
         sent = False
 
@@ -275,14 +275,14 @@ async def _beginning(response: httpx.Response) -> bytes:
         async for part in response.aiter_raw():
             body += part if unpacking is None else unpacking.decompress(part, MAX_ANSWER_BYTES + 1)
             if len(body) > MAX_ANSWER_BYTES:
-                # Whatever it is, it is not a mutation's answer: cut, it does not decode, which is a failure. Not
-                # by a break: httpx's generators end cleanly only by an exception from the innermost one.
+                # So long a body is no mutation's answer: cut, it does not decode, which is a failure. No break
+                # here: httpx's generators end cleanly only by an exception from the innermost one.
                 enough.cancel()
     return bytes(body[:MAX_ANSWER_BYTES])
 
 
 def _why(error: BaseException) -> str:
-    """The true cause in words. Library texts stay out of it: they may quote what the peer sent."""
+    """Return the true cause in words. Library texts stay out of it: they may quote the peer."""
     match error:
         case httpx.ConnectTimeout() | httpx.PoolTimeout():
             return f"no connection within {CONNECT_SECONDS:.0f} seconds"
@@ -297,7 +297,7 @@ def _why(error: BaseException) -> str:
 
 
 def _root(error: BaseException) -> str:
-    """What the system said at the bottom of it."""
+    """Return the operating system's error at the bottom of the chain."""
     link: BaseException | None = error
     while link is not None:
         match link:

@@ -28,7 +28,7 @@ TRIES_BEFORE_ASKING = 4
 SERVER_ERROR = 500
 # The first wait of one interview whose posts the application forbids; doubled to the cap of all waits.
 FORBIDDEN_SECONDS = 30.0
-# What an application may lack is not offered again for so long, or until a reload: an upgrade is noticed within it.
+# A procedure that the application lacks is offered again after this, or at a reload: an upgrade is noticed by then.
 ABSENT_SECONDS = 3600.0
 # Deliveries whose procedure an application may lack.
 OPTIONAL = frozenset({Kind.FEEDBACK})
@@ -81,10 +81,10 @@ class Outbox:
         self._absent: dict[Kind, float] = {}
         # Interviews with a delivery in flight, or acknowledged and not yet durable.
         self._busy: set[str] = set()
-        # Whether the last look passed over interviews for that: it says nothing about their other deliveries.
+        # True where the last look passed over such interviews: it says nothing about their other deliveries.
         self._passed_over = False
         self._queue = Queue()
-        # Looks begun and looks completed: whoever needs a fresh one waits for a number.
+        # Looks begun and looks completed: a task that needs a fresh look waits for its number.
         self._begun = self._completed = 0
         self._looked = trio.Event()
 
@@ -94,7 +94,7 @@ class Outbox:
         return self._breaker.flow is Flow.PAUSED
 
     def statistics(self) -> Statistics:
-        """As of the last look, which is never older than ``LOOK_SECONDS`` while anything is pending or dead."""
+        """Return the counts of the last look, at most ``LOOK_SECONDS`` old while anything is pending or dead."""
         oldest_ms = self._queue.oldest_ms
         return Statistics(
             pending=self._queue.pending,
@@ -109,7 +109,7 @@ class Outbox:
         self._absent.clear()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Delivers until it is cancelled. A post that is cut short stays owed."""
+        """Deliver until cancelled. A post that is cut short stays owed."""
         async with trio.open_nursery() as posts:
             task_status.started()
             while True:
@@ -127,7 +127,7 @@ class Outbox:
                 await self._journal.outbox_bell.heard(self._pause())
 
     async def drained(self, deadline: float) -> int:
-        """Waits until nothing more can be delivered before ``deadline`` (Trio's clock); how many stay owed."""
+        """Wait until nothing more can be delivered before ``deadline`` (Trio's clock); return how many stay owed."""
         with trio.move_on_at(deadline):
             await self._settle()
             seen = self._begun
@@ -323,7 +323,7 @@ def _identity(owed: Owed) -> dict[str, object]:
 
 
 def _time_to_ask(tries: int) -> bool:
-    """True at the fourth try, and at each doubling of it."""
+    """Return True at the fourth try, and at each doubling of that."""
     return tries >= TRIES_BEFORE_ASKING and tries & (tries - 1) == 0
 
 

@@ -31,7 +31,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The application refused what the delivery says: a dead letter, unless many are refused alike."""
+    """The application refused the delivery's content: a dead letter, unless many are refused alike."""
 
     status: int | None
     cause: str
@@ -57,7 +57,7 @@ Outcome = Delivered | Retry | Refused | Unauthorized | Absent
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Report what a harmless question found: would deliveries succeed, and a sentence for the operator."""
+    """The finding of a harmless question: whether deliveries would succeed, and a sentence for the operator."""
 
     good: bool
     sentence: str
@@ -70,7 +70,7 @@ class Backend(Protocol):
         """Try once. Return within ``TRY_SECONDS``; raise nothing but Cancelled."""
 
     async def context(self, interview_id: str, block: int = 0) -> Context | Outcome:
-        """Return what the application knows of an interview, or why that is not known. As bounded as ``post``.
+        """Return the application's context of an interview, or the outcome without one. As bounded as ``post``.
 
         ``block``: asked for one of its blocks, which the application then marks as begun.
         """
@@ -83,7 +83,7 @@ class Backend(Protocol):
 
 
 class NoBackend:
-    """No application: the journal is where interviews stay."""
+    """No application: interviews stay in the journal."""
 
     async def post(self, delivery: Delivery) -> Outcome:  # noqa: ARG002 - the interface has it
         return Delivered()

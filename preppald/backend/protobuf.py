@@ -33,7 +33,7 @@ SPEAKERS = {Speaker.USER: WireSpeaker.USER, Speaker.AI: WireSpeaker.AI}
 
 
 def encode(delivery: Delivery) -> Request:
-    """The request for a delivery.
+    """Return the request for a delivery.
 
     Raises:
         msgspec.DecodeError: the payload is not what its kind says.
@@ -87,7 +87,7 @@ def context_request(interview_id: str, block: int = 0) -> Request:
 
 
 def decode(status: int, body: bytes, retry_after: str | None = None) -> Outcome:
-    """What an answer to a delivery means. ``retry_after``: that header, if it came."""
+    """Return the meaning of an answer to a delivery. ``retry_after``: that header, if it came."""
     answer = parse(body)
     if answer is None or answer.WhichOneof("response") == "error" or not 200 <= status <= 299:
         return _failure(status, answer, retry_after)
@@ -98,7 +98,7 @@ def decode(status: int, body: bytes, retry_after: str | None = None) -> Outcome:
 
 
 def context(status: int, body: bytes, retry_after: str | None = None) -> Context | Outcome:
-    """What an answer to ``context_request`` holds, or why it holds none."""
+    """Return the context in an answer to ``context_request``, or the outcome without one."""
     answer = parse(body)
     if answer is None or answer.WhichOneof("response") != "get_context" or not 200 <= status <= 299:
         return _failure(status, answer, retry_after)
@@ -110,7 +110,7 @@ def context(status: int, body: bytes, retry_after: str | None = None) -> Context
 
 
 def parse(body: bytes) -> WorkerApiResponse | None:
-    """The answer, or None when the body says nothing in this language: an empty one says nothing."""
+    """Return the answer, or None for a body that is none of this wire's, such as an empty one."""
     try:
         answer = WorkerApiResponse.FromString(body)
     except DecodeError:
@@ -119,7 +119,7 @@ def parse(body: bytes) -> WorkerApiResponse | None:
 
 
 def error_code(status: int, answer: WorkerApiResponse | None) -> int | None:
-    """The ApiError's code where it is like HTTP's; its message may quote what we sent and is never looked at."""
+    """Return the ApiError's code where it is like HTTP's; the message, which may quote our request, is never read."""
     if answer is None or answer.WhichOneof("response") != "error":
         return None
     if 400 <= answer.error.code <= 599:

@@ -19,7 +19,7 @@ from preppald.core.deliveries import Delivery, Feedback, Kind, StatusUpdate, Tra
 
 # tRPC's codes, like BAD_REQUEST.
 CODE = re.compile(r"[A-Z][A-Z_]{0,39}")
-# The message beside the code may quote what we sent, so it is never logged. Its beginning tells a missing procedure
+# The message beside the code may quote our request, so it is never logged. Its beginning tells a missing procedure
 # from a missing interview (@trpc/server 10 and 11).
 NO_PROCEDURE = re.compile(r'No (procedure found|"\w+"-procedure) on path ')
 
@@ -74,7 +74,7 @@ def encode(delivery: Delivery, transformer: Transformer) -> Request:
 
 
 def request(procedure: str, given: dict[str, Any], transformer: Transformer) -> Request:
-    """A mutation's request with this input."""
+    """Return a mutation's request with this input."""
     wrapped = {"json": given} if transformer is Transformer.SUPERJSON else given
     return Request(f"/api/trpc/{procedure}", "application/json", msgspec.json.encode(wrapped))
 
@@ -85,7 +85,7 @@ def decode(
     retry_after: str | None = None,
     transformer: Transformer | None = None,
 ) -> Outcome:
-    """Return what an answer means. ``retry_after``: that header, if it came.
+    """Return the meaning of an answer. ``retry_after``: that header, if it came.
 
     ``transformer``: the request's; a refusal then names the application's where that is another.
     """
@@ -115,7 +115,7 @@ def decode(
 def _judged(
     status: int, error: dict[str, Any], answer: dict[str, Any] | None, transformer: Transformer | None
 ) -> Outcome | None:
-    """Return what the application itself said of a request, if that is a refusal."""
+    """Return the application's own refusal, if the answer is one."""
     cause = _cause(status, error)
     if status in UNAUTHORIZED:
         return Unauthorized(status)
@@ -152,7 +152,7 @@ def context_request(interview_id: str, transformer: Transformer) -> Request:
 
 
 def context(status: int, body: bytes, retry_after: str | None, transformer: Transformer) -> Context | Outcome:
-    """Return what an answer to ``context_request`` holds, or why it holds nothing."""
+    """Return the context in an answer to ``context_request``, or the outcome without one."""
     outcome = decode(status, body, retry_after, transformer)
     if not isinstance(outcome, Delivered):
         return outcome
@@ -203,7 +203,7 @@ def _object(body: bytes) -> dict[str, Any] | None:
 
 
 def _error(answer: dict[str, Any]) -> dict[str, Any] | None:
-    """The error's object; superjson has it one level deeper."""
+    """Return the error's object; superjson has it one level deeper."""
     if "error" not in answer:
         return None
     error = answer["error"]

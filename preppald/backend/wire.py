@@ -1,9 +1,9 @@
-"""Hold what the wires share: a request, and the meaning of HTTP statuses. No I/O."""
+"""The parts that the wires share: a request, and the meaning of HTTP statuses. No I/O."""
 
 from dataclasses import dataclass
 import re
 
-# Not acceptable as it stands: trying it again gives the same answer.
+# Refused for its content: another try gives the same answer.
 REFUSED = frozenset({400, 404, 409, 413, 422})
 UNAUTHORIZED = frozenset({401, 403})
 # A gateway answered for the application, which may have done its work.
@@ -25,7 +25,7 @@ class Request:
 def elsewhere(status: int, language: str) -> str:
     """Return the cause where a refusal is not in the application's language, and so is not the application's.
 
-    It is a proxy's page, a wrong address, a deploy under way: the delivery may be accepted yet.
+    Such an answer is a proxy's page, a wrong address, a deploy under way: the delivery may be accepted yet.
     """
     look = {
         401: "a proxy before the application asks for a password?",
@@ -37,7 +37,7 @@ def elsewhere(status: int, language: str) -> str:
 
 
 def delay(retry_after: str | None) -> float | None:
-    """The seconds in a Retry-After header, if it has any."""
+    """Return the seconds in a Retry-After header, if it has any."""
     # Only what HTTP calls white space: str.strip() takes more than float() does.
     text = (retry_after or "").strip(" \t")
     return float(text) if DELAY.fullmatch(text) else None

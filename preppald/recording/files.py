@@ -24,7 +24,7 @@ HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 FORMAT_PCM = 1
 # RIFF's sizes are 32 bits: 18 hours.
 MAX_WAV_BYTES = 0xFFFF_FFFF - HEADER.size
-# How much is copied at a time: a second.
+# Copied at a time: a second.
 PIECE_BYTES = RATE_HZ * FRAME_BYTES
 # Speech on two channels, of which one is silent most of the time: transparent, and a tenth of FLAC.
 OPUS_KBIT = 64
@@ -32,7 +32,7 @@ OPUS_KBIT = 64
 _RAW = ("--force-raw-format", "--endian=little", "--sign=signed")
 _PCM = ("-f", "s16le", "-ar", str(RATE_HZ), "-ac", str(CHANNELS))
 _OPUS_RAW = ("--raw", "--raw-bits", "16", "--raw-rate", str(RATE_HZ), "--raw-chan", str(CHANNELS))
-# The first that is there is taken. They read raw sound, and write a file: only so its header knows its length.
+# The first that is installed is taken. Encoders write a file, not a pipe: only then does its header hold its length.
 ENCODERS: dict[str, list[list[str]]] = {
     "flac": [
         ["flac", "--silent", "--force", *_RAW, f"--channels={CHANNELS}", "--bps=16", f"--sample-rate={RATE_HZ}", "-o", "FILE", "-"],
@@ -47,39 +47,39 @@ DECODERS = [
     ["flac", "--silent", "--decode", *_RAW, "--stdout", "FILE"],
     ["ffmpeg", "-v", "error", "-nostdin", "-i", "FILE", *_PCM, "pipe:1"],
 ]
-# An encoder that has all its input is done in a moment; one that is not is stuck.
+# An encoder with all its input is done in a moment; a slower one is stuck.
 CODEC_SECONDS = 60.0
 
 
 class FileError(PreppaldError):
-    """A file cannot be written or read; the text says which and why."""
+    """Raised for a file that cannot be written or read; the text names the file and the reason."""
 
     exit_status = EX_IOERR
 
 
 class NoCodec(PreppaldError):
-    """No program for a format is there."""
+    """Raised where no program for a format is installed."""
 
     exit_status = EX_UNAVAILABLE
 
 
 def encoder(form: str) -> str | None:
-    """The program that would write this format, if one is there."""
+    """Return the program that would write this format, if one is installed."""
     found = _first(ENCODERS[form])
     return None if found is None else found[0]
 
 
 def kept_format() -> str:
-    """What finished recordings are kept in: without loss, and small where that is possible."""
+    """Return the format of finished recordings: without loss, and small where that is possible."""
     return "flac" if encoder("flac") else "wav"
 
 
 def write(file: Path, form: str, frames: int, blocks: Iterable[bytes]) -> None:
-    """A new file, readable by its owner only. ``blocks``: stereo s16le, 16 kHz; ``frames``: how long they are in all.
+    """Write a new file, readable by its owner only. ``blocks``: stereo s16le, 16 kHz; ``frames``: their length in all.
 
     Raises:
-        FileError: it cannot be written, or the encoder says so; there is no file then.
-        NoCodec: nothing here writes this format.
+        FileError: the file cannot be written, or the encoder failed; no file is left then.
+        NoCodec: no program here writes this format.
     """
     try:
         with contextlib.ExitStack() as failing:
@@ -97,11 +97,11 @@ def write(file: Path, form: str, frames: int, blocks: Iterable[bytes]) -> None:
 
 
 def read(file: Path) -> tuple[int, Iterator[bytes]]:
-    """How many frames a finished recording has, and its sound.
+    """Return the frames of a finished recording, and its sound.
 
     Raises:
-        FileError: it is damaged, or the decoder says so.
-        NoCodec: nothing here reads it.
+        FileError: the file is damaged, or the decoder failed.
+        NoCodec: no program here reads this format.
     """
     frames = length(file)
     if frames is None:
@@ -110,7 +110,7 @@ def read(file: Path) -> tuple[int, Iterator[bytes]]:
 
 
 def copy(file: Path, output: Path) -> None:
-    """A finished recording as it is, readable by its owner only."""
+    """Copy a finished recording as it is, readable by its owner only."""
     try:
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
         with os.fdopen(descriptor, "wb") as target, file.open("rb") as source:
@@ -120,7 +120,7 @@ def copy(file: Path, output: Path) -> None:
 
 
 def length(file: Path) -> int | None:
-    """A finished recording's frames, by its header; None where it does not say."""
+    """Return a finished recording's frames, by its header; None where that is silent about them."""
     try:
         with file.open("rb") as stream:
             start = stream.read(HEADER.size)
@@ -164,7 +164,7 @@ def _encode(file: Path, form: str, blocks: Iterable[bytes]) -> None:
                 for block in blocks:
                     sound.write(block)
         except BrokenPipeError:
-            pass  # it says why
+            pass  # the decoder reports the reason
         _check(process, command[0], file)
 
 
@@ -195,7 +195,7 @@ def _running(
 
 
 def _check(process: "subprocess.Popen[bytes]", name: str, file: Path) -> None:
-    """Raises FileError when the program failed, with its own last words."""
+    """Raise FileError when the program failed, with its own last words."""
     try:
         process.wait(CODEC_SECONDS)
     except subprocess.TimeoutExpired:
@@ -212,7 +212,7 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
 
 
 def _environment() -> dict[str, str]:
-    """For programs of the system: without the library path that a one-file binary has for itself."""
+    """Return an environment for the system's programs: without the library path of a one-file binary."""
     env = dict(os.environ)
     if getattr(sys, "frozen", False):
         original = env.pop("LD_LIBRARY_PATH_ORIG", None)

@@ -14,11 +14,11 @@ SPARE_BYTES = 256 * 1024 * 1024
 
 
 def finish(shelf: Shelf, recording: Recording) -> Path:
-    """The new file. It appears whole, or not at all; only then the notes go.
+    """Make the file and return its path. The file appears whole, or not at all; only then the notes go.
 
     Raises:
-        BeingRecorded: the interview goes on, or somebody else is at it.
-        FileError, NotesError, OSError: it cannot be made, and the notes stay.
+        BeingRecorded: the interview goes on, or another process finishes it.
+        FileError, NotesError, OSError: the file cannot be made, and the notes stay.
     """
     with locked(recording):
         form = files.kept_format()
@@ -34,7 +34,7 @@ def finish(shelf: Shelf, recording: Recording) -> Path:
             files.write(unfinished, form, notes.frames, notes.blocks())
         finally:
             notes.close()
-        # Its age counts from the interview's end, whenever it was finished.
+        # The file's age counts from the interview's end, not from its finishing.
         os.utime(unfinished, (recording.changed, recording.changed))
         _make_durable(unfinished)
         unfinished.rename(file)
@@ -44,7 +44,7 @@ def finish(shelf: Shelf, recording: Recording) -> Path:
 
 
 def _make_durable(path: Path) -> None:
-    """The notes go: what takes their place must be on the disk, and not only on its way."""
+    """Sync the file: before the notes go, it must be on the disk, and not only on its way."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,8 @@
-"""Looks after recordings whose interviews are over: finishes them one at a time, and removes what is old.
+"""Looks after recordings whose interviews are over: finishes them one at a time, and removes old ones.
 
 Mixing and compressing an hour takes 13 s of a core: a process of its own does it, of the lowest priority where that is
-allowed, so that no conversation waits. It is the command ``preppald recording ID --finish``, which an operator can give, too.
+allowed, so that no conversation waits. The process runs ``preppald recording ID --finish``, which an operator can run,
+too.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,17 +19,17 @@ from preppald.recording.recorder import Recorder
 from preppald.recording.shelf import BeingRecorded, Recording, Shelf, is_running
 from preppald.telemetry.interfaces import Log
 
-# How often what is old is looked for, and what could not be finished is tried again.
+# The interval of removing old recordings, and of trying again to finish others.
 LOOK_SECONDS = 3600.0
 # An interview lasts four hours at most. On a busy machine of the slowest kind that is a quarter of an hour's work.
 FINISH_SECONDS = 3600.0
 
-# Finishes one recording; what went wrong, or None.
+# Finishes one recording; returns the error, or None.
 Finish = Callable[[Recording], Awaitable[str | None]]
 
 
 def in_a_process(state_dir: Path) -> Finish:
-    """The command, in a process that ends with us."""
+    """Run the command in a process that ends with us."""
     where = str(state_dir.absolute())
     frozen = getattr(sys, "frozen", False)
     program = [sys.executable] if frozen else [sys.executable, "-m", "preppald"]
@@ -76,7 +77,7 @@ class Keeper:
         self._finish = finish or in_a_process(state_dir)
 
     async def run(self) -> None:
-        """First what the last process left; then each recording when its interview is over."""
+        """Finish the last process's recordings; then each recording when its interview is over."""
         next_sweep = trio.current_time()
         failed: set[str] = set()
         while True:
@@ -88,7 +89,7 @@ class Keeper:
             await self._recorder.over.heard(next_sweep - trio.current_time())
 
     async def _finish_all(self, failed: set[str]) -> None:
-        """``failed``: the names of those that are not tried again before the next sweep."""
+        """Finish all that are due. ``failed``: the names of those that are not tried again before the next sweep."""
         try:
             left = await trio.to_thread.run_sync(self._due)
         except OSError as error:
@@ -99,7 +100,7 @@ class Keeper:
                 failed.add(recording.name)
 
     def _due(self) -> list[Recording]:
-        """Those that are over, and that nobody is at: another instance may have been quicker."""
+        """Return the recordings that are over and in no process's hands: another instance may have been quicker."""
         now = time.time()  # noqa: TID251 - files have the wall clock's times
         return [it for it in self._shelf.unfinished() if it.over(now) and not is_running(it)]
 
@@ -137,11 +138,11 @@ class Keeper:
             self._log.info("recording.removed", recordings=removed, older_than_seconds=round(retention))
 
     def _unreadable(self, error: OSError) -> None:
-        """Of an operator who deletes something at that moment, or of the disk: the next look is within the hour."""
+        """Log an error of the disk, or of an operator's deletion at that moment: the next look is within the hour."""
         self._log.error("recording.unreadable", why=error.strerror, file=str(error.filename))
 
     def _remove_older(self, moment: float) -> int:
-        """How many there were that nobody wrote to since."""
+        """Remove the recordings that nobody wrote to since; return how many."""
         removed = 0
         for recording in self._shelf.all():
             try:

@@ -1,8 +1,8 @@
-"""The notes of a recording: a file that is only ever appended to, and readable up to wherever it ends.
+"""The notes of a recording: a file that is only ever appended to, and readable up to any end.
 
-A line with the magic, a line of JSON (``Head``), then records: kind, size of the sound in bytes, time in
-microseconds since the interview began (before it, where a clock was set back), the sound. A process that is killed leaves at most half a record at the end.
-A process that takes the interview over begins another file.
+A line with the magic, a line of JSON (``Head``), then records: kind, size of the sound in bytes, time in microseconds
+since the interview began (negative, where a clock was set back), the sound. A killed process leaves at most half a
+record at the end. A process that takes the interview over begins another file.
 """
 
 from array import array
@@ -27,22 +27,22 @@ RECORD = struct.Struct("<BIq")
 
 
 class NotesError(PreppaldError):
-    """A file of notes cannot be read; the text says which and why."""
+    """Raised for a file of notes that cannot be read; the text names the file and the reason."""
 
     exit_status = EX_DATAERR
 
 
 class Kind(enum.IntEnum):
-    """What a record tells."""
+    """The kinds of record."""
 
     CANDIDATE = 1  # sound that came from the candidate: s16le mono 16 kHz
     INTERVIEWER = 2  # sound that was sent to the candidate: s16le mono 24 kHz
-    SILENCED = 3  # what was sent is not heard any more: spoken over, or nobody is there
+    SILENCED = 3  # sound sent before this is not heard any more: spoken over, or nobody is there
     OVER = 4  # the interview is over: no other process goes on with it
 
 
 class Head(msgspec.Struct, frozen=True):
-    """Whose notes these are. ``started_ms``: the wall clock at time 0, in milliseconds."""
+    """The interview of these notes. ``started_ms``: the wall clock at time 0, in milliseconds."""
 
     interview_id: str
     epoch: int
@@ -59,7 +59,7 @@ def record(kind: Kind, at_us: int, pcm: bytes) -> bytes:
 
 @dataclass(slots=True)
 class Index:
-    """Where the records of one file are: 17 bytes of memory each. Their kinds, times and sounds' places and sizes."""
+    """The index of one file's records, 17 bytes of memory each: their kinds, times, and sounds' places and sizes."""
 
     kinds: bytearray = field(default_factory=bytearray)
     times: "array[int]" = field(default_factory=lambda: array("q"))
@@ -71,22 +71,22 @@ class Index:
 
     @property
     def last_us(self) -> int:
-        """When something was noted last; 0 for never."""
+        """The time of the last record; 0 for none."""
         return max(self.times, default=0)
 
 
 def index(file: Path) -> Index:
-    """All whole records of a file; what was being written when its process died is not one.
+    """Return the index of all whole records of a file; the record that a dying process cut off is left out.
 
     Raises:
-        NotesError: it is no such file, or cannot be read.
+        NotesError: the file holds no notes, or cannot be read.
     """
     found = Index()
     try:
         with file.open("rb") as stream:
             end = file.stat().st_size
             if end < len(MAGIC) + RECORD.size:
-                return found  # its process died when it had only just begun it
+                return found  # the process died when it had only just begun the file
             _head(stream, file)
             place = stream.tell()
             while len(start := stream.read(RECORD.size)) == RECORD.size:
@@ -95,7 +95,7 @@ def index(file: Path) -> Index:
                 if kind not in _KINDS or size > LARGEST_BYTES or place + size > end:
                     break
                 if kind == Kind.OVER:
-                    break  # it comes after the goodbye, when nothing is said any more
+                    break  # the record comes after the goodbye, when nobody speaks any more
                 found.kinds.append(kind)
                 found.times.append(at_us)
                 found.places.append(place)
@@ -108,7 +108,7 @@ def index(file: Path) -> Index:
 
 
 def over(file: Path) -> bool:
-    """Whether the last thing in it is that the interview is over. Raises OSError."""
+    """Return whether the last record says that the interview is over. Raise OSError."""
     with file.open("rb") as stream:
         stream.seek(-min(RECORD.size, file.stat().st_size), os.SEEK_END)
         end = stream.read()

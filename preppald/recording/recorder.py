@@ -1,8 +1,8 @@
-"""Writes what the tapes take down, twice a second, in a thread. The interviews never wait for it.
+"""Writes the tapes' notes to disk twice a second, in a thread. The interviews never wait for it.
 
-Rule 1: memory is bounded. What a slow disk does not take in time is not recorded, and that is said once.
-Rule 2: the journal has the disk before us: with little space left nothing is recorded, and that is said once.
-Rule 3: what is in a file stays as it is. After a failed write, and in a new process, another file is begun.
+Rule 1: memory is bounded. Sound that a slow disk does not take in time is not recorded, and logged once.
+Rule 2: the journal has the disk before us: with little space left nothing is recorded, and that is logged once.
+Rule 3: a file only grows. After a failed write, and in a new process, another file is begun.
 """
 
 from collections.abc import Sequence
@@ -21,19 +21,19 @@ from preppald.recording.notes import Head
 from preppald.recording.tape import Entry, RunningTape
 from preppald.telemetry.interfaces import Log
 
-# What a killed process loses of its recordings at most, and the beat of the disk.
+# The beat of the disk, and with it the most that a killed process loses of its recordings.
 WRITE_SECONDS = 0.5
 # Half a second of 500 interviews is 14 MB, when all speak at once and Gemini sends ahead three times that.
 PENDING_BYTES = 64 * 1024 * 1024
 # Below this nothing is recorded. The journal's own reserve is a sixteenth of it.
 FREE_BYTES = 1024 * 1024 * 1024
-# At the end of the daemon: what the last interviews said is written, if the disk takes it.
+# For the last interviews' sound at the end of the daemon, if the disk takes it.
 LAST_WRITE_SECONDS = 3.0
 TOO_SLOW = "the disk is too slow"
 
 
 class Counter(Protocol):
-    """Counts what was lost."""
+    """Counts lost bytes."""
 
     def inc(self, amount: float = 1) -> None: ...
 
@@ -67,12 +67,12 @@ class Recorder:
         self._free_bytes = free_bytes
         self._tapes: list[RunningTape] = []
         self._files: dict[RunningTape, int] = {}
-        # Why something was lost since the last write, and what was told of it.
+        # The reason of a loss since the last write, and the reason that was logged.
         self._fault: str | None = None
         self._told: str | None = None
 
     def tape(self, interview: Interview, epoch_ms: float) -> RunningTape:
-        """A tape for an interview that is taken up. ``epoch_ms``: the wall clock at Trio's time 0."""
+        """Return a tape for an interview that begins or goes on. ``epoch_ms``: the wall clock at Trio's time 0."""
         head = Head(interview.interview_id, interview.epoch, interview.started_ms)
         tape = RunningTape(head, (interview.started_ms - epoch_ms) / 1000, self._room)
         self._tapes.append(tape)
@@ -86,7 +86,7 @@ class Recorder:
         return True
 
     async def run(self) -> None:
-        """Writes until it is cancelled; what is taken down by then is still written."""
+        """Write until cancelled; notes taken by then are still written."""
         try:
             while True:
                 await trio.sleep(WRITE_SECONDS)
@@ -133,7 +133,7 @@ class Recorder:
             self._leave(tape)
 
     def _short(self) -> str | None:
-        """What is wrong if there is too little space."""
+        """Return a sentence if there is too little space."""
         try:
             self._directory.mkdir(mode=shelf.DIRECTORY_MODE, parents=True, exist_ok=True)
             disk = os.statvfs(self._directory)
@@ -143,7 +143,7 @@ class Recorder:
         return None if free >= self._free_bytes else f"less than {self._free_bytes >> 20} MiB are free"
 
     def _append(self, tape: RunningTape, entries: Sequence[Entry]) -> str | None:
-        """Why that failed, if it did."""
+        """Append to the file; return the reason of a failure, if any."""
         try:
             file = self._files.get(tape)
             if file is None:
@@ -155,7 +155,7 @@ class Recorder:
         return None
 
     def _begin(self, tape: RunningTape, entries: Sequence[Entry]) -> None:
-        """A file that could not even be begun is none: there would be another at each try."""
+        """Begin a file, and remove one that could not be begun: each try would leave another."""
         file, path = shelf.new_notes(self._directory, _name(tape))
         self._files[tape] = file
         try:
@@ -165,10 +165,10 @@ class Recorder:
             raise
 
     def _leave(self, tape: RunningTape) -> None:
-        """Ends its file, which may end with half a record."""
+        """End the tape's file, which may end with half a record."""
         file = self._files.pop(tape, None)
         if file is not None:
-            with contextlib.suppress(OSError):  # what was written is there, or the disk is broken
+            with contextlib.suppress(OSError):  # the written part is there, or the disk is broken
                 os.close(file)
 
     # -------------------------------------------------------------- loudly, once

@@ -1,7 +1,7 @@
-"""Notes to sound: stereo, 16 kHz, 16 bits; the candidate on the left, the interviewer on the right.
+"""Renders notes to sound: stereo, 16 kHz, 16 bits; the candidate on the left, the interviewer on the right.
 
-16 kHz is what the candidate sends, who is left as they came; the interviewer's 24 kHz are converted, which only costs
-while the interviewer speaks. Second for second, so that memory does not grow with the interview but for its index.
+The candidate's 16 kHz stay as they came; the interviewer's 24 kHz are converted, which only costs while the interviewer
+speaks. The work goes second by second, so that only the index grows with the interview.
 """
 
 from array import array
@@ -24,14 +24,14 @@ FRAME_BYTES = CHANNELS * BYTES_PER_SAMPLE
 
 @dataclass(slots=True)
 class _Pieces:
-    """Where pieces of sound are: the numbers of their files, their places in them, their lengths in samples."""
+    """The places of pieces of sound: the numbers of their files, their offsets, their lengths in samples."""
 
     files: "array[int]" = field(default_factory=lambda: array("H"))
     places: "array[int]" = field(default_factory=lambda: array("q"))
     lengths: "array[int]" = field(default_factory=lambda: array("I"))
 
     def add(self, file: int, place: int, length: int) -> int:
-        """Its number."""
+        """Add a piece; return its number."""
         self.files.append(file)
         self.places.append(place)
         self.lengths.append(length)
@@ -39,7 +39,7 @@ class _Pieces:
 
 
 class Notes:
-    """All that was noted of an interview, by however many processes; ``close`` it.
+    """All notes of an interview, by however many processes; ``close`` it.
 
     ``frames``: how long its recording is, in samples of each channel.
     """
@@ -55,7 +55,7 @@ class Notes:
             # A clock that was set back between two processes must not put one's sound over the other's.
             first_us = min(index.times, default=last_us)
             late_us = max(0, last_us - first_us)
-            # Whatever still waited when the process before was gone was not heard.
+            # Sound still queued when the process before was gone was not heard.
             self._heard.cut(last_us)
             for record in range(len(index)):
                 self._add(index, record, number, late_us)
@@ -81,7 +81,7 @@ class Notes:
             file.close()
 
     def blocks(self) -> Iterator[bytes]:
-        """The recording, a second at a time, channels interleaved, s16le."""
+        """Yield the recording, a second at a time, channels interleaved, s16le."""
         said = spoken(self._came, self._candidate.lengths, RATE_HZ)
         left = self._track(said, self._candidate, RATE_HZ)
         right = _converted(self._track(self._heard.spans, self._interviewer, OUTPUT_SAMPLE_RATE_HZ))
@@ -94,14 +94,14 @@ class Notes:
             left_frames -= RATE_HZ
 
     def _track(self, spans: Iterable[Span], pieces: _Pieces, rate_hz: int) -> "Iterator[array[int]]":
-        """One channel, a second at a time, for ever: silence where there is nothing."""
+        """Yield one channel, a second at a time, for ever: silence where there is nothing."""
         todo = iter(spans)
         span = next(todo, None)
         at = 0
         while True:
             block = array("h", bytes(rate_hz * BYTES_PER_SAMPLE))
             while span is not None and span.start < at + rate_hz:
-                # What does not fit into this second goes on in the next.
+                # The rest, which does not fit into this second, goes into the next.
                 length = min(span.length, at + rate_hz - span.start)
                 samples = self._samples(pieces, span, length)
                 begin = span.start - at
@@ -121,7 +121,7 @@ class Notes:
 
 
 def _converted(track: "Iterator[array[int]]") -> "Iterator[array[int]]":
-    """A track of 24 kHz seconds as one of 16 kHz seconds. Silence costs nothing."""
+    """Yield a track of 24 kHz seconds as one of 16 kHz seconds. Silence costs nothing."""
     pad = downsample.PAD
     silence = array("h", bytes(RATE_HZ * BYTES_PER_SAMPLE))
     before, now = array("h", bytes(pad * BYTES_PER_SAMPLE)), next(track)

@@ -1,9 +1,9 @@
-"""Where recordings are, under <state_dir>/recordings; readable by their owner only.
+"""The shelf of recordings, <state_dir>/recordings; readable by their owner only.
 
     <interview>.<epoch>/0001.notes   while it runs, and until it is finished: one file a process
     <interview>.<epoch>.flac         finished; .wav where there was no encoder
 
-Interview ids are made of A-Z a-z 0-9 _ - alone: what a token may name is safe in a file's name.
+Interview ids are made of A-Z a-z 0-9 _ - alone: a name that a token may hold is safe in a file's name.
 A file of notes is locked by the process that writes it, and a lock dies with its process. An interview may go on in
 another process, of whatever instance: so nobody finishes notes that do not end with the interview.
 """
@@ -24,7 +24,7 @@ DIRECTORY = "recordings"
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
 NOTES = ".notes"
-# Being made, by a process that may have died.
+# The suffix of a file in the making, by a process that may have died.
 UNFINISHED = ".unfinished"
 FINISHED_FORMATS = ("flac", "wav")
 # The longest interview lasts four hours, and a candidate may stay away for a quarter of one.
@@ -56,11 +56,11 @@ class Recording:
 
     @property
     def changed(self) -> float:
-        """When it was last written to: seconds of the wall clock."""
+        """The time of the last write: seconds of the wall clock."""
         return max(it.stat().st_mtime for it in self.files)
 
     def over(self, now: float) -> bool:
-        """Whether its interview is: by its notes, or because nobody went on with it. ``now``: the wall clock, seconds."""
+        """Return whether the interview is over: by its notes, or abandoned. ``now``: the wall clock, seconds."""
         return not self.notes or over(self.notes[-1]) or now - self.changed > ABANDONED_SECONDS
 
     @property
@@ -79,17 +79,17 @@ class Shelf:
         self.directory = state_dir / DIRECTORY
 
     def all(self) -> list[Recording]:
-        """Every recording, the one that changed last first."""
+        """Return every recording, the one that changed last first."""
         found = [*self.unfinished(), *self._finished()]
         return sorted(found, key=lambda it: it.changed, reverse=True)
 
     def of(self, interview_id: str) -> list[Recording]:
-        """Those of one interview: the newest epoch first."""
+        """Return those of one interview: the newest epoch first."""
         found = [it for it in self.all() if it.interview_id == interview_id]
         return sorted(found, key=lambda it: it.epoch, reverse=True)
 
     def unfinished(self) -> Iterator[Recording]:
-        """Those that are still notes."""
+        """Return those that are still notes."""
         for directory in sorted(self.directory.glob("*.*/")):
             match = _NAME.fullmatch(directory.name)
             notes = tuple(sorted(directory.glob(f"*{NOTES}")))
@@ -103,7 +103,7 @@ class Shelf:
                 yield Recording(match[1], int(match[2]), file=file)
 
     def delete(self, recording: Recording) -> None:
-        """Removes it for good.
+        """Remove a recording for good.
 
         Raises:
             BeingRecorded: the interview goes on.
@@ -116,7 +116,7 @@ class Shelf:
 
 
 def new_notes(shelf: Path, name: str) -> tuple[int, Path]:
-    """A new file of notes, locked by this process, to append to: its descriptor, and where it is."""
+    """Open a new file of notes, locked by this process; return its descriptor and its path."""
     directory = shelf / name
     for each in (shelf, directory):
         each.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
@@ -133,10 +133,10 @@ def new_notes(shelf: Path, name: str) -> tuple[int, Path]:
 
 @contextlib.contextmanager
 def locked(recording: Recording) -> Iterator[None]:
-    """Nobody writes these notes now, or finishes them.
+    """Lock the notes, so that nobody else writes or finishes them.
 
     Raises:
-        BeingRecorded: somebody does.
+        BeingRecorded: another process has the lock.
     """
     with contextlib.ExitStack() as held:
         for file in recording.notes:
@@ -151,7 +151,7 @@ def locked(recording: Recording) -> Iterator[None]:
 
 
 def is_running(recording: Recording) -> bool:
-    """Whether somebody writes it now."""
+    """Return whether a process writes the recording now."""
     try:
         with locked(recording):
             return False

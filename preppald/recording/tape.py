@@ -1,4 +1,4 @@
-"""What one interview has to record: taken down in memory, at the cost of a list entry a message."""
+"""Takes an interview's sound down in memory, at the cost of a list entry a message."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -10,19 +10,19 @@ from preppald.recording.notes import Head, Kind
 
 
 class Tape(Protocol):
-    """What an interview's parts tell. Nothing of it waits or fails."""
+    """The tape's interface for an interview's parts. Nothing of it waits or fails."""
 
     def heard(self, pcm: bytes) -> None:
-        """Came from the candidate: s16le mono 16 kHz, of any length."""
+        """Note sound from the candidate: s16le mono 16 kHz, of any length."""
 
     def played(self, pcm: bytes) -> None:
-        """Was sent to the candidate: s16le mono 24 kHz, whole samples."""
+        """Note sound sent to the candidate: s16le mono 24 kHz, whole samples."""
 
     def silenced(self) -> None:
-        """What was sent is not heard any more."""
+        """Note that sound sent before is not heard any more."""
 
     def close(self) -> None:
-        """The interview is over, and on record as such."""
+        """Note that the interview is over."""
 
 
 class NoTape:
@@ -48,7 +48,7 @@ Entry = tuple[Kind, float, bytes]
 
 
 class RunningTape:
-    """``entries``: what is not written yet. ``zero``: Trio's time when the interview began, in seconds.
+    """``entries``: notes not yet written. ``zero``: Trio's time when the interview began, in seconds.
 
     ``room``: asked whether there is memory for so many bytes more.
     """
@@ -79,7 +79,7 @@ class RunningTape:
         self.closed = True
 
     def taken(self) -> list[Entry]:
-        """What is to be written now."""
+        """Return the notes to be written now."""
         entries, self.entries = self.entries, []
         return entries
 

@@ -1,4 +1,4 @@
-"""Where sound stands in a recording: the candidate's by when it came, the interviewer's by when it was heard.
+"""Places sound in a recording: the candidate's by its arrival, the interviewer's by its playback.
 
 All times are microseconds since the interview began; all places and lengths are samples.
 """
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from preppald.core.playback import Playback
 
 MICROSECONDS = 1_000_000
-# A network that stalls brings what was said meanwhile all at once, up to half a minute of it: more is not accepted.
+# A network that stalls brings the speech of the stall all at once, up to half a minute of it: more is not accepted.
 LOOKAHEAD_US = 30 * MICROSECONDS
-# A microphone's clock is not ours, and ticks are not regular: up to here it is the same stretch of sound.
+# A microphone's clock is not ours, and ticks are not regular: up to this, two pieces are one stretch of sound.
 TOLERANCE_SECONDS = 0.05
 
 
@@ -28,11 +28,11 @@ class Span:
 
 
 def spoken(came: Sequence[int], lengths: Sequence[int], rate_hz: int) -> Iterator[Span]:
-    """The candidate's pieces, in order, none over another. ``came``: when the last sample of each was there.
+    """Place the candidate's pieces, in order, none over another. ``came``: the arrival of each one's last sample.
 
-    A microphone does not stop for the network: what came late, and all at once, was said evenly before. So a piece
-    stands where the least delayed of those after it says that it was said. Where nobody spoke into the line, no later
-    piece makes up for the time, and there is a gap. What comes faster than anybody speaks is cut to real time.
+    A microphone does not stop for the network: sound that came late, and all at once, was spoken evenly before. So a
+    piece is placed by the smallest network delay among the pieces of the next 30 s. Where the line carried nothing, no
+    later piece makes up for the time, and a gap stays. Sound faster than real time is cut to real time.
     """
     tolerance = round(TOLERANCE_SECONDS * rate_hz)
     cursor = said = 0
@@ -51,7 +51,7 @@ def spoken(came: Sequence[int], lengths: Sequence[int], rate_hz: int) -> Iterato
 
 
 def _least_shift(came: Sequence[int], lengths: Sequence[int], rate_hz: int) -> "array[int]":
-    """For each piece the least of how much later than evenly it, and those within the look-ahead, came."""
+    """Return for each piece the smallest delay, against an even stream, among it and those within the look-ahead."""
     least = array("q", bytes(8 * len(came)))
     said = sum(lengths)
     # Times and shifts of later pieces, from the nearest to the farthest, each shift less than the one before.
@@ -69,7 +69,7 @@ def _least_shift(came: Sequence[int], lengths: Sequence[int], rate_hz: int) -> "
 
 
 class Heard:
-    """The interviewer's pieces as the candidate heard them: in sequence from when they were sent, until cut off."""
+    """Places the interviewer's pieces as the candidate heard them: in sequence from their sending, until cut off."""
 
     def __init__(self, rate_hz: int) -> None:
         self.spans: list[Span] = []
@@ -81,7 +81,7 @@ class Heard:
         self.spans.append(Span(number, int(begins), 0, length))
 
     def cut(self, at_us: int) -> None:
-        """From here on nothing of what was sent is heard."""
+        """Note that from here on nothing sent before is heard."""
         end = at_us * self._rate_hz // MICROSECONDS
         self._playback.stop(end)
         while self.spans and self.spans[-1].start + self.spans[-1].length > end:
