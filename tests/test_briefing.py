@@ -9,6 +9,7 @@ from preppald.backend.outcomes import Outcome, Refused, Retry, Unauthorized
 from preppald.core.context import Context
 from preppald.core.frames import NoticeKind
 from preppald.interview import prompting
+from preppald.pb.interview_pb2 import Notice
 from preppald.simulator import Scenario
 from preppald.simulator.scenario import Reply
 from tests.candidates import Candidate
@@ -116,7 +117,7 @@ async def test_near_the_end_both_sides_are_told(nursery: trio.Nursery, autojump_
     notices = [
         (NoticeKind(message.notice.kind), message.notice.message)
         for message in candidate.messages
-        if message.WhichOneof("payload") == "notice"
+        if message.notice.kind == Notice.ENDING_SOON
     ]
     assert notices == [
         (NoticeKind.ENDING_SOON, "The interview ends in 5 minutes."),
@@ -126,7 +127,7 @@ async def test_near_the_end_both_sides_are_told(nursery: trio.Nursery, autojump_
     assert note.startswith("(The interview ends in about 5 minutes.")
     *_, (_, closing) = heard.prompts
     assert closing.startswith("(The interview ends in about 1 minute. Finish now")
-    assert candidate.text("AI") == "Hello there." * 2
+    assert candidate.text("AI") == "Hello there." * 3, "the second asked whether anybody is there"
 
 
 async def test_a_model_that_takes_no_notes_is_prompted(nursery: trio.Nursery, autojump_clock: object) -> None:

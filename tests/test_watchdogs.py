@@ -4,6 +4,7 @@ import trio
 
 from preppald.core import interviewer
 from preppald.core.patience import Stage
+from preppald.pb.interview_pb2 import Notice
 from preppald.simulator.faults import Fault, Flawed
 from preppald.simulator.scenario import Limits, Scenario, Timing
 from tests.candidates import Candidate
@@ -75,7 +76,7 @@ async def test_a_gemini_that_never_greets_is_given_up(nursery: trio.Nursery, aut
 
 
 async def test_an_answer_that_does_not_come_is_nudged(nursery: trio.Nursery, autojump_clock: object) -> None:
-    """Ten seconds after the candidate finished, by text."""
+    """Eight seconds after the candidate finished, by text."""
     world, heard, candidate = await interview(nursery, mute(turn=2))
     await candidate.heard_out()
     await speak(candidate, 2)
@@ -122,7 +123,7 @@ async def test_a_resumed_session_that_hears_and_never_speaks_is_begun_afresh(
 async def test_a_gemini_that_never_answers_again_is_given_up_with_what_was_said(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:
-    """Nudge, rotate, fresh, fresh: no interview goes round in circles for an hour."""
+    """Nudge, rotate, fresh, fresh, and the candidate is told: no interview goes round in circles for an hour."""
     faults = (mute(turn=2), mute(turn=3), mute(turn=4), *(mute(number) for number in range(2, 9)))
     world, heard, candidate = await interview(nursery, *faults)
     await candidate.heard_out()
@@ -132,7 +133,9 @@ async def test_a_gemini_that_never_answers_again_is_given_up_with_what_was_said(
     assert candidate.close == (4002, "AI service error")
     assert len(heard.setups) <= 4
     assert counted(world)["give_up"] == 1
-    assert trio.current_time() - began < 60
+    told = [m.notice for m in candidate.messages if m.notice.kind == Notice.SILENT]
+    assert len(told) >= 2, "no interview ends for silence before the candidate was told twice"
+    assert trio.current_time() - began < 80
     await world.outbox.drained(trio.current_time() + 10)
     transcript = world.backend.received("iv-1")[1]
     assert [speaker for speaker, _ in transcript] == ["AI", "USER"]  # type: ignore[str-unpack]

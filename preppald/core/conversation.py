@@ -100,6 +100,22 @@ class Conversation:
         answered = turns and turns[-1].speaker is Speaker.USER
         return (turns[-1].text if answered else "", said)
 
+    @property
+    def heard_out_at(self) -> float:
+        """When all that was sent of the interviewer's voice has been heard."""
+        return self._playback.until
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether the candidate spoke over the last reply before it was heard out."""
+        return self._cut_short
+
+    @property
+    def last_heard(self) -> str:
+        """What was heard of the interviewer's last turn."""
+        spoken = (turn.spoken for turn in reversed(self.turns) if turn.speaker is Speaker.AI)
+        return next(spoken, "")
+
     def quiet(self, now: float) -> bool:
         """True while neither side is in mid-speech: a good moment to change the connection."""
         calm = self.state in {State.LISTENING, State.PLAYING}

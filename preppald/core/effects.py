@@ -46,4 +46,8 @@ class Remark(_Happening, frozen=True):
     stage: Stage
 
 
-SessionEffect = End | Tell | Prompt | Leave | PutSilence | Remark
+class Asked(_Happening, frozen=True):
+    """Note that the interviewer was asked to speak, and is waited for from now on."""
+
+
+SessionEffect = Asked | End | Tell | Prompt | Leave | PutSilence | Remark

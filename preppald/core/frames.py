@@ -31,6 +31,8 @@ class NoticeKind(enum.IntEnum):
     RECONNECTED = 2
     ENDING_SOON = 3
     DRAINING = 4
+    SILENT = 5
+    STILL_THERE = 6
 
 
 INPUT_SAMPLE_RATE_HZ = 16_000

@@ -16,6 +16,10 @@ CONTINUE = (
     "(The connection failed for a moment. Go on where you were, without a second greeting; if you did not hear the "
     "candidate's last answer to its end, ask for it again.)"
 )
+STILL_THERE = (
+    "(Neither of you has said anything for three minutes. Ask in one short sentence whether the candidate is still there "
+    "or needs more time, and wait.)"
+)
 # Three minutes of speech, and one: enough for a session to go on, at a price of a few hundred tokens.
 ANSWER_CHARS = 3_000
 REPLY_CHARS = 1_000
@@ -39,6 +43,20 @@ def go_on(answer: str, said: str) -> str:
     else:
         words.append("Reply to it.")
     return f"({' '.join(words)} Do not greet again, and do not mention the connection.)"
+
+
+# Enough to find the place: a sentence or two.
+HEARD_CHARS = 300
+
+
+def take_up(heard: str) -> str:
+    """Return what has the interviewer go on with a reply that was cut by a noise; ``heard``: what was heard of it."""
+    if not heard:
+        return "(A noise interrupted you, and nobody spoke. Say again what you were about to say.)"
+    return (
+        f"(A noise interrupted you, and nobody spoke. The candidate heard you up to: “{_quoted(heard, HEARD_CHARS)}”. "
+        "Go on from there, without an apology and without saying that again.)"
+    )
 
 
 def _quoted(text: str, most_chars: int) -> str:

@@ -4,8 +4,8 @@ Source: Google's model pages and recorded probes up to November 2026; see docs/p
 prices".
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 # 2.5 closes on an unknown voice; 3.8 speaks with its default and reports nothing. So we check the voice ourselves.
 VOICES = frozenset(
@@ -50,6 +50,8 @@ class Model:
 
     ``must_think``: it refuses a setup that names none. ``unfit``: why it holds no interviews. ``notes``: it reads
     client content in mid-session without being interrupted by it (measured on 3.8: 24 times of 24).
+    ``slow``: the seconds that an answer may take at a thinking level, where that is more than usual. Nothing is
+    published about that: these are assumed, on the side of patience.
     """
 
     name: str
@@ -57,13 +59,24 @@ class Model:
     must_think: bool = False
     notes: bool = False
     unfit: str = ""
+    slow: Mapping[str, float] = field(default_factory=dict)
 
 
 DEFAULT = "gemini-3.8-live"
 _KNOWN = (
     Model(DEFAULT, notes=True),
-    Model("gemini-3.8-live-extended-thinking", ("low", "medium", "high"), must_think=True, notes=True),
-    Model("gemini-3.1-flash-live-preview", ("minimal", "low", "medium", "high")),
+    Model(
+        "gemini-3.8-live-extended-thinking",
+        ("low", "medium", "high"),
+        must_think=True,
+        notes=True,
+        slow={"low": 12.0, "medium": 16.0, "high": 24.0},
+    ),
+    Model(
+        "gemini-3.1-flash-live-preview",
+        ("minimal", "low", "medium", "high"),
+        slow={"medium": 10.0, "high": 14.0},
+    ),
     # 2.5 counts thinking in tokens (thinkingBudget) and refuses levels.
     Model("gemini-2.5-flash-native-audio-preview-12-2025"),
     Model("gemini-2.5-flash-native-audio-latest"),

@@ -33,6 +33,7 @@ from preppald.core.events import (
     UpstreamReady,
     UpstreamResumed,
 )
+from preppald.core.evidence import Evidence
 from preppald.core.fair_clock import FairClock
 from preppald.core.instructions import Instructions
 from preppald.core.interview import Handle
@@ -56,6 +57,7 @@ class Client:
         config: Config,
         *,
         conversation: Conversation,
+        evidence: Evidence,
         instructions: Instructions,
         clock: FairClock,
         uplink: Uplink,
@@ -66,9 +68,12 @@ class Client:
         self.rotations = 0
         self.restorations = 0
         self.resumed = False
+        # Whether this connection knows all that was said: it was told so, or nothing was lost before it.
+        self.prompted = True
         self._service = service
         self._config = config
         self._conversation = conversation
+        self._evidence = evidence
         self._uplink = uplink
         self._writer = writer
         self._instructions = instructions
@@ -186,10 +191,11 @@ class Client:
         prompt = None
         if not self._conversation.begun:
             prompt = interviewer.GREETING
-        elif self._conversation.owed:
+        elif self._evidence.prompt_due(now):
             prompt = interviewer.go_on(*self._conversation.unfinished)
         if prompt is not None:
             await upstream.send(gemini.prompt(prompt))
+        self.prompted = prompt is not None or not self._conversation.owed
         self.restorations += self._failure is not None
         self._failure = None
         self.resumed = self._resumed = resume
@@ -311,7 +317,7 @@ class Client:
         if self._lifespan.overdue(now):
             return "overdue"
         ready = self._handle is not None and self._handle_is_current and self._lifespan.ripe(now)
-        if ready and self._conversation.quiet(now) and not self._uplink.loud():
+        if ready and self._conversation.quiet(now) and not self._evidence.speaking(now):
             return "quiet"
         return None
 

@@ -1,6 +1,5 @@
 """What is on its way to Gemini: the candidate's audio, joined, bounded, and kept while Gemini is away."""
 
-from array import array
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,15 +17,6 @@ BYTES_PER_SECOND = INPUT_SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
 KEPT_BYTES = 5 * BYTES_PER_SECOND
 # At most what one message carries after a gap; 1 s is far below any limit of Gemini's.
 MESSAGE_BYTES = BYTES_PER_SECOND
-# Whether somebody speaks just now is judged by the last half second, in slices of a syllable's length.
-RECENT_BYTES = BYTES_PER_SECOND // 2
-SLICE_BYTES = RECENT_BYTES // 10
-# What may be kept beyond it: to cut at each tick would be a large copy for each tick.
-SLACK_BYTES = RECENT_BYTES // 4
-# Root mean square of 16-bit samples: a quiet room is below 100, speech at arm's length above 1000.
-LOUD = 500
-# Every fourth sample tells a slice's energy well enough.
-STRIDE = 4
 # More than a watchdog ever has waiting at once.
 PROMPTS = 4
 # A send that takes longer has lost its connection: half a frame cannot be taken back.
@@ -68,9 +58,6 @@ class Uplink:
         self.taken_bytes = 0
         self.fed_at = trio.current_time()
         self._pcm = bytearray()
-        # Of all that was ever put, whether it is half a sample more than whole ones.
-        self._odd = 0
-        self._recent: bytearray | None = None
         self._prompts: deque[Text] = deque(maxlen=PROMPTS)
         self._changed = trio.lowlevel.ParkingLot()
         self._open = False
@@ -84,11 +71,6 @@ class Uplink:
     def put(self, pcm: bytes) -> None:
         """Adds audio; an odd byte waits for its other half."""
         size = len(pcm)
-        self._odd = (self._odd + size) % BYTES_PER_SAMPLE
-        if self._recent is not None:
-            self._recent += pcm
-            if len(self._recent) > RECENT_BYTES + SLACK_BYTES:
-                del self._recent[:-RECENT_BYTES]
         if self._passes(size) and self._send_now(pcm):
             self.taken_bytes += size
             return
@@ -99,23 +81,6 @@ class Uplink:
             del self._pcm[:excess]
             self.dropped_bytes += excess
         self._offer()
-
-    def loud(self) -> bool:
-        """Whether the last half second sounds like speech. Gemini's own word for it comes late, or never.
-
-        It is listened for from the first question, which is answered with yes, until the way is shut: a quarter of
-        the memory and of the work that audio costs here would go into what is asked once in ten minutes.
-        """
-        if self._recent is None:
-            self._recent = bytearray()
-            return True
-        recent = bytes(self._recent[-RECENT_BYTES:])
-        start = (self._odd - len(recent)) % BYTES_PER_SAMPLE
-        for at in range(start, len(recent) - SLICE_BYTES + 1, SLICE_BYTES):
-            samples = array("h", recent[at : at + SLICE_BYTES])[::STRIDE]
-            if sum(sample * sample for sample in samples) > LOUD * LOUD * len(samples):
-                return True
-        return False
 
     def put_silence(self, seconds: float) -> None:
         """Gemini needs to hear that nothing is said."""
@@ -135,7 +100,6 @@ class Uplink:
     def shut(self) -> None:
         """Gemini is away: audio is kept; prompts were meant for the moment."""
         self._open = False
-        self._recent = None
         self._prompts.clear()
 
     async def take(self) -> Item:

@@ -31,7 +31,7 @@ from preppald.core.events import (
 from preppald.core.frames import NoticeKind
 from preppald.core.interview import Interview, Usage
 from preppald.core.models import model_of
-from preppald.core.turns import Turn
+from preppald.core.turns import Speaker, Turn
 from preppald.core.watchdog import RECONNECTING, Snapshot
 from preppald.interview.parts import Parts
 from preppald.interview.performer import Performer
@@ -81,18 +81,23 @@ class Dialogue:
                 case HandleGiven() | HandleDropped():
                     # A restart is to find the handle that may be resumed with, and none that failed.
                     self._parts.record.keep_handle(self._parts.client.handle)
-                case SetupCompleted() | GoingAway() | ToolCalled() | ReplyRejected() | Unreadable():
+                case ToolCalled():
+                    self._parts.evidence.note(event, now)
+                case SetupCompleted() | GoingAway() | ReplyRejected() | Unreadable():
                     pass
                 case UpstreamReady() | UpstreamResumed():
                     self._come_back(event, now)
                 case _:
                     if isinstance(event, UpstreamLost):
                         self._parts.clock.lost(now)
+                        self._parts.evidence.lose(now)
                     self._performer.perform(self._parts.conversation.receive(event, now))
+                    self._parts.evidence.note(event, now)
         self._parts.seat.flush()
 
     def _come_back(self, event: UpstreamReady | UpstreamResumed, now: float) -> None:
         self._performer.perform(self._parts.conversation.receive(event, now))
+        self._parts.evidence.note(event, now)
         if not self._started:
             self._started = True
             self._start()
@@ -138,6 +143,7 @@ class Dialogue:
         if self._over:
             return
         self._parts.tape.heard(pcm)
+        self._parts.evidence.hear(pcm, at)
         self._parts.uplink.feed(pcm, at)
 
     # -------------------------------------------------------------- to the browser
@@ -187,11 +193,14 @@ class Dialogue:
             gap=parts.clock.gap(now),
             fed_at=parts.uplink.fed_at,
             left_at=parts.seat.left_at if parts.seat.browser is None else None,
-            state=parts.conversation.state,
-            since=parts.conversation.since,
+            floor=parts.evidence.read(now),
+            holding=parts.evidence.holding,
             begun=parts.conversation.begun,
             resumed=parts.client.resumed,
             leave=parts.client.time_to_leave(now),
+            nudge=interviewer.NUDGE if parts.client.prompted else self._account(),
+            interrupted_at=parts.evidence.interrupted_at,
+            heard=parts.conversation.last_heard if parts.evidence.interrupted_at is not None else "",
         )
         self._performer.perform(parts.watchdog.look(now, seen))
         parts.stats.flush()
@@ -201,6 +210,12 @@ class Dialogue:
         self._performer.perform(
             [Tell(NoticeKind.DRAINING, "The service will restart; your interview goes on.")]
         )
+
+    def _account(self) -> str:
+        """Return a nudge that quotes the last answer: this session may not have heard its beginning."""
+        turns = self._parts.conversation.turns
+        answered = bool(turns) and turns[-1].speaker is Speaker.USER
+        return interviewer.go_on(turns[-1].text if answered else "", "")
 
     def close(self) -> list[Turn]:
         """Stop both ends, for nothing more is said; return the transcript."""

@@ -8,9 +8,12 @@ import trio
 from preppald.browser.seat import Seat
 from preppald.config.settings import Config
 from preppald.core.conversation import Conversation
+from preppald.core.ear import Ear
+from preppald.core.evidence import Evidence
 from preppald.core.fair_clock import FairClock
 from preppald.core.instructions import Instructions
 from preppald.core.interview import Interview
+from preppald.core.patience import Patience, answer_seconds
 from preppald.core.turns import Turn
 from preppald.core.watchdog import Watchdog
 from preppald.gemini.client import Client
@@ -33,6 +36,7 @@ class Parts:
     epoch_ms: float
     outcome: Outcome
     conversation: Conversation
+    evidence: Evidence
     watchdog: Watchdog
     clock: FairClock
     instructions: Instructions
@@ -59,6 +63,8 @@ def parts_of(
     latest_ms = max([services.now_ms(), interview.started_ms, *(turn.started_ms for turn in turns)])
     epoch_ms = latest_ms - now * 1000
     conversation = Conversation(epoch_ms=epoch_ms, turns=turns, last_seq=last_seq)
+    evidence = Evidence(Ear(), conversation, silence=config.vad_silence)
+    patience = Patience(answer_seconds(config.gemini_model, config.thinking, config.vad_silence))
     clock = FairClock(
         ends_at=(interview.deadline_ms - epoch_ms) / 1000,
         credit_limit=config.credit_limit,
@@ -76,6 +82,7 @@ def parts_of(
         services.gemini,
         config,
         conversation=conversation,
+        evidence=evidence,
         instructions=instructions,
         clock=clock,
         uplink=uplink,
@@ -89,7 +96,8 @@ def parts_of(
         epoch_ms=epoch_ms,
         outcome=Outcome(),
         conversation=conversation,
-        watchdog=Watchdog(config.reconnect_grace),
+        evidence=evidence,
+        watchdog=Watchdog(config.reconnect_grace, patience),
         clock=clock,
         instructions=instructions,
         uplink=uplink,

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import trio
 
-from preppald.core.effects import End, Leave, Prompt, PutSilence, Remark, SessionEffect, Tell
+from preppald.core.effects import Asked, End, Leave, Prompt, PutSilence, Remark, SessionEffect, Tell
 from preppald.core.events import Effect, Keep, Play, ReplyBegan, StopPlaying
 from preppald.gemini.uplink import Note
 from preppald.interview.parts import Parts
@@ -42,6 +42,7 @@ class Performer:
 
     def _reply_began(self, effect: ReplyBegan) -> None:
         self._parts.watchdog.answered()
+        self._parts.evidence.replied()
         self._parts.client.answered()
         if effect.delay is not None:
             self._metrics.reply_delay.observe(effect.delay)
@@ -65,6 +66,9 @@ class Performer:
         self._metrics.interventions.labels(effect.stage.value).inc()
         self._log.warning("interviewer.silent", stage=effect.stage.value)
 
+    def _asked(self, _effect: Asked) -> None:
+        self._parts.evidence.asked(trio.current_time())
+
     def _end(self, effect: End) -> None:
         self._parts.outcome.end(effect.ending, effect.cause)
 
@@ -79,5 +83,6 @@ class Performer:
         Leave: _leave,
         Tell: _tell,
         Remark: _remark,
+        Asked: _asked,
         End: _end,
     }
