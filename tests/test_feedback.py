@@ -30,6 +30,7 @@ from preppald.net.poller import Poller
 from preppald.net.ticker import Ticker
 from preppald.simulator import GeminiSimulator, Scenario, serve_gemini
 from preppald.simulator.scenario import Generate
+from preppald.telemetry.health import Health
 from preppald.telemetry.metrics import Metrics
 from tests.durable import EPOCH_MS, interview
 from tests.world import SECRET, RecordingBackend
@@ -76,6 +77,7 @@ class Rig:
                 key=lambda: config.gemini_key,
                 poller=Poller(ticker),
                 metrics=Metrics(),
+                health=Health(log),
                 now_ms=now_ms,
                 chance=lambda: 0.0,
             ),

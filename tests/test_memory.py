@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from preppald.telemetry.memory import Memory, group_limit, resident_bytes
+from preppald.telemetry.memory import Memory, group, group_limit, resident_bytes
 
 MIB = 2**20
 
@@ -65,6 +65,30 @@ def test_the_operators_mark_goes_before_the_groups() -> None:
     assert not memory.short(900)
     assert memory.short(899)
     assert not Memory(resident=lambda: 800, allowed=lambda: 1000).short(None)
+
+
+def test_what_the_group_uses_is_what_the_kernel_counts(tmp_path: Path) -> None:
+    """All of its processes and files in memory, but for the cache that the kernel would give back."""
+    here = tmp_path / "fs" / "a"
+    here.mkdir(parents=True)
+    (tmp_path / "cgroup").write_text("0::/a\n")
+    (here / "memory.max").write_text("1000\n")
+    (here / "memory.current").write_text("900\n")
+    (here / "memory.stat").write_text("anon 400\nfile 450\ninactive_file 150\n")
+    found = group(tmp_path / "cgroup", tmp_path / "fs")
+    assert found is not None
+    assert (found.limit, found.used()) == (1000, 750)
+    (here / "memory.stat").unlink()
+    assert found.used() == 900
+    (here / "memory.current").unlink()
+    assert found.used() == 0
+
+
+def test_there_is_room_below_our_share() -> None:
+    memory = Memory(resident=lambda: 1, allowed=lambda: 1000, used=lambda: 700)
+    assert memory.room(100)
+    assert not memory.room(101)
+    assert Memory(allowed=lambda: None).room(10**15)
 
 
 def test_without_any_mark_memory_is_never_short() -> None:

@@ -31,6 +31,7 @@ from preppald.net.ticker import Ticker
 from preppald.recording import Recorder
 from preppald.server.connection import Server
 from preppald.simulator import GeminiSimulator, Scenario
+from preppald.telemetry.health import Health
 from preppald.telemetry.metrics import Metrics
 from tests.candidates import Candidate
 from tests.durable import inline
@@ -128,6 +129,7 @@ class World:
                 key=lambda: self.services.config.gemini_key,
                 poller=Poller(ticker),
                 metrics=self.metrics,
+                health=Health(log),
                 now_ms=self.now_ms,
                 chance=lambda: 0.5,
             ),

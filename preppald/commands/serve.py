@@ -16,6 +16,7 @@ from preppald.daemon.run import Running, StopSwitch, run_daemon, stop_on_signals
 from preppald.daemon.systemd import Supervisor, to_journal
 from preppald.errors import ConfigError
 from preppald.telemetry import logs
+from preppald.telemetry.health import Trouble
 from preppald.telemetry.logs import Logger
 
 EPILOG = """\
@@ -74,6 +75,7 @@ async def _serve(config: Config, log: Logger, supervisor: Supervisor) -> None:
             running.reload(load(os.environ))
         except ConfigError as error:
             log.error("reload.refused", faults=error.faults)  # noqa: TRY400 - a fault of the operator, no bug
+            running.health.begin(Trouble.RELOAD, "the last reload was refused")
         supervisor.ready()
 
     switch = StopSwitch()

@@ -79,6 +79,18 @@ PROTOCOL = Cause("protocol", Remedy.RESUME, "the WebSocket connection to Gemini 
 SILENT = Cause("silent", Remedy.RESUME, "Gemini sent nothing for too long, and answered no ping")
 STALLED = Cause("stalled", Remedy.RESUME, "Gemini took nothing more")
 
+# The key, or the project behind it, is refused: no interview can be held until somebody mends that.
+KEY_TROUBLES = frozenset(
+    {
+        BAD_KEY,
+        LEAKED_KEY,
+        SUSPENDED,
+        RESTRICTED_KEY,
+        API_DISABLED,
+        DENIED,
+        UNAUTHORISED,
+    }
+)
 # After these Gemini never saw the try.
 UNASKED = frozenset({DNS, REFUSED, HTTP_FAILED})
 # A resume that ends with one of these was not refused for its handle.

@@ -14,24 +14,27 @@ from preppald.server.admission import READING
 from preppald.server.connection import Server, readiness
 from preppald.server.http import Answer, Exchange
 from preppald.server.request import Request
+from preppald.telemetry.health import Health
 from preppald.telemetry.logs import Logger
 from preppald.telemetry.metrics import CONTENT_TYPE, Metrics
 
 
-async def serve(metrics: Metrics, registry: Registry, log: Logger, stream: trio.abc.Stream) -> None:
+async def serve(
+    metrics: Metrics, registry: Registry, health: Health, log: Logger, stream: trio.abc.Stream
+) -> None:
     """Serve one connection."""
     async with http1.contained(stream, log):
         exchange: Exchange | None = None
         try:
             exchange = await http1.read(stream)
             if exchange is not None:
-                reply = _page(exchange.request, metrics, registry)
+                reply = _page(exchange.request, metrics, registry, health)
                 await http1.answer(stream, reply, to=exchange)
         except Refusal as refusal:
             await http1.answer(stream, http1.refused(refusal), to=exchange)
 
 
-def _page(request: Request, metrics: Metrics, registry: Registry) -> Answer:
+def _page(request: Request, metrics: Metrics, registry: Registry, health: Health) -> Answer:
     if request.method not in READING:
         return http1.text(HTTPStatus.METHOD_NOT_ALLOWED, "This port is for reading", Allow=", ".join(READING))
     match request.path:
@@ -40,7 +43,7 @@ def _page(request: Request, metrics: Metrics, registry: Registry) -> Answer:
         case "/health":
             return Answer(HTTPStatus.OK, b'{"status":"ok"}', http1.JSON)
         case "/ready":
-            return readiness(registry)
+            return readiness(registry, health)
         case _:
             return http1.text(HTTPStatus.NOT_FOUND, "Not found; /metrics, /health and /ready are here")
 

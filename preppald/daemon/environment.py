@@ -19,7 +19,7 @@ from preppald.errors import StartError
 from preppald.gemini.connection import Dial, dialler
 from preppald.journal import OnDisk, Place
 from preppald.net.threads import InThread, own_thread
-from preppald.telemetry.memory import Memory
+from preppald.telemetry.memory import Memory, group_used
 
 # Connections the kernel keeps for us while the loop is busy.
 BACKLOG = 1024
@@ -52,6 +52,7 @@ def real(config: Config, supervisor: Supervisor) -> Environment:
         place=OnDisk(config.state_dir, config.instance),
         in_thread=own_thread(),
         dial=dialler(config.gemini_url),
+        memory=Memory(used=group_used),
         recordings=config.state_dir,
     )
 

@@ -34,6 +34,7 @@ from preppald.net.ticker import Ticker
 from preppald.recording import Keeper, Recorder
 from preppald.server.connection import Pages, Server
 from preppald.server.handover import Handover
+from preppald.telemetry.health import Health, Trouble
 from preppald.telemetry.logs import Logger
 from preppald.telemetry.metrics import Metrics
 
@@ -45,13 +46,14 @@ OUTBOX_SECONDS = 10.0
 class Running:
     """What a started daemon reports: where it listens (ports may have been chosen by the system).
 
-    ``reload`` takes a new configuration to a daemon that runs.
+    ``reload`` takes a new configuration to a daemon that runs; ``health`` is told of one that was refused.
     """
 
     listen: Address
     admin: Address
     registry: Registry
     reload: Callable[[Config], None]
+    health: Health
 
 
 class StopSwitch:
@@ -85,7 +87,7 @@ async def run_daemon(
     supervisor = supervisor or Supervisor({}, 0)
     environment = environment or real(config, supervisor)
     identity = tls.identity(config.tls_cert, config.tls_key)
-    metrics = Metrics()
+    metrics, health = Metrics(), Health(log)
     journal = Journal(
         environment.place,
         log=log,
@@ -108,6 +110,7 @@ async def run_daemon(
                 key=lambda: current.config.gemini_key,
                 poller=Poller(ticker),
                 metrics=metrics,
+                health=health,
                 now_ms=now_ms,
                 chance=environment.chance,
             ),
@@ -127,7 +130,8 @@ async def run_daemon(
             meters=metrics,
             delivered=feedback.delivered,
         )
-        metrics.watch(partial(admin.owed, outbox, journal))
+        for gauges in (health.gauges, partial(admin.owed, outbox, journal)):
+            metrics.watch(gauges)
         async with trio.open_nursery() as base:
             await base.start(journal.run)
             await base.start(outbox.run)
@@ -146,11 +150,11 @@ async def run_daemon(
                 )
                 server = Server(services, registry, pages and pages(services), peers, identity)
                 metrics.watch(partial(admin.entrance, server))
-                base.start_soon(supervisor.attend, partial(_status, registry, server))
+                base.start_soon(supervisor.attend, partial(_status, registry, server, health))
                 _show_identity(server, log, now_ms)
                 async with trio.open_nursery() as accepting:
                     entrance = await accepting.start(_accept, server.accepted, public, sessions)
-                    serve_admin = partial(admin.serve, metrics, registry, log)
+                    serve_admin = partial(admin.serve, metrics, registry, health, log)
                     await accepting.start(_accept, serve_admin, private, sessions)
                     await sessions.start(peers.serve, server.take, sessions)
                     accepting.start_soon(registry.adopt)
@@ -159,6 +163,7 @@ async def run_daemon(
                         address(private),
                         registry,
                         partial(_reload, services, server, outbox),
+                        health,
                     )
                     log.info(
                         "daemon.ready",
@@ -196,7 +201,13 @@ def _record(services: Services, directory: Path | None, base: trio.Nursery) -> N
     recorder = services.recorder
     if directory is None or recorder is None:
         return
-    keeper = Keeper(directory, recorder, log=services.log, retention=lambda: services.config.record_retention)
+    keeper = Keeper(
+        directory,
+        recorder,
+        log=services.log,
+        retention=lambda: services.config.record_retention,
+        memory=services.memory,
+    )
     base.start_soon(recorder.run)
     base.start_soon(keeper.run)
 
@@ -243,6 +254,7 @@ def _reload(services: Services, server: Server, outbox: Outbox, new: Config) -> 
         services.backend.renew(new.worker_secret)
     outbox.renew()
     services.log.info("daemon.reloaded", changed=changed, need_restart=need_restart)
+    services.gemini.health.end(Trouble.RELOAD)
     _show_identity(server, services.log, services.now_ms)
 
 
@@ -255,15 +267,16 @@ def _show_identity(server: Server, log: Logger, now_ms: Callable[[], int]) -> No
         log.warning("tls.expires_soon", why=warning)
 
 
-def _status(registry: Registry, server: Server) -> str:
+def _status(registry: Registry, server: Server, health: Health) -> str:
     """The line in ``systemctl status``."""
-    live, waiting = len(registry), registry.waiting
+    live, waiting, troubles = len(registry), registry.waiting, health.words
     words = f"{live} interview{'' if live == 1 else 's'}"
     if waiting:
         words += f", {waiting} waiting to reconnect"
     if carried := server.relays.carried:
         words += f", {carried} more carried for another instance"
-    return f"Draining: {words} left" if registry.draining else words
+    words = f"Draining: {words} left" if registry.draining else words
+    return "; ".join([f"Degraded: {', '.join(troubles)}", words]) if troubles else words
 
 
 async def _drained(

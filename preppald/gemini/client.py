@@ -184,7 +184,7 @@ class Client:
     async def _begin(self, upstream: Upstream, *, resume: bool) -> None:
         """Prompt the interviewer where it is to speak, and only then open the microphone."""
         now = trio.current_time()
-        self._service.quota.passed()
+        self._service.accepted()
         self._ladder.connected(now)
         self._service.metrics.upstream_connects.labels("resumed" if resume else "fresh").inc()
         self._lifespan = Lifespan(now, self._config.rotate_after)
@@ -265,7 +265,7 @@ class Client:
         handle_failed = refused and error.is_close and error.cause not in NOT_THE_HANDLE
         if handle_failed or error.cause.remedy is Remedy.FRESH:
             self._drop_handle()
-        self._service.quota.note(error.cause, trio.current_time())
+        self._service.failed(error.cause, trio.current_time())
         return self._note(error)
 
     def _note(self, error: UpstreamError) -> Cause:

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from preppald.config.addresses import Endpoint
+from preppald.core.closes import CREDIT, KEY_TROUBLES, Cause
 from preppald.gemini.dial import Dial
 from preppald.gemini.quota import Quota
 from preppald.net.poller import Poller
+from preppald.telemetry.health import Health, Trouble
 from preppald.telemetry.metrics import Metrics
 
 
@@ -23,6 +25,21 @@ class GeminiService:
     key: Callable[[], str] = field(repr=False)
     poller: Poller
     metrics: Metrics
+    health: Health
     now_ms: Callable[[], int]
     chance: Callable[[], float]
     quota: Quota = field(default_factory=Quota)
+
+    def accepted(self) -> None:
+        """Note that Gemini accepted a session: there is quota, and the key is good."""
+        self.quota.passed()
+        self.health.end(Trouble.GEMINI_KEY)
+        self.health.end(Trouble.GEMINI_MONEY)
+
+    def failed(self, cause: Cause, now: float) -> None:
+        """Note why Gemini closed or refused a connection. ``now``: Trio's clock."""
+        self.quota.note(cause, now)
+        if cause in KEY_TROUBLES:
+            self.health.begin(Trouble.GEMINI_KEY, cause.words)
+        elif cause is CREDIT:
+            self.health.begin(Trouble.GEMINI_MONEY, cause.words)

@@ -18,11 +18,17 @@ import trio
 from preppald.recording.recorder import Recorder
 from preppald.recording.shelf import BeingRecorded, Recording, Shelf, is_running
 from preppald.telemetry.interfaces import Log
+from preppald.telemetry.memory import Memory
 
 # The interval of removing old recordings, and of trying again to finish others.
 LOOK_SECONDS = 3600.0
 # An interview lasts four hours at most. On a busy machine of the slowest kind that is a quarter of an hour's work.
 FINISH_SECONDS = 3600.0
+
+# What an hour's finishing takes at its most (measured: 70 MiB), and some.
+FINISHER_BYTES = 96 * 2**20
+# How often room for it is looked for.
+ROOM_SECONDS = 30.0
 
 # Finishes one recording; returns the error, or None.
 Finish = Callable[[Recording], Awaitable[str | None]]
@@ -69,12 +75,15 @@ class Keeper:
         log: Log,
         retention: Callable[[], float],
         finish: Finish | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self._shelf = Shelf(state_dir)
         self._recorder = recorder
         self._log = log
         self._retention = retention
         self._finish = finish or in_a_process(state_dir)
+        self._memory = memory or Memory(allowed=lambda: None)
+        self._waits_for_room = False
 
     async def run(self) -> None:
         """Finish the last process's recordings; then each recording when its interview is over."""
@@ -86,7 +95,8 @@ class Keeper:
                 failed = set()
                 await self._sweep()
             await self._finish_all(failed)
-            await self._recorder.over.heard(next_sweep - trio.current_time())
+            wait = ROOM_SECONDS if self._waits_for_room else next_sweep - trio.current_time()
+            await self._recorder.over.heard(wait)
 
     async def _finish_all(self, failed: set[str]) -> None:
         """Finish all that are due. ``failed``: the names of those that are not tried again before the next sweep."""
@@ -95,7 +105,13 @@ class Keeper:
         except OSError as error:
             self._unreadable(error)
             return
+        self._waits_for_room = False
         for recording in left:
+            if not self._memory.room(FINISHER_BYTES):
+                # The interviews that run go first: the kernel would end all of them.
+                self._log.warning("recording.waits", why="no memory is free for finishing it", left=len(left))
+                self._waits_for_room = True
+                return
             if recording.name not in failed and not await self._finished(recording):
                 failed.add(recording.name)
 

@@ -8,6 +8,7 @@ from functools import partial
 from http import HTTPStatus
 import socket
 
+import msgspec
 import trio
 
 from preppald.browser.connection import Browser
@@ -26,6 +27,7 @@ from preppald.server.limits import Limits, Visit
 from preppald.server.refusals import Refusals
 from preppald.server.relay import Relays
 from preppald.server.tls import PlainHttp, secured
+from preppald.telemetry.health import Health
 
 # A peer that acknowledges nothing, or takes nothing, for this long is gone, also where nobody minds it any more.
 UNACKNOWLEDGED_MS = 20_000
@@ -232,7 +234,7 @@ class Server:
         if path == HEALTH:
             return Answer(HTTPStatus.OK, b'{"status":"ok"}', http1.JSON)
         if path == READY:
-            return readiness(self._registry)
+            return readiness(self._registry, self._services.gemini.health)
         return None if self._pages is None else await self._pages(method, path)
 
 
@@ -261,12 +263,15 @@ async def _slow_down(refusal: Refusal) -> None:
         await trio.sleep(SLOW_DOWN_SECONDS)
 
 
-def readiness(registry: Registry) -> Answer:
-    """Return 200, or 503 with the reason."""
+def readiness(registry: Registry, health: Health) -> Answer:
+    """Return 200, with what degrades the service, or 503 with the reason."""
     if why := registry.unready():
         again = {**READ_BY_ANY_PAGE, "Retry-After": str(RETRY_AFTER_SECONDS)}
         return Answer(HTTPStatus.SERVICE_UNAVAILABLE, f"{why}\n".encode(), headers=again)
-    return Answer(HTTPStatus.OK, b'{"status":"ready"}', http1.JSON, READ_BY_ANY_PAGE)
+    state: dict[str, object] = {"status": "ready"}
+    if health.words:
+        state["degraded"] = health.words
+    return Answer(HTTPStatus.OK, msgspec.json.encode(state), http1.JSON, READ_BY_ANY_PAGE)
 
 
 def _settled(stream: trio.SocketStream) -> str:
