@@ -187,7 +187,8 @@ def manual_page() -> str:
         _section(
             "SIGNALS",
             "SIGTERM and SIGINT drain: no new interviews, those that run may finish, for PREPPALD_DRAIN at most. A"
-            " second one ends them now; what was said so far is delivered. SIGHUP reloads.",
+            " second one ends them now; what was said so far is delivered. Within a second of the first it counts as"
+            " the same one, since an init that signals the group sends copies. SIGHUP reloads.",
         ),
         _section(
             "FILES",

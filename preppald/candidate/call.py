@@ -30,6 +30,7 @@ from preppald.candidate.turntaking import Manners, Stage, TurnTaking
 from preppald.candidate.wav import CannotWriteError, WavWriter
 from preppald.core.turns import Speaker
 from preppald.errors import RemoteProtocolError
+from preppald.net.stops import Stops, received
 
 # These are bounds on machines and networks: real seconds, whatever the speed.
 # The daemon dials Gemini for at most 10 s and waits for its setup for another 10.
@@ -227,8 +228,11 @@ class Call:
         )
 
     async def _heed_signals(self, scope: trio.CancelScope) -> None:
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        stops = Stops()
+        with received(stops, signal.SIGINT, signal.SIGTERM) as signals:
             async for _ in signals:
+                if not stops.signalled(trio.current_time()):
+                    continue
                 self._own_ending = Outcome(Ending.INTERRUPTED)
                 if self._interrupted or not self._linked:
                     scope.cancel()

@@ -30,6 +30,7 @@ from preppald.interview.session import GOODBYE_SECONDS
 from preppald.journal import Journal
 from preppald.net import tls
 from preppald.net.poller import Poller
+from preppald.net.stops import Stops, received
 from preppald.net.ticker import Ticker
 from preppald.recording import Keeper, Recorder
 from preppald.server.connection import Pages, Server
@@ -231,13 +232,17 @@ async def stop_on_signals(
     reload: Callable[[], None] | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """SIGTERM or SIGINT drains; a second one ends now. SIGHUP reloads, or stops too where nothing can be reloaded."""
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+    """SIGTERM or SIGINT drains; a second stop ends now. SIGHUP reloads, or stops too where nothing can be reloaded.
+
+    Signals within a second of a stop are the same stop: see ``net.stops``.
+    """
+    stops = Stops()
+    with received(stops, signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         task_status.started()
         async for number in signals:
             if number == signal.SIGHUP and reload is not None:
                 reload()
-            else:
+            elif stops.signalled(trio.current_time()):
                 switch.stop()
 
 

@@ -21,6 +21,7 @@ import trio
 from preppald.candidate.display import PlainDisplay, TerminalDisplay
 from preppald.commands import call
 from preppald.core import tokens as auth
+from preppald.net.stops import SAME_STOP_SECONDS
 from preppald.pb import interview_pb2 as pb
 
 from .daemon import Daemon, Line, Script, interview
@@ -194,7 +195,10 @@ def test_the_help_tells_every_exit_status(capsys: pytest.CaptureFixture[str]) ->
 async def called(
     script: Script, *argv: str, interrupt_at: Sequence[str] = (), stdout: int = subprocess.PIPE
 ) -> tuple[int, str, str, Line]:
-    """Run the command against a daemon on a real socket; a SIGINT once stderr says each of ``interrupt_at``."""
+    """Run the command against a daemon on a real socket; a Ctrl-C once stderr says each of ``interrupt_at``.
+
+    It comes as two signals, as to the one-file binary, and the next one a second later, as from a person who reads.
+    """
     async with trio.open_nursery() as nursery:
         daemon = Daemon(nursery, [script])
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
@@ -217,7 +221,10 @@ async def called(
                     err += data
                     if awaited and awaited[0].encode() in err:
                         del awaited[0]
+                        if len(awaited) + 1 < len(interrupt_at):
+                            await trio.sleep(SAME_STOP_SECONDS)
                         process.send_signal(signal.SIGINT)
+                        process.send_signal(signal.SIGTERM)  # two of one kind would merge
             status = await process.wait()
         nursery.cancel_scope.cancel()
     assert SECRET.encode() not in out + err

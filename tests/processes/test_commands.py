@@ -19,6 +19,7 @@ import wave
 import pytest
 
 from preppald.errors import EX_CONFIG, EX_UNAVAILABLE
+from preppald.net.stops import SAME_STOP_SECONDS
 
 JWT_SECRET = "canary-jwt-secret-0123456789-0123456789"
 WORKER_SECRET = "canary-worker-secret-0123456789-012345"
@@ -230,12 +231,17 @@ def test_a_second_sigterm_ends_interviews_and_delivers_what_was_said(stage: Stag
         assert time.monotonic() < give_up
         time.sleep(LOOK_SECONDS)
     time.sleep(1)
+    # One stop as two signals, as from an init that signals the group (two of one kind would merge).
     daemon.process.send_signal(signal.SIGTERM)
+    daemon.process.send_signal(signal.SIGINT)
     assert daemon.logged("daemon.draining")["interviews"] == 1
+    time.sleep(SAME_STOP_SECONDS)
     with pytest.raises(HTTPError, match="503"):
         page(listen, "/ready")
+    assert not daemon.lines("daemon.ending_interviews")
     daemon.process.send_signal(signal.SIGTERM)
     assert daemon.wait() == 0
+    assert daemon.lines("daemon.ending_interviews")[0]["why"] == "a second signal came"
     assert daemon.lines("session.ended")[0]["ending"] == "daemon_stopped"
     transcript = wait_for_transcript(backend, "iv-1")["calls"][-1]["body"]["json"]["transcript"]
     assert transcript[0]["speaker"] == "AI"
