@@ -48,7 +48,7 @@ async def test_two_thousand_idle_and_half_open_sockets_are_swept(
     async with daemon(tmp_path, {}) as running:
         candidate = await running.candidate(nursery)
         await candidate.until("session_started")
-        await crowd(running.port, 50, b"GET /health HTTP/1.1\r\n\r\n", Counter())
+        await crowd(running.port, 50, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", Counter())
         base = running.resident_bytes
         idle: Counter[str] = Counter()
         half_open: Counter[str] = Counter()
@@ -87,7 +87,7 @@ async def test_without_descriptors_it_waits_quietly_and_recovers(tmp_path: Path)
         assert b"200 OK" in await running.get("/health")
         await until_alone(running, 0)
         outcomes: Counter[str] = Counter()
-        await crowd(running.port, 1, b"GET /health HTTP/1.1\r\n\r\n", outcomes)
+        await crowd(running.port, 1, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", outcomes)
         assert outcomes == {"200": 1}
 
 
