@@ -7,6 +7,7 @@ processes of the one-file binary, and its boot loader passes its own signal on t
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 import signal
+from types import FrameType
 
 import trio
 
@@ -37,10 +38,19 @@ def received(stops: Stops, *numbers: signal.Signals) -> Iterator[AsyncIterator[i
 
     The process ends with the block then, and a late copy of the signal would kill it on its last steps.
     """
+    found = {number: signal.getsignal(number) or signal.SIG_DFL for number in numbers}
+
+    def late(number: int, _frame: FrameType | None) -> None:
+        """Handle a signal that Trio did not pass on before the block ended."""
+        if not stops.count:
+            signal.signal(number, found[signal.Signals(number)])
+            signal.raise_signal(number)
+
+    for number in numbers:
+        signal.signal(number, late)
     try:
         with trio.open_signal_receiver(*numbers) as signals:
             yield signals
     finally:
-        if stops.count:
-            for number in numbers:
-                signal.signal(number, signal.SIG_IGN)
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN if stops.count else found[number])
