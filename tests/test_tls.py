@@ -6,7 +6,6 @@ from functools import partial
 import gc
 from pathlib import Path
 import ssl
-from typing import Any
 import weakref
 
 from cryptography.hazmat.primitives import serialization
@@ -18,6 +17,8 @@ from preppald.commands.serve import wall_clock_ms
 from preppald.config.load import load
 from preppald.errors import ConfigError
 from preppald.net import tls
+from preppald.net.records import Records
+from preppald.net.stream import Stream
 from preppald.server import connection as the_server, http as http1, limits as door, tls as served_tls
 from preppald.simulator import Scenario
 from tests.candidates import Candidate
@@ -249,15 +250,13 @@ async def test_what_a_connection_held_is_free_when_it_ends(
 ) -> None:
     """OpenSSL holds 60 KB for each, of which the garbage collector knows nothing: it must not be left to it."""
     made: list[weakref.ref[object]] = []
-    stream_type = trio.SSLStream
 
-    def remembered(*arguments: Any, **named: Any) -> trio.SSLStream[Any]:
-        stream = stream_type(*arguments, **named)
-        if named.get("server_side"):
-            made.append(weakref.ref(stream))
-        return stream
+    class Remembered(Stream):
+        def __init__(self, transport: trio.abc.Stream, records: Records) -> None:
+            super().__init__(transport, records)
+            made.append(weakref.ref(self))
 
-    monkeypatch.setattr(trio, "SSLStream", remembered)
+    monkeypatch.setattr(served_tls, "Stream", Remembered)
     monkeypatch.setattr(served_tls, "HANDSHAKE_SECONDS", 5 if ending.startswith("a") else 0.1)
     gc.collect()
     gc.disable()

@@ -1,6 +1,7 @@
 """Gemini's end, failing in every way: each ends one connection, with its true cause, soon."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+import contextlib
 from contextlib import asynccontextmanager
 from functools import partial
 import json
@@ -15,7 +16,7 @@ from websockets.utils import accept_key
 from preppald.config.addresses import Endpoint, websocket_endpoint
 from preppald.core import closes
 from preppald.core.closes import Cause
-from preppald.core.events import GeminiEvent, TextSpoken, Unreadable
+from preppald.core.events import GeminiEvent, GoingAway, TextSpoken, Unreadable
 from preppald.gemini.connection import Dial, Upstream, UpstreamError, connected, dialler
 from preppald.simulator import GeminiSimulator, Scenario, load_scenario, serve_gemini
 from preppald.simulator.endings import CLOSE_FRAMES
@@ -293,7 +294,7 @@ async def lost(dial: Dial, use: Callable[[Upstream], Awaitable[None]]) -> Upstre
     return found
 
 
-async def accept(stream: trio.abc.Stream, *, behind: bytes = b"") -> None:
+async def answer_upgrade(stream: trio.abc.Stream, *, behind: bytes = b"") -> None:
     """The upgrade by hand, so that anything at all can follow it."""
     request = b""
     while b"\r\n\r\n" not in request:
@@ -305,10 +306,41 @@ async def accept(stream: trio.abc.Stream, *, behind: bytes = b"") -> None:
     )
     await stream.send_all(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: " + accept_key(key.decode()).encode() + b"\r\n\r\n"
+        b"Sec-WebSocket-Accept: " + accept_key(key.decode()).encode() + b"\r\n\r\n" + behind
     )
+
+
+async def accept(stream: trio.abc.Stream, *, behind: bytes = b"") -> None:
+    """The upgrade, and the setup's answer with all that comes behind it."""
+    await answer_upgrade(stream)
     await stream.receive_some()
     await stream.send_all(frame(READY) + behind)
+
+
+async def test_what_comes_in_one_record_with_the_101_is_heard() -> None:
+    """The stream is the same object before and after the upgrade, and nothing that it has read is lost."""
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+
+    async def serve(tcp: trio.SocketStream) -> None:
+        stream = trio.SSLStream(tcp, context, server_side=True, https_compatible=True)
+        await answer_upgrade(stream, behind=frame(READY) + frame(b'{"goAway": {"timeLeft": "9s"}}'))
+        with contextlib.suppress(trio.BrokenResourceError):
+            while await stream.receive_some():
+                pass
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+        where = websocket_endpoint(f"wss://127.0.0.1:{listeners[0].socket.getsockname()[1]}")
+        with trio.fail_after(10):
+            async with connected(
+                dialler(where, trust), where, "key-for-tests", SETUP, generation=1
+            ) as upstream:
+                assert await upstream.receive() == [GoingAway(9.0)]
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize(

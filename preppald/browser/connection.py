@@ -107,6 +107,11 @@ class Browser:
 
     # -------------------------------------------------------------- the reader
 
+    @property
+    def ended(self) -> bool:
+        """Return whether the browser sends no messages any more, so that ``receive`` raises."""
+        return self._websocket.ended
+
     def receive_now(self) -> list[Message] | None:
         """Return all messages that are here already, often none; None where only ``receive`` can tell."""
         if self.cut == FLOOD:
@@ -116,7 +121,7 @@ class Browser:
         messages = self._websocket.receive_now()
         if messages is None:
             return None
-        if self._websocket.received or messages:
+        if self._websocket.received:
             self._idle_reads = 0
             self._account()
         else:

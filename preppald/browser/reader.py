@@ -41,7 +41,7 @@ class Reader:
         messages = self._browser.receive_now()
         if messages:
             self._take(messages)
-        return messages is None
+        return messages is None or self._browser.ended
 
     def _take(self, messages: Sequence[Message]) -> None:
         pcm: list[bytes] = []

@@ -89,7 +89,7 @@ class Upstream:
         messages = self._websocket.receive_now()
         if messages:
             hear(self._events(messages))
-        return messages is None
+        return messages is None or self._websocket.ended
 
     def _events(self, messages: Sequence[Message]) -> list[GeminiEvent]:
         events: list[GeminiEvent] = []

@@ -18,6 +18,8 @@ from preppald.core import closes, gemini
 from preppald.core.closes import Cause
 from preppald.errors import PreppaldError, leaf
 from preppald.net import tls
+from preppald.net.records import Records, Resumption
+from preppald.net.stream import Stream, give_up_when_unacknowledged
 from preppald.net.websocket import NORMAL_CLOSE, WebSocket, client_protocol
 
 # A second of 24 kHz PCM in base64 is 64 KiB; trio-websocket's own limit of 1 MiB was met by others.
@@ -28,11 +30,8 @@ READ_BYTES = 16 * 1024
 HANDSHAKE_BYTES = 4096
 UPGRADED = b"HTTP/1.1 101"
 HEAD_END = b"\r\n\r\n"
-# Audio flows all the time: TCP notices a dead path within this, where its own patience is a quarter of an hour.
-UNACKNOWLEDGED_MS = 20_000
 
-Stream = trio.abc.Stream
-Dial = Callable[[], Awaitable[Stream]]
+Dial = Callable[[], Awaitable[trio.abc.Stream]]
 
 
 class UpstreamError(PreppaldError):
@@ -51,33 +50,37 @@ class UpstreamError(PreppaldError):
 
 
 def dialler(endpoint: Endpoint, trust: ssl.SSLContext | None = None) -> Dial:
-    """How to reach Gemini over the network; ``trust``: authorities of its own."""
+    """Return how to reach Gemini over the network; ``trust``: authorities of its own.
 
-    async def dial() -> Stream:
+    The newest TLS session is kept, so that a rotation costs no certificate.
+    """
+    resumption = Resumption()
+
+    async def dial() -> trio.abc.Stream:
         try:
             tcp = await trio.open_tcp_stream(endpoint.host, endpoint.port)
         except OSError as error:
             cause = closes.DNS if isinstance(error, socket.gaierror) else closes.REFUSED
             raise UpstreamError(cause, detail=f"{endpoint.host}:{endpoint.port}") from error
-        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
+        give_up_when_unacknowledged(tcp)
         if not endpoint.secure:
-            return tcp
-        believed = trust or tls.machines_own()
-        encrypted = trio.SSLStream(tcp, believed, server_hostname=endpoint.host, https_compatible=True)
+            return Stream(tcp)
+        records = Records(trust or tls.machines_own(), server_hostname=endpoint.host, resumption=resumption)
+        stream = Stream(tcp, records)
         try:
-            await encrypted.do_handshake()
-        except trio.BrokenResourceError as error:
-            await trio.aclose_forcefully(encrypted)
+            await stream.handshake()
+        except (ssl.SSLError, trio.BrokenResourceError) as error:
+            await stream.hang_up()
             raise UpstreamError(closes.TLS, detail=_tls_words(error)) from error
         except BaseException:
-            await trio.aclose_forcefully(encrypted)
+            await stream.hang_up()
             raise
-        return encrypted
+        return stream
 
     return dial
 
 
-async def dialled(dial: Dial, by: float) -> Stream:
+async def dialled(dial: Dial, by: float) -> trio.abc.Stream:
     """A stream to Gemini, by this time on Trio's clock.
 
     Raises:
@@ -90,7 +93,7 @@ async def dialled(dial: Dial, by: float) -> Stream:
         raise UpstreamError(closes.TIMED_OUT, detail="no connection in time") from error
 
 
-async def upgraded(stream: Stream, where: Endpoint, key: str, by: float) -> WebSocket:
+async def upgraded(stream: trio.abc.Stream, where: Endpoint, key: str, by: float) -> WebSocket:
     """The WebSocket on that stream: trio-websocket shakes hands, and what comes behind the answer is not for it.
 
     Raises:
@@ -133,7 +136,7 @@ class _UntilAnswered(trio.abc.Stream):
     ``behind``: what came with that answer, and belongs to whoever has the stream next.
     """
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: trio.abc.Stream) -> None:
         self.behind = b""
         self._stream = stream
         self._head = bytearray()
@@ -179,8 +182,7 @@ class _Reader:
             raise UpstreamError(closes.NETWORK, detail="it hung up before the upgrade")
 
 
-def _tls_words(error: BaseException) -> str:
-    cause = error.__cause__
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return cause.verify_message
-    return type(cause or error).__name__
+def _tls_words(error: ssl.SSLError | trio.BrokenResourceError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    return type(error).__name__

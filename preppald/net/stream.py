@@ -1,61 +1,122 @@
 """One connection's bytes, read and written without a turn of Trio's loop wherever the kernel need not be waited for.
 
 A receive or a send through Trio costs a visit to its scheduler even where the kernel would have answered at once:
-25 µs on the reference machine, three times the system call. So we call read and write on a plain socket directly,
-and suspend only if the call would block. Any other stream (a test's) is always awaited; callers see no difference.
+25 µs on the reference machine, three times the system call. So we call read and write on the socket directly, and
+suspend only if the call would block. TLS (``records``) lies between the socket and the caller, who sees no difference.
+Any other stream (a test's) is always awaited.
 """
 
+from contextlib import suppress
 import os
+import socket
+import ssl
 
 import trio
 
 from preppald.net.poll import Look
 from preppald.net.poller import Poller
+from preppald.net.records import Records
 
+# One read of the wire while nobody says how much: a flight of the handshake is at most a few packets.
+READ_BYTES = 16 * 1024
+# Audio flows all the time: a peer that acknowledges nothing, or takes nothing, for this long is gone. TCP's own
+# patience is a quarter of an hour.
+UNACKNOWLEDGED_MS = 20_000
 _LOST = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
-class Stream:
+def give_up_when_unacknowledged(stream: trio.SocketStream) -> None:
+    """Have the kernel end a connection whose peer is gone."""
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
+
+
+class Stream(trio.abc.HalfCloseableStream):
     """The bytes of one connection. One task receives; any task may ``send``, and awaits ``flush`` if that was not all.
 
-    ``socket``: the plain socket that is read and written directly; None where every call has to be awaited.
+    It is one of Trio's streams as well, for a handshake by a library, and stays the same object after it.
+    ``socket``: the socket that is read and written directly; None where every call has to be awaited.
     ``idle``: whether bytes sent now go at once, because the kernel took everything before them.
     ``sending_since``: when the flush began that has not ended yet, for a watchdog.
+    ``received``: how many bytes of the wire the last read brought.
     """
 
-    def __init__(self, transport: trio.abc.Stream) -> None:
+    def __init__(self, transport: trio.abc.Stream, records: Records | None = None) -> None:
         self.sending_since: float | None = None
+        self.received = 0
         self.socket = transport.socket if isinstance(transport, trio.SocketStream) else None
         self.idle = self.socket is not None
         self._transport = transport
+        self._records = records
+        # Plaintext that was read and not asked for yet.
+        self._plain = b""
+        self._broken = ""
         self._unsent = bytearray()
         self._flushing = trio.StrictFIFOLock()
         self._poller: Poller | None = None
 
+    @classmethod
+    def over(cls, stream: trio.abc.Stream) -> "Stream":
+        """Return the stream itself if it is one of these, else one over it."""
+        return stream if isinstance(stream, cls) else cls(stream)
+
+    @property
+    def tls_version(self) -> str | None:
+        """Return the version of TLS spoken here; None where none is."""
+        return None if self._records is None else self._records.version
+
+    @property
+    def resumed(self) -> bool:
+        """Return whether the TLS handshake took up an earlier session."""
+        return self._records is not None and self._records.resumed
+
     # -------------------------------------------------------------- in
 
     async def receive(self, most: int) -> bytes | bytearray:
-        """Wait for bytes and return at most ``most``; none at the end of the stream.
+        """Wait for bytes and return at most about ``most``; none at the end of the stream.
 
         Raises:
             trio.BrokenResourceError, trio.ClosedResourceError: the connection is gone.
         """
+        if self._plain:
+            data, self._plain = self._plain, b""
+            return data
+        plain = None
+        while plain is None:
+            if self._broken:
+                raise trio.BrokenResourceError(self._broken)
+            if self.at_end:
+                return b""
+            plain = self._plaintext(await self._read(most))
+        return plain
+
+    async def _read(self, most: int) -> bytes | bytearray:
+        """Wait for bytes of the wire."""
         if self.socket is None:
             return await self._transport.receive_some(most)
-        data = None
-        while data is None:
+        while True:
             if self.socket.fileno() < 0:
                 raise trio.ClosedResourceError("the connection was closed here")
             await trio.lowlevel.wait_readable(self.socket)
-            data = self.receive_now(most)
-        return data
+            wire = self._read_now(most)
+            if wire is not None:
+                return wire
 
-    def receive_now(self, most: int) -> bytes | None:
+    def receive_now(self, most: int) -> bytes | bytearray | None:
         """Return the bytes that are here already; None where there are none, or where only waiting can show.
 
         Raises:
             trio.BrokenResourceError: the connection is gone.
         """
+        self.received = 0
+        if self._plain:
+            data, self._plain = self._plain, b""
+            return data
+        if self._broken:
+            raise trio.BrokenResourceError(self._broken)
+        wire = self._read_now(most)
+        return None if wire is None else self._plaintext(wire)
+
+    def _read_now(self, most: int) -> bytes | None:
         if self.socket is None:
             return None
         try:
@@ -64,6 +125,28 @@ class Stream:
             return None
         except OSError as error:
             raise trio.BrokenResourceError(f"receiving failed: {error}") from error
+
+    def _plaintext(self, wire: bytes | bytearray) -> bytes | bytearray | None:
+        """Return what these bytes of the wire say; nothing at the end of the stream, None where they say nothing yet."""
+        self.received = len(wire)
+        records = self._records
+        if records is None:
+            return wire
+        try:
+            records.feed(wire)
+            plain = records.decrypt()
+        except ssl.SSLError as error:
+            self._broken = f"TLS failed: {error.reason}"
+            self._put(records.output())
+            raise trio.BrokenResourceError(self._broken) from error
+        if output := records.output():  # the answer to a key update
+            self._put(output)
+        return plain if plain or records.ended else None
+
+    @property
+    def at_end(self) -> bool:
+        """Return whether the peer has said that nothing more comes; the socket itself may not show it."""
+        return self._records is not None and self._records.ended
 
     async def poll(self, poller: Poller, look: Look) -> None:
         """Have the poller call ``look`` whenever there is something to read, until it returns true or we hang up."""
@@ -83,17 +166,26 @@ class Stream:
 
         Never raises: it is called from synchronous code that could not handle the error; ``flush`` raises it.
         """
-        if self.socket is None or not self.idle:
-            self._unsent += data
+        if self._records is not None and data:
+            try:
+                data = self._records.encrypt(data)
+            except ssl.SSLError:  # the connection has ended, which the reader sees as well
+                data = b""
+        return self._put(data)
+
+    def _put(self, wire: bytes) -> bool:
+        if not self.idle:
+            self._unsent += wire
             return not self._unsent
-        if not data:
+        if not wire:
             return True
+        assert self.socket is not None  # noqa: S101 - without one it is never idle
         try:
-            sent = os.write(self.socket.fileno(), data)
+            sent = os.write(self.socket.fileno(), wire)
         except OSError:  # it would block, or the connection is gone
             sent = 0
-        if sent < len(data):
-            self._unsent += data[sent:]
+        if sent < len(wire):
+            self._unsent += wire[sent:]
             self.idle = False
             return False
         return True
@@ -115,7 +207,33 @@ class Stream:
                 self.sending_since = None
             self.idle = self.socket is not None and self.sending_since is None
 
-    # -------------------------------------------------------------- the end
+    # -------------------------------------------------------------- the beginning and the end
+
+    async def handshake(self) -> None:
+        """Make the TLS handshake, where there is TLS. Without a bound: that is the caller's.
+
+        Raises:
+            ssl.SSLError: the peer speaks no TLS, or none that we accept.
+            trio.BrokenResourceError, trio.ClosedResourceError: the connection is gone.
+        """
+        records = self._records
+        if records is None:
+            return
+        try:
+            while not records.handshake():
+                self._put(records.output())
+                await self.flush()
+                wire = await self._read(READ_BYTES)
+                if not wire:
+                    raise trio.BrokenResourceError("the peer hung up during the TLS handshake")
+                records.feed(wire)
+            self._put(records.output())
+            self._plain = records.decrypt()  # what came right behind it
+        except ssl.SSLError as error:
+            if error.reason != "HTTP_REQUEST":  # that peer would not understand an alert
+                self._put(records.output())
+            raise
+        await self.flush()
 
     async def linger(self, most: int) -> None:
         """Send the end of our stream, then read and drop until the peer's: a lingering close.
@@ -123,17 +241,52 @@ class Stream:
         Closed while the peer is still sending, the kernel would reset the connection, and the last bytes that we
         sent might never be read.
         """
-        try:
-            if isinstance(self._transport, trio.abc.HalfCloseableStream):  # TLS has no half
-                await self._transport.send_eof()
+        with suppress(*_LOST):
+            await self.send_eof()
             while await self._transport.receive_some(most):
                 pass
-        except _LOST:
-            pass
 
     async def hang_up(self) -> None:
         """Drop the connection at once; tasks that read or write here see it end."""
         if self._poller is not None and self.socket is not None:
             self._poller.release(self.socket)
+        if self._records is not None and self.idle:
+            self._records.close()
+            self._put(self._records.output())
         with trio.CancelScope(shield=True):
             await trio.aclose_forcefully(self._transport)
+
+    # -------------------------------------------------------------- as one of Trio's streams
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """Return what ``receive`` does, and never more than ``max_bytes``."""
+        data = await self.receive(READ_BYTES if max_bytes is None else max_bytes)
+        if max_bytes is not None and len(data) > max_bytes:
+            self._plain = bytes(data[max_bytes:])
+            return data[:max_bytes]
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send all the bytes, for as long as that takes."""
+        if not self.send(bytes(data)):
+            await self.flush()
+        else:
+            await trio.lowlevel.checkpoint()
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until what was sent before has gone."""
+        await self.flush()
+        await self._transport.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        """Say that nothing more will be sent; reading goes on."""
+        if self._records is not None:
+            self._records.close()
+            self._put(self._records.output())
+        await self.flush()
+        if isinstance(self._transport, trio.abc.HalfCloseableStream):
+            await self._transport.send_eof()
+
+    async def aclose(self) -> None:
+        """Hang up."""
+        await self.hang_up()

@@ -39,8 +39,8 @@ class WebSocket:
     """One connection. One task receives; any task may post.
 
     ``protocol``: in state OPEN, with a ``max_size``. ``early``: bytes that came right behind the handshake.
-    ``heard_at``: when the peer last sent anything. ``received``, ``frames``, ``empty``: how many bytes the last read
-    brought, how many frames in them, and how many of those carried nothing.
+    ``heard_at``: when the peer last sent anything. ``received``, ``frames``, ``empty``: how many bytes of the wire the
+    last read brought, how many frames in them, and how many of those carried nothing.
     """
 
     def __init__(
@@ -50,10 +50,9 @@ class WebSocket:
         self.received = 0
         self._early = early
         self._read_bytes = read_bytes
-        self._stream = Stream(stream)
+        self._stream = Stream.over(stream)
         self._protocol = protocol
         self._framing = Framing(protocol)
-        # Whether the peer will send no more messages; what it still sends is nobody's.
         self._ended = False
         self._sign_of_life: Wakeup | None = None
 
@@ -61,6 +60,11 @@ class WebSocket:
     def open(self) -> bool:
         """Return whether messages go both ways: neither side has closed."""
         return self._framing.open
+
+    @property
+    def ended(self) -> bool:
+        """Return whether the peer sends no messages any more: ``receive`` raises, and no socket need show it."""
+        return self._ended
 
     @property
     def idle(self) -> bool:
@@ -89,19 +93,18 @@ class WebSocket:
 
     def receive_now(self) -> list[Message] | None:
         """Return the messages that are here already, often none; None where only ``receive`` can tell."""
-        if self._early or self._ended or self._stream.socket is None:
+        stream = self._stream
+        if stream.socket is None or self._ended or self._early:
             return None
         try:
-            data = self._stream.receive_now(self._read_bytes)
+            data = stream.receive_now(self._read_bytes)
         except trio.BrokenResourceError:
             return None
+        self.received = stream.received
         if data is None:
-            self.received = 0
+            self._framing.frames = self._framing.empty = 0
             return []
-        messages = self._messages(data)
-        if self._protocol.writes:  # a pong, or the answer to a close
-            self.post()
-        return messages
+        return self._messages(data)
 
     async def receive(self) -> list[Message]:
         """Return the messages of one read, often none. Text comes as ``str``.
@@ -115,23 +118,26 @@ class WebSocket:
             data, self._early = self._early or await self._stream.receive(self._read_bytes), b""
         except _LOST:
             raise self._lost() from None
-        messages = self._messages(data)
-        if self._protocol.writes:
-            self.post()
-        return messages
+        self.received = self._stream.received
+        return self._messages(data)
 
     def _messages(self, data: bytes | bytearray) -> list[Message]:
+        framing = self._framing
         self.heard_at = trio.current_time()
-        self.received = len(data)
         if self._sign_of_life is not None:
             self._sign_of_life.ring()
-        messages = self._framing.receive(data) if data else self._framing.receive_eof()
-        if not self._framing.open:
-            protocol = self._protocol
-            self._ended = (
-                protocol.eof_sent or protocol.close_rcvd is not None or protocol.parser_exc is not None
-            )
+        messages = framing.receive(data) if data else framing.receive_eof()
+        if self._protocol.writes:  # a pong, or the answer to a close
+            self.post()
+        if not framing.open or self._stream.at_end:
+            self._note_end(data)
         return messages
+
+    def _note_end(self, data: bytes | bytearray) -> None:
+        protocol = self._protocol
+        faulty = protocol.parser_exc is not None
+        at_end = not data or self._stream.at_end
+        self._ended = at_end or faulty or protocol.eof_sent or protocol.close_rcvd is not None
 
     async def discard(self) -> None:
         """Read and drop: unread, the rest of a peer that was closed for a fault would keep the close from it.
@@ -161,10 +167,14 @@ class WebSocket:
 
         After a close no message goes any more. What the kernel does not take is for ``flush``.
         """
-        framed = [self._framing.frame(message) for message in messages] if self._framing.open else []
+        framing = self._framing
+        data = b""
+        if framing.open:
+            frame = framing.frame
+            data = frame(messages[0]) if len(messages) == 1 else b"".join([frame(each) for each in messages])
         if self._protocol.writes:
-            framed += self._protocol.data_to_send()
-        return self._stream.send(b"".join(framed))
+            data = b"".join((data, *self._protocol.data_to_send()))
+        return self._stream.send(data)
 
     async def flush(self) -> None:
         """Wait until all that was posted has gone. Cancelled, it leaves half a frame behind: hang up then.

@@ -6,7 +6,6 @@ A straight line: read the request, decide about it, hand it over or join the int
 from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
-import socket
 
 import msgspec
 import trio
@@ -18,6 +17,7 @@ from preppald.interview.admission import AlreadyEnded, NoSeat
 from preppald.interview.registry import Registry
 from preppald.interview.services import Services
 from preppald.interview.session import Session
+from preppald.net.stream import give_up_when_unacknowledged
 from preppald.net.tls import Identity
 from preppald.server import answers, http as http1
 from preppald.server.admission import HEALTH, READY, Admit, Page, Refuse, Rules, decide, interview_at
@@ -29,8 +29,6 @@ from preppald.server.relay import Relays
 from preppald.server.tls import PlainHttp, secured
 from preppald.telemetry.health import Health
 
-# A peer that acknowledges nothing, or takes nothing, for this long is gone, also where nobody minds it any more.
-UNACKNOWLEDGED_MS = 20_000
 # How long an answer waits that says "too many": a client that asks again at once is slowed to this.
 SLOW_DOWN_SECONDS = 1.0
 # Connections that are told at one time that there is no room; the rest are closed without a word.
@@ -277,7 +275,7 @@ def readiness(registry: Registry, health: Health) -> Answer:
 def _settled(stream: trio.SocketStream) -> str:
     """Return the peer's address, after telling the kernel when to give the peer up."""
     try:
-        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
+        give_up_when_unacknowledged(stream)
         return str(stream.socket.getpeername()[0])
     except OSError:
         return ""  # it has gone already

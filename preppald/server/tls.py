@@ -6,6 +6,8 @@ import ssl
 
 import trio
 
+from preppald.net.records import Records
+from preppald.net.stream import Stream
 from preppald.net.tls import Identity
 
 # From the first byte to the last; a distant telephone needs two round trips of half a second.
@@ -17,36 +19,28 @@ class PlainHttp(Exception):
 
 
 @asynccontextmanager
-async def secured(
-    stream: trio.abc.Stream, identity: Identity
-) -> AsyncIterator[trio.SSLStream[trio.abc.Stream] | None]:
-    """The stream after its handshake, closed at the end; None where none came about in time.
+async def secured(stream: trio.abc.Stream, identity: Identity) -> AsyncIterator[Stream | None]:
+    """Yield the stream after its handshake, hung up at the end; None where no handshake came about in time.
 
     Raises:
         PlainHttp: the client knows of no TLS; it can still be told so.
-        trio.BrokenResourceError: it went away.
+        trio.BrokenResourceError: it went away, or speaks no TLS that we accept.
     """
-    # As everywhere with HTTP, either side may hang up without TLS's own goodbye: what matters says its length.
-    encrypted = trio.SSLStream(stream, identity.context, server_side=True, https_compatible=True)
+    encrypted = Stream(stream, Records(identity.context))
+    made = await _handshake(encrypted)
     try:
-        made = await _handshake(encrypted)
-        try:
-            yield encrypted if made else None
-        finally:
-            await trio.aclose_forcefully(encrypted)  # noqa: ASYNC102 - closes without waiting
+        yield encrypted if made else None
     finally:
-        # It refers to itself by the handshake it might have to make. The garbage collector would find it one day, and
-        # sees small objects only, where OpenSSL holds 60 KB each.
-        vars(encrypted).pop("_handshook", None)
+        await encrypted.hang_up()  # noqa: ASYNC102 - shielded, and closes without waiting
 
 
-async def _handshake(encrypted: trio.SSLStream[trio.abc.Stream]) -> bool:
+async def _handshake(encrypted: Stream) -> bool:
     with trio.move_on_after(HANDSHAKE_SECONDS):
         try:
-            await encrypted.do_handshake()
-        except trio.BrokenResourceError as error:
-            if isinstance(error.__cause__, ssl.SSLError) and error.__cause__.reason == "HTTP_REQUEST":
+            await encrypted.handshake()
+        except ssl.SSLError as error:
+            if error.reason == "HTTP_REQUEST":
                 raise PlainHttp from None
-            raise
+            raise trio.BrokenResourceError(f"no TLS handshake: {error.reason}") from error
         return True
     return False
