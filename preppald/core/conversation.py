@@ -107,12 +107,12 @@ class Conversation:
 
     @property
     def cut_short(self) -> bool:
-        """Whether the candidate spoke over the last reply before it was heard out."""
+        """True where the candidate spoke over the last reply before it was heard out."""
         return self._cut_short
 
     @property
     def last_heard(self) -> str:
-        """What was heard of the interviewer's last turn."""
+        """The part of the interviewer's last turn that was heard."""
         spoken = (turn.spoken for turn in reversed(self.turns) if turn.speaker is Speaker.AI)
         return next(spoken, "")
 

@@ -1,8 +1,8 @@
-"""The candidate's voice as we hear it ourselves: Gemini's own word for it comes late, or never.
+"""Hears the candidate's voice itself: Gemini's own notice comes late, or never.
 
 Each piece of audio costs one sum over one sample in sixteen, of their high bytes only; every tenth of a second the
 sum becomes a level, and the level is voice or not. The theory is that of minimum statistics: speech pauses several
-times a second, so the lowest level of late is the room's, and voice is what stands clear of it.
+times a second, so the lowest level of late is the room's, and a level well above the room's is voice.
 """
 
 # PCM s16le mono 16 kHz. At every sixteenth sample: a thousand a second tell a tenth of a second's level to 8 %.
@@ -30,7 +30,7 @@ CLEAR_SECONDS = 0.5
 # A level that stays within this ratio for so long is a machine's.
 STEADY_RATIO = 1.6
 STEADY_SECONDS = 10.0
-# What ``Ear`` knew before a stretch: heard_at, counted_at, spoke, any_voice.
+# The state of ``Ear`` before a stretch: heard_at, counted_at, spoke, any_voice.
 _Heard = tuple[float | None, float | None, bool, bool]
 
 
@@ -49,7 +49,7 @@ class Ear:
         self.spoke = False
         self.any_voice = False
         self.ever = False
-        # Whether a byte of half a sample came last, and what was heard of the block under way.
+        # True where half a sample came last; and the part of the block under way that was heard.
         self._odd = 0
         self._sum = 0
         self._samples = 0
@@ -127,6 +127,6 @@ class Ear:
         return self._steady >= STEADY_SECONDS
 
     def _forget(self) -> None:
-        """What was taken for voice was a noise that went on."""
+        """Forget a stretch taken for voice: it was a noise that went on."""
         self.heard_at, self.counted_at, self.spoke, self.any_voice = self._before
         self._counting = False

@@ -1,4 +1,4 @@
-"""Who has the floor, by all that can be known of it: one table, total over every combination of evidence.
+"""Finds the holder of the floor by all evidence: one table, total over every combination.
 
 Gemini's flags alone do not tell: it may have heard nothing of an answer, may have chosen to wait, may be at work, or
 may be stuck. So there is also the candidate's voice as we hear it ourselves, what was played, and what was asked for.
@@ -35,7 +35,7 @@ SOUND_SECONDS = 60.0
 
 
 class Voice(enum.Enum):
-    """What was heard of the candidate since the interviewer was heard out."""
+    """The candidate's voice since the interviewer was heard out."""
 
     NONE = "nothing"
     BRIEF = "less than an answer, and no word: a cough, a door"
@@ -44,7 +44,7 @@ class Voice(enum.Enum):
 
 
 class Sign(enum.Enum):
-    """What else is known, the strongest of it."""
+    """The other evidence, the strongest of it."""
 
     NOTHING = "nothing"
     ASKED = "the interviewer was asked by us to speak"
@@ -54,7 +54,7 @@ class Sign(enum.Enum):
 
 
 class Floor(enum.Enum):
-    """Whose turn it is."""
+    """The holders of the turn."""
 
     NOBODY = "Gemini is away, or the interview is over"
     CANDIDATE = "the candidate's: speaks, or thinks"
@@ -118,7 +118,7 @@ TABLE = {case: _first(*case) for case in product(State, Voice, Sign, (True, Fals
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Who has the floor, and ``since`` when: the instant from which a wait for them counts. Monotonic seconds.
+    """The holder of the floor, and ``since`` when: the instant from which a wait for them counts. Monotonic seconds.
 
     ``candidate_at``: when the candidate was last heard, by us or by Gemini; 0 for never.
     """

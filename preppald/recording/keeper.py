@@ -25,7 +25,7 @@ LOOK_SECONDS = 3600.0
 # An interview lasts four hours at most. On a busy machine of the slowest kind that is a quarter of an hour's work.
 FINISH_SECONDS = 3600.0
 
-# What an hour's finishing takes at its most (measured: 70 MiB), and some.
+# The most that an hour's finishing takes (measured: 70 MiB), and some.
 FINISHER_BYTES = 96 * 2**20
 # How often room for it is looked for.
 ROOM_SECONDS = 30.0

@@ -29,7 +29,7 @@ READING = ("GET", "HEAD")
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What holds for one connection. ``origins``: the pages that may connect; none: any.
+    """The rules for one connection. ``origins``: the pages that may connect; none: any.
 
     ``token_wait``: seconds before its address may try another token, after too many that were wrong.
     """

@@ -39,10 +39,10 @@ class Request:
 
     @property
     def wants_upgrade(self) -> bool:
-        """Whether a WebSocket is asked for."""
+        """True where a WebSocket is asked for."""
         return WEBSOCKET in self.header("upgrade").lower()
 
     @property
     def has_body(self) -> bool:
-        """Whether bytes that belong to the request follow its head."""
+        """True where bytes that belong to the request follow its head."""
         return bool(self.headers("transfer-encoding")) or self.header("content-length") not in {"", "0"}

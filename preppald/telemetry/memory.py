@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import resource
 
-# Of what the control group allows: the rest is for the interviews that run, and for the page cache that it counts.
+# The share of the control group's memory; the rest is for running interviews, and for the page cache, which counts.
 SHARE = 0.8
 # A control group without a limit says "max"; the older kind writes a number near 2**63.
 NO_LIMIT_BYTES = 2**60
@@ -14,7 +14,7 @@ LINE_BYTES = 4096
 
 
 def resident_bytes() -> int:
-    """What this process holds in memory now."""
+    """Return the resident bytes of this process."""
     try:
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     except (OSError, ValueError, IndexError):
