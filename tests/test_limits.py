@@ -1,5 +1,7 @@
 """What a connection may take, in bytes and in time: slow readers, dead lines, floods, and clocks that jump."""
 
+from contextlib import suppress
+
 import pytest
 import trio
 import trio.testing
@@ -81,6 +83,41 @@ async def test_who_floods_and_comes_back_has_no_new_allowance(
     assert len(world.registry) == 1
     await trio.sleep(65)  # the grace, and what the close may take
     assert [line["ending"] for line in world.events("session.ended")] == ["candidate_gone"]
+
+
+NEWER_KIND = b"\xfa\x01\x02\x0a\x00"  # field 31
+
+
+async def test_a_newer_clients_messages_are_skipped_and_counted(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """A dozen in a row between two of ours: it is heard as before."""
+    world = await World({}, Scenario()).start(nursery)
+    candidate = await world.candidate()
+    await candidate.until("session_started")
+    for _ in range(12):
+        await candidate.send(NEWER_KIND)
+    await trio.sleep(1)
+    assert candidate.close is None
+    assert "error_response" not in candidate.kinds()
+    assert b"preppald_messages_skipped_total 12.0" in world.metrics.exposition()
+    await candidate.end()
+    assert (await candidate.closed())[0] == 1000
+
+
+async def test_a_flood_of_messages_that_say_nothing_is_cut(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """They fall under the limit on frames that carry nothing."""
+    world = await World({}, Scenario()).start(nursery)
+    candidate = await world.candidate()
+    await candidate.until("session_started")
+    with suppress(trio.BrokenResourceError):
+        while not candidate.leaving:
+            await candidate.send(NEWER_KIND)
+            await trio.sleep(0.1)
+    assert (await candidate.closed()) == (1008, "Too many control frames")
+    assert trio.current_time() < 60
 
 
 @pytest.mark.parametrize("jump_ms", [DAY_MS, -DAY_MS], ids=["a day ahead", "a day back"])

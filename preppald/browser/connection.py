@@ -167,6 +167,12 @@ class Browser:
         if websocket.unsent or not websocket.open:  # a pong that the kernel did not take, or the end
             self._to_write.ring()
 
+    def charge_nothing_said(self) -> None:
+        """Count a message that said nothing among the frames that carry nothing: many of them are an abuse."""
+        now = trio.current_time()
+        self._allowance.spend(now, size=0, frames=0, empty=1)
+        self._cut_if_faulty(now)
+
     def _cut_if_faulty(self, now: float) -> None:
         if fault := self._allowance.fault(now):
             self._cut(FLOOD, fault)

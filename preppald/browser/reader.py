@@ -17,13 +17,19 @@ Hear = Callable[[Sequence[BrowserEvent]], None]
 
 
 class Reader:
-    """``run`` is the body of a session's downstream_reader task; most reads are made by the ticker's task."""
+    """``run`` is the body of a session's downstream_reader task; most reads are made by the ticker's task.
 
-    def __init__(self, browser: Browser, hear: Hear, ticker: Ticker, phase: Phase) -> None:
+    ``skipped`` is called for each message of a kind that is unknown here: a newer client's.
+    """
+
+    def __init__(
+        self, browser: Browser, hear: Hear, ticker: Ticker, phase: Phase, skipped: Callable[[], None]
+    ) -> None:
         self._browser = browser
         self._hear = hear
         self._ticker = ticker
         self._phase = phase
+        self._skipped = skipped
         self._bad_messages = 0
 
     async def run(self) -> None:
@@ -56,6 +62,10 @@ class Reader:
                 event = frames.decode(message)
             except RemoteProtocolError:
                 self._refuse(others)
+                continue
+            if event is None:
+                self._skipped()
+                self._browser.charge_nothing_said()
                 continue
             self._bad_messages = 0
             if isinstance(event, AudioHeard):

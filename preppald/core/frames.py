@@ -68,11 +68,11 @@ def spoken(message: bytes | str) -> bytes | None:
     return None
 
 
-def decode(message: bytes | str) -> ClientEvent:
-    """Return the event in one message.
+def decode(message: bytes | str) -> ClientEvent | None:
+    """Return the event in one message; None for a kind of message that a newer client has, to be skipped.
 
     Raises:
-        RemoteProtocolError: the message is text, or no message of the contract, or has no payload.
+        RemoteProtocolError: the message is text, or no message of the contract, or empty.
     """
     if isinstance(message, str):
         raise RemoteProtocolError("the message is text, and must be binary")
@@ -85,8 +85,10 @@ def decode(message: bytes | str) -> ClientEvent:
             return AudioHeard(parsed.audio_chunk.audio_content)
         case "end_request":
             return EndRequested()
+        case _ if message:
+            return None  # only fields that are unknown here
         case _:
-            raise RemoteProtocolError("the message has no payload that is known here")
+            raise RemoteProtocolError("the message is empty")
 
 
 def audio(pcm: bytes) -> bytes:

@@ -168,7 +168,8 @@ class Session:
             if since is not None:
                 await self._replay(browser, since)
             hear = partial(self._browser_said, browser)
-            await Reader(browser, hear, self._services.ticker, self._phase).run()
+            skipped = self._services.metrics.messages_skipped.inc
+            await Reader(browser, hear, self._services.ticker, self._phase, skipped).run()
         except WebSocketClosed as gone:
             if browser is self._seat.browser and not self.over:
                 self._seat.leave()

@@ -38,6 +38,7 @@ class Metrics:
     sessions_ended: Counter = field(init=False)
     connections_refused: Counter = field(init=False)
     browsers_cut: Counter = field(init=False)
+    messages_skipped: Counter = field(init=False)
     upstream_connects: Counter = field(init=False)
     upstream_failures: Counter = field(init=False)
     upstream_malformed: Counter = field(init=False)
@@ -67,6 +68,9 @@ class Metrics:
         self.connections_refused = counter("connections_refused", "connections refused at the door", "why")
         self.browsers_cut = counter(
             "browsers_cut", "connections that took too little or sent too much", "why"
+        )
+        self.messages_skipped = counter(
+            "messages_skipped", "messages of kinds that a newer client sends and this version does not know"
         )
         self.upstream_connects = counter("upstream_connects", "connections to Gemini set up", "kind")
         self.upstream_failures = counter(
