@@ -127,3 +127,50 @@ def test_origins_are_scheme_host_and_port_only() -> None:
     ):
         with pytest.raises(Invalid):
             addresses.origins(bad)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "a..b",
+        "a" * 64,
+        ".example.com",
+        "a b",
+        "a.example,b.example",
+        "1.2.3.4.5",
+        "256.0.0.1",
+        "a" * 60 + ".b" * 120,
+    ],
+)
+@pytest.mark.parametrize("kind", ["https", "wss"])
+def test_a_host_that_no_resolver_would_take_is_a_fault(kind: str, host: str) -> None:
+    """Such a URL was complete for `check`, and then each interview failed."""
+    read = addresses.http_url if kind == "https" else addresses.websocket_endpoint
+    with pytest.raises(Invalid, match="host"):
+        read(f"{kind}://{host}")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ["https://a.example,https://b.example", "https://a.example/x,https://b.example", "https://a.example/a b"],
+)
+def test_two_urls_are_not_one(raw: str) -> None:
+    with pytest.raises(Invalid):
+        addresses.http_url(raw)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "app_1",
+        "xn--mller-kva.example",
+        "müller.example",
+        "a.b.c.",
+        "[::1]:80",
+        "10.0.0.1",
+        "a" * 63,
+    ],
+)
+def test_a_host_that_may_exist_is_no_fault(host: str) -> None:
+    assert addresses.http_url(f"https://{host}/api/v1") == f"https://{host}/api/v1"

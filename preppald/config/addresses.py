@@ -1,5 +1,6 @@
 """Where to listen, whom to reach, and who may come: addresses, URLs, origins and networks, as settings have them."""
 
+import contextlib
 from dataclasses import dataclass
 import ipaddress
 import re
@@ -8,6 +9,11 @@ from urllib.parse import urlsplit
 from preppald.config.values import Invalid
 
 _PORT = re.compile(r"[0-9]{1,5}")
+# Names with underscores are none by RFC 1123, and yet a container's service may have one.
+_HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*")
+MAX_HOST_CHARS = 253
+# RFC 3986's path, but for the comma: that is two URLs.
+_PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+;=:@%/-]*")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -73,7 +79,29 @@ def _split(raw: str, schemes: tuple[str, ...], example: str) -> tuple[str, str, 
         raise Invalid(f"is not a URL like {example}")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise Invalid("must have no user, password, query or fragment")
+    if not _PATH.fullmatch(parts.path):
+        raise Invalid(
+            f"is not one URL like {example}: its path holds a character that must be written as %xx"
+        )
+    if fault := host_fault(parts.hostname):
+        raise Invalid(f"is not a URL like {example}: {fault}")
     return parts.scheme, parts.hostname, port, parts.path.rstrip("/")
+
+
+def host_fault(host: str) -> str:
+    """Return what is wrong with a host, in words; empty for an IP address, or a name that could be resolved."""
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(host)
+        return ""
+    try:
+        name = host.removesuffix(".").encode("idna").decode("ascii")
+    except UnicodeError:
+        return "each part of its host between two dots has 1 to 63 characters"
+    if not _HOST.fullmatch(name) or len(name) > MAX_HOST_CHARS:
+        return "its host is no name; one URL has one host, without blanks or commas"
+    if name.rpartition(".")[2].isdigit():
+        return "its host is no IP address"
+    return ""
 
 
 def _default_port(scheme: str) -> int:
