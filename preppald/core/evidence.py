@@ -116,6 +116,11 @@ def _first(state: State, voice: Voice, sign: Sign, heard_out: bool) -> int:  # n
 TABLE = {case: _first(*case) for case in product(State, Voice, Sign, (True, False))}
 
 
+# Whose turn it is to go on after a change of connection: an interviewer's that owed something, or was broken off.
+_OWING = frozenset({Floor.THINKING, Floor.WORKING, Floor.OWED, Floor.STALLED})
+_UNDER_WAY = frozenset({State.AWAITED, State.SPEAKING, State.THINKING})
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """The holder of the floor, and ``since`` when: the instant from which a wait for them counts. Monotonic seconds.
@@ -153,7 +158,7 @@ class Evidence:
         self._last_word_at = 0.0
         self._held_at: float | None = None
         self._lost_at: float | None = None
-        self._was_owed = True
+        self._was_owed = conversation.owed
 
     # -------------------------------------------------------------- what comes in
 
@@ -180,7 +185,10 @@ class Evidence:
 
     def lose(self, now: float) -> None:
         """Note that Gemini is lost; call it before the conversation knows, for who had the floor counts later."""
-        self._was_owed = self.read(now).floor not in {Floor.CANDIDATE, Floor.NOBODY}
+        floor, state = self.read(now).floor, self._conversation.state
+        if floor is not Floor.NOBODY:
+            broken_off = floor is Floor.INTERVIEWER and state in _UNDER_WAY
+            self._was_owed = broken_off or floor in _OWING
         self._lost_at = now
         self._worked_at = None
         self.interrupted_at = None
@@ -274,7 +282,7 @@ class Evidence:
         """
         heard_at, lost_at = self._ear.heard_at, self._lost_at
         spoke_since = heard_at is not None and lost_at is not None and heard_at >= lost_at
-        return self._conversation.owed and self._was_owed and not spoke_since and not self.speaking(now)
+        return self._was_owed and not spoke_since and not self.speaking(now)
 
     def _voice(self, now: float) -> Voice:
         if self._sounds(now):

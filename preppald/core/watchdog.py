@@ -154,9 +154,9 @@ STILL_SILENT = Tell(
 def _remedy(stage: Stage, seen: Snapshot) -> list[SessionEffect]:
     match stage:
         case Stage.GREET_AGAIN:
-            return [STARTING, Prompt(interviewer.GREETING)]
+            return [STARTING, Prompt(interviewer.GREETING), Asked()]
         case Stage.NUDGE:
-            return [Prompt(seen.nudge)]
+            return [Prompt(seen.nudge), Asked()]
         case Stage.ROTATE:
             return [Leave("unanswered")]
         case Stage.FRESH:

@@ -7,6 +7,7 @@ import trio
 
 from preppald.core.effects import Asked, End, Leave, Prompt, PutSilence, Remark, SessionEffect, Tell
 from preppald.core.events import Effect, Keep, Play, ReplyBegan, StopPlaying
+from preppald.core.patience import Stage
 from preppald.gemini.uplink import Note
 from preppald.interview.parts import Parts
 from preppald.telemetry.logs import Logger
@@ -63,6 +64,7 @@ class Performer:
         self._parts.seat.tell(effect.kind, effect.words, remaining=left)
 
     def _remark(self, effect: Remark) -> None:
+        self._parts.stats.false_interruptions += effect.stage is Stage.TAKE_UP
         self._metrics.interventions.labels(effect.stage.value).inc()
         self._log.warning("interviewer.silent", stage=effect.stage.value)
 

@@ -13,6 +13,7 @@ class Stats:
 
     def __init__(self, metrics: Metrics, uplink: Uplink, link: Client, usage: Usage, prices: Prices) -> None:
         self.bytes_played = 0
+        self.false_interruptions = 0
         self.usage = usage
         self._metrics = metrics
         self._audio_in = metrics.audio_seconds.labels("in")
@@ -46,4 +47,5 @@ class Stats:
             "cost_dollars": round(self._prices.cost(self.usage), 4),
             "rotations": self._link.rotations,
             "restorations": self._link.restorations,
+            "false_interruptions": self.false_interruptions,
         }

@@ -180,7 +180,18 @@ class Dialogue:
     async def _give(self, reply: _Reply, turn: int) -> None:
         with reply.scope:
             await self._clock.sleep(self._scenario.timing.reply_delay)
+            flaws = self._stage.flaws(turn)
+            if "waits" in flaws:
+                self._speaking = None
+                await self._choose_to_wait()
+                return
+            if "thoughts" in flaws:
+                await self._think()
             await self._perform(reply, turn)
+            if "cough" in flaws:
+                self._speaking = None
+                await self._cut_by_a_noise(reply, turn)
+                return
             if "two-utterances" in self._stage.flaws(turn):
                 over = {"turnComplete": True, "interactionStatus": "IN_PROGRESS"}
                 await self._stage.send({"serverContent": over})
@@ -193,22 +204,41 @@ class Dialogue:
                 self._owed = False
                 self._answer()
 
+    async def _choose_to_wait(self) -> None:
+        over = {"waitingForInput": True, "turnComplete": True, "interactionStatus": "IDLE"}
+        await self._stage.send({"serverContent": over})
+
+    async def _think(self) -> None:
+        for _ in range(round(self._scenario.timing.thinking)):
+            thought = {"text": "**Weighing the answer**", "thought": True}
+            await self._stage.send({"serverContent": {"modelTurn": {"parts": [thought]}}})
+            await self._clock.sleep(1.0)
+
+    async def _cut_by_a_noise(self, reply: _Reply, turn: int) -> None:
+        if self._setup.model.speaks_vad:
+            await self._stage.send({"voiceActivity": {"type": "ACTIVITY_START"}})
+        await self._stage.send({"serverContent": {"interrupted": True}})
+        await self._end_turn(reply, turn)
+        if self._setup.model.speaks_vad:
+            await self._stage.send({"voiceActivity": {"type": "ACTIVITY_END"}})
+
     async def _perform(self, reply: _Reply, turn: int) -> None:
         self._memory.replies += 1
         line = line_of_turn(self._lines, self._memory.replies)
         if self._setup.resumption:
             await self._stage.send({"sessionResumptionUpdate": {}})  # not resumable while generating
         await self._tools.call_before_speaking(self._clock, self._scenario.timing.tool_wait)
-        scenario = self._scenario
+        scenario, flaws = self._scenario, self._stage.flaws(turn)
         score = compose(
             line,
             scenario.audio,
             scenario.frames,
             transcribe=self._setup.transcribe_output,
-            flaws=self._stage.flaws(turn),
+            flaws=flaws,
         )
+        half = len(score.cues) // 2 if flaws & {"stall", "cough"} else len(score.cues)
         first = self._clock.now()
-        for cue in score.cues:
+        for cue in score.cues[:half]:
             await self._clock.sleep_until(first + cue.at)
             new = not reply.begun
             reply.begun = True
@@ -217,6 +247,10 @@ class Dialogue:
             if new:
                 await self._stage.strike("generating", turn)
                 await self._tools.call_while_speaking()
+        if "stall" in flaws:
+            await trio.sleep_forever()
+        if "cough" in flaws:
+            return
         await self._stage.strike("generation-complete", turn)
         await self._clock.sleep_until(first + score.seconds + scenario.timing.turn_complete_lag)
 

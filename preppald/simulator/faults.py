@@ -108,6 +108,10 @@ Flaw = Literal[
     "no-generation-complete",  # turnComplete without generationComplete
     "late-audio",  # the last audio part comes after generationComplete
     "two-utterances",  # turnComplete with IN_PROGRESS, a thought of `timing.thinking`, and the reply again
+    "waits",  # no reply: waitingForInput, for the model chose to hear more
+    "thoughts",  # a thought part a second, for `timing.thinking` seconds, before the reply
+    "stall",  # half of the reply, and then nothing for ever: no generationComplete, no turnComplete
+    "cough",  # a noise cuts the reply half way: voice activity, interrupted, turnComplete, and no word of anybody's
     "late-input-transcription",  # the candidate's words come after the reply's turnComplete
 ]
 

@@ -94,7 +94,7 @@ class Timing(_Table, frozen=True, kw_only=True):
     reply_delay: Seconds = 0.45  # recorded on 3.8-live (2026-09-29): 0.46 to 0.81 after ACTIVITY_END
     turn_complete_lag: Seconds = 0.02  # recorded: 5 to 35 ms after the simulated end of playback
     thinking: Seconds = 12.0
-    """Between the two utterances of a reply with the flaw two-utterances."""
+    """Between the two utterances of a reply with the flaw two-utterances; before one with the flaw thoughts."""
     tool_wait: Seconds = 60.0
     """How long a reply waits for the answer to a BLOCKING tool call."""
     pong_delay: Seconds = 0.0  # 8 to 30 s were measured on the real service
