@@ -10,11 +10,12 @@ import trio
 import trio.testing
 
 from preppald.config.load import load
+from preppald.core.tokens import sign
 from preppald.errors import Refusal
 from preppald.server import limits as the_door
 from preppald.server.limits import Limits, Visit, customer
 from preppald.simulator import Scenario
-from tests.world import SETTINGS, World
+from tests.world import SECRET, SETTINGS, World
 
 PROXY = "127.0.0.1"
 
@@ -230,6 +231,20 @@ async def test_one_user_holds_a_few_interviews_at_a_time(
     assert [(await ask(world, name, token))[0] for name, token in tokens.items()] == [101, 101, 429]
     assert (await ask(world, "a", tokens["a"]))[0] == 101
     assert (await ask(world, "c", world.token("c", "modest")))[0] == 101
+
+
+async def test_guests_are_not_their_host(nursery: trio.Nursery, autojump_clock: object) -> None:
+    """A coach with many guest links at a time is one user, whose id all of their tokens carry."""
+    world = await World({"PREPPALD_MAX_SESSIONS_PER_USER": "2"}, Scenario()).start(nursery)
+    now = world.now_ms() // 1000
+    for name in ("a", "b", "c", "d"):
+        token = sign(SECRET, user_id="coach", interview_id=name, now=now, guest=True)
+        assert (await ask(world, name, token))[0] == 101
+    assert [(await ask(world, name, world.token(name, "coach")))[0] for name in ("e", "f", "g")] == [
+        101,
+        101,
+        429,
+    ]
 
 
 async def test_above_the_memory_mark_no_interview_begins(

@@ -37,13 +37,15 @@ MAX_USER_ID_CHARS = 256
 class Claims:
     """The content of a good token. ``digest``: SHA-256 of the token itself, hexadecimal.
 
-    ``untimely``: why the token is outside of its time, in words; empty while it is not.
+    ``untimely``: why the token is outside of its time, in words; empty while it is not. ``guest``: the application's
+    isGuest; a guest's user is the person who sent the invitation.
     """
 
     user_id: str
     interview_id: str
     digest: str
     untimely: str = ""
+    guest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ def verify(token: str, rules: TokenRules, *, now: float) -> Claims:
         interview_id=interview_id,
         digest=hashlib.sha256(token.encode()).hexdigest(),
         untimely=_untimely(starts_at - now, expires_at - now, rules.leeway),
+        guest=payload.get("isGuest") is True,
     )
 
 
@@ -101,9 +104,13 @@ def _untimely(starts_in: float, expires_in: float, leeway: float) -> str:
     return ""
 
 
-def sign(secret: str, *, user_id: str, interview_id: str, now: int, lifetime: int = 300) -> str:
+def sign(
+    secret: str, *, user_id: str, interview_id: str, now: int, lifetime: int = 300, guest: bool = False
+) -> str:
     """Return a token as the backend signs it; ``lifetime`` in seconds."""
     claims = {"userId": user_id, "interviewId": interview_id, "iat": now, "exp": now + lifetime}
+    if guest:
+        claims["isGuest"] = True
     return jwt.encode(claims, secret, algorithm=ALGORITHM)
 
 

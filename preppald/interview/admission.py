@@ -67,7 +67,9 @@ class TooManyOfUser(NoSeat):
     """The user has PREPPALD_MAX_SESSIONS_PER_USER interviews already."""
 
     def __init__(self) -> None:
-        super().__init__("Too many interviews of this user at a time")
+        super().__init__(
+            "Too many interviews of this user at a time (guests are not counted): end one, or wait for its end"
+        )
 
 
 class TokenExpired(NoSeat):

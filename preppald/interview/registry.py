@@ -88,8 +88,9 @@ class Registry:
             return None
         if claims.untimely:
             raise too_late(claims, known)
-        theirs = sum(session.claims.user_id == claims.user_id for session in self._sessions.values())
-        self._admission.check_user(theirs)
+        if not claims.guest:  # a guest's user is the host, who may have invited many
+            own = [it.claims for it in self._sessions.values() if not it.claims.guest]
+            self._admission.check_user(sum(it.user_id == claims.user_id for it in own))
         session = Session(self._services, claims, await self._admission.begin(claims, known))
         await self._start(session)
         return session

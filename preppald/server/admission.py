@@ -20,6 +20,9 @@ TOKEN_SUBPROTOCOL = "token."  # noqa: S105 - the prefix of a subprotocol that ca
 HEALTH, READY = "/health", "/ready"
 _SESSION = re.compile(rf"/ws|/(?:ws/)?({INTERVIEW_ID.pattern})")
 _SEQ = re.compile(r"[0-9]{1,15}")
+_BLOCK = re.compile(r"[1-9][0-9]?")
+# The application's templates have six; two digits are enough for any.
+MAX_BLOCK = 99
 # Twice the longest path that is ours, /ws/ and an interview's id.
 MAX_PATH_CHARS = 128
 # Browsers send 15, and proxies add a few.
@@ -56,10 +59,15 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class Admit:
-    """A candidate with a good token. ``since``: the last fragment that the page has; None for a new page."""
+    """A candidate with a good token.
+
+    ``since``: the last fragment that the page has; None for a new page. ``block``: the block of the interview that the
+    page asks for, from 1; 0 for none. The newest page asks for block 1 of an ordinary interview, too.
+    """
 
     claims: Claims
     since: int | None = None
+    block: int = 0
 
 
 def decide(request: Request, now: float, rules: Rules) -> Page | Refuse | Admit:
@@ -108,6 +116,9 @@ def _unfit(request: Request, origins: Sequence[str]) -> Refusal | None:
         return Refusal(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "HTTP/1.0", words)
     if request.has_body:
         return Refusal(HTTPStatus.BAD_REQUEST, "a body", "A request for a WebSocket has no body")
+    if "block" in request.query and ("block" in request.repeated or not _block(request)):
+        words = f"block must be a whole number from 1 to {MAX_BLOCK}, and be there once"
+        return Refusal(HTTPStatus.BAD_REQUEST, "block", words)
     if origins and request.header("origin") not in origins:
         return Refusal(HTTPStatus.FORBIDDEN, "origin", "This page may not connect here")
     offered = request.subprotocols
@@ -135,7 +146,7 @@ def _entitled(request: Request, interview_id: str | None, now: float, rules: Rul
     if interview_id is not None and interview_id != claims.interview_id:
         words = "The token is for another interview"
         return Refuse(Refusal(HTTPStatus.FORBIDDEN, "another interview", words))
-    return Admit(claims, _seq(request.query.get("since", "")))
+    return Admit(claims, _seq(request.query.get("since", "")), _block(request))
 
 
 def _token(request: Request) -> str:
@@ -149,6 +160,13 @@ def _token(request: Request) -> str:
         if offered.startswith(TOKEN_SUBPROTOCOL):
             return offered.removeprefix(TOKEN_SUBPROTOCOL)
     return ""
+
+
+def _block(request: Request) -> int:
+    """Return the block's number in the query; 0 where there is none that can be."""
+    text = request.query.get("block", "")
+    number = int(text) if _BLOCK.fullmatch(text) else 0
+    return number if number <= MAX_BLOCK else 0
 
 
 def _seq(text: str) -> int | None:

@@ -3,6 +3,7 @@
 h11 reads it, for its bounds are ours to set and it knows every method. The handshake is that of ``websockets``.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -161,14 +162,15 @@ def _too_large() -> Refusal:
 def _request(head: h11.Request) -> Request:
     path, _, query = head.target.decode("ascii").partition("?")
     try:
-        fields = dict(parse_qsl(query, max_num_fields=MAX_QUERY_FIELDS))
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
     except ValueError as error:
         words = f"The request's query has more than {MAX_QUERY_FIELDS} fields"
         raise Refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "too long", words) from error
     return Request(
         method=head.method.decode("ascii"),
         path=path,
-        query=fields,
+        query=dict(pairs),
+        repeated=frozenset(name for name, count in Counter(name for name, _ in pairs).items() if count > 1),
         fields=[(name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers],
         version=head.http_version.decode("ascii"),
     )

@@ -12,13 +12,14 @@ SUBPROTOCOL = "preppal.v1"
 class Request:
     """``path`` is taken as the client wrote it: one with a host before it, or with escapes, is no path of ours.
 
-    ``query``: the last of several fields with one name counts. ``fields``: the headers in their order, with their
+    ``query``: the last of several fields with one name counts; ``repeated`` names those. ``fields``: the headers in their order, with their
     names in small letters. ``version``: "1.1" or "1.0".
     """
 
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
+    repeated: frozenset[str] = frozenset()
     fields: Sequence[tuple[str, str]] = ()
     version: str = "1.1"
 

@@ -1,5 +1,6 @@
 """What becomes of a request at the public port: every decision, without a socket."""
 
+from dataclasses import replace
 from http import HTTPStatus
 
 import pytest
@@ -144,3 +145,24 @@ def test_the_interview_in_a_path_is_known_before_any_token_is_read() -> None:
         "",
         "",
     ]
+
+
+@pytest.mark.parametrize("path", ["/iv-1", "/ws/iv-1", "/ws"])
+@pytest.mark.parametrize(("query", "block"), [("", 0), ("&block=1", 1), ("&block=99", 99)])
+def test_a_block_is_asked_for_on_every_path(path: str, query: str, block: int) -> None:
+    decision = decide(asked(f"{path}?token={TOKEN}{query}"), NOW, RULES)
+    assert isinstance(decision, Admit)
+    assert decision.block == block
+
+
+@pytest.mark.parametrize(
+    "value", ["", "0", "100", "-1", "+1", "1.0", "01", "one", "\N{ARABIC-INDIC DIGIT ONE}"]
+)
+def test_a_block_that_is_no_number_from_1_to_99_is_refused(value: str) -> None:
+    """Whatever the token: the page has a fault that the candidate cannot mend."""
+    assert refused(decide(asked(f"/iv-1?token={TOKEN}&block={value}"), NOW, RULES)) == (400, "block")
+
+
+def test_a_block_that_stands_twice_is_refused() -> None:
+    request = replace(asked(f"/iv-1?token={TOKEN}&block=1"), repeated=frozenset({"block"}))
+    assert refused(decide(request, NOW, RULES)) == (400, "block")
