@@ -165,6 +165,21 @@ class RiggedDisk(OnDisk):
         self.successors += 1
 
 
+_OPEN: list[sqlite3.Connection] = []
+
+
+def database(path: Path | str = ":memory:") -> sqlite3.Connection:
+    """A bare database, open until ``close_databases``."""
+    _OPEN.append(sqlite3.connect(path, isolation_level=None, check_same_thread=False))
+    return _OPEN[-1]
+
+
+def close_databases() -> None:
+    """Close what a test left open: from 3.13 on Python warns of a connection that nobody closes."""
+    while _OPEN:
+        _OPEN.pop().close()
+
+
 @asynccontextmanager
 async def running(place: Place, notes: Notes | None = None, **options: Any) -> AsyncIterator[Journal]:
     """A journal at work in this place."""

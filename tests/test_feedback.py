@@ -51,9 +51,8 @@ class Rig:
             processors=[structlog.processors.add_log_level, self.lines],
             wrapper_class=structlog.make_filtering_bound_logger(0),
         )
-        self.memory = sqlite3.connect(":memory:", check_same_thread=False)
         now_ms = lambda: EPOCH_MS  # noqa: E731 - a clock that stands
-        place = place or Given(lambda: self.memory)
+        place = place or Given(lambda: sqlite3.connect(":memory:", check_same_thread=False))
         self.journal = Journal(place, log=log, now_ms=now_ms, retention_ms=None)
         config = load(
             {
@@ -139,7 +138,6 @@ async def rigged(
         await nursery.start(rig.writer.run)
         yield rig
         nursery.cancel_scope.cancel()
-    rig.memory.close()
 
 
 @pytest.fixture(autouse=True)

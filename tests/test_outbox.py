@@ -1,7 +1,7 @@
 """Deliveries: in order, once, for as long as it takes. A virtual clock, a database in memory."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -131,9 +131,9 @@ async def test_nothing_is_posted_before_it_is_durable(autojump_clock: object) ->
     rig = Rig()
 
     async def check(delivery: Delivery) -> None:
-        copy = sqlite3.connect(":memory:")
-        copy.deserialize(await it.journal.ask(lambda connection: connection.serialize()))
-        assert [owed.key for owed in reader.owed(copy, of=delivery.key)] == [delivery.key]
+        with closing(sqlite3.connect(":memory:")) as copy:
+            copy.deserialize(await it.journal.ask(lambda connection: connection.serialize()))
+            assert [owed.key for owed in reader.owed(copy, of=delivery.key)] == [delivery.key]
 
     application = Application(before=check)
     async with world(application, rig=rig) as it:

@@ -108,8 +108,7 @@ class World:
             processors=[structlog.processors.add_log_level, self.log_lines],
             wrapper_class=structlog.make_filtering_bound_logger(0),
         )
-        self._disk = sqlite3.connect(":memory:", check_same_thread=False)
-        place = place or Given(lambda: self._disk)
+        place = place or Given(lambda: sqlite3.connect(":memory:", check_same_thread=False))
         self.journal = Journal(place, log=log, now_ms=self.now_ms, in_thread=inline, retention_ms=None)
         self.outbox = Outbox(self.journal, self.backend, log=log, now_ms=self.now_ms, chance=lambda: 0.5)
         recorder = (

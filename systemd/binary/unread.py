@@ -7,6 +7,7 @@ Each process of each instance would hold it for good: 2.6 MiB of 47.
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+import logging
 import sys
 from types import ModuleType
 from typing import Any
@@ -50,4 +51,6 @@ class _Finder(MetaPathFinder):
         return spec
 
 
+# From Python 3.12 on every log record would ask asyncio for its task.
+logging.logAsyncioTasks = False
 sys.meta_path.insert(0, _Finder())

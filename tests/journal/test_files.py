@@ -1,5 +1,6 @@
 """The state directory: who may read it, who holds it, what happens to a damaged file."""
 
+from contextlib import closing
 import os
 from pathlib import Path
 import sqlite3
@@ -140,7 +141,7 @@ async def test_a_given_database_that_is_corrupt(autojump_clock: object, tmp_path
 
 
 async def test_a_newer_schema_is_left_alone(autojump_clock: object, tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "preppald.db") as database:
+    with closing(sqlite3.connect(tmp_path / "preppald.db")) as database:
         database.execute("PRAGMA user_version = 99")
     with pytest.RaisesGroup(
         pytest.RaisesExc(StartError, match=f"schema 99, this one knows {len(MIGRATIONS)}")

@@ -9,7 +9,7 @@ from preppald.core.turns import Fragment, Speaker
 from preppald.journal import packing, reader, schema, writes
 from preppald.journal.packing import BUCKETS, ROW_FRAGMENTS
 from preppald.journal.pending import Batch
-from tests.durable import interview, said
+from tests.durable import database, interview, said
 
 # What Gemini's JSON can hold: everything but halves of pairs.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -17,7 +17,7 @@ NAMES = st.sampled_from(["iv", 'a "quoted" one', "Ünter", "x" * 64])
 
 
 def connect() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection = database()
     schema.migrate(connection)
     return connection
 
@@ -52,6 +52,7 @@ def test_whatever_was_said_comes_back(said: list[tuple[str, str, bool, int | Non
             assert reader.fragments(connection, name, 2) == []
         settle(connection)
     assert connection.execute("SELECT count(*) FROM recent").fetchone() == (0,)
+    connection.close()  # hundreds of examples are one test
 
 
 def test_rows_are_of_a_size() -> None:

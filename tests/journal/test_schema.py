@@ -8,13 +8,9 @@ import pytest
 from preppald.errors import StartError
 from preppald.journal import reader, schema, writes
 from preppald.journal.pending import Batch
-from tests.durable import interview, said
+from tests.durable import database, interview, said
 
 ONE_MORE = "ALTER TABLE interview ADD COLUMN mood TEXT; CREATE INDEX mood ON interview (mood);"
-
-
-def connect(path: Path | str = ":memory:") -> sqlite3.Connection:
-    return sqlite3.connect(path, isolation_level=None)
 
 
 def shape(connection: sqlite3.Connection) -> list[tuple[str, str]]:
@@ -24,7 +20,7 @@ def shape(connection: sqlite3.Connection) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("start", range(len(schema.MIGRATIONS) + 1))
 def test_each_version_comes_forward(start: int) -> None:
     """From each version that was released to today's, with the same result as from nothing."""
-    fresh, old = connect(), connect()
+    fresh, old = database(), database()
     schema.migrate(fresh)
     schema.migrate(old, schema.MIGRATIONS[:start])
     assert schema.version(old) == start
@@ -34,7 +30,7 @@ def test_each_version_comes_forward(start: int) -> None:
 
 
 def test_rows_survive_a_migration() -> None:
-    connection = connect()
+    connection = database()
     schema.migrate(connection)
     batch = Batch(interviews={"iv": interview()})
     batch.add_fragments("iv", 1, said(3))
@@ -46,7 +42,7 @@ def test_rows_survive_a_migration() -> None:
 
 def test_a_migration_that_fails_leaves_nothing_behind() -> None:
     """All of it or none, its number included; the next start tries again."""
-    connection = connect()
+    connection = database()
     schema.migrate(connection)
     before = shape(connection)
     with pytest.raises(sqlite3.Error):
@@ -60,7 +56,7 @@ def test_a_migration_that_fails_leaves_nothing_behind() -> None:
 
 def test_a_migration_that_does_not_parse() -> None:
     """SQLite has not begun the transaction then, or it has: it is closed either way."""
-    connection = connect()
+    connection = database()
     with pytest.raises(sqlite3.Error):
         schema.migrate(connection, ("CREATE NONSENSE",))
     assert not connection.in_transaction
@@ -68,14 +64,14 @@ def test_a_migration_that_does_not_parse() -> None:
 
 
 def test_a_newer_database_is_not_touched() -> None:
-    connection = connect()
+    connection = database()
     schema.migrate(connection, (*schema.MIGRATIONS, ONE_MORE))
     with pytest.raises(StartError, match="newer preppald"):
         schema.migrate(connection)
 
 
 def test_durability_is_switched_on(tmp_path: Path) -> None:
-    connection = connect(tmp_path / "x.db")
+    connection = database(tmp_path / "x.db")
     schema.tune(connection)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
@@ -86,7 +82,7 @@ ONE_A_ROW = "INSERT INTO {} (interview_id, epoch, seq, turn, speaker, text, at_m
 
 def test_fragments_that_had_a_row_each_are_packed() -> None:
     """All of them once, also those that stood in both tables when the old preppald died; every field as it was."""
-    connection = connect()
+    connection = database()
     schema.migrate(connection, schema.MIGRATIONS[:2])
     words = said(30, text='Straße "quoted" \\ \n \U0001f600 ')
     rows = [
