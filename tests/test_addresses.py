@@ -174,3 +174,14 @@ def test_two_urls_are_not_one(raw: str) -> None:
 )
 def test_a_host_that_may_exist_is_no_fault(host: str) -> None:
     assert addresses.http_url(f"https://{host}/api/v1") == f"https://{host}/api/v1"
+
+
+def test_several_addresses_are_separated_by_commas() -> None:
+    assert addresses.address_list("127.0.0.1:80, [::]:8787") == (
+        Address("127.0.0.1", 80),
+        Address("::", 8787),
+    )
+    assert addresses.address_list("127.0.0.1:0,127.0.0.1:0") == (Address("127.0.0.1", 0),) * 2
+    for bad in ("127.0.0.1:80,", "127.0.0.1:80,x", "127.0.0.1:80,127.0.0.1:80"):
+        with pytest.raises(Invalid):
+            addresses.address_list(bad)

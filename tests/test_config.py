@@ -36,7 +36,7 @@ def faults(env: Mapping[str, str]) -> list[str]:
 
 def test_a_minimal_environment_is_enough_and_the_rest_has_defaults() -> None:
     found = load(MINIMAL)
-    assert found.listen == Address("127.0.0.1", 8787)
+    assert found.listen == (Address("127.0.0.1", 8787),)
     assert found.admin_listen == Address("127.0.0.1", 9464)
     assert found.gemini_url.host == "generativelanguage.googleapis.com"
     assert found.gemini_url.secure
@@ -76,7 +76,7 @@ def test_every_setting_is_read_with_its_unit() -> None:
             "PREPPALD_JWT_AUDIENCE": "preppald",
         }
     )
-    assert found.listen == Address("::1", 0)
+    assert found.listen == (Address("::1", 0),)
     assert found.gemini_url == Endpoint(secure=False, host="127.0.0.1", port=9000, path="/x")
     assert (found.session_limit, found.drain_seconds, found.vad_silence) == (1800, 15, 0.8)
     assert found.ending_soon == (600, 30)

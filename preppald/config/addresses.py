@@ -69,6 +69,22 @@ def address(raw: str) -> Address:
     return Address(host, int(port))
 
 
+def address_list(raw: str) -> tuple[Address, ...]:
+    """Addresses separated by commas, each once."""
+    parts = [part.strip() for part in raw.split(",")]
+    if len(parts) == 1:
+        return (address(raw),)
+    found: list[Address] = []
+    for part in parts:
+        try:
+            found.append(address(part))
+        except Invalid as error:
+            raise Invalid(f"holds {part!r}, which {error}") from error
+    if len({one for one in found if one.port}) < sum(one.port > 0 for one in found):
+        raise Invalid("names an address twice")
+    return tuple(found)
+
+
 def _split(raw: str, schemes: tuple[str, ...], example: str) -> tuple[str, str, int | None, str]:
     try:
         parts = urlsplit(raw)

@@ -90,10 +90,10 @@ class Config:
         "the application's origin; needed unless PREPPALD_BACKEND=none",
         restart=True,
     )
-    listen: Address = setting(
+    listen: tuple[Address, ...] = setting(
         "PREPPALD_LISTEN",
-        addresses.address,
-        "where browsers connect",
+        addresses.address_list,
+        "where browsers connect: host:port, or several separated by commas; [::]:8787 is every address, IPv4 and IPv6",
         default="127.0.0.1:8787",
         restart=True,
     )

@@ -3,11 +3,12 @@
 ``real`` is the world; the deterministic simulation of the tests gives another one to the same daemon.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 import random
+import socket
 
 import trio
 
@@ -23,6 +24,7 @@ from preppald.telemetry.memory import Memory, group_used
 
 # Connections the kernel keeps for us while the loop is busy.
 BACKLOG = 1024
+ANY_IPV4, ANY_IPV6 = "0.0.0.0", "::"  # noqa: S104 - the operator names it
 
 Listeners = list[trio.abc.Listener[trio.abc.Stream]]
 
@@ -57,12 +59,15 @@ def real(config: Config, supervisor: Supervisor) -> Environment:
     )
 
 
-def address(listeners: Listeners) -> Address:
-    """Where these listen, the first of them if they are several."""
-    first = listeners[0]
-    if not isinstance(first, trio.SocketListener):
+def addresses(listeners: Listeners) -> list[Address]:
+    """Return where these listen, in their order."""
+    return [_address(listener) for listener in listeners]
+
+
+def _address(listener: trio.abc.Listener[trio.abc.Stream]) -> Address:
+    if not isinstance(listener, trio.SocketListener):
         return Address("simulated", 0)
-    host, port = first.socket.getsockname()[:2]
+    host, port = listener.socket.getsockname()[:2]
     return Address(host, port)
 
 
@@ -75,7 +80,7 @@ async def _listeners(config: Config, supervisor: Supervisor) -> AsyncIterator[tu
     given_public, given_admin = supervisor.sockets()
     public = _adopted(given_public) or await _open(config.listen, "PREPPALD_LISTEN")
     try:
-        admin = _adopted(given_admin) or await _open(config.admin_listen, "PREPPALD_ADMIN_LISTEN")
+        admin = _adopted(given_admin) or await _open((config.admin_listen,), "PREPPALD_ADMIN_LISTEN")
         try:
             yield public, admin
         finally:
@@ -85,17 +90,43 @@ async def _listeners(config: Config, supervisor: Supervisor) -> AsyncIterator[tu
 
 
 def _adopted(sockets: Sockets) -> Listeners:
-    return [trio.SocketListener(trio.socket.from_stdlib_socket(socket)) for socket in sockets]
+    return [trio.SocketListener(trio.socket.from_stdlib_socket(found)) for found in sockets]
 
 
-async def _open(where: Address, setting: str) -> Listeners:
-    try:
+async def _open(addresses: Sequence[Address], setting: str) -> Listeners:
+    """Listen at each of these addresses, or at none.
+
+    Raises:
+        StartError: one of them is taken, or is not this machine's.
+    """
+    listeners: Listeners = []
+    for where in addresses:
+        try:
+            listeners += await _listen(where, addresses)
+        except OSError as error:
+            await _close(listeners)
+            raise StartError(
+                f"{setting}={where} cannot be listened on ({error.strerror}): "
+                "stop what uses it, or choose another address"
+            ) from error
+    return listeners
+
+
+async def _listen(where: Address, beside: Sequence[Address]) -> Listeners:
+    if where.host != ANY_IPV6:
         return [*await trio.open_tcp_listeners(where.port, host=where.host, backlog=BACKLOG)]
-    except OSError as error:
-        raise StartError(
-            f"{setting}={where} cannot be listened on ({error.strerror}): "
-            "stop what uses it, or choose another address"
-        ) from error
+    # Trio would take IPv6 only. An operator who names every address means IPv4, too, unless that is named beside it.
+    named = Address(ANY_IPV4, where.port) in beside
+    listener = trio.socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, named)
+        await listener.bind((where.host, where.port))
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return [trio.SocketListener(listener)]
 
 
 async def _close(listeners: Listeners) -> None:

@@ -20,7 +20,7 @@ from preppald.config.current import Current
 from preppald.config.load import changes, reloaded
 from preppald.config.settings import Config
 from preppald.daemon import admin
-from preppald.daemon.environment import Environment, Listeners, address, real
+from preppald.daemon.environment import Environment, Listeners, addresses, real
 from preppald.daemon.systemd import Supervisor
 from preppald.gemini.service import GeminiService
 from preppald.interview.feedback import FeedbackWriter
@@ -45,7 +45,7 @@ OUTBOX_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What a started daemon reports: where it listens (ports may have been chosen by the system).
+    """What a started daemon reports: where it listens first (ports may have been chosen by the system).
 
     ``reload`` takes a new configuration to a daemon that runs; ``health`` is told of one that was refused.
     """
@@ -160,8 +160,8 @@ async def run_daemon(
                     await sessions.start(peers.serve, server.take, sessions)
                     accepting.start_soon(registry.adopt)
                     running = Running(
-                        address(public),
-                        address(private),
+                        addresses(public)[0],
+                        addresses(private)[0],
                         registry,
                         partial(_reload, services, server, outbox),
                         health,
@@ -169,7 +169,7 @@ async def run_daemon(
                     log.info(
                         "daemon.ready",
                         version=__version__,
-                        listen=str(running.listen),
+                        listen=",".join(map(str, addresses(public))),
                         admin=str(running.admin),
                         recovered=recovered,
                     )
