@@ -3,11 +3,14 @@
 Rule 1: every change of state is a row of floor.TRANSITIONS; a hole in it is an error, never a guess.
 Rule 2: nothing here knows about sockets, tasks or the time of day: the time comes in with each event.
 Rule 3: audio is never held back or dropped here; only what the candidate spoke over is called stale.
+Rule 4: a word's turn is decided by core.words and its flags by core.floor: text moves nobody's floor but the
+        candidate's, for a text without sound is heard by nobody.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
+from preppald.core.activity import Activity
 from preppald.core.events import (
     AtWork,
     AudioSpoken,
@@ -29,10 +32,15 @@ from preppald.core.events import (
     UtteranceCompleted,
 )
 from preppald.core.floor import TRANSITIONS, State
-from preppald.core.frames import BYTES_PER_SAMPLE, OUTPUT_BYTES_PER_SECOND
+from preppald.core.frames import OUTPUT_BYTES_PER_SECOND
 from preppald.core.minutes import Minutes
-from preppald.core.playback import Playback
-from preppald.core.turns import Speaker, Turn
+from preppald.core.playback import Playback, Samples
+from preppald.core.reply import STALE_SECONDS, Reply, Stale
+from preppald.core.turns import Speaker, Turn, joined, sentence_ends
+from preppald.core.words import PLACES, Heard, Place, Spoken
+
+# Sound that comes at the pace of speech comes in pieces of up to 250 ms.
+STORELESS_SECONDS = 0.25
 
 
 class Conversation:
@@ -46,7 +54,6 @@ class Conversation:
         self.state = State.CONNECTING
         self._ways = TRANSITIONS[self.state]
         self.since = 0.0
-        self.candidate_speaking = False
         self._epoch_ms = epoch_ms
         self._minutes = Minutes(turns, last_seq)
         # The state before this one. Where a journal begins the dialogue, it knows whose turn was broken off.
@@ -55,20 +62,20 @@ class Conversation:
         self._left = State.AWAITED if owed else State.CONNECTING
         # The interviewer's turn that was broken off: its rest never came.
         self._broken_off = last.number if owed and last is not None and last.speaker is Speaker.AI else None
-        # True once this Gemini reported voice activity, and once it did since the interviewer last began.
-        self._tells_activity = False
-        self._spoke_since_reply = False
-        self._speech_began_at: float | None = None
-        self._speech_ended_at: float | None = None
+        # The candidate's voice, as far as this Gemini reports it.
+        self._activity = Activity()
         # In seconds.
         self._playback = Playback()
-        # The reply under way: a byte of half a sample, and the audio so far.
-        self._odd_byte = b""
-        self._reply_began_at = 0.0
-        self._reply_bytes = 0
-        self._generated = False
-        # True where the candidate spoke over the last reply before it was heard out.
-        self._cut_short = False
+        # The last reply of this process: under way, or over. Half a sample waits for its other half.
+        self._reply: Reply | None = None
+        self._samples = Samples()
+        self._stale = Stale()
+        # Characters a second of the interviewer's replies, as the last one that was heard out had them.
+        self._rate: float | None = None
+        # When the last word came that belonged before a reply.
+        self._late_at: float | None = None
+        # True once the interviewer was heard, or the candidate understood.
+        self._begun = bool(self.turns)
 
     @property
     def turns(self) -> list[Turn]:
@@ -82,7 +89,7 @@ class Conversation:
     @property
     def begun(self) -> bool:
         """True once the interviewer spoke: an interviewer must not greet twice."""
-        return len(self._minutes) > 0 or self._minutes.last(Speaker.AI) > 0
+        return self._begun
 
     @property
     def owed(self) -> bool:
@@ -108,7 +115,7 @@ class Conversation:
     @property
     def cut_short(self) -> bool:
         """True where the candidate spoke over the last reply before it was heard out."""
-        return self._cut_short
+        return self._reply is not None and self._reply.cut
 
     @property
     def last_heard(self) -> str:
@@ -116,13 +123,20 @@ class Conversation:
         spoken = (turn.spoken for turn in reversed(self.turns) if turn.speaker is Speaker.AI)
         return next(spoken, "")
 
+    @property
+    def candidate_speaking(self) -> bool:
+        """True between Gemini's reports that the candidate began and stopped speaking."""
+        return self._activity.speaking
+
     def quiet(self, now: float) -> bool:
         """True while neither side is in mid-speech: a good moment to change the connection."""
         calm = self.state in {State.LISTENING, State.PLAYING}
-        return calm and not self.candidate_speaking and now >= self._playback.until
+        return calm and not self._activity.speaking and now >= self._playback.until
 
     def receive(self, event: Event, now: float) -> list[Effect]:
         """Take one event at the monotonic time ``now`` (seconds); return the effects for the shell, in order."""
+        if type(event) is AudioSpoken and self._stale.takes(event, now):
+            return self._stale_audio(event, now)
         before = self.state
         self.state = self._ways[type(event)]
         if self.state is not before:
@@ -132,62 +146,114 @@ class Conversation:
         handle = self._HANDLERS.get(type(event))
         return [] if handle is None else handle(self, event, now)
 
-    # -------------------------------------------------------------- the interviewer
+    # -------------------------------------------------------------- the interviewer's sound
 
     def _audio_spoken(self, event: AudioSpoken, now: float) -> list[Effect]:
-        effects = self._reply_begins(now)
-        pcm = event.pcm
-        if self._odd_byte:
-            pcm = self._odd_byte + pcm
-            self._odd_byte = b""
-        if len(pcm) % BYTES_PER_SAMPLE:
-            self._odd_byte, pcm = pcm[-1:], pcm[:-1]
-        self._reply_bytes += len(pcm)
-        self._playback.queue(len(pcm) / OUTPUT_BYTES_PER_SECOND, now)
+        effects = self._reply_sounds(now)
+        pcm = self._samples.whole(event.pcm)
+        seconds = len(pcm) / OUTPUT_BYTES_PER_SECOND
+        reply = self._reply
+        assert reply is not None  # noqa: S101 - it sounds
+        first = not reply.sounding
+        reply.add_sound(seconds, now)
+        begins = self._playback.queue(seconds, now)
+        if first:
+            self._minutes.times(reply.number, begin_ms=self._wall_ms(now), sound_ms=self._wall_ms(begins))
         if pcm:
             effects.append(Play(pcm))
         return effects
 
-    def _text_spoken(self, event: TextSpoken, now: float) -> list[Effect]:
-        if self.state is State.CUT:
-            return [self._rest_of_cut_turn(event.text, now)]
-        effects = self._reply_begins(now)
-        # Text may come after the candidate spoke over the voice: the turn began when the voice did.
-        began = self._reply_began_at if self._minutes.open_turn(Speaker.AI) is None else now
-        return [*effects, self._add(Speaker.AI, event.text, began)]
+    def _stale_audio(self, event: AudioSpoken, now: float) -> list[Effect]:
+        """Play what is probably the rest of a cut reply: it moves nothing, and begins no turn."""
+        pcm = self._samples.whole(event.pcm)
+        self._playback.queue(len(pcm) / OUTPUT_BYTES_PER_SECOND, now)
+        return [Play(pcm)] if pcm else []
 
-    def _rest_of_cut_turn(self, text: str, now: float) -> Effect:
-        """Take a cut turn's late text: text runs behind audio. Where all of it does, the first piece counts as heard."""
-        number = self._minutes.last(Speaker.AI)
-        first = number not in self._minutes
-        at_ms = self._wall_ms(self._reply_began_at if first else now)
-        heard = len(text) if first and self._cut_short else None
-        return Keep(self._minutes.write(number, Speaker.AI, text, at_ms, turn_complete=first, heard=heard))
-
-    def _reply_begins(self, now: float) -> list[Effect]:
-        """Begin a reply at its first sign: the candidate's turn is over, and a new clock runs."""
-        if self._minutes.is_open(Speaker.AI):
-            return []
-        self._minutes.begin(Speaker.AI)
+    def _reply_sounds(self, now: float) -> list[Effect]:
+        """At a reply's first sound the candidate's turn is over, and a new clock runs."""
+        reply = self._reply
+        if reply is not None and reply.over_at is None:
+            if reply.sounding:
+                return []
+        else:
+            reply = self._open_reply(now)
+        # Somebody was heard, or else the last reply answered words that are still to come.
+        between = self._minutes.open_number(Speaker.USER) or self._minutes.last(Speaker.USER)
+        reply.answers_unheard = self._begun and between < self._minutes.last_before(Speaker.AI, reply.number)
+        self._begun = True
         self._broken_off = None
-        self._spoke_since_reply = self.candidate_speaking = False
-        self._reply_began_at = now
-        self._reply_bytes = 0
-        self._generated = False
-        self._speech_began_at = None
-        ended_at, self._speech_ended_at = self._speech_ended_at, None
-        began = ReplyBegan(None if ended_at is None else now - ended_at)
-        return [*self._close(Speaker.USER, now), began]
+        self._late_at = None
+        self._stale = Stale()
+        activity = self._activity
+        ended_at = activity.ended_at
+        activity.reply_began()
+        closing = self._close_answer(now, ended_at)
+        return [*closing, ReplyBegan(None if ended_at is None else now - ended_at)]
+
+    def _open_reply(self, now: float) -> Reply:
+        self._reply = Reply(self._minutes.begin(Speaker.AI), now, rate=self._rate)
+        return self._reply
+
+    # -------------------------------------------------------------- the interviewer's words
+
+    def _text_spoken(self, event: TextSpoken, now: float) -> list[Effect]:
+        if self.state in {State.AWAITED, State.THINKING}:
+            # The answer is being written: its sound is due from here on.
+            self.since = now
+        reply = self._reply
+        over_at = None if reply is None else reply.over_at
+        found = Spoken(
+            open=reply is not None and over_at is None,
+            cut=self._stale.until > now or self.state is State.CUT,
+            over_for=None if over_at is None else now - over_at,
+            awaited=self.state is State.AWAITED,
+        )
+        place = PLACES[found.situation]
+        if reply is None or place is Place.NEW:
+            reply = self._open_reply(now)
+        return [
+            self._late_tail(reply, event.text, now)
+            if place is Place.LATE
+            else self._spoken(reply, event.text, now)
+        ]
+
+    def _spoken(self, reply: Reply, text: str, now: float) -> Effect:
+        # Text may come after the candidate spoke over the voice: the turn began when the voice did.
+        first = reply.number not in self._minutes
+        reply.add_text(text)
+        return Keep(self._minutes.add(Speaker.AI, text, self._wall_ms(reply.began_at if first else now)))
+
+    def _late_tail(self, reply: Reply, text: str, now: float) -> Effect:
+        """Add text to a reply that is over: the flag came before it, as flags may."""
+        first = reply.number not in self._minutes
+        reply.add_text(text)
+        if not reply.cut:
+            reply.over_at = now
+        at_ms = self._wall_ms(reply.began_at if first else now)
+        heard = reply.heard_chars() if reply.cut else None
+        return Keep(
+            self._minutes.write(reply.number, Speaker.AI, text, at_ms, turn_complete=first, heard=heard)
+        )
+
+    # -------------------------------------------------------------- how a reply ends
 
     def _interrupted(self, _event: ReplyInterrupted, now: float) -> list[Effect]:
+        reply = self._reply
+        if reply is not None and reply.over_at is None:
+            self._stale = Stale(until=now + STALE_SECONDS)
         return [StopPlaying(), *self._cut(now)]
 
     def _reply_generated(self, _event: ReplyGenerated, _now: float) -> list[Effect]:
-        self._generated = True
+        if self._reply is not None and self._reply.over_at is None:
+            self._reply.generated = True
         return []
 
     def _turn_completed(self, _event: TurnCompleted | UtteranceCompleted, now: float) -> list[Effect]:
-        return self._close(Speaker.AI, now)
+        self._stale = Stale()
+        reply = self._reply
+        if reply is not None and reply.over_at is None:
+            self._rate = reply.typical_rate() or self._rate
+        return self._close_reply(now)
 
     def _at_work(self, _event: AtWork, now: float) -> list[Effect]:
         if self.state in {State.AWAITED, State.THINKING}:
@@ -197,72 +263,117 @@ class Conversation:
 
     def _cut(self, now: float) -> list[Effect]:
         """Stop the reply at its playback; its turn keeps the whole text and says how much was heard."""
+        reply = self._reply
+        ended_for = now - self._playback.until
         unheard = self._playback.stop(now)
-        self._odd_byte = b""
-        turn = self._minutes.open_turn(Speaker.AI)
-        sent = self._reply_bytes / OUTPUT_BYTES_PER_SECOND
-        self._cut_short = bool(sent) and unheard > 0
-        if turn is None or not self._cut_short:
-            return self._close(Speaker.AI, now)
-        played = max(0.0, sent - unheard)
-        heard = _end_of_word(turn.text, round(len(turn.text) * played / sent))
-        return self._close(Speaker.AI, now, heard=heard)
+        self._samples = Samples()
+        if reply is None or reply.over_at is not None or not reply.sounding:
+            return self._close_reply(now)
+        # One that comes no faster than it plays has nothing in store, and is cut all the same.
+        if unheard > 0 or (not reply.generated and ended_for <= STORELESS_SECONDS):
+            reply.cut_off(max(0.0, reply.seconds - unheard))
+            return self._close_reply(now, heard=reply.heard_chars())
+        return self._close_reply(now)
 
     def _lost(self, _event: UpstreamLost, now: float) -> list[Effect]:
         """Break the reply off: the audio sent will still be heard, but nothing more of it comes."""
-        self.candidate_speaking = False
-        self._odd_byte = b""
-        turn = None if self._generated else self._minutes.open_turn(Speaker.AI)
-        if turn is None:
-            return self._close(Speaker.AI, now)
+        self._activity.speaking = False
+        self._samples = Samples()
+        self._stale = Stale()
+        reply = self._reply
+        turn = self._minutes.open_turn(Speaker.AI)
+        if reply is None or turn is None or reply.generated or not reply.sounding:
+            return self._close_reply(now)
         self._broken_off = turn.number
-        return self._close(Speaker.AI, now, heard=len(turn.text))
+        return self._close_reply(now, heard=len(turn.text))
 
     def _over(self, _event: InterviewOver, now: float) -> list[Effect]:
-        return [*self._cut(now), *self._close(Speaker.USER, now)]
+        return [*self._cut(now), *self._close_answer(now, self._activity.ended_at)]
+
+    def _close_reply(self, now: float, heard: int | None = None) -> list[Effect]:
+        reply = self._reply
+        if reply is None or reply.over_at is not None:
+            return []
+        reply.over_at = now
+        if reply.sounding:
+            self._minutes.times(reply.number, end_ms=self._wall_ms(max(now, self._playback.until)))
+        else:
+            heard = 0  # text without sound is nobody's turn
+        return self._close(Speaker.AI, now, heard)
 
     # -------------------------------------------------------------- the candidate
 
     def _speech_began(self, _event: SpeechBegan, now: float) -> list[Effect]:
-        self._tells_activity = self._spoke_since_reply = self.candidate_speaking = True
-        if not self._minutes.is_open(Speaker.USER):
-            self._speech_began_at = now
+        self._activity.began(now, answering=self._minutes.is_open(Speaker.USER))
         return []
 
     def _speech_ended(self, _event: SpeechEnded, now: float) -> list[Effect]:
-        self.candidate_speaking = False
-        self._speech_ended_at = now
+        self._activity.ended(now)
         return []
 
     def _text_heard(self, event: TextHeard, now: float) -> list[Effect]:
-        if not self._tells_activity:
-            self._speech_ended_at = now
+        activity = self._activity
+        if not activity.told:
+            activity.ended_at = now
         if self.state is State.AWAITED:
             # Where text comes word by word, the answer is due after the last one.
             self.since = now
-        if not self._minutes.is_open(Speaker.USER):
-            replying = self._minutes.is_open(Speaker.AI)
-            late = not self._spoke_since_reply and (replying or self._tells_activity)
-            if late and self._minutes.last(Speaker.AI):
+        reply = self._reply
+        over_at = None if reply is None else reply.over_at
+        found = Heard(
+            open=self._minutes.is_open(Speaker.USER),
+            replied=reply is not None and reply.sounding,
+            replying=reply is not None and reply.sounding and over_at is None,
+            tells_activity=activity.told,
+            spoke_since=activity.since_reply,
+            answers_unheard=reply is not None and reply.answers_unheard,
+            over_for=None if over_at is None else now - over_at,
+            late_for=None if self._late_at is None else now - self._late_at,
+        )
+        match PLACES[found.situation]:
+            case Place.LATE:
+                self._late_at = now
                 return [self._heard_before_reply(event.text)]
-            self._minutes.begin(Speaker.USER)
-            # The text of a whole utterance comes at its end; the turn began when the voice did.
-            now, self._speech_began_at = self._speech_began_at or now, None
-        return [self._add(Speaker.USER, event.text, now)]
+            case Place.NEW:
+                # The text of a whole utterance comes at its end; the turn began when the voice did.
+                began = activity.began_at or now
+                activity.began_at = None
+                self._begun = True
+                number = self._minutes.begin(Speaker.USER)
+                self._minutes.times(number, begin_ms=self._wall_ms(began))
+                activity.utterance_over = False
+                return [Keep(self._minutes.add(Speaker.USER, event.text, self._wall_ms(began)))]
+            case _:
+                number = self._minutes.open_number(Speaker.USER)
+                text = self._joined(number, event.text)
+                return [Keep(self._minutes.add(Speaker.USER, text, self._wall_ms(now)))]
+
+    def _joined(self, number: int, text: str) -> str:
+        """Return the text as it goes on behind that turn's: pieces as they come, whole utterances with a blank."""
+        before = self._minutes.text(number)
+        another, self._activity.utterance_over = self._activity.utterance_over, False
+        return joined(before, text) if another or sentence_ends(before, text) else text
 
     def _heard_before_reply(self, text: str) -> Effect:
         """Place text that came late: it belongs before the reply that answered it, which may have no text yet."""
-        before_ms = self._wall_ms(self._reply_began_at) - 1
+        reply = self._reply
+        assert reply is not None  # noqa: S101 - the word was found to be late for it
+        before_ms = self._wall_ms(reply.began_at) - 1
         number = self._minutes.last(Speaker.USER)
         # The turn that the reply ended, or the one that an earlier piece of this text began.
-        if number not in self._minutes or number < self._minutes.last(Speaker.AI) - 1:
+        if number not in self._minutes or number < reply.number - 1:
             number = self._minutes.new_number(Speaker.USER)
+            self._minutes.times(number, begin_ms=before_ms, end_ms=before_ms)
+        text = self._joined(number, text)
         return Keep(self._minutes.write(number, Speaker.USER, text, before_ms, turn_complete=True))
 
-    # -------------------------------------------------------------- turns
+    def _close_answer(self, now: float, ended_at: float | None) -> list[Effect]:
+        number = self._minutes.open_number(Speaker.USER)
+        if number:
+            self._minutes.times(number, end_ms=self._wall_ms(now if ended_at is None else ended_at))
+        return self._close(Speaker.USER, now)
 
-    def _add(self, speaker: Speaker, text: str, now: float) -> Effect:
-        return Keep(self._minutes.add(speaker, text, self._wall_ms(now)))
+    # -------------------------------------------------------------- turns
 
     def _close(self, speaker: Speaker, now: float, heard: int | None = None) -> list[Effect]:
         closing = self._minutes.close(speaker, self._wall_ms(now), heard)
@@ -286,11 +397,3 @@ class Conversation:
         UpstreamLost: _lost,
         InterviewOver: _over,
     }
-
-
-def _end_of_word(text: str, at: int) -> int:
-    """Return the end of the word at this place: a word that was begun counts as heard."""
-    if at <= 0:
-        return 0
-    space = text.find(" ", at)
-    return len(text) if space < 0 else space

@@ -49,7 +49,8 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
     },
     _S.LISTENING: {
         AudioSpoken: _S.SPEAKING,
-        TextSpoken: _S.SPEAKING,
+        # Sound takes the floor, text does not: text that nobody hears is nobody's turn.
+        TextSpoken: _S.LISTENING,
         # Without voice activity events this is all that says "the candidate has said something".
         TextHeard: _S.AWAITED,
         SpeechBegan: _S.LISTENING,
@@ -65,7 +66,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
     },
     _S.AWAITED: {
         AudioSpoken: _S.SPEAKING,
-        TextSpoken: _S.SPEAKING,
+        TextSpoken: _S.AWAITED,
         TextHeard: _S.AWAITED,
         SpeechBegan: _S.LISTENING,
         SpeechEnded: _S.AWAITED,
@@ -97,7 +98,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
     },
     _S.THINKING: {
         AudioSpoken: _S.SPEAKING,
-        TextSpoken: _S.SPEAKING,
+        TextSpoken: _S.THINKING,
         # Gemini heard this before it began to think.
         TextHeard: _S.THINKING,
         SpeechBegan: _S.LISTENING,

@@ -1,8 +1,21 @@
 """The minutes of one interview: which turns there are, which of them are open, and the fragments that they grow by."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from preppald.core.turns import Fragment, Speaker, Turn, begun, in_order
+
+
+@dataclass(slots=True)
+class _Times:
+    """Wall clock in milliseconds; None: nothing new."""
+
+    begin_ms: int | None = None
+    end_ms: int | None = None
+    sound_ms: int | None = None
+
+
+_NOTHING_NEW = _Times()
 
 
 class Minutes:
@@ -17,6 +30,8 @@ class Minutes:
         self._last_number = max(self._turns, default=0)
         self._open: dict[Speaker, int] = {}
         self._last: dict[Speaker, int] = {}
+        # Of turns, by number: what the next fragment of theirs has to say.
+        self._times: dict[int, _Times] = {}
 
     @property
     def turns(self) -> list[Turn]:
@@ -34,6 +49,12 @@ class Minutes:
         """Return the number of the speaker's last turn since the journal, with or without text; 0 for none."""
         return self._last.get(speaker, 0)
 
+    def last_before(self, speaker: Speaker, number: int) -> int:
+        """Return the number of the speaker's last turn before that one; 0 for none."""
+        return max(
+            (n for n, turn in self._turns.items() if turn.speaker is speaker and n < number), default=0
+        )
+
     def is_open(self, speaker: Speaker) -> bool:
         return speaker in self._open
 
@@ -41,9 +62,32 @@ class Minutes:
         """Return the speaker's open turn; None where there is none, or none with text."""
         return self._turns.get(self._open.get(speaker, 0))
 
-    def begin(self, speaker: Speaker) -> None:
-        """Open a turn."""
-        self._open[speaker] = self.new_number(speaker)
+    def begin(self, speaker: Speaker) -> int:
+        """Open a turn; return its number."""
+        self._open[speaker] = number = self.new_number(speaker)
+        return number
+
+    def text(self, number: int) -> str:
+        """Return the text so far of any turn."""
+        return self._turns[number].text if number in self._turns else ""
+
+    def open_number(self, speaker: Speaker) -> int:
+        """Return the number of the speaker's open turn; 0 for none."""
+        return self._open.get(speaker, 0)
+
+    def times(
+        self,
+        number: int,
+        *,
+        begin_ms: int | None = None,
+        end_ms: int | None = None,
+        sound_ms: int | None = None,
+    ) -> None:
+        """Note when a turn began, ended, was first heard; its next fragment says so."""
+        times = self._times.setdefault(number, _Times())
+        times.begin_ms = begin_ms or times.begin_ms
+        times.end_ms = end_ms or times.end_ms
+        times.sound_ms = sound_ms or times.sound_ms
 
     def new_number(self, speaker: Speaker) -> int:
         """Return a number for one more turn of the speaker's."""
@@ -74,7 +118,20 @@ class Minutes:
     ) -> Fragment:
         """Return one more fragment, of any turn."""
         self.last_seq += 1
-        fragment = Fragment(self.last_seq, number, speaker, text, at_ms, turn_complete, heard)
         known = self._turns.get(number)
+        times = self._times.pop(number, _NOTHING_NEW)
+        fragment = Fragment(
+            self.last_seq,
+            number,
+            speaker,
+            text,
+            at_ms,
+            turn_complete,
+            heard,
+            late=known is not None and known.complete,
+            begin_ms=times.begin_ms,
+            end_ms=times.end_ms,
+            sound_ms=times.sound_ms,
+        )
         self._turns[number] = begun(fragment) if known is None else known.grown(fragment)
         return fragment

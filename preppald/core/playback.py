@@ -1,5 +1,7 @@
 """The candidate's playback, estimated: the interviewer's voice comes faster than it plays."""
 
+from preppald.core.frames import BYTES_PER_SAMPLE
+
 
 class Playback:
     """A queue that plays in real time, in any one unit of time: seconds, or samples.
@@ -21,3 +23,19 @@ class Playback:
         unheard = max(0.0, self.until - now)
         self.until = now
         return unheard
+
+
+class Samples:
+    """Cuts a stream of 16-bit PCM, which Gemini may have cut anywhere, into whole samples."""
+
+    def __init__(self) -> None:
+        self._odd_byte = b""
+
+    def whole(self, pcm: bytes) -> bytes:
+        """Return the whole samples there are; half of one waits for the next piece."""
+        if self._odd_byte:
+            pcm = self._odd_byte + pcm
+            self._odd_byte = b""
+        if len(pcm) % BYTES_PER_SAMPLE:
+            self._odd_byte, pcm = pcm[-1:], pcm[:-1]
+        return pcm

@@ -7,11 +7,14 @@ Rule 2: a fragment names its turn and is never revised; joining is concatenation
 
 from collections.abc import Iterable
 import enum
+import unicodedata
 
 import msgspec
 
 # Ends the text of a turn that the candidate spoke over, wherever people or models read it.
 CUT_MARK = " [interrupted]"
+# Latin marks, and Arabic, Urdu and Indic ones; those of Chinese and Japanese need no blank behind them.
+SENTENCE_ENDS = frozenset(".!?…\u061f\u06d4\u0964")
 
 
 class Speaker(enum.StrEnum):
@@ -27,7 +30,10 @@ class Fragment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ``seq`` counts up within the interview, from 1. ``turn`` is the number of the turn it belongs to.
     ``text`` is never shown in a repr; it may be empty when the fragment only closes its turn. ``at_ms`` is the wall clock in
     milliseconds. ``heard`` is set when the candidate cut the turn: how many of the turn's characters
-    had been played by then.
+    had been played by then. ``late``: its turn was complete already, and others may have come since.
+
+    ``begin_ms`` and ``end_ms`` are when the turn's voice began and ended, ``sound_ms`` when the candidate began to hear
+    the reply: wall clock in milliseconds, each on the fragment with which it became known, else None.
     """
 
     seq: int
@@ -37,6 +43,11 @@ class Fragment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     at_ms: int
     turn_complete: bool = False
     heard: int | None = None
+    # Fields are added at the end only: rows of older versions are read, too.
+    late: bool = False
+    begin_ms: int | None = None
+    end_ms: int | None = None
+    sound_ms: int | None = None
 
     def __repr__(self) -> str:
         return f"Fragment({self.seq}, turn {self.turn}, {self.speaker}, {len(self.text)} characters)"
@@ -45,6 +56,7 @@ class Fragment(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Turn(msgspec.Struct, frozen=True, gc=False):
     """One speaker's words until the other spoke. ``started_ms`` is the wall clock in milliseconds.
 
+    ``begin_ms``, ``end_ms`` and ``sound_ms`` are as in ``Fragment``; None in transcripts of versions without them.
     ``text`` is never shown in a repr.
     """
 
@@ -54,6 +66,9 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
     started_ms: int
     complete: bool = False
     heard: int | None = None
+    begin_ms: int | None = None
+    end_ms: int | None = None
+    sound_ms: int | None = None
 
     def __repr__(self) -> str:
         return f"Turn({self.number}, {self.speaker}, {len(self.text)} characters)"
@@ -79,6 +94,9 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
             self.started_ms,
             self.complete or fragment.turn_complete,
             self.heard if fragment.heard is None else fragment.heard,
+            self.begin_ms if fragment.begin_ms is None else fragment.begin_ms,
+            self.end_ms if fragment.end_ms is None else fragment.end_ms,
+            self.sound_ms if fragment.sound_ms is None else fragment.sound_ms,
         )
 
 
@@ -91,7 +109,37 @@ def begun(fragment: Fragment) -> Turn:
         started_ms=fragment.at_ms,
         complete=fragment.turn_complete,
         heard=fragment.heard,
+        begin_ms=fragment.begin_ms,
+        end_ms=fragment.end_ms,
+        sound_ms=fragment.sound_ms,
     )
+
+
+def joined(before: str, utterance: str) -> str:
+    """Return an utterance as it goes on behind other words of its turn: as the language joins sentences, with a blank.
+
+    There is none where one of the two brings it, where the script sets none, and before a closing mark.
+    """
+    if not before or not utterance or before[-1].isspace() or utterance[0].isspace():
+        return utterance
+    if unspaced(before[-1]) or unicodedata.category(utterance[0]) in {"Po", "Pe", "Pf"}:
+        return utterance
+    return " " + utterance
+
+
+def sentence_ends(before: str, after: str) -> bool:
+    """Return whether a sentence ends between these two, though no blank says so: "three years." and "Then"."""
+    return before[-1:] in SENTENCE_ENDS and after[:1].isalpha() and not after[:1].islower()
+
+
+def unspaced(character: str) -> bool:
+    """Return whether this is a letter or a stop of a script that sets no blanks.
+
+    Those are the full-width ones, apart from Korean.
+    """
+    wide = unicodedata.east_asian_width(character) in {"W", "F"}
+    written = unicodedata.category(character)[0] in "LP"
+    return wide and written and not unicodedata.name(character, "").startswith("HANGUL")
 
 
 def fold(fragments: Iterable[Fragment]) -> dict[int, Turn]:
