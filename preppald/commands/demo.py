@@ -171,7 +171,7 @@ class DemoPages:
         """A new interview and its token, as the application would hand them to its page."""
         interview_id = f"demo-{secrets.token_hex(4)}"
         token = auth.sign(
-            self._secret, user_id="demo", interview_id=interview_id, now=self._services.now_ms() // 1000
+            self._secret, user_id=interview_id, interview_id=interview_id, now=self._services.now_ms() // 1000
         )
         return _json({"interviewId": interview_id, "token": token, "wsUrl": f"/ws/{interview_id}"})
 

@@ -1,7 +1,7 @@
 /** The demo page: the interview module on one side, the document on the other. */
 
 import { runSampleInterview } from "./auto.js";
-import { AudioError, InterviewClient, NoticeKind, explain } from "./client/preppal-client.js";
+import { AudioError, InterviewClient, NOT_HELD, NoticeKind, explain } from "./client/preppal-client.js";
 import { fetchAnswer } from "./sample-answer.js";
 import * as view from "./view.js";
 
@@ -18,13 +18,6 @@ const ENDING_SOON_SHOWN_MS = 12000;
 const BACK_AGAIN_SHOWN_MS = 6000;
 const BACK_AGAIN = "You are connected again. Anything you missed is in the transcript.";
 
-/** Endings after which this page has no results to wait for. @type {Partial<Record<import("./client/preppal-client.js").Ending, string>>} */
-const ENDED_OTHERWISE = {
-  replaced: "Your interview has moved",
-  refused: "The interview did not start",
-  full: "The interview did not start",
-  unreachable: "The interview did not start",
-};
 
 /** The clock shows seconds; asking four times in one never skips any. */
 const CLOCK_EVERY_MS = 250;
@@ -106,16 +99,17 @@ function hold(client, interviewId) {
     showStatus(client);
     view.element("sample-label").textContent = speaking ? "Speaking the sample…" : "Use sample answer";
   });
-  client.on("error", ({ kind, words }) => {
-    view.showBanner(words);
-    if (kind === "microphone-lost") showMicrophone(client);
+  client.on("trouble", ({ kind, troubles }) => {
+    view.showTroubles(troubles.map((name) => ({ kind: name, words: explain(name), ...(name === "echo" ? { remedy: takeTurns } : {}) })));
+    if (kind === "microphone-lost" || kind === "microphone-withdrawn") showMicrophone(client);
   });
   client.on("ended", ({ reason, words }) => {
     clearInterval(clock);
     demo.ending = words;
-    view.showEnd(ENDED_OTHERWISE[reason] ?? "Interview ended", words, client.turns.length > 0);
+    const title = reason === "replaced" ? "Your interview has moved" : NOT_HELD.has(reason) ? "The interview did not start" : "Interview ended";
+    view.showEnd(title, words, client.turns.length > 0);
     transcript.stopFollowing();
-    if (!(reason in ENDED_OTHERWISE)) void showResults(interviewId);
+    if (!NOT_HELD.has(reason)) void showResults(interviewId);
   });
 }
 
@@ -147,6 +141,14 @@ function showStatus(client) {
   );
 }
 
+/** The way to go on without headphones. */
+const takeTurns = {
+  label: "Take turns",
+  act() {
+    if (demo.client !== null) demo.client.takesTurns = true;
+  },
+};
+
 /** @param {InterviewClient} client */
 function showMicrophone(client) {
   const off = client.muted || !client.hasMicrophone;
@@ -166,6 +168,7 @@ async function toggleMicrophone(client) {
       view.showBanner("");
     } catch (problem) {
       if (!(problem instanceof AudioError)) throw problem;
+      if (client.state === "ended") return;
       view.showBanner(explain(problem.kind));
     }
   }

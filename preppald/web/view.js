@@ -49,6 +49,30 @@ export function showBanner(words, forMs, news = "warning") {
   if (forMs !== undefined) bannerTimer = setTimeout(() => showBanner(""), forMs);
 }
 
+/**
+ * Each trouble has a line of its own, from its beginning to its end.
+ * @param {readonly {kind: string, words: string, remedy?: {label: string, act: () => void}}[]} troubles the most urgent first
+ */
+export function showTroubles(troubles) {
+  const list = element("troubles");
+  const shown = new Map([...list.children].map((item) => [/** @type {HTMLElement} */ (item).dataset.kind, item]));
+  for (const [kind, item] of shown) if (!troubles.some((trouble) => trouble.kind === kind)) item.remove();
+  troubles.forEach(({ kind, words, remedy }, place) => {
+    let item = shown.get(kind);
+    if (item === undefined) {
+      item = labelled("li", "", words);
+      /** @type {HTMLElement} */ (item).dataset.kind = kind;
+      if (remedy !== undefined) {
+        const button = labelled("button", "", remedy.label);
+        button.addEventListener("click", remedy.act);
+        item.append(" ", button);
+      }
+    }
+    // Moved only when it must be: what is moved is read out again.
+    if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
+  });
+}
+
 /** @param {string} words */
 export function showStatus(words) {
   const status = element("status");
@@ -166,6 +190,7 @@ export function endDialog() {
 export function showEnd(title, words, saidAnything) {
   endDialog().close();
   showBanner("");
+  showTroubles([]);
   showClock(null);
   element("results-title").textContent = title;
   element("ending").textContent = words;

@@ -8,28 +8,15 @@
  */
 
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
 import { relay } from "./relay.mjs";
+import { DESK, PHONE, playScenes, state, until } from "./scenes.mjs";
 
 const [origin, folder] = process.argv.slice(2);
 assert.ok(origin, "usage: check-page.mjs ORIGIN [FOLDER]");
-if (folder) mkdirSync(folder, { recursive: true });
-
-const CALM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-component-update", "--disable-sync"];
-const SOUND = ["--autoplay-policy=no-user-gesture-required", "--use-fake-device-for-media-stream"];
-const MICROPHONE_ALLOWED = "--use-fake-ui-for-media-stream";
 
 /** Spoken once, from the moment the page opens its microphone: into the greeting. */
 const RECORDING = fileURLToPath(new URL("../../preppald/candidate/answer.wav", import.meta.url));
-
-const DESK = { viewport: { width: 1000, height: 720 } };
-const PHONE = { viewport: { width: 375, height: 740 }, deviceScaleFactor: 2, colorScheme: "dark" };
-
-/** The longest scene waits for a greeting, an answer and a reply, each some ten seconds of speech. */
-const SCENE_TIMEOUT_MS = 60 * 1000;
-const LOOK_EVERY_MS = 50;
 
 /** Dialling, the daemon's answer, the missed transcript. */
 const COME_BACK_MS = 5000;
@@ -37,23 +24,9 @@ const COME_BACK_MS = 5000;
 /** What a candidate is promised to survive: a lift, a tunnel, a change of network. */
 const OFFLINE_MS = 10 * 1000;
 
-/** Playwright's own waitForFunction needs eval in the page, which the page's CSP rightly forbids. */
-async function until(page, expression, timeoutMs = SCENE_TIMEOUT_MS) {
-  const end = Date.now() + timeoutMs;
-  while (!(await page.evaluate(expression))) {
-    if (Date.now() > end) {
-      const state = await page.evaluate("JSON.stringify([preppalDemo.state, preppalDemo.ending, preppalDemo.transcript])");
-      throw new Error(`never came: ${expression}; ${state}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
-  }
-}
-
-const state = (name) => `preppalDemo.state === ${JSON.stringify(name)}`;
 const focused = (page) => page.evaluate("document.activeElement.id");
 const transcript = (page) => page.evaluate("JSON.parse(JSON.stringify(preppalDemo.transcript))");
 const banner = (page) => page.locator("#banner").textContent();
-const shot = (page, name) => (folder ? page.screenshot({ path: `${folder}/${name}.png` }) : undefined);
 
 /** Presses Tab until `id` has the focus. */
 async function tabTo(page, id) {
@@ -67,7 +40,7 @@ async function tabTo(page, id) {
 const SCENES = {
   "a whole interview by the sample answer": {
     look: DESK,
-    async play(page) {
+    async play(page, _context, shot) {
       await page.goto(`${origin}/?auto=sample`);
       await until(page, state("speaking"));
       await shot(page, "speaking");
@@ -83,7 +56,7 @@ const SCENES = {
   },
   "by the keyboard alone, with a microphone": {
     look: { ...DESK, colorScheme: "dark" },
-    async play(page) {
+    async play(page, _context, shot) {
       await page.goto(`${origin}/`);
       await tabTo(page, "start");
       await shot(page, "welcome-focus");
@@ -105,7 +78,7 @@ const SCENES = {
   "a voice through the microphone": {
     look: DESK,
     args: [`--use-file-for-fake-audio-capture=${RECORDING}%noloop`],
-    async play(page) {
+    async play(page, _context, shot) {
       await page.goto(`${origin}/`);
       await page.click("#start");
       await until(page, "preppalDemo.transcript.some((turn) => turn.speaker === 'USER' && turn.complete)");
@@ -117,7 +90,7 @@ const SCENES = {
   },
   "barge-in, then no network for ten seconds, on a phone": {
     look: PHONE,
-    async play(page, context) {
+    async play(page, context, shot) {
       const network = await relay(origin);
       await page.goto(`${network.origin}/`);
       await shot(page, "welcome-phone");
@@ -161,7 +134,7 @@ const SCENES = {
   },
   "a network that swallows everything for ten seconds and does not say so": {
     look: DESK,
-    async play(page) {
+    async play(page, _context, shot) {
       const network = await relay(origin);
       await page.goto(`${network.origin}/`);
       await page.click("#start-silent");
@@ -184,7 +157,7 @@ const SCENES = {
   },
   "a page that was reloaded takes its interview up again": {
     look: DESK,
-    async play(page) {
+    async play(page, _context, shot) {
       await page.goto(`${origin}/`);
       const took = await page.evaluate(async () => {
         const { InterviewClient } = await import("/client/preppal-client.js");
@@ -209,7 +182,7 @@ const SCENES = {
   "the microphone is denied": {
     look: PHONE,
     denied: true,
-    async play(page) {
+    async play(page, _context, shot) {
       await page.goto(`${origin}/`);
       await page.click("#start");
       await until(page, "document.getElementById('banner').textContent.includes('microphone')");
@@ -219,25 +192,4 @@ const SCENES = {
   },
 };
 
-for (const [name, { look, denied = false, args = [], play }] of Object.entries(SCENES)) {
-  const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: [...CALM, ...SOUND, ...args, ...(denied ? [] : [MICROPHONE_ALLOWED])],
-  });
-  const context = await browser.newContext(look);
-  const page = await context.newPage();
-  const faults = [];
-  page.on("pageerror", (problem) => faults.push(problem.stack ?? problem.message));
-  page.on("console", (line) => line.text().includes("Content Security Policy") && faults.push(line.text()));
-  try {
-    await play(page, context);
-    assert.deepEqual(faults, []);
-    console.log(`ok   ${name}`);
-  } catch (problem) {
-    process.exitCode = 1;
-    console.log(`FAIL ${name}\n     ${[problem.message, ...faults].join("\n     ")}`);
-    await shot(page, "failure");
-  } finally {
-    await browser.close();
-  }
-}
+await playScenes(SCENES, { folder });

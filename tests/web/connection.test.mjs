@@ -42,18 +42,25 @@ class FakeSocket {
 
 /** What GET /ready answers; null: no server there. */
 let health = 200;
+let body;
 let seen;
+let wallClockJumpMs;
 
 beforeEach(() => {
-  mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
+  // The monotonic clock moves with the timers, and not when the wall clock is set.
+  const begun = Date.now();
+  wallClockJumpMs = 0;
+  mock.method(performance, "now", () => Date.now() - begun - wallClockJumpMs);
   mock.method(globalThis, "fetch", async () => {
     if (health === null) throw new TypeError("fetch failed");
-    return { status: health };
+    return { status: health, text: async () => body };
   });
   globalThis.WebSocket = FakeSocket;
   FakeSocket.all = [];
   health = 200;
-  seen = { messages: [], lost: 0, ends: [] };
+  body = '{"status":"ready"}';
+  seen = { messages: [], lost: 0, ends: [], troubles: [] };
 });
 afterEach(() => mock.restoreAll() ?? mock.timers.reset());
 
@@ -64,6 +71,10 @@ function connect({ since = 0 } = {}) {
     since: () => since,
     onmessage: (message) => seen.messages.push(message.kind),
     onlost: () => (seen.lost += 1),
+    ontrouble(kind, active) {
+      if (seen.troubles.includes(kind) === active) return;
+      seen.troubles = active ? [...seen.troubles, kind] : seen.troubles.filter((other) => other !== kind);
+    },
     onend: (end) => seen.ends.push(end),
   });
   connection.open();
@@ -100,7 +111,7 @@ test("http addresses and addresses of this page become WebSocket addresses", () 
 
 test("the token travels as a subprotocol, never in the URL", () => {
   connect();
-  assert.deepEqual(latest().protocols, ["preppal.v1", "token.a.b.c"]);
+  assert.deepEqual(latest().protocols, ["preppal.v2", "preppal.v1", "token.a.b.c"]);
   assert.equal(latest().url, "ws://example.test/ws/42?since=0");
 });
 
@@ -255,4 +266,172 @@ test("bytes that are no message end it with words, not with an exception", () =>
   latest().opens();
   latest().onmessage({ data: Uint8Array.of(0x12, 0xff).buffer });
   assert.equal(seen.ends[0].code, 1008);
+});
+
+const CAPTURE_BYTES_PER_MS = 32;
+
+/** Speak for a while, in chunks of 40 ms, while the clock goes on. */
+async function speak(connection, ms) {
+  for (let at = 0; at < ms && seen.ends.length === 0; at += 40) {
+    connection.sendAudio(new Uint8Array(40 * CAPTURE_BYTES_PER_MS));
+    mock.timers.tick(40);
+    await Promise.resolve();
+  }
+}
+
+/** ServerToClientMessage { received { audio_ms } } */
+function received(audioMs) {
+  const digits = [];
+  for (let rest = audioMs; ; rest = Math.floor(rest / 128)) {
+    digits.push(rest > 127 ? (rest % 128) | 0x80 : rest);
+    if (rest <= 127) break;
+  }
+  latest().onmessage?.({ data: Uint8Array.of(0x4a, digits.length + 1, 0x08, ...digits).buffer });
+}
+
+async function started() {
+  const connection = connect();
+  latest().opens();
+  latest().says("session started with its grace");
+  await speak(connection, 1000);
+  received(1000);
+  return connection;
+}
+
+test("P8: a line that swallows everything is told after four seconds and given up after twelve", async () => {
+  const connection = await started();
+  await speak(connection, 3000);
+  assert.deepEqual(seen.troubles, []);
+  await speak(connection, 2000);
+  assert.deepEqual(seen.troubles, ["line-silent"]);
+  assert.equal(connection.state.quality, "silent");
+  await speak(connection, 9000);
+  assert.equal(seen.lost, 1);
+  assert.ok(!seen.troubles.includes("line-silent"), "its end is the reconnection");
+});
+
+test("P8: the page is there for as long as the server holds the interview, and not much longer", async () => {
+  await started();
+  health = null;
+  latest().dies();
+  await refuseAll(90000);
+  assert.equal(seen.ends.length, 0, "the grace is 90 s");
+  await refuseAll(30000);
+  assert.equal(seen.ends.length, 1);
+});
+
+test("P6: a page that was blocked says nothing about the line", async () => {
+  const connection = await started();
+  for (let i = 0; i < 5; i += 1) {
+    wallClockJumpMs -= 20000;
+    await speak(connection, 600);
+    received(2000 + i * 600);
+  }
+  assert.equal(seen.lost, 0);
+  assert.deepEqual(seen.troubles, []);
+});
+
+test("P10: an hour's jump of the wall clock while reconnecting ends nothing", async () => {
+  await started();
+  latest().dies();
+  mock.timers.setTime(Date.now() + 3600000);
+  wallClockJumpMs += 3600000;
+  mock.timers.tick(400);
+  latest().opens();
+  latest().says("session started with its grace");
+  assert.equal(seen.ends.length, 0);
+  assert.equal(seen.lost, 1);
+});
+
+for (const [what, answer, diagnosis] of [
+  ["a landing page", "<!doctype html><title>Welcome</title>", "blocked-between"],
+  ["another service's JSON", '{"ok":true}', "blocked-between"],
+  ["a server that would have said why", '{"status":"ready","protocols":["preppal.v2"]}', "blocked-between"],
+  ["a server too old to say why", '{"status":"ready"}', "refused"],
+]) {
+  test(`P11: a handshake that fails beside ${what} is told as "${diagnosis}"`, async () => {
+    body = answer;
+    connect();
+    latest().dies();
+    await settle();
+    assert.equal(seen.ends[0].diagnosis, diagnosis);
+  });
+}
+
+/** ServerToClientMessage { error { code, message, retry_after_ms } }, then the close with that code. */
+function refuses(code, retryAfterMs = 0) {
+  latest().opens();
+  latest().onmessage({ data: errorFrame(code, retryAfterMs) });
+  latest().dies(code, "");
+}
+
+function errorFrame(code, retryAfterMs) {
+  const varint = (value) => {
+    const out = [];
+    for (; value > 127; value = Math.floor(value / 128)) out.push((value % 128) | 0x80);
+    return [...out, value];
+  };
+  const inner = [0x08, ...varint(code), 0x12, 2, 0x6e, 0x6f, 0x18, ...varint(retryAfterMs)];
+  return Uint8Array.of(0x1a, inner.length, ...inner).buffer;
+}
+
+for (const code of [4400, 4401, 4403, 4410]) {
+  test(`a refusal with ${code} ends it at once, and is no complaint about a message`, () => {
+    connect();
+    refuses(code);
+    assert.equal(seen.ends[0].code, code);
+    assert.deepEqual(seen.messages, []);
+  });
+}
+
+for (const code of [4429, 4503]) {
+  test(`a refusal with ${code} is waited out as long as the server says, and told meanwhile`, async () => {
+    connect();
+    refuses(code, 20000);
+    assert.deepEqual(seen.troubles, ["waiting-for-server"]);
+    mock.timers.tick(19000);
+    assert.equal(FakeSocket.all.length, 1);
+    mock.timers.tick(1500);
+    assert.equal(FakeSocket.all.length, 2);
+    latest().opens();
+    latest().says("session started with its grace");
+    assert.deepEqual(seen.troubles, []);
+    assert.equal(seen.ends.length, 0);
+  });
+
+  test(`a refusal with ${code} that goes on has an end`, async () => {
+    connect();
+    for (let tries = 0; tries < 40 && seen.ends.length === 0; tries += 1) {
+      refuses(code, 20000);
+      mock.timers.tick(21000);
+    }
+    assert.equal(seen.ends[0].code, code);
+    assert.ok(FakeSocket.all.length < 10);
+  });
+}
+
+test("a token can be asked for before each connection; one that never comes is not waited for", async () => {
+  let asked = 0;
+  const connection = new Connection({
+    url: "ws://example.test/ws/42",
+    token: async () => `t${(asked += 1)}`,
+    since: () => 0,
+    onmessage() {},
+    onlost: () => (seen.lost += 1),
+    onend: (end) => seen.ends.push(end),
+  });
+  connection.open();
+  await settle();
+  assert.deepEqual(latest().protocols.at(-1), "token.t1");
+  latest().opens();
+  latest().says("session started");
+  latest().dies();
+  mock.timers.tick(400);
+  await settle();
+  assert.deepEqual(latest().protocols.at(-1), "token.t2");
+  connection.close();
+
+  new Connection({ url: "ws://example.test/ws/42", token: () => new Promise(() => {}), since: () => 0, onmessage() {}, onlost() {}, onend: (end) => seen.ends.push(end) }).open();
+  for (let i = 0; i < 200; i += 1) mock.timers.tick(1000);
+  assert.equal(seen.ends.length, 1);
 });

@@ -5,19 +5,31 @@ import { connect, createServer } from "node:net";
 
 /**
  * @param {string} origin http://host:port
- * @returns {Promise<{origin: string, freeze: () => void, thaw: () => void, close: () => void}>} freeze: nothing passes
- *   any more, and nobody is told, as in a tunnel; what waited passes when it thaws
+ * @returns {Promise<{origin: string, freeze: () => void, thaw: () => void, cut: () => void, restore: () => void, throttle: (bytesPerSecond: number) => void, close: () => void}>}
+ *   freeze: nothing passes any more, and nobody is told, as in a tunnel; what waited passes when it thaws. cut: all
+ *   connections break, and new ones too, until restore. throttle: the way up carries so much, Infinity again all
  */
 export async function relay(origin) {
   const { hostname, port } = new URL(origin);
   /** @type {Set<import("node:net").Socket>} */
   const sockets = new Set();
   let frozen = false;
+  let isCut = false;
+  let speed = Infinity;
   const server = createServer((browser) => {
+    if (isCut) {
+      browser.destroy();
+      return;
+    }
     const daemon = connect(Number(port), hostname);
     for (const [from, to] of [[browser, daemon], [daemon, browser]]) {
       sockets.add(from);
-      from.on("data", (data) => to.write(data));
+      from.on("data", (data) => {
+        to.write(data);
+        if (from !== browser || speed === Infinity) return;
+        from.pause();
+        setTimeout(() => frozen || from.resume(), (data.length * 1000) / speed);
+      });
       from.on("end", () => to.end());
       from.on("error", () => to.destroy());
       from.on("close", () => sockets.delete(from));
@@ -35,6 +47,16 @@ export async function relay(origin) {
     thaw() {
       frozen = false;
       for (const socket of sockets) socket.resume();
+    },
+    cut() {
+      isCut = true;
+      for (const socket of sockets) socket.destroy();
+    },
+    restore() {
+      isCut = false;
+    },
+    throttle(bytesPerSecond) {
+      speed = bytesPerSecond;
     },
     close() {
       server.close();

@@ -211,3 +211,26 @@ test("after a restart half a sample is forgotten", () => {
   samples.restart();
   assert.deepEqual([...samples.join(Uint8Array.of(1, 0))], [1]);
 });
+
+test("a line that stalls within a tone is heard as a pause, not as a click", () => {
+  const playback = new Playback(24000, 48000);
+  const tonePcm = Int16Array.from(tone(440, 24000, 24000), (sample) => sample * 16384);
+  playback.push(tonePcm.slice(0, 9007));
+  const out = rendered(playback, 900);
+  playback.push(tonePcm.slice(9007));
+  out.push(...rendered(playback, 900));
+  const ownStep = (2 * Math.PI * 440 * 0.5) / 48000;
+  const steps = out.map((sample, i) => Math.abs(sample - (out[i - 1] ?? 0)));
+  assert.ok(Math.max(...steps) < 3 * ownStep, `${Math.max(...steps) / ownStep} of the tone's own step`);
+  assert.ok(out.slice(30000, 36000).every((sample) => Math.abs(sample) < 1e-3), "there was a pause");
+});
+
+test("digital zero is told from a quiet room, also while muted", () => {
+  const { capture, chunks } = newCapture();
+  captured(capture, chunks, 0.2);
+  assert.ok(chunks.length > 0 && chunks.every(({ zero }) => zero));
+  chunks.length = 0;
+  capture.muted = true;
+  captured(capture, chunks, 0.2, new Float32Array(QUANTUM).fill(1e-7));
+  assert.ok(chunks.length > 0 && chunks.every(({ zero, pcm }) => !zero && pcm.every((sample) => sample === 0)));
+});

@@ -1,47 +1,51 @@
-/** The browser's sound: one AudioContext with a recorder and a player, each on the audio thread. */
+/**
+ * The browser's sound for an interview: an engine, and at most one microphone that it hears.
+ *
+ * Rule 1: whatever fails after the user's permission leaves no microphone open.
+ * Rule 2: a sound that stands still is made anew by the next gesture; the interview knows nothing of it.
+ */
+
+import { AudioError } from "./audio-error.js";
+import { Engine } from "./engine.js";
+import { Microphone } from "./microphone.js";
+import { LOOK_EVERY_MS, SoundClock } from "./sound-clock.js";
+import { VOICE_RATE_HZ } from "./sound-format.js";
+
+export { AudioError };
 
 /** @typedef {import("./sound-format.js").Chunk} Chunk */
 /** @typedef {import("./sound-format.js").PlayerReport} PlayerReport */
-/** @typedef {import("./sound-format.js").PlayerOrder} PlayerOrder */
-/** @typedef {import("./sound-format.js").RecorderOrder} RecorderOrder */
-/** @typedef {import("./endings.js").Trouble} Trouble */
+/** @typedef {import("./words.js").Trouble} Trouble */
 
-/** Why there is no sound: `kind` is a name that `explain` has words for. */
-export class AudioError extends Error {
-  name = "AudioError";
+/** @typedef {{deviceId?: string | undefined, constraints?: MediaTrackConstraints | undefined, stream?: MediaStream | undefined}} MicrophoneChoice stream: an application's own; its tracks stay the application's to stop */
 
-  /**
-   * @param {Trouble} kind
-   * @param {unknown} [cause]
-   */
-  constructor(kind, cause) {
-    super(kind, { cause });
-    this.kind = kind;
-  }
-}
-
-/**
- * The browser's own remedies for an interview at a laptop: the interviewer's voice must not come
- * back through the microphone, or it would interrupt itself.
- */
-const MICROPHONE = { echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: 1 };
-
-/** A browser that may not play sound yet waits for a click without end; we say so instead. */
-const START_TIMEOUT_MS = 3000;
+/** What ends with the microphone that it was about. */
+const MICROPHONE_TROUBLES = /** @type {const} */ (["microphone-muted", "microphone-lost", "microphone-withdrawn", "microphone-silent"]);
 
 export class AudioDesk {
   /** @type {(chunk: Chunk) => void} */
   onchunk = () => {};
   /** @type {(report: PlayerReport) => void} */
   onreport = () => {};
-  /** @type {(kind: Trouble) => void} the microphone was unplugged, or the device took the sound away */
+  /** @type {(kind: Trouble, active: boolean) => void} */
   ontrouble = () => {};
 
-  #context;
-  #recorder;
-  #player;
-  /** @type {MediaStreamAudioSourceNode | null} */
+  #workletUrl;
+  #engine;
+  #clock = new SoundClock();
+  #looking;
+  #standing = false;
+  #closed = false;
+  /** @type {Microphone | null} */
   #microphone = null;
+  /** @type {MediaStreamAudioSourceNode | null} */
+  #source = null;
+  /** @type {Promise<void> | null} */
+  #renewal = null;
+  #muted = false;
+  #volume = 1;
+  #output = "";
+  #sourceRateHz = VOICE_RATE_HZ;
 
   /**
    * Call from a click or key press: browsers allow no sound before one.
@@ -50,139 +54,172 @@ export class AudioDesk {
    * @throws {AudioError}
    */
   static async open(workletUrl) {
-    if (!globalThis.isSecureContext || !("AudioWorkletNode" in globalThis)) throw new AudioError("insecure-context");
-    const context = new AudioContext({ latencyHint: "interactive" });
-    try {
-      await within(START_TIMEOUT_MS, context.resume());
-      await context.audioWorklet.addModule(workletUrl);
-      return new AudioDesk(context);
-    } catch (problem) {
-      await context.close();
-      throw new AudioError("audio-unavailable", problem);
-    }
+    return new AudioDesk(workletUrl, await Engine.open(workletUrl));
   }
 
-  /** @param {AudioContext} context with the worklet loaded */
-  constructor(context) {
-    this.#context = context;
-    context.onstatechange = () => {
-      if (context.state !== "running" && context.state !== "closed") this.ontrouble("audio-paused");
+  /**
+   * @param {string} workletUrl
+   * @param {Engine} engine
+   */
+  constructor(workletUrl, engine) {
+    this.#workletUrl = workletUrl;
+    this.#engine = engine;
+    this.#adopt(engine);
+    this.#looking = setInterval(() => this.#look(), LOOK_EVERY_MS);
+  }
+
+  /** @param {Engine} engine */
+  #adopt(engine) {
+    engine.onchunk = (chunk) => this.onchunk(chunk);
+    engine.onreport = (report) => this.onreport(report);
+    engine.onstate = (crashed) => {
+      if (crashed) this.#stand(true);
+      this.#paused();
     };
-    this.#player = new AudioWorkletNode(context, "preppal-player", { numberOfInputs: 0, outputChannelCount: [1] });
-    this.#player.port.onmessage = (/** @type {MessageEvent<PlayerReport>} */ { data }) => this.onreport(data);
-    this.#player.connect(context.destination);
-    this.#recorder = new AudioWorkletNode(context, "preppal-recorder", { outputChannelCount: [1], channelCount: 1, channelCountMode: "explicit" });
-    this.#recorder.port.onmessage = (/** @type {MessageEvent<Chunk>} */ { data }) => this.onchunk(data);
-    for (const node of [this.#player, this.#recorder]) node.onprocessorerror = () => this.ontrouble("audio-unavailable");
-    // Its output is silence; the connection is what makes the browser run it with no microphone there.
-    this.#recorder.connect(context.destination);
   }
 
-  /** @throws {AudioError} */
-  async openMicrophone() {
-    if (navigator.mediaDevices === undefined) throw new AudioError("insecure-context");
-    const stream = await navigator.mediaDevices.getUserMedia({ audio: MICROPHONE }).catch((problem) => {
-      throw new AudioError(microphoneTrouble(problem), problem);
-    });
-    // The user may take a minute to answer; by then the page may have closed us, or have asked twice.
+  #paused() {
+    const { state } = this.#engine.context;
+    this.ontrouble("audio-paused", !this.#closed && state !== "running" && state !== "closed");
+  }
+
+  #look() {
+    const { currentTime, state } = this.#engine.context;
+    if (this.#clock.stands(performance.now(), currentTime, state === "running")) this.#stand(true);
+    else if (state === "running") this.#stand(false);
+  }
+
+  /** @param {boolean} standing */
+  #stand(standing) {
+    this.#standing = standing;
+    this.ontrouble("sound-stopped", standing && !this.#closed);
+  }
+
+  /**
+   * Open a microphone, or change to another. The one before is closed only when the new one is heard.
+   * @param {MicrophoneChoice} [choice]
+   * @throws {AudioError}
+   */
+  async openMicrophone({ stream, ...choice } = {}) {
+    const microphone = stream === undefined ? await Microphone.open(choice) : new Microphone(stream, false);
+    let source;
+    try {
+      // The user may take a minute to answer; by then the page may have closed us.
+      if (this.#closed) throw new AudioError("interview-over");
+      source = this.#engine.hear(microphone.stream);
+    } catch (problem) {
+      microphone.close();
+      throw problem instanceof AudioError ? problem : new AudioError("audio-unavailable", problem);
+    }
     this.closeMicrophone();
-    if (this.#context.state === "closed") {
-      stopTracks(stream);
-      throw new AudioError("audio-unavailable");
-    }
-    const microphone = this.#context.createMediaStreamSource(stream);
-    microphone.connect(this.#recorder);
     this.#microphone = microphone;
-    for (const track of stream.getTracks()) {
-      track.onended = () => {
-        if (this.#microphone !== microphone) return;
-        this.closeMicrophone();
-        this.ontrouble("microphone-lost");
-      };
-    }
+    this.#source = source;
+    microphone.ontrouble = (kind, active) => {
+      if (kind !== "microphone-muted") this.closeMicrophone();
+      this.ontrouble(kind, active);
+    };
+    microphone.watch();
   }
 
   /** The browser's "recording" sign goes out; silence is sent from here on. */
   closeMicrophone() {
-    if (this.#microphone !== null) stopTracks(this.#microphone.mediaStream);
-    this.#microphone?.disconnect();
-    this.#microphone = null;
+    this.#microphone?.close();
+    this.#source?.disconnect();
+    this.#microphone = this.#source = null;
+    for (const kind of MICROPHONE_TROUBLES) this.ontrouble(kind, false);
   }
 
   get hasMicrophone() {
     return this.#microphone !== null;
   }
 
+  /** @returns {string | undefined} the microphone's, where the browser says */
+  get microphoneId() {
+    return this.#microphone?.deviceId;
+  }
+
   /** @param {boolean} muted */
   mute(muted) {
-    this.#order(this.#recorder, { kind: "mute", muted });
+    this.#muted = muted;
+    this.#engine.record({ kind: "mute", muted });
+  }
+
+  /** @param {number} volume 0 … 1 */
+  setVolume(volume) {
+    this.#volume = volume;
+    this.#engine.setVolume(volume);
+  }
+
+  /** @param {string} deviceId "" is the system's own choice */
+  async setOutput(deviceId) {
+    await this.#engine.setOutput(deviceId);
+    this.#output = deviceId;
   }
 
   /** @param {Int16Array<ArrayBuffer>} pcm 16 kHz; a copy is spoken */
   answer(pcm) {
-    this.#order(this.#recorder, { kind: "answer", pcm });
+    this.#engine.record({ kind: "answer", pcm });
   }
 
   /** @param {Int16Array<ArrayBuffer>} pcm is handed over */
   play(pcm) {
-    this.#order(this.#player, { kind: "play", pcm }, [pcm.buffer]);
+    this.#engine.play({ kind: "play", pcm }, [pcm.buffer]);
   }
 
   /** Be silent now. */
   flush() {
-    this.#order(this.#player, { kind: "flush" });
+    this.#engine.play({ kind: "flush" });
   }
 
   /** @param {number} sourceRateHz of what `play` will be given */
   setSourceRate(sourceRateHz) {
-    this.#order(this.#player, { kind: "rate", sourceRateHz });
-  }
-
-  /** After the device took the sound away (a phone call); call from a click or key press. */
-  async resume() {
-    if (this.#context.state !== "closed") await this.#context.resume();
-  }
-
-  async close() {
-    this.closeMicrophone();
-    if (this.#context.state !== "closed") await this.#context.close();
+    this.#sourceRateHz = sourceRateHz;
+    this.#engine.play({ kind: "rate", sourceRateHz });
   }
 
   /**
-   * @param {AudioWorkletNode} node
-   * @param {RecorderOrder | PlayerOrder} order
-   * @param {Transferable[]} [transfer]
+   * Bring the sound back after the device took it away; call from a click or key press. During a telephone call the
+   * device refuses: then the next call tries again.
    */
-  #order(node, order, transfer = []) {
-    node.port.postMessage(order, transfer);
+  async resume() {
+    const { context } = this.#engine;
+    if (this.#closed) return;
+    if (this.#standing) await (this.#renewal ??= this.#renew().finally(() => (this.#renewal = null)));
+    else if (context.state !== "running") await context.resume().catch(() => {});
   }
-}
 
-/** @param {MediaStream} stream */
-function stopTracks(stream) {
-  for (const track of stream.getTracks()) track.stop();
-}
+  /** Rule 2. */
+  async #renew() {
+    let engine;
+    try {
+      engine = await Engine.open(this.#workletUrl);
+      if (this.#closed) throw new AudioError("interview-over");
+      const source = this.#microphone === null ? null : engine.hear(this.#microphone.stream);
+      const old = this.#engine;
+      this.#engine = engine;
+      this.#source?.disconnect();
+      this.#source = source;
+      this.#clock = new SoundClock();
+      this.#adopt(engine);
+      this.mute(this.#muted);
+      this.setVolume(this.#volume);
+      this.setSourceRate(this.#sourceRateHz);
+      if (this.#output !== "") await engine.setOutput(this.#output).catch(() => {});
+      this.#stand(false);
+      this.#paused();
+      void old.close();
+    } catch {
+      // The trouble stays, and the next gesture tries again.
+      if (engine !== this.#engine) await engine?.close();
+    }
+  }
 
-/**
- * @template T
- * @param {number} ms
- * @param {Promise<T>} work
- * @returns {Promise<T>}
- */
-function within(ms, work) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`not done within ${ms} ms`)), ms);
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
-}
-
-/**
- * @param {unknown} problem what getUserMedia rejected with
- * @returns {Trouble}
- */
-function microphoneTrouble(problem) {
-  const name = problem instanceof DOMException ? problem.name : "";
-  if (name === "NotAllowedError" || name === "SecurityError") return "microphone-denied";
-  if (name === "NotFoundError" || name === "OverconstrainedError") return "microphone-missing";
-  return "microphone-busy";
+  async close() {
+    this.#closed = true;
+    clearInterval(this.#looking);
+    this.closeMicrophone();
+    this.ontrouble("audio-paused", false);
+    this.ontrouble("sound-stopped", false);
+    await this.#engine.close();
+  }
 }

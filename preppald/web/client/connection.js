@@ -3,30 +3,39 @@
  *
  * Rule 1: at most one socket is alive; whatever an older one still says is ignored.
  * Rule 2: every wait has an end, and `onend` is called exactly once.
- * Rule 3: sound spoken while there is no socket is kept, up to a bound, and sent on the next.
+ * Rule 3: durations are measured on performance.now(), which no setting of the wall clock moves. A laptop's sleep may
+ *         not count there; then it is the server that knows whether the interview is over, and says so.
+ * Rule 4: a silent line is given up after SILENT_MS of this page's own attention: while the page is blocked, nothing
+ *         can be heard, and that says nothing about the line.
  */
 
-import { CloseCode, retryWaitMs, worthRetrying } from "./endings.js";
+import { CloseCode, FIRST_BUDGET_MS, RETRY_BUDGET_MS, isPassing, retryWaitMs, worthRetrying } from "./endings.js";
+import { probe } from "./probe.js";
+import { HELD_MS, Uplink } from "./uplink.js";
 import { CAPTURE_RATE_HZ } from "./sound-format.js";
 import { WireError, decodeServerMessage, encodeAudioChunk, encodeEndRequest } from "./wire.js";
 
 /** @typedef {import("./wire.js").ServerMessage} ServerMessage */
 /** @typedef {import("./endings.js").Ending} Ending */
+/** @typedef {import("./endings.js").Trouble} Trouble */
 
 /**
  * @typedef {object} ConnectionOptions
  * @property {string} url http:, https:, ws: or wss:, or relative to the page; with or without `?token=`
- * @property {string} [token] travels as a subprotocol, so that no log of URLs holds it
+ * @property {string | (() => string | Promise<string>)} [token] travels as a subprotocol, so that no log of URLs holds
+ *   it; a function is asked before each try
  * @property {() => number} since the last transcript seq that arrived; 0: none, so that all there is comes
  * @property {(message: ServerMessage) => void} onmessage
  * @property {() => void} onlost another try follows
+ * @property {(kind: Trouble, active: boolean) => void} [ontrouble] of the line
  * @property {(end: ConnectionEnd) => void} onend no further try
  */
 
 /** @typedef {{code: number, reason: string, sessionEnded: number | null, diagnosis: Ending | null}} ConnectionEnd */
+/** @typedef {"good" | "slow" | "silent" | "lost"} Quality */
 
-/** The server picks this one of the two offered; the other carries the token. */
-const SUBPROTOCOL = "preppal.v1";
+/** The server picks the first that it knows; a further one carries the token. v2 is v1 with refusals in words. */
+const SUBPROTOCOLS = ["preppal.v2", "preppal.v1"];
 
 /** TCP, TLS and the server's answer; a phone on a bad network needs several seconds. */
 const OPEN_TIMEOUT_MS = 10 * 1000;
@@ -37,19 +46,30 @@ const READY_TIMEOUT_MS = 40 * 1000;
 /** From EndRequest to the server's goodbye; the user has decided, so we do not wait longer. */
 const GOODBYE_TIMEOUT_MS = 5 * 1000;
 
-/** How long the health question may take when a handshake was refused. */
-const PROBE_TIMEOUT_MS = 5 * 1000;
-
 const BYTES_PER_SECOND = CAPTURE_RATE_HZ * 2;
 
-/** Sound kept while reconnecting: a sentence; older speech would only delay the interview. */
-export const HELD_BYTES = 5 * BYTES_PER_SECOND;
+/** Sound kept while reconnecting. */
+export const HELD_BYTES = (HELD_MS / 1000) * BYTES_PER_SECOND;
 
-/** The page streams all the time, so a socket that takes nothing for this long is dead, whatever it says. */
+/** With a server that does not say Received: the page streams all the time, so a socket that holds this much is dead. */
 const STALLED_BYTES = 8 * BYTES_PER_SECOND;
 
 /** A few refusals may be a server between two lives; four in a row (some three seconds) are a verdict. */
 const REFUSALS_BELIEVED = 4;
+
+/** How often the line is looked at. */
+const WATCH_MS = 500;
+
+/** Sound goes out and the server says nothing: a word to the candidate … */
+const QUIET_MS = 4 * 1000;
+
+/** … and the end of this socket: far above a slow line's worst second, far below the server's own patience. */
+const SILENT_MS = 12 * 1000;
+
+/** The server notices a dead line up to 25 s after this page may, and its grace begins then: be there to the end. */
+const GRACE_MARGIN_MS = 15 * 1000;
+
+const now = () => performance.now();
 
 export class Connection {
   #options;
@@ -57,19 +77,25 @@ export class Connection {
   #socket = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} the one wait going on: open, ready, goodbye or retry */
   #timer;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #watch;
+  #watchedAt = 0;
+  #quietMs = 0;
   #wasOpen = false;
   #over = false;
   #endRequested = false;
   /** @type {number | null} */
   #sessionEnded = null;
-  #endedOnError = false;
-  /** @type {number | null} when the present gap began (Date.now: a sleeping laptop's gap counts in full) */
+  /** The ErrorResponse that was the last message, if one was. @type {Extract<ServerMessage, {kind: "error"}> | null} */
+  #lastError = null;
+  /** @type {number | null} when the present gap began */
   #lostAt = null;
   #attempt = 0;
+  #dials = 0;
   #refusals = 0;
-  /** @type {Uint8Array[]} */
-  #held = [];
-  #heldBytes = 0;
+  #graceMs = RETRY_BUDGET_MS;
+  #uplink = new Uplink();
+  #toldDroppedMs = 0;
 
   /** @param {ConnectionOptions} options */
   constructor(options) {
@@ -79,56 +105,92 @@ export class Connection {
   open() {
     globalThis.addEventListener?.("offline", this.#onOffline);
     globalThis.addEventListener?.("online", this.#onOnline);
-    this.#dial();
+    this.#watchedAt = now();
+    this.#watch = setInterval(() => this.#look(), WATCH_MS);
+    void this.#dial();
   }
 
-  /** @param {Uint8Array} pcm PCM16 LE 16 kHz; taken over */
-  sendAudio(pcm) {
+  /** How well the candidate is heard. @returns {{quality: Quality, lagMs: number, droppedMs: number}} */
+  get state() {
+    const { lagMs, droppedMs, slow } = this.#uplink;
+    const quality = this.#lostAt !== null ? "lost" : this.#quietMs >= QUIET_MS ? "silent" : slow ? "slow" : "good";
+    return { quality, lagMs, droppedMs };
+  }
+
+  /**
+   * Send sound, or keep it while there is no line.
+   * @param {Uint8Array} pcm PCM16 LE 16 kHz; taken over
+   * @param {{ageMs?: number, speech?: boolean}} [about] how long ago it was said, and whether there is a voice in it
+   */
+  sendAudio(pcm, { ageMs = 0, speech = true } = {}) {
     if (this.#over || this.#endRequested) return;
-    const socket = this.#socket;
-    if (socket === null || socket.readyState !== WebSocket.OPEN) {
-      this.#hold(pcm);
-    } else if (socket.bufferedAmount > STALLED_BYTES) {
-      this.#hold(pcm);
-      this.#lost(CloseCode.CONNECTION_LOST, "the network takes nothing any more");
-    } else {
-      socket.send(encodeAudioChunk(pcm));
-    }
+    this.#uplink.put(pcm, now() - ageMs, speech);
+    this.#pump();
+  }
+
+  /**
+   * Send a message other than sound.
+   * @param {Uint8Array<ArrayBuffer>} message
+   * @returns {boolean} false: there is no line now
+   */
+  send(message) {
+    if (this.#over || this.#socket?.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send(message);
+    return true;
   }
 
   /** The candidate pressed "end": ask the server, but not for long. */
   requestEnd() {
     if (this.#over || this.#endRequested) return;
     this.#endRequested = true;
-    if (this.#socket?.readyState !== WebSocket.OPEN) {
+    if (!this.send(encodeEndRequest())) {
       this.#finish(CloseCode.DISTINCT_BY_USER, "");
       return;
     }
-    this.#socket.send(encodeEndRequest());
     this.#wait(GOODBYE_TIMEOUT_MS, () => this.#finish(CloseCode.DISTINCT_BY_USER, ""));
   }
 
-  /** Hangs up without an end: the server holds the interview for its grace. Nothing more is told. */
+  /** Hang up without an end: the server holds the interview for its grace. Nothing more is reported. */
   close() {
     if (!this.#over) this.#stop();
   }
 
-  #dial() {
-    const { url, token, since } = this.#options;
+  async #dial() {
+    this.#dials += 1;
+    const dial = this.#dials;
+    const { url, token } = this.#options;
+    if (typeof token === "function") {
+      this.#wait(OPEN_TIMEOUT_MS, () => this.#lost(CloseCode.CONNECTION_LOST, "no token"));
+      try {
+        const fresh = await token();
+        if (!this.#over && dial === this.#dials) this.#connect(url, fresh);
+      } catch {
+        // The application's own server is out of reach, as ours may be: the same tries serve both.
+        if (!this.#over && dial === this.#dials) this.#retryOrFinish(CloseCode.CONNECTION_LOST, "", "unreachable");
+      }
+    } else this.#connect(url, token);
+  }
+
+  /**
+   * @param {string} url
+   * @param {string | undefined} token
+   */
+  #connect(url, token) {
     const address = new URL(url);
-    address.searchParams.set("since", String(since()));
-    const socket = new WebSocket(address, token === undefined ? [] : [SUBPROTOCOL, `token.${token}`]);
+    address.searchParams.set("since", String(this.#options.since()));
+    const socket = new WebSocket(address, token === undefined ? [] : [...SUBPROTOCOLS, `token.${token}`]);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
+    this.#lastError = null;
     this.#wait(OPEN_TIMEOUT_MS, () => this.#lost(CloseCode.CONNECTION_LOST, "no answer"));
     let opened = false;
     socket.onopen = () => {
       opened = true;
       this.#wasOpen = true;
       this.#refusals = 0;
+      this.#heard();
       this.#wait(READY_TIMEOUT_MS, () => this.#lost(CloseCode.CONNECTION_LOST, "the interview did not start"));
-      for (const pcm of this.#held.splice(0)) socket.send(encodeAudioChunk(pcm));
-      this.#heldBytes = 0;
+      for (const pcm of this.#uplink.opened(now())) socket.send(encodeAudioChunk(pcm));
     };
     socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = ({ code, reason }) => (opened ? this.#lost(code, reason) : void this.#refused());
@@ -137,6 +199,7 @@ export class Connection {
   /** @param {unknown} data */
   #receive(data) {
     if (!(data instanceof ArrayBuffer)) return;
+    this.#heard();
     let message;
     try {
       message = decodeServerMessage(data);
@@ -146,14 +209,56 @@ export class Connection {
       return;
     }
     if (message === null) return;
-    this.#endedOnError = message.kind === "error";
+    if (message.kind === "received") {
+      this.#uplink.received(message.audioMs, now());
+      this.#pump();
+      return;
+    }
+    this.#lastError = message.kind === "error" ? message : null;
     if (message.kind === "sessionEnded") this.#sessionEnded = message.reason;
     if (message.kind === "sessionStarted") {
       if (!this.#endRequested) clearTimeout(this.#timer);
       this.#lostAt = null;
       this.#attempt = 0;
+      if (message.graceMs > 0) this.#graceMs = message.graceMs + GRACE_MARGIN_MS;
+      this.#trouble("waiting-for-server", false);
     }
+    // A refusal's words are its ending's; the close that follows has the code.
+    if (message.kind === "error" && message.code >= CloseCode.BAD_REQUEST && message.code <= CloseCode.UNAVAILABLE) return;
     this.#options.onmessage(message);
+  }
+
+  /** Something came: the line is alive. */
+  #heard() {
+    this.#quietMs = 0;
+    this.#trouble("line-silent", false);
+  }
+
+  /** Rule 4. */
+  #look() {
+    const elapsedMs = now() - this.#watchedAt;
+    this.#watchedAt = now();
+    const listening = this.#socket?.readyState === WebSocket.OPEN && this.#uplink.unconfirmed;
+    if (!listening) this.#quietMs = 0;
+    // A look that comes late was kept by a blocked page: what the server said meanwhile has not been read yet.
+    else if (elapsedMs < 2 * WATCH_MS) this.#quietMs += elapsedMs;
+    if (this.#quietMs >= QUIET_MS) this.#trouble("line-silent", true);
+    if (this.#quietMs >= SILENT_MS) this.#lost(CloseCode.CONNECTION_LOST, "nothing arrives any more");
+  }
+
+  #pump() {
+    const socket = this.#socket;
+    const isOpen = socket?.readyState === WebSocket.OPEN;
+    const pieces = this.#uplink.take(now(), isOpen ? socket.bufferedAmount : 0);
+    if (isOpen) for (const pcm of pieces) socket.send(encodeAudioChunk(pcm));
+    this.#trouble("slow-connection", this.#uplink.slow);
+    if (this.#uplink.droppedSpeechMs > this.#toldDroppedMs) {
+      this.#toldDroppedMs = this.#uplink.droppedSpeechMs;
+      this.#trouble("speech-dropped", true);
+    }
+    if (isOpen && socket.bufferedAmount > STALLED_BYTES) {
+      this.#lost(CloseCode.CONNECTION_LOST, "the network takes nothing any more");
+    }
   }
 
   /**
@@ -162,37 +267,61 @@ export class Connection {
    * @param {string} reason
    */
   #lost(code, reason) {
+    const error = this.#lastError;
     this.#discard();
-    const seen = { sessionEnded: this.#sessionEnded !== null, endedOnError: this.#endedOnError };
+    const seen = { sessionEnded: this.#sessionEnded !== null, endedOnError: error !== null };
     if (this.#endRequested) this.#finish(CloseCode.DISTINCT_BY_USER, reason);
+    else if (isPassing(code)) this.#waitForServer(code, error?.retryAfterMs ?? 0);
     else if (worthRetrying(code, seen)) this.#retry(code, reason);
-    else this.#finish(code, reason);
+    else this.#finish(code, reason || (error?.message ?? ""));
   }
 
   /** A handshake failed. Browsers hide why, so ask the server how it is. */
   async #refused() {
     this.#discard();
     const diagnosis = await probe(this.#options.url);
-    if (this.#over) return;
+    if (this.#over || this.#socket !== null) return;
     this.#refusals = diagnosis === "refused" ? this.#refusals + 1 : 0;
-    if (!this.#wasOpen) this.#finish(CloseCode.CONNECTION_LOST, "", diagnosis);
-    else if (this.#refusals >= REFUSALS_BELIEVED) this.#finish(CloseCode.CONNECTION_LOST, "", "over-meanwhile");
-    else this.#retry(CloseCode.CONNECTION_LOST, "");
+    if (this.#wasOpen && this.#refusals >= REFUSALS_BELIEVED) this.#finish(CloseCode.CONNECTION_LOST, "", "over-meanwhile");
+    else this.#retryOrFinish(CloseCode.CONNECTION_LOST, "", diagnosis);
   }
 
   /**
-   * @param {number} code of the loss, told if this is the end
+   * Only an interview that was connected before is worth another try.
+   * @param {number} code
    * @param {string} reason
+   * @param {Ending} diagnosis
    */
-  #retry(code, reason) {
+  #retryOrFinish(code, reason, diagnosis) {
+    if (this.#wasOpen) this.#retry(code, reason);
+    else this.#finish(code, reason, diagnosis);
+  }
+
+  /**
+   * The server has no room for now, and has said so: wait as long as it says, within bounds.
+   * @param {number} code
+   * @param {number} retryAfterMs 0: it did not say
+   */
+  #waitForServer(code, retryAfterMs) {
+    this.#trouble("waiting-for-server", true);
+    this.#retry(code, "", { atLeastMs: retryAfterMs, budgetMs: Math.max(this.#graceMs, FIRST_BUDGET_MS) });
+  }
+
+  /**
+   * @param {number} code of the loss, reported if this is the end
+   * @param {string} reason
+   * @param {{atLeastMs?: number, budgetMs?: number}} [waiting]
+   */
+  #retry(code, reason, { atLeastMs = 0, budgetMs = this.#graceMs } = {}) {
     if (this.#lostAt === null) {
-      this.#lostAt = Date.now();
+      this.#lostAt = now();
       this.#options.onlost();
     }
-    const waitMs = retryWaitMs(this.#attempt, Date.now() - this.#lostAt);
+    const elapsedMs = now() - this.#lostAt;
+    const waitMs = retryWaitMs(this.#attempt, elapsedMs, Math.random(), budgetMs);
     this.#attempt += 1;
-    if (waitMs === null) this.#finish(code, reason);
-    else this.#wait(waitMs, () => this.#dial());
+    if (waitMs === null || elapsedMs + atLeastMs > budgetMs) this.#finish(code, reason);
+    else this.#wait(Math.max(waitMs, atLeastMs), () => void this.#dial());
   }
 
   #onOffline = () => {
@@ -202,14 +331,16 @@ export class Connection {
   #onOnline = () => {
     if (this.#over || this.#lostAt === null || this.#socket !== null) return;
     this.#attempt = 0;
-    this.#dial();
+    clearTimeout(this.#timer);
+    void this.#dial();
   };
 
-  /** @param {Uint8Array} pcm */
-  #hold(pcm) {
-    this.#held.push(pcm);
-    this.#heldBytes += pcm.length;
-    while (this.#heldBytes > HELD_BYTES) this.#heldBytes -= this.#held.shift()?.length ?? 0;
+  /**
+   * @param {Trouble} kind
+   * @param {boolean} active
+   */
+  #trouble(kind, active) {
+    if (!this.#over) this.#options.ontrouble?.(kind, active);
   }
 
   /**
@@ -226,7 +357,7 @@ export class Connection {
   #stop() {
     this.#over = true;
     this.#discard();
-    this.#held = [];
+    clearInterval(this.#watch);
     globalThis.removeEventListener?.("offline", this.#onOffline);
     globalThis.removeEventListener?.("online", this.#onOnline);
   }
@@ -236,6 +367,8 @@ export class Connection {
     clearTimeout(this.#timer);
     const socket = this.#socket;
     this.#socket = null;
+    this.#heard();
+    this.#uplink.closed();
     if (socket === null) return;
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close();
@@ -256,21 +389,4 @@ function webSocketUrl(url) {
   const address = new URL(url, globalThis.location?.href);
   address.protocol = address.protocol.replace("http", "ws");
   return address.href;
-}
-
-/**
- * Why might a handshake have failed?
- * @param {string} url the interview's
- * @returns {Promise<"unreachable" | "full" | "refused">}
- */
-async function probe(url) {
-  const health = new URL("/ready", url);
-  health.protocol = health.protocol.replace("ws", "http");
-  try {
-    const { status } = await fetch(health, { cache: "no-store", signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
-    // Anything but the server's own two answers is a proxy's, with no server behind it: it may be between two lives.
-    return status === 200 ? "refused" : status === 503 ? "full" : "unreachable";
-  } catch {
-    return "unreachable";
-  }
 }

@@ -1,69 +1,80 @@
-/** Holds a spoken mock interview with preppald from a web page; README.md tells how. */
+/** Holds a spoken mock interview with preppald from a web page; README.md says how. */
 
-import { AudioDesk, AudioError } from "./audio.js";
-import { Connection } from "./connection.js";
-import { endingOf, explain } from "./endings.js";
-import { Samples } from "./samples.js";
-import { VOICE_RATE_HZ } from "./sound-format.js";
-import { Turns } from "./turns.js";
+import { AudioError } from "./audio-error.js";
+import { loudspeakers, microphones, onDevicesChanged, preflight } from "./devices.js";
+import { NOT_HELD } from "./endings.js";
+import { Reporter } from "./events.js";
+import { Interview } from "./interview.js";
+import { Memory } from "./memory.js";
+import { Sound } from "./sound.js";
+import { WakeLock } from "./wake-lock.js";
 import { NoticeKind } from "./wire.js";
+import { WORDS, explain, wordsIn } from "./words.js";
+import { MAX_CHARACTERS, TextError } from "./written.js";
 
-export { AudioError, NoticeKind, explain };
+export { AudioError, MAX_CHARACTERS, NOT_HELD, NoticeKind, TextError, WORDS, explain };
+export { loudspeakers, microphones, onDevicesChanged, preflight };
 
-/** @typedef {import("./endings.js").Ending} Ending */
-/** @typedef {import("./endings.js").Trouble} Trouble */
+/** @typedef {import("./audio.js").MicrophoneChoice} MicrophoneChoice */
+/** @typedef {import("./connection.js").Quality} Quality */
+/** @typedef {import("./devices.js").Device} Device */
+/** @typedef {import("./words.js").Ending} Ending */
+/** @typedef {import("./words.js").Trouble} Trouble */
+/** @typedef {import("./words.js").Words} Words */
 /** @typedef {import("./events.js").InterviewEvents} InterviewEvents */
 /** @typedef {import("./events.js").InterviewState} InterviewState */
+/** @typedef {import("./memory.js").KeptInterview} KeptInterview */
 /** @typedef {import("./turns.js").Speaker} Speaker */
 /** @typedef {import("./turns.js").Turn} Turn */
-/** @typedef {import("./wire.js").ServerMessage} ServerMessage */
+
+/**
+ * @typedef {object} ClientOptions
+ * @property {string} [workletUrl] where sound-worklet.js is served, if not beside this module
+ * @property {string} [language] of the words in events: "en" (default) or "de"
+ * @property {Partial<Words>} [words] the application's own, in front of the language's
+ * @property {boolean} [remember] keep the interview's token in localStorage while the interview lives, so that
+ *   `InterviewClient.kept()` finds the interview after a reload; off unless asked for
+ * @property {boolean} [wakeLock] keep the screen on while the interview is live; on unless told otherwise
+ */
 
 /** One interview. Make another for the next one. */
-export class InterviewClient extends EventTarget {
-  #workletUrl;
-  /** @type {InterviewState} */
-  #state = "idle";
-  #turns = new Turns();
-  #samples = new Samples();
-  /** @type {Promise<AudioDesk> | null} the sound, as soon as it was asked for */
-  #opening = null;
-  /** @type {AudioDesk | null} */
-  #audio = null;
-  /** @type {Connection | null} */
-  #connection = null;
-  #muted = false;
-  #playing = false;
-  #answering = false;
-  #started = false;
-  #closed = false;
-  #droppedMs = 0;
-  #levels = { microphone: 0, interviewer: 0 };
-  /** @type {number | null} when the time is up, on performance.now()'s clock */
-  #deadlineAt = null;
+export class InterviewClient extends Reporter {
+  #sound;
+  #interview;
 
-  /** @param {{workletUrl?: string}} [options] workletUrl: where sound-worklet.js is served, if not beside this module */
-  constructor({ workletUrl } = {}) {
+  /** @param {ClientOptions} [options] */
+  constructor({ workletUrl, language = "en", words = {}, remember = false, wakeLock = true } = {}) {
     super();
     // Bundlers know this very expression, and no other: they copy the file and put its new address here.
-    this.#workletUrl = workletUrl ?? new URL("./sound-worklet.js", import.meta.url).href;
+    this.#sound = new Sound(workletUrl ?? new URL("./sound-worklet.js", import.meta.url).href, {
+      onchunk: (chunk) => this.#interview.onChunk(chunk),
+      onreport: (report, changed) => this.#interview.onReport(report, changed),
+      ontrouble: (kind, active) => this.#interview.trouble(kind, active),
+    });
+    this.#interview = new Interview({
+      sound: this.#sound,
+      words: wordsIn(language, words),
+      memory: remember ? new Memory() : null,
+      wakeLock: wakeLock ? new WakeLock() : null,
+      emit: (name, detail) => void this.dispatchEvent(new CustomEvent(name, { detail })),
+    });
   }
 
-  /**
-   * Like addEventListener, but typed, and without the envelope.
-   * @template {keyof InterviewEvents} Name
-   * @param {Name} name
-   * @param {(detail: InterviewEvents[Name]) => void} listener
-   * @returns {() => void} takes the listener off again
-   */
-  on(name, listener) {
-    const unwrap = (/** @type {Event} */ event) => listener(/** @type {CustomEvent} */ (event).detail);
-    this.addEventListener(name, unwrap);
-    return () => this.removeEventListener(name, unwrap);
+  /** Return the interviews of this page that the server may still hold, the newest first: for `start`. @returns {KeptInterview[]} */
+  static kept() {
+    return new Memory().kept();
   }
+
+  /** @param {string} interviewId that shall not be offered again */
+  static forget(interviewId) {
+    new Memory().forget(interviewId);
+  }
+
+  // -------------------------------------------------------------- how things are
 
   /** @returns {InterviewState} */
   get state() {
-    return this.#state;
+    return this.#interview.state;
   }
 
   /**
@@ -71,31 +82,81 @@ export class InterviewClient extends EventTarget {
    * @returns {readonly Turn[]}
    */
   get turns() {
-    return this.#turns.all;
+    return this.#interview.turns.all;
+  }
+
+  /** What is wrong now, the most urgent first. @returns {readonly Trouble[]} */
+  get troubles() {
+    return this.#interview.troubles.all;
   }
 
   /** Milliseconds left of the interview; null until the server has said. @returns {number | null} */
   get remainingMs() {
-    return this.#deadlineAt === null ? null : Math.max(0, this.#deadlineAt - performance.now());
+    return this.#interview.remainingMs;
   }
 
-  get hasMicrophone() {
-    return this.#audio?.hasMicrophone ?? false;
+  /** How well the candidate is heard. @returns {{quality: Quality, lagMs: number, droppedMs: number}} */
+  get quality() {
+    return this.#interview.quality;
+  }
+
+  /** Whether the candidate is speaking, by the client's own ear. */
+  get hearsCandidate() {
+    return this.#interview.hearing.speaking;
   }
 
   /** Whether a recorded answer is being spoken. */
   get answering() {
-    return this.#answering;
+    return this.#interview.answering;
+  }
+
+  /** Whether the interview pauses at the candidate's wish. */
+  get holding() {
+    return this.#interview.holding;
+  }
+
+  /** Whether the server takes `hold` and `sendText`: an older one does not. */
+  get canHold() {
+    return this.#interview.canHold;
+  }
+
+  // -------------------------------------------------------------- sound
+
+  get hasMicrophone() {
+    return this.#sound.hasMicrophone;
+  }
+
+  /** The microphone in use, where the browser says. @returns {string | undefined} */
+  get microphoneId() {
+    return this.#sound.microphoneId;
   }
 
   /** While muted silence is sent; a recorded answer is still heard. */
   get muted() {
-    return this.#muted;
+    return this.#sound.muted;
   }
 
   set muted(muted) {
-    this.#muted = muted;
-    this.#audio?.mute(muted);
+    this.#sound.muted = muted;
+  }
+
+  /** The way to go on after `echo`, without headphones: the microphone rests while the interviewer speaks. */
+  get takesTurns() {
+    return this.#sound.takesTurns;
+  }
+
+  set takesTurns(takesTurns) {
+    this.#sound.takesTurns = takesTurns;
+    if (takesTurns) this.#interview.hearing.forgetEcho();
+  }
+
+  /** Of the interviewer's voice, 0 … 1. */
+  get volume() {
+    return this.#sound.volume;
+  }
+
+  set volume(volume) {
+    this.#sound.volume = volume;
   }
 
   /**
@@ -103,66 +164,69 @@ export class InterviewClient extends EventTarget {
    * @throws {AudioError}
    */
   async prepare() {
-    this.#opening ??= this.#openAudio();
-    try {
-      await this.#opening;
-    } catch (problem) {
-      this.#opening = null;
-      throw problem;
-    }
-  }
-
-  async #openAudio() {
-    const audio = await AudioDesk.open(this.#workletUrl);
-    if (this.#closed) {
-      await audio.close();
-      throw new AudioError("audio-unavailable");
-    }
-    audio.onchunk = (chunk) => this.#onChunk(chunk);
-    audio.onreport = (report) => this.#onReport(report);
-    audio.ontrouble = (kind) => this.#trouble(kind);
-    audio.mute(this.#muted);
-    this.#audio = audio;
-    return audio;
+    await this.#sound.prepare();
   }
 
   /**
-   * Asks the user if need be. Without a microphone silence is sent, so that `answer` works.
+   * Open a microphone, or change to another; the browser asks the user if need be. Without a microphone silence is
+   * sent, so that `answer` works.
+   * @param {MicrophoneChoice} [choice] a device, constraints beside the client's own, or the application's own stream
    * @throws {AudioError} its `kind` goes to `explain`
    */
-  async openMicrophone() {
-    await this.prepare();
-    await this.#audio?.openMicrophone();
+  async openMicrophone(choice) {
+    await this.#sound.openMicrophone(choice);
+    this.#interview.hearing.restart();
   }
 
   /** The browser's "recording" sign goes out; silence is sent from here on. Muting keeps the microphone. */
   closeMicrophone() {
-    this.#audio?.closeMicrophone();
+    this.#sound.closeMicrophone();
+    this.#interview.hearing.restart();
   }
 
-  /** After an `audio-paused` error; call from a click or key press. */
-  async resume() {
-    await this.#audio?.resume();
+  /**
+   * Let another loudspeaker speak, now or later; "" is the system's own choice. Browsers without that choice keep theirs.
+   * @param {string} deviceId
+   */
+  async setLoudspeaker(deviceId) {
+    await this.#sound.setLoudspeaker(deviceId);
   }
+
+  /**
+   * Record the microphone for a while, before the interview: for a test.
+   * @param {number} ms
+   * @returns {Promise<Int16Array<ArrayBuffer>>} PCM16 mono 16 kHz, for `playBack`
+   */
+  record(ms) {
+    return this.#sound.record(ms);
+  }
+
+  /**
+   * Play a recording, before the interview.
+   * @param {Int16Array<ArrayBuffer>} pcm PCM16 mono 16 kHz; a copy is played
+   */
+  playBack(pcm) {
+    if (this.state === "idle") this.#sound.playBack(pcm);
+  }
+
+  /** After `audio-paused` or `sound-stopped`; call from a click or key press. */
+  async resume() {
+    await this.#sound.resume();
+  }
+
+  // -------------------------------------------------------------- the interview
 
   /**
    * Begin the interview, or take up one that runs already, with all that was said; everything further comes as events.
    * @param {object} options
    * @param {string} options.url the interview's: `/ws/<id>` on this origin, or `wss://host/ws/<id>`
-   * @param {string} [options.token] the interview's token, unless the URL has it
+   * @param {string | (() => string | Promise<string>) | undefined} [options.token] the interview's token, unless the
+   *   URL has it; a function is asked before each connection, also for later ones
    */
-  start({ url, token }) {
-    if (this.#state !== "idle" || this.#closed) throw new Error("an InterviewClient holds one interview; make another");
-    this.#connection = new Connection({
-      url,
-      ...(token === undefined ? {} : { token }),
-      since: () => this.#turns.seq,
-      onmessage: (message) => this.#receive(message),
-      onlost: () => this.#onLost(),
-      onend: (end) => this.#onEnd(end),
-    });
-    this.#setState("connecting");
-    this.#connection.open();
+  start(options) {
+    if (this.state !== "idle" || this.#interview.closed) throw new Error("an InterviewClient holds one interview; make another");
+    this.#sound.flush();
+    this.#interview.start(options);
   }
 
   /**
@@ -170,131 +234,37 @@ export class InterviewClient extends EventTarget {
    * @param {Int16Array<ArrayBuffer>} pcm PCM16 mono 16 kHz
    */
   answer(pcm) {
-    this.#audio?.answer(pcm);
+    this.#sound.answer(pcm);
+  }
+
+  /**
+   * Answer in writing: the words stand in the transcript as the candidate's.
+   * @param {string} text at most MAX_CHARACTERS
+   * @throws {TextError}
+   */
+  sendText(text) {
+    this.#interview.sendText(text);
+  }
+
+  /**
+   * Ask for a pause, or end one; a `hold` event says whether the interview pauses.
+   * @param {boolean} [on]
+   */
+  hold(on = true) {
+    this.#interview.hold(on);
   }
 
   /** End the interview; `ended` follows within five seconds. */
   end() {
-    this.#connection?.requestEnd();
+    this.#interview.end();
   }
 
   /**
    * Leave without ending the interview: connection, microphone and sound are let go, and no event comes any more. For
-   * its grace, a minute, the server holds the interview for another client with the same token.
+   * its grace the server holds the interview for another client with the same token.
    */
   async close() {
-    this.#closed = true;
-    this.#connection?.close();
-    await this.#closeAudio();
-  }
-
-  async #closeAudio() {
-    const audio = this.#audio;
-    this.#audio = null;
-    await audio?.close();
-  }
-
-  /** @param {ServerMessage} message SessionEnded is Connection's to keep until the close frame that follows it */
-  #receive(message) {
-    switch (message.kind) {
-      case "sessionStarted":
-        this.#started = this.#started || message.resumed;
-        this.#audio?.setSourceRate(message.outputSampleRateHz || VOICE_RATE_HZ);
-        this.#deadlineAt = performance.now() + message.remainingMs;
-        this.#settle();
-        break;
-      case "transcriptUpdate":
-        this.#onTranscript(message);
-        break;
-      case "audioResponse":
-        this.#audio?.play(this.#samples.join(message.audioContent));
-        break;
-      case "interrupted":
-        this.#audio?.flush();
-        this.#samples.restart();
-        this.#emit("interrupted", { turn: this.#turns.cut(this.#playing) });
-        break;
-      case "notice":
-        if (message.remainingMs > 0) this.#deadlineAt = performance.now() + message.remainingMs;
-        this.#emit("notice", { kind: message.noticeKind, message: message.message, remainingMs: message.remainingMs });
-        break;
-      case "error":
-        this.#trouble("server-complaint");
-        break;
-    }
-  }
-
-  /** @param {Extract<ServerMessage, {kind: "transcriptUpdate"}>} update */
-  #onTranscript({ speaker, text, turnComplete, seq }) {
-    const turn = this.#turns.add({ speaker, text, turnComplete, seq });
-    if (turn !== null) this.#emit("transcript", { speaker: turn.speaker, text, turnComplete, seq, turn });
-  }
-
-  /** @param {import("./sound-format.js").Chunk} chunk */
-  #onChunk({ pcm, level, answering }) {
-    if (this.#state === "idle" || this.#state === "ended") return;
-    this.#connection?.sendAudio(new Uint8Array(pcm.buffer));
-    if (answering !== this.#answering) {
-      this.#answering = answering;
-      this.#emit("answer", { speaking: answering });
-    }
-    this.#levels.microphone = level;
-    this.#emit("level", { ...this.#levels });
-  }
-
-  /** @param {import("./sound-format.js").PlayerReport} report */
-  #onReport({ playing, level, droppedMs }) {
-    this.#levels.interviewer = level;
-    this.#emit("level", { ...this.#levels });
-    if (droppedMs > 0 && this.#droppedMs === 0) this.#trouble("audio-dropped");
-    this.#droppedMs = droppedMs;
-    this.#playing = playing;
-    this.#started = this.#started || playing;
-    if (this.#state === "ended") {
-      if (!playing) void this.#closeAudio();
-    } else if (this.#state !== "reconnecting" && this.#state !== "connecting") this.#settle();
-  }
-
-  #onLost() {
-    this.#samples.restart();
-    this.#setState(this.#state === "connecting" ? "connecting" : "reconnecting");
-  }
-
-  /** @param {import("./connection.js").ConnectionEnd} end */
-  #onEnd({ code, reason, sessionEnded, diagnosis }) {
-    const ending = diagnosis ?? endingOf(code, reason, sessionEnded);
-    // The interviewer's last words are heard out, unless it was the candidate who has had enough.
-    this.#audio?.closeMicrophone();
-    const hearOut = ending === "time-is-up" || ending === "interviewer-finished";
-    if (!(hearOut && this.#playing)) void this.#closeAudio();
-    this.#setState("ended");
-    this.#emit("ended", { reason: ending, code, words: explain(ending) });
-  }
-
-  /** The state that sound alone decides. */
-  #settle() {
-    if (this.#playing) this.#setState("speaking");
-    else this.#setState(this.#started ? "listening" : "ready");
-  }
-
-  /** @param {InterviewState} state */
-  #setState(state) {
-    if (this.#state === state) return;
-    this.#state = state;
-    this.#emit("state", { state });
-  }
-
-  /** @param {Trouble} kind */
-  #trouble(kind) {
-    this.#emit("error", { kind, words: explain(kind) });
-  }
-
-  /**
-   * @template {keyof InterviewEvents} Name
-   * @param {Name} name
-   * @param {InterviewEvents[Name]} detail
-   */
-  #emit(name, detail) {
-    if (!this.#closed) this.dispatchEvent(new CustomEvent(name, { detail }));
+    this.#interview.close();
+    await this.#sound.close();
   }
 }

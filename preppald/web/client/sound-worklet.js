@@ -115,6 +115,8 @@ var Capture = class {
   #resampler;
   #chunk = new Int16Array(CHUNK_SAMPLES);
   #filled = 0;
+  /** Whether the microphone gave nothing but digital zero since the last chunk. */
+  #zero = true;
   #onChunk;
   /** The recorded answer being spoken, and how much of it was. */
   #answer = new Int16Array(0);
@@ -140,6 +142,7 @@ var Capture = class {
   }
   /** @param {Float32Array} heard one quantum at the context's rate */
   process(heard) {
+    this.#zero &&= heard.every((sample) => sample === 0);
     const input = this.muted ? new Float32Array(heard.length) : heard;
     for (const sample of this.#resampler.process(input)) this.#put(this.answering ? this.#nextOfAnswer() : toPcm16(sample));
   }
@@ -157,7 +160,9 @@ var Capture = class {
     const pcm = this.#chunk;
     this.#chunk = new Int16Array(CHUNK_SAMPLES);
     this.#filled = 0;
-    this.#onChunk({ pcm, level: meterLevel(pcm, PCM16_PEAK), answering: this.answering });
+    const zero = this.#zero;
+    this.#zero = true;
+    this.#onChunk({ pcm, level: meterLevel(pcm, PCM16_PEAK), answering: this.answering, zero, saidAt: Date.now() });
   }
 };
 function toPcm16(sample) {
@@ -177,6 +182,7 @@ var MAX_CUSHION_MS = 480;
 var LATE_MS = 400;
 var MAX_BUFFERED_MS = 5 * 60 * 1e3;
 var FADE_MS = 5;
+var EDGE_MS = 1;
 var PCM16_SCALE = 32768;
 var Playback = class {
   /** Milliseconds refused because MAX_BUFFERED_MS was waiting already. */
@@ -191,6 +197,11 @@ var Playback = class {
   /** Samples of the head already played. */
   #offset = 0;
   #buffered = 0;
+  /** Samples played since the voice last started, up to the length of a fade. */
+  #faded = 0;
+  /** The last sample played and how much of its fade is left, for a voice that ran dry. */
+  #last = 0;
+  #dying = 0;
   /** @type {"idle" | "gathering" | "playing"} */
   #state = "idle";
   #cushionMs = CUSHION_MS;
@@ -254,10 +265,40 @@ var Playback = class {
     const needed = this.#resampler.inputsFor(output.length);
     const input = new Float32Array(needed);
     if (this.#state === "playing") {
-      input.set(this.#take(needed));
+      const voice = this.#take(needed);
+      this.#fadeIn(voice);
+      input.set(voice);
       if (this.#buffered === 0) this.#enter("idle");
-    }
+      if (voice.length > 0) {
+        this.#last = /** @type {number} */
+        voice.at(-1);
+        this.#dying = this.#edgeSamples;
+      }
+      this.#fadeOut(input, voice.length);
+    } else this.#fadeOut(input, 0);
     output.set(this.#resampler.process(input, output.length));
+  }
+  get #edgeSamples() {
+    return Math.round(EDGE_MS * this.#sourceRateHz / 1e3);
+  }
+  /** @param {Float32Array} voice */
+  #fadeIn(voice) {
+    for (let i = 0; i < voice.length && this.#faded < this.#edgeSamples; i += 1) {
+      this.#faded += 1;
+      voice[i] = /** @type {number} */
+      voice[i] * this.#faded / this.#edgeSamples;
+    }
+  }
+  /**
+   * Let the last sample die away where the voice has ended.
+   * @param {Float32Array} input
+   * @param {number} from
+   */
+  #fadeOut(input, from) {
+    for (let i = from; i < input.length && this.#dying > 0; i += 1) {
+      this.#dying -= 1;
+      input[i] = this.#last * this.#dying / this.#edgeSamples;
+    }
   }
   /**
    * The next `count` samples, or as many as there are.
@@ -287,6 +328,7 @@ var Playback = class {
   #enter(state) {
     this.#state = state;
     this.#stateMs = 0;
+    if (state === "playing") this.#faded = 0;
   }
 };
 
@@ -330,7 +372,7 @@ var PlayerProcessor = class extends AudioWorkletProcessor {
     if (!due && playing === this.#reportedPlaying) return;
     this.#sinceReportMs = 0;
     this.#reportedPlaying = playing;
-    const report = { playing, level: this.#level, bufferedMs, droppedMs };
+    const report = { playing, level: this.#level, bufferedMs, droppedMs, playedAt: Date.now() };
     this.port.postMessage(report);
     this.#level = 0;
   }

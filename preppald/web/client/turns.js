@@ -1,19 +1,39 @@
 /** Transcript fragments → turns, as a page shows them. */
 
 /** @typedef {"USER" | "AI"} Speaker */
-/** @typedef {{id: number, speaker: Speaker, text: string, complete: boolean, cut: boolean}} Turn cut: the candidate spoke over it */
+
+/**
+ * @typedef {object} Turn
+ * @property {number} id its place in `turns`
+ * @property {Speaker} speaker
+ * @property {string} text
+ * @property {boolean} complete
+ * @property {boolean} cut the candidate spoke over it
+ * @property {number | null} heardLength how much of `text` was heard before it was cut, as a string index; null: not said
+ * @property {number | null} beginMs since the interview's start; null: not said
+ * @property {number | null} endMs
+ */
 
 export class Turns {
   /** @type {Turn[]} in the order in which they began */
   all = [];
   /** The newest fragment's; what a reconnection asks to continue from. */
   seq = 0;
+  /** The server's numbers, by our own. @type {number[]} */
+  #numbers = [];
 
   /**
-   * @param {{speaker: string, text: string, turnComplete: boolean, seq: number}} update
+   * @param {object} update
+   * @param {string} update.speaker
+   * @param {string} update.text
+   * @param {boolean} update.turnComplete
+   * @param {number} update.seq
+   * @param {number} [update.turn] the server's number; 0: not said
+   * @param {number} [update.beginMs] 0: not said
+   * @param {number} [update.endMs] 0: not said
    * @returns {Turn | null} the turn that changed; null: heard before, or nothing in it
    */
-  add({ speaker, text, turnComplete, seq }) {
+  add({ speaker, text, turnComplete, seq, turn: number = 0, beginMs = 0, endMs = 0 }) {
     // 0 is a server older than seq: it never repeats itself.
     if (seq !== 0 && seq <= this.seq) return null;
     this.seq = Math.max(this.seq, seq);
@@ -21,28 +41,56 @@ export class Turns {
     let turn = this.#latest(speaker);
     if (turn === undefined || turn.complete) {
       if (text.trim() === "") return null;
-      turn = { id: this.all.length, speaker, text: "", complete: false, cut: false };
+      turn = { id: this.all.length, speaker, text: "", complete: false, cut: false, heardLength: null, beginMs: null, endMs: null };
       this.all.push(turn);
     }
     turn.text += turn.text === "" ? text.trimStart() : text;
     turn.complete = turnComplete;
+    if (number > 0) this.#numbers[turn.id] = number;
+    if (number > 0 && turn.beginMs === null) turn.beginMs = beginMs;
+    if (endMs > 0) turn.endMs = endMs;
     return turn;
   }
 
   /**
    * The candidate spoke over the interviewer.
    * @param {boolean} wasHeard whether the interviewer's voice was still being played
+   * @param {{turn: number, heardCodePoints: number}} [told] the server's number of the turn, and how much of it was heard
    * @returns {Turn | null} the turn that was cut
    */
-  cut(wasHeard) {
-    const turn = this.#latest("AI");
-    if (turn === undefined || (turn.complete && !wasHeard)) return null;
+  cut(wasHeard, { turn: number, heardCodePoints } = { turn: 0, heardCodePoints: 0 }) {
+    const named = number === 0 ? -1 : this.#numbers.lastIndexOf(number);
+    const turn = named < 0 ? this.#latest("AI") : this.all[named];
+    if (turn === undefined || (named < 0 && turn.complete && !wasHeard)) return null;
     turn.cut = true;
+    if (number !== 0) turn.heardLength = indexOfCodePoint(turn.text, heardCodePoints);
     return turn;
+  }
+
+  /** Whether the interviewer's newest turn is not over. */
+  get interviewerOpen() {
+    const turn = this.#latest("AI");
+    return turn !== undefined && !turn.complete && !turn.cut;
   }
 
   /** @param {Speaker} speaker */
   #latest(speaker) {
     return this.all.findLast((turn) => turn.speaker === speaker);
   }
+}
+
+/**
+ * Return the string index behind so many code points: JavaScript counts an emoji as two.
+ * @param {string} text
+ * @param {number} codePoints
+ */
+function indexOfCodePoint(text, codePoints) {
+  let index = 0;
+  let left = codePoints;
+  for (const character of text) {
+    if (left === 0) break;
+    left -= 1;
+    index += character.length;
+  }
+  return index;
 }

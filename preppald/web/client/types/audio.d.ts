@@ -1,32 +1,28 @@
-/** The browser's sound: one AudioContext with a recorder and a player, each on the audio thread. */
+/**
+ * The browser's sound for an interview: an engine, and at most one microphone that it hears.
+ *
+ * Rule 1: whatever fails after the user's permission leaves no microphone open.
+ * Rule 2: a sound that stands still is made anew by the next gesture; the interview knows nothing of it.
+ */
+import { AudioError } from "./audio-error.js";
+import { Engine } from "./engine.js";
+export { AudioError };
 export type Chunk = import("./sound-format.js").Chunk;
 export type PlayerReport = import("./sound-format.js").PlayerReport;
-export type PlayerOrder = import("./sound-format.js").PlayerOrder;
-export type RecorderOrder = import("./sound-format.js").RecorderOrder;
-export type Trouble = import("./endings.js").Trouble;
-/** @typedef {import("./sound-format.js").Chunk} Chunk */
-/** @typedef {import("./sound-format.js").PlayerReport} PlayerReport */
-/** @typedef {import("./sound-format.js").PlayerOrder} PlayerOrder */
-/** @typedef {import("./sound-format.js").RecorderOrder} RecorderOrder */
-/** @typedef {import("./endings.js").Trouble} Trouble */
-/** Why there is no sound: `kind` is a name that `explain` has words for. */
-export declare class AudioError extends Error {
-    kind: "audio-dropped" | "audio-paused" | "audio-unavailable" | "insecure-context" | "microphone-busy" | "microphone-denied" | "microphone-lost" | "microphone-missing" | "server-complaint";
-    name: string;
-    /**
-     * @param {Trouble} kind
-     * @param {unknown} [cause]
-     */
-    constructor(kind: Trouble, cause?: unknown);
-}
+export type Trouble = import("./words.js").Trouble;
+export type MicrophoneChoice = {
+    deviceId?: string | undefined;
+    constraints?: MediaTrackConstraints | undefined;
+    stream?: MediaStream | undefined;
+};
 export declare class AudioDesk {
     #private;
     /** @type {(chunk: Chunk) => void} */
     onchunk: (chunk: Chunk) => void;
     /** @type {(report: PlayerReport) => void} */
     onreport: (report: PlayerReport) => void;
-    /** @type {(kind: Trouble) => void} the microphone was unplugged, or the device took the sound away */
-    ontrouble: (kind: Trouble) => void;
+    /** @type {(kind: Trouble, active: boolean) => void} */
+    ontrouble: (kind: Trouble, active: boolean) => void;
     /**
      * Call from a click or key press: browsers allow no sound before one.
      * @param {string} workletUrl where sound-worklet.js is served
@@ -34,15 +30,28 @@ export declare class AudioDesk {
      * @throws {AudioError}
      */
     static open(workletUrl: string): Promise<AudioDesk>;
-    /** @param {AudioContext} context with the worklet loaded */
-    constructor(context: AudioContext);
-    /** @throws {AudioError} */
-    openMicrophone(): Promise<void>;
+    /**
+     * @param {string} workletUrl
+     * @param {Engine} engine
+     */
+    constructor(workletUrl: string, engine: Engine);
+    /**
+     * Open a microphone, or change to another. The one before is closed only when the new one is heard.
+     * @param {MicrophoneChoice} [choice]
+     * @throws {AudioError}
+     */
+    openMicrophone({ stream, ...choice }?: MicrophoneChoice): Promise<void>;
     /** The browser's "recording" sign goes out; silence is sent from here on. */
     closeMicrophone(): void;
     get hasMicrophone(): boolean;
+    /** @returns {string | undefined} the microphone's, where the browser says */
+    get microphoneId(): string | undefined;
     /** @param {boolean} muted */
     mute(muted: boolean): void;
+    /** @param {number} volume 0 … 1 */
+    setVolume(volume: number): void;
+    /** @param {string} deviceId "" is the system's own choice */
+    setOutput(deviceId: string): Promise<void>;
     /** @param {Int16Array<ArrayBuffer>} pcm 16 kHz; a copy is spoken */
     answer(pcm: Int16Array<ArrayBuffer>): void;
     /** @param {Int16Array<ArrayBuffer>} pcm is handed over */
@@ -51,7 +60,10 @@ export declare class AudioDesk {
     flush(): void;
     /** @param {number} sourceRateHz of what `play` will be given */
     setSourceRate(sourceRateHz: number): void;
-    /** After the device took the sound away (a phone call); call from a click or key press. */
+    /**
+     * Bring the sound back after the device took it away; call from a click or key press. During a telephone call the
+     * device refuses: then the next call tries again.
+     */
     resume(): Promise<void>;
     close(): Promise<void>;
 }

@@ -1,6 +1,7 @@
-/** What an interview tells its page: names and shapes only. */
-export type Ending = import("./endings.js").Ending;
-export type Trouble = import("./endings.js").Trouble;
+/** What an interview reports to its page: names, shapes, and how to listen. */
+export type Quality = import("./connection.js").Quality;
+export type Ending = import("./words.js").Ending;
+export type Trouble = import("./words.js").Trouble;
 export type Speaker = import("./turns.js").Speaker;
 export type Turn = import("./turns.js").Turn;
 export type InterviewState = "idle" | "connecting" | "ready" | "listening" | "speaking" | "reconnecting" | "ended";
@@ -40,13 +41,44 @@ export type InterviewEvents = {
         interviewer: number;
     };
     /**
+     * a voice began or paused; USER by the client's own ear, before the server knows
+     */
+    speaking: {
+        speaker: Speaker;
+        speaking: boolean;
+    };
+    /**
      * a recorded answer began or is over
      */
     answer: {
         speaking: boolean;
     };
     /**
-     * the interview goes on
+     * the interview pauses, or goes on
+     */
+    hold: {
+        on: boolean;
+        remainingMs: number;
+    };
+    /**
+     * of the candidate's way to the server, at each change
+     */
+    quality: {
+        quality: Quality;
+        lagMs: number;
+        droppedMs: number;
+    };
+    /**
+     * one began (active) or ended; troubles: all that are there now, the most urgent first
+     */
+    trouble: {
+        kind: Trouble;
+        words: string;
+        active: boolean;
+        troubles: readonly Trouble[];
+    };
+    /**
+     * a trouble began; the interview goes on
      */
     error: {
         kind: Trouble;
@@ -61,24 +93,40 @@ export type InterviewEvents = {
         words: string;
     };
 };
-/** @typedef {import("./endings.js").Ending} Ending */
-/** @typedef {import("./endings.js").Trouble} Trouble */
+/** @typedef {import("./connection.js").Quality} Quality */
+/** @typedef {import("./words.js").Ending} Ending */
+/** @typedef {import("./words.js").Trouble} Trouble */
 /** @typedef {import("./turns.js").Speaker} Speaker */
 /** @typedef {import("./turns.js").Turn} Turn */
 /**
- * `ready`: connected, nothing said yet. `listening`: the candidate's turn. `speaking`: the interviewer is heard.
+ * `ready`: connected, nothing said yet. `listening`: the candidate's turn. `speaking`: the interviewer is heard, or has
+ * not finished and is about to go on.
  * @typedef {"idle" | "connecting" | "ready" | "listening" | "speaking" | "reconnecting" | "ended"} InterviewState
  */
 /**
- * What `on` can tell.
+ * What `on` can report.
  * @typedef {object} InterviewEvents
  * @property {{state: InterviewState}} state
  * @property {{speaker: Speaker, text: string, turnComplete: boolean, seq: number, turn: Turn}} transcript a fragment, and the turn it belongs to
  * @property {{turn: Turn | null}} interrupted the candidate spoke over the interviewer
  * @property {{kind: number, message: string, remainingMs: number}} notice kind: one of NoticeKind; message: for the candidate, in English
  * @property {{microphone: number, interviewer: number}} level 0 … 1, twenty times a second
+ * @property {{speaker: Speaker, speaking: boolean}} speaking a voice began or paused; USER by the client's own ear, before the server knows
  * @property {{speaking: boolean}} answer a recorded answer began or is over
- * @property {{kind: Trouble, words: string}} error the interview goes on
+ * @property {{on: boolean, remainingMs: number}} hold the interview pauses, or goes on
+ * @property {{quality: Quality, lagMs: number, droppedMs: number}} quality of the candidate's way to the server, at each change
+ * @property {{kind: Trouble, words: string, active: boolean, troubles: readonly Trouble[]}} trouble one began (active) or ended; troubles: all that are there now, the most urgent first
+ * @property {{kind: Trouble, words: string}} error a trouble began; the interview goes on
  * @property {{reason: Ending, code: number, words: string}} ended the last event; code: the close frame's, for a log
  */
-export {};
+/** An EventTarget whose events have names and details that TypeScript knows. */
+export declare class Reporter extends EventTarget {
+    /**
+     * Like addEventListener, but typed, and without the envelope.
+     * @template {keyof InterviewEvents} Name
+     * @param {Name} name
+     * @param {(detail: InterviewEvents[Name]) => void} listener
+     * @returns {() => void} takes the listener off again
+     */
+    on<Name extends keyof InterviewEvents>(name: Name, listener: (detail: InterviewEvents[Name]) => void): () => void;
+}

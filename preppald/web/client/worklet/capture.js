@@ -27,6 +27,8 @@ export class Capture {
   #resampler;
   #chunk = new Int16Array(CHUNK_SAMPLES);
   #filled = 0;
+  /** Whether the microphone gave nothing but digital zero since the last chunk. */
+  #zero = true;
   #onChunk;
   /** The recorded answer being spoken, and how much of it was. */
   #answer = new Int16Array(0);
@@ -56,6 +58,7 @@ export class Capture {
 
   /** @param {Float32Array} heard one quantum at the context's rate */
   process(heard) {
+    this.#zero &&= heard.every((sample) => sample === 0);
     const input = this.muted ? new Float32Array(heard.length) : heard;
     for (const sample of this.#resampler.process(input)) this.#put(this.answering ? this.#nextOfAnswer() : toPcm16(sample));
   }
@@ -75,7 +78,9 @@ export class Capture {
     const pcm = this.#chunk;
     this.#chunk = new Int16Array(CHUNK_SAMPLES);
     this.#filled = 0;
-    this.#onChunk({ pcm, level: meterLevel(pcm, PCM16_PEAK), answering: this.answering });
+    const zero = this.#zero;
+    this.#zero = true;
+    this.#onChunk({ pcm, level: meterLevel(pcm, PCM16_PEAK), answering: this.answering, zero, saidAt: Date.now() });
   }
 }
 

@@ -4,6 +4,7 @@
  * Rule 1: nothing of a reply is dropped because it came faster than real time (Gemini sends four
  *         times as fast); only `flush` drops, and only past MAX_BUFFERED_MS is sound refused.
  * Rule 2: play starts after a short cushion, so that an uneven network is not heard as stutter.
+ * Rule 3: the voice never starts or stops with a step, which would be heard as a click: it fades.
  *
  * The queue is a chain of the received pieces themselves: a ring of samples would have to be copied
  * when it grows, on the one thread that must never be late.
@@ -26,6 +27,9 @@ export const MAX_BUFFERED_MS = 5 * 60 * 1000;
 /** How fast a cut voice fades: at once to the ear, but without the click of a step. */
 const FADE_MS = 5;
 
+/** How fast a voice that ran dry goes and comes: each step is smaller than a voice's own, and no sample is missed. */
+const EDGE_MS = 1;
+
 const PCM16_SCALE = 32768;
 
 /** @typedef {{samples: Int16Array, next: Piece | null}} Piece */
@@ -44,6 +48,11 @@ export class Playback {
   /** Samples of the head already played. */
   #offset = 0;
   #buffered = 0;
+  /** Samples played since the voice last started, up to the length of a fade. */
+  #faded = 0;
+  /** The last sample played and how much of its fade is left, for a voice that ran dry. */
+  #last = 0;
+  #dying = 0;
   /** @type {"idle" | "gathering" | "playing"} */
   #state = "idle";
   #cushionMs = CUSHION_MS;
@@ -115,10 +124,41 @@ export class Playback {
     const needed = this.#resampler.inputsFor(output.length);
     const input = new Float32Array(needed);
     if (this.#state === "playing") {
-      input.set(this.#take(needed));
+      const voice = this.#take(needed);
+      this.#fadeIn(voice);
+      input.set(voice);
       if (this.#buffered === 0) this.#enter("idle");
-    }
+      if (voice.length > 0) {
+        this.#last = /** @type {number} */ (voice.at(-1));
+        this.#dying = this.#edgeSamples;
+      }
+      this.#fadeOut(input, voice.length);
+    } else this.#fadeOut(input, 0);
     output.set(this.#resampler.process(input, output.length));
+  }
+
+  get #edgeSamples() {
+    return Math.round((EDGE_MS * this.#sourceRateHz) / 1000);
+  }
+
+  /** @param {Float32Array} voice */
+  #fadeIn(voice) {
+    for (let i = 0; i < voice.length && this.#faded < this.#edgeSamples; i += 1) {
+      this.#faded += 1;
+      voice[i] = (/** @type {number} */ (voice[i]) * this.#faded) / this.#edgeSamples;
+    }
+  }
+
+  /**
+   * Let the last sample die away where the voice has ended.
+   * @param {Float32Array} input
+   * @param {number} from
+   */
+  #fadeOut(input, from) {
+    for (let i = from; i < input.length && this.#dying > 0; i += 1) {
+      this.#dying -= 1;
+      input[i] = (this.#last * this.#dying) / this.#edgeSamples;
+    }
   }
 
   /**
@@ -149,5 +189,6 @@ export class Playback {
   #enter(state) {
     this.#state = state;
     this.#stateMs = 0;
+    if (state === "playing") this.#faded = 0;
   }
 }

@@ -52,7 +52,7 @@ class PlayerProcessor extends AudioWorkletProcessor {
     this.#sinceReportMs = 0;
     this.#reportedPlaying = playing;
     /** @type {PlayerReport} */
-    const report = { playing, level: this.#level, bufferedMs, droppedMs };
+    const report = { playing, level: this.#level, bufferedMs, droppedMs, playedAt: Date.now() };
     this.port.postMessage(report);
     this.#level = 0;
   }

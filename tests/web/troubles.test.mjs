@@ -1,0 +1,194 @@
+/** Each trouble has a beginning and an end of its own; and the ears that notice them. */
+
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, mock, test } from "node:test";
+import { Ear, SILENT_AFTER_MS } from "../../preppald/web/client/ear.js";
+import { EchoWatch } from "../../preppald/web/client/echo.js";
+import { Memory } from "../../preppald/web/client/memory.js";
+import { LOOK_EVERY_MS, SoundClock } from "../../preppald/web/client/sound-clock.js";
+import { Troubles } from "../../preppald/web/client/troubles.js";
+import { Turns } from "../../preppald/web/client/turns.js";
+import { TROUBLES, WORDS, wordsIn } from "../../preppald/web/client/words.js";
+import { MAX_CHARACTERS, TextError, WrittenAnswers } from "../../preppald/web/client/written.js";
+
+beforeEach(() => mock.timers.enable({ apis: ["setTimeout", "Date"], now: 1.8e12 }));
+afterEach(() => mock.timers.reset());
+
+test("troubles neither hide nor end one another, and the most urgent comes first", () => {
+  const told = [];
+  const troubles = new Troubles((kind, active) => told.push([kind, active]));
+  troubles.begin("slow-connection");
+  troubles.begin("microphone-muted");
+  troubles.begin("microphone-muted");
+  assert.deepEqual(troubles.all, ["microphone-muted", "slow-connection"]);
+  troubles.end("microphone-muted");
+  troubles.end("microphone-muted");
+  assert.deepEqual(troubles.all, ["slow-connection"]);
+  assert.deepEqual(told, [["slow-connection", true], ["microphone-muted", true], ["microphone-muted", false]]);
+});
+
+test("what is over as soon as it has happened ends by itself, each time it happens a little later", () => {
+  const troubles = new Troubles(() => {});
+  troubles.begin("speech-dropped");
+  mock.timers.tick(9000);
+  troubles.begin("speech-dropped");
+  mock.timers.tick(9000);
+  assert.deepEqual(troubles.all, ["speech-dropped"]);
+  mock.timers.tick(1000);
+  assert.deepEqual(troubles.all, []);
+});
+
+test("each language has a sentence for every name, and an application's own come first", () => {
+  for (const words of Object.values(WORDS)) {
+    assert.deepEqual(Object.keys(words).sort(), Object.keys(WORDS.en).sort());
+    for (const sentence of Object.values(words)) assert.match(sentence, /^[A-ZÄÖÜ].*\.$/);
+  }
+  assert.equal(wordsIn("de-AT").full, WORDS.de.full);
+  assert.equal(wordsIn("xx").full, WORDS.en.full);
+  assert.equal(wordsIn("de", { full: "Später!" }).full, "Später!");
+});
+
+const CHUNK_MS = 40;
+const listen = (ear, ms, chunk, turn = true) => {
+  for (let at = 0; at < ms; at += CHUNK_MS) ear.hear({ lengthMs: CHUNK_MS, level: 0, zero: false, ...chunk }, turn);
+};
+
+test("P2: five seconds of digital zero in the candidate's turn are a dead microphone, until its first sound", () => {
+  const ear = new Ear();
+  listen(ear, SILENT_AFTER_MS - CHUNK_MS, { zero: true });
+  assert.equal(ear.silent, false);
+  listen(ear, CHUNK_MS, { zero: true });
+  assert.equal(ear.silent, true);
+  listen(ear, CHUNK_MS, { level: 0.01 });
+  assert.equal(ear.silent, false);
+});
+
+test("P2: never for a quiet room, nor while it is the interviewer's turn", () => {
+  const ear = new Ear();
+  listen(ear, 60000, { level: 0 });
+  assert.equal(ear.silent, false);
+  listen(ear, 60000, { zero: true }, false);
+  assert.equal(ear.silent, false);
+});
+
+test("the ear hears a voice over the room, and neither the room nor a click", () => {
+  const ear = new Ear();
+  listen(ear, 4000, { level: 0.3 });
+  assert.equal(ear.speaking, false, "a fan");
+  listen(ear, CHUNK_MS, { level: 0.7 });
+  assert.equal(ear.speaking, false, "a click");
+  listen(ear, 200, { level: 0.6 });
+  assert.equal(ear.speaking, true);
+  listen(ear, 400, { level: 0.3 });
+  assert.equal(ear.speaking, true, "a breath");
+  listen(ear, 400, { level: 0.3 });
+  assert.equal(ear.speaking, false);
+});
+
+/** A voice's loudness: syllables and pauses, never the same twice. */
+const syllables = (seed) => (at) => Math.max(0, 0.5 + 0.3 * Math.sin((at + seed * 911) / 83) + 0.25 * Math.sin((at * (1 + seed / 7)) / 211));
+
+/** Both meters run for `ms`; returns the time at which the interviewer was cut. */
+function overheard(watch, microphone, from = 0, ms = 3000) {
+  const voice = syllables(1);
+  for (let at = from; at < from + ms; at += 10) {
+    if (at % 50 === 0) watch.played(at, voice(at));
+    if (at % 40 === 0) watch.heard(at, microphone(at, voice));
+  }
+  return from + ms;
+}
+
+test("P12: a loudspeaker in the microphone, half as loud and 100 ms later, is known by the second cut", () => {
+  const watch = new EchoWatch();
+  const echo = (at, voice) => Math.max(0, voice(at - 100) - 0.1);
+  const first = overheard(watch, echo);
+  assert.ok(watch.likeness(first) > 0.9, String(watch.likeness(first)));
+  assert.equal(watch.cut(first), false);
+  assert.equal(watch.cut(overheard(watch, echo, 10000)), true);
+});
+
+test("P12: a candidate who speaks over the interviewer is no echo, however often", () => {
+  const watch = new EchoWatch();
+  for (let i = 0; i < 10; i += 1) {
+    const own = syllables(3 + i);
+    const until = (i + 1) * 10000 + 3000;
+    const cutAt = overheard(watch, (at) => (at > until - 700 ? own(at) : 0.05), (i + 1) * 10000);
+    assert.ok(watch.likeness(cutAt) < 0.75, String(watch.likeness(cutAt)));
+    assert.equal(watch.cut(cutAt), false);
+  }
+});
+
+test("P5: a clock that stands while it says that it runs is noticed within three seconds", () => {
+  const clock = new SoundClock();
+  let now = 0;
+  for (; now < 5000; now += LOOK_EVERY_MS) assert.equal(clock.stands(now, now / 1000, true), false);
+  const stoodAt = now;
+  while (!clock.stands(now, 5, true)) now += LOOK_EVERY_MS;
+  assert.ok(now - stoodAt <= 3000, `${now - stoodAt} ms`);
+  assert.equal(clock.stands(now + LOOK_EVERY_MS, 5.5, true), false);
+});
+
+test("a blocked page, and a paused sound, are no clock that stands", () => {
+  const clock = new SoundClock();
+  clock.stands(0, 1, true);
+  assert.equal(clock.stands(20000, 1, true), false);
+  for (let now = 20500; now < 40000; now += LOOK_EVERY_MS) assert.equal(clock.stands(now, 1, false), false);
+});
+
+test("a cut turn keeps what was heard of it, in code points", () => {
+  const turns = new Turns();
+  const fragment = { speaker: "AI", turnComplete: false, seq: 1, turn: 4, beginMs: 1000, endMs: 0 };
+  turns.add({ ...fragment, text: "Grüß 🎤 Gott" });
+  turns.add({ speaker: "USER", text: "Wait", turnComplete: false, seq: 2, turn: 5, beginMs: 2000, endMs: 0 });
+  const cut = turns.cut(true, { turn: 4, heardCodePoints: 6 });
+  assert.equal(cut.text.slice(0, cut.heardLength), "Grüß 🎤");
+  assert.equal(cut.beginMs, 1000);
+  assert.equal(turns.interviewerOpen, false);
+});
+
+test("a written answer is cleaned, bounded in length and rate, and sent again with its own number", () => {
+  const written = new WrittenAnswers();
+  const [first] = [written.take("  I\u0000 did\r\nit.\u001b ", 0)];
+  assert.ok(Buffer.from(first).includes("I did\nit."));
+  assert.throws(() => written.take("\u0007 ", 0), (problem) => problem instanceof TextError && problem.kind === "text-empty");
+  assert.throws(() => written.take("🎤".repeat(MAX_CHARACTERS + 1), 0), { kind: "text-too-long" });
+  for (let i = 0; i < 9; i += 1) written.take("🎤".repeat(MAX_CHARACTERS), 0);
+  assert.throws(() => written.take("one more", 1000), { kind: "text-too-often" });
+  written.take("one more", 61000);
+  assert.equal(written.again(61000).length, 11);
+  assert.equal(new Set(written.again(61000).map((message) => Buffer.from(message).toString("hex"))).size, 11, "no number twice");
+  assert.equal(written.again(150000).length, 1);
+});
+
+/** As much of Storage as is used. */
+function storage() {
+  const items = new Map();
+  return {
+    get length() {
+      return items.size;
+    },
+    key: (i) => [...items.keys()][i] ?? null,
+    getItem: (key) => items.get(key) ?? null,
+    setItem: (key, value) => items.set(key, value),
+    removeItem: (key) => items.delete(key),
+  };
+}
+
+test("a kept interview is offered within its grace, gone after it, and forgotten at its end", () => {
+  const kept = storage();
+  kept.setItem("preppal-interview:broken", "{");
+  kept.setItem("unrelated", "1");
+  const memory = new Memory(kept);
+  memory.keep({ interviewId: "1", url: "/ws/1", token: "a.b.c" }, 60000);
+  mock.timers.tick(1000);
+  memory.keep({ interviewId: "2", url: "/ws/2", token: undefined }, 60000);
+  assert.deepEqual(memory.kept(), [{ interviewId: "2", url: "/ws/2", token: undefined }, { interviewId: "1", url: "/ws/1", token: "a.b.c" }]);
+  memory.forget("2");
+  mock.timers.tick(63000);
+  assert.deepEqual(memory.kept().map(({ interviewId }) => interviewId), ["1"]);
+  mock.timers.tick(2000);
+  assert.deepEqual(memory.kept(), []);
+  assert.equal(kept.length, 1, "only what is not ours is left");
+});
+
+test("a trouble's urgency is its place among the words", () => assert.equal(Object.keys(TROUBLES)[0], "audio-paused"));
