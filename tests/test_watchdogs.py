@@ -3,7 +3,7 @@
 import trio
 
 from preppald.core import interviewer
-from preppald.core.patience import Stage
+from preppald.core.stage import Stage
 from preppald.pb.interview_pb2 import Notice
 from preppald.simulator.faults import Fault, Flawed
 from preppald.simulator.scenario import Limits, Scenario, Timing

@@ -79,6 +79,11 @@ class Ear:
         """Return whether the candidate speaks: voice was heard, and no pause since that ends a sentence."""
         return self.heard_at is not None and now - self.heard_at < BRIDGE_SECONDS
 
+    @property
+    def clear_seconds(self) -> float:
+        """How much of the stretch of voice under way was clear, as far as it counts."""
+        return self._clear if self._counting else 0.0
+
     def reset(self) -> None:
         """Count voice from now on; a stretch that is under way counts from here."""
         self.spoke = self.any_voice = self._counting = False

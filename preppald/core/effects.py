@@ -3,7 +3,7 @@
 from preppald.core.endings import Ending
 from preppald.core.events import _Happening
 from preppald.core.frames import NoticeKind
-from preppald.core.patience import Stage
+from preppald.core.stage import Stage
 
 
 class End(_Happening, frozen=True):
@@ -50,4 +50,11 @@ class Asked(_Happening, frozen=True):
     """Note that the interviewer was asked to speak, and is waited for from now on."""
 
 
-SessionEffect = Asked | End | Tell | Prompt | Leave | PutSilence | Remark
+class ShowHold(_Happening, frozen=True):
+    """Tell the page whether the candidate's pause to think lasts, and for how many seconds it will."""
+
+    on: bool
+    remaining: float
+
+
+SessionEffect = Asked | ShowHold | End | Tell | Prompt | Leave | PutSilence | Remark

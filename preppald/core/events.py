@@ -166,7 +166,13 @@ class ClientMisused(_Happening, frozen=True):
     messages: int
 
 
-ClientEvent = AudioHeard | EndRequested
+class HoldAsked(_Happening, frozen=True):
+    """The candidate asks for a pause to think, or ends one."""
+
+    on: bool
+
+
+ClientEvent = AudioHeard | EndRequested | HoldAsked
 BrowserEvent = ClientEvent | ClientMisused
 
 # ------------------------------------------------------------------ from the shell

@@ -29,6 +29,7 @@ from preppald.core.events import (
     WaitingForInput,
 )
 from preppald.core.floor import State
+from preppald.core.hold import Hold
 
 # How long sound holds a prompt back without one new word: a radio, or people in the room, go on for ever.
 SOUND_SECONDS = 60.0
@@ -140,10 +141,10 @@ class Evidence:
     ``silence``: PREPPALD_VAD_SILENCE, in seconds. ``interrupted_at``: when the candidate last spoke over a reply, until that is known to be meant, or answered.
     """
 
-    def __init__(self, ear: Ear, conversation: Conversation, *, silence: float) -> None:
+    def __init__(self, ear: Ear, hold: Hold, conversation: Conversation, *, silence: float) -> None:
         self.interrupted_at: float | None = None
-        self.holding = False
         self._ear = ear
+        self._hold = hold
         self._conversation = conversation
         self._silence = silence
         # Since the interviewer last began to speak, or chose to wait:
@@ -156,7 +157,6 @@ class Evidence:
         self._waits = False
         # Whenever it was:
         self._last_word_at = 0.0
-        self._held_at: float | None = None
         self._lost_at: float | None = None
         self._was_owed = conversation.owed
 
@@ -194,11 +194,6 @@ class Evidence:
         self.interrupted_at = None
         if self._in_activity:  # nobody will say when it ended
             self._activity_ended_at = now
-
-    def hold(self, now: float, *, on: bool) -> None:
-        """Note that the candidate asked for time to think, or that this is over."""
-        self.holding = on
-        self._held_at = now
 
     def _begin_anew(self) -> None:
         self._ear.reset()
@@ -268,7 +263,7 @@ class Evidence:
         elif floor is Floor.STALLED:
             since = _latest(since, conversation.since)
         elif floor is Floor.CANDIDATE:
-            since = _latest(since, candidate_at, self._held_at)
+            since = _latest(since, candidate_at, self._hold.ended_at)
         return Reading(floor, since, voice, candidate_at)
 
     def speaking(self, now: float) -> bool:
@@ -303,7 +298,7 @@ class Evidence:
         return self._in_activity or self._ear.speaking(now)
 
     def _sign(self) -> Sign:
-        if self.holding:
+        if self._hold.on:
             return Sign.HOLD
         if self._waits:
             return Sign.WAITS

@@ -9,13 +9,14 @@ import enum
 from google.protobuf.message import DecodeError
 
 from preppald.core.endings import EndedReason
-from preppald.core.events import AudioHeard, ClientEvent, EndRequested
+from preppald.core.events import AudioHeard, ClientEvent, EndRequested, HoldAsked
 from preppald.core.turns import Fragment
 from preppald.errors import RemoteProtocolError
 from preppald.pb.interview_pb2 import (
     AudioResponse,
     ClientToServerMessage,
     ErrorResponse,
+    HoldState,
     Interrupted,
     Notice,
     ServerToClientMessage,
@@ -85,6 +86,8 @@ def decode(message: bytes | str) -> ClientEvent | None:
             return AudioHeard(parsed.audio_chunk.audio_content)
         case "end_request":
             return EndRequested()
+        case "hold":
+            return HoldAsked(parsed.hold.on)
         case _ if message:
             return None  # only fields that are unknown here
         case _:
@@ -115,6 +118,12 @@ def transcript(fragment: Fragment) -> bytes:
 
 def interrupted() -> bytes:
     return ServerToClientMessage(interrupted=Interrupted()).SerializeToString()
+
+
+def hold_state(*, on: bool, remaining_seconds: float) -> bytes:
+    """Return a HoldState's bytes."""
+    state = HoldState(on=on, remaining_ms=_milliseconds(remaining_seconds))
+    return ServerToClientMessage(hold_state=state).SerializeToString()
 
 
 def error(code: int, message: str) -> bytes:

@@ -5,10 +5,10 @@ sessions that hear and never speak again. Source: docs/protocol.md, "Turns" and 
 """
 
 from dataclasses import dataclass
-import enum
 
 from preppald.core.evidence import Floor
 from preppald.core.models import model_of
+from preppald.core.stage import Stage
 
 # Four times what a greeting takes; a candidate has not yet begun to wonder.
 GREETING_SECONDS = 6.0
@@ -26,19 +26,6 @@ UNGREETED_SECONDS = 10.0
 THINKING_SECONDS = 30.0
 # After a resume, text came in but no voice ever went out: a nudge would not help.
 POISONED_SECONDS = 8.0
-
-
-class Stage(enum.StrEnum):
-    """The watchdog's interventions; each is counted."""
-
-    GREET_AGAIN = "greet_again"
-    NUDGE = "nudge"
-    ROTATE = "rotate"
-    FRESH = "fresh"
-    TELL = "tell"
-    GIVE_UP = "give_up"
-    TAKE_UP = "take_up"
-    STILL_THERE = "still_there"
 
 
 # Each with the seconds since the one before. In all: 8, 12, 20, 35 s; then the candidate is told once more, and has

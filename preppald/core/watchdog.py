@@ -13,7 +13,8 @@ from preppald.core.endings import AI_FAILED, AI_UNREACHABLE, CANDIDATE_GONE
 from preppald.core.evidence import Floor, Reading, Voice
 from preppald.core.fair_clock import AUDIBLE_GAP_SECONDS
 from preppald.core.frames import NoticeKind
-from preppald.core.patience import Patience, Stage
+from preppald.core.patience import Patience
+from preppald.core.stage import Stage
 
 # Fine enough for every limit that is kept here, and a fiftieth of a tick's cost.
 STEP_SECONDS = 1.0

@@ -144,7 +144,21 @@ class Dialogue:
             return
         self._parts.tape.heard(pcm)
         self._parts.evidence.hear(pcm, at)
+        hold = self._parts.hold
+        if hold.on:
+            hold.hear(pcm, at)
+            if hold.on:
+                return
+            self._performer.perform([hold.shown(at)])
+            pcm = hold.release()
+        elif kept := hold.release():
+            pcm = kept + pcm
         self._parts.uplink.feed(pcm, at)
+
+    def hold_asked(self, *, on: bool) -> None:
+        """Begin or end a pause to think, once the interview has begun."""
+        if self._started and not self._over:
+            self._performer.perform(self._parts.hold.ask(trio.current_time(), on=on))
 
     # -------------------------------------------------------------- to the browser
 
@@ -155,6 +169,8 @@ class Dialogue:
         self._parts.seat.post(self._session_started(resumed=True))
         if self._parts.watchdog.reconnecting:
             self._performer.perform([RECONNECTING])
+        if self._parts.hold.on:
+            self._performer.perform([self._parts.hold.shown(trio.current_time())])
 
     def _session_started(self, *, resumed: bool) -> bytes:
         remaining = self._parts.clock.left(trio.current_time())
@@ -194,7 +210,7 @@ class Dialogue:
             fed_at=parts.uplink.fed_at,
             left_at=parts.seat.left_at if parts.seat.browser is None else None,
             floor=parts.evidence.read(now),
-            holding=parts.evidence.holding,
+            holding=parts.hold.on,
             begun=parts.conversation.begun,
             resumed=parts.client.resumed,
             leave=parts.client.time_to_leave(now),
@@ -202,7 +218,7 @@ class Dialogue:
             interrupted_at=parts.evidence.interrupted_at,
             heard=parts.conversation.last_heard if parts.evidence.interrupted_at is not None else "",
         )
-        self._performer.perform(parts.watchdog.look(now, seen))
+        self._performer.perform([*parts.hold.look(now), *parts.watchdog.look(now, seen)])
         parts.stats.flush()
 
     def tell_draining(self) -> None:

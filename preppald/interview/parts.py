@@ -11,6 +11,7 @@ from preppald.core.conversation import Conversation
 from preppald.core.ear import Ear
 from preppald.core.evidence import Evidence
 from preppald.core.fair_clock import FairClock
+from preppald.core.hold import Hold
 from preppald.core.instructions import Instructions
 from preppald.core.interview import Interview
 from preppald.core.patience import Patience, answer_seconds
@@ -37,6 +38,7 @@ class Parts:
     outcome: Outcome
     conversation: Conversation
     evidence: Evidence
+    hold: Hold
     watchdog: Watchdog
     clock: FairClock
     instructions: Instructions
@@ -63,7 +65,9 @@ def parts_of(
     latest_ms = max([services.now_ms(), interview.started_ms, *(turn.started_ms for turn in turns)])
     epoch_ms = latest_ms - now * 1000
     conversation = Conversation(epoch_ms=epoch_ms, turns=turns, last_seq=last_seq)
-    evidence = Evidence(Ear(), conversation, silence=config.vad_silence)
+    ear = Ear()
+    hold = Hold(ear)
+    evidence = Evidence(ear, hold, conversation, silence=config.vad_silence)
     patience = Patience(answer_seconds(config.gemini_model, config.thinking, config.vad_silence))
     clock = FairClock(
         ends_at=(interview.deadline_ms - epoch_ms) / 1000,
@@ -97,6 +101,7 @@ def parts_of(
         outcome=Outcome(),
         conversation=conversation,
         evidence=evidence,
+        hold=hold,
         watchdog=Watchdog(config.reconnect_grace, patience),
         clock=clock,
         instructions=instructions,

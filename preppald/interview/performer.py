@@ -5,9 +5,10 @@ from typing import Any, ClassVar
 
 import trio
 
-from preppald.core.effects import Asked, End, Leave, Prompt, PutSilence, Remark, SessionEffect, Tell
+from preppald.core import frames
+from preppald.core.effects import Asked, End, Leave, Prompt, PutSilence, Remark, SessionEffect, ShowHold, Tell
 from preppald.core.events import Effect, Keep, Play, ReplyBegan, StopPlaying
-from preppald.core.patience import Stage
+from preppald.core.stage import Stage
 from preppald.gemini.uplink import Note
 from preppald.interview.parts import Parts
 from preppald.telemetry.logs import Logger
@@ -68,6 +69,9 @@ class Performer:
         self._metrics.interventions.labels(effect.stage.value).inc()
         self._log.warning("interviewer.silent", stage=effect.stage.value)
 
+    def _show_hold(self, effect: ShowHold) -> None:
+        self._parts.seat.post(frames.hold_state(on=effect.on, remaining_seconds=effect.remaining))
+
     def _asked(self, _effect: Asked) -> None:
         self._parts.evidence.asked(trio.current_time())
 
@@ -86,5 +90,6 @@ class Performer:
         Tell: _tell,
         Remark: _remark,
         Asked: _asked,
+        ShowHold: _show_hold,
         End: _end,
     }

@@ -16,7 +16,7 @@ import trio
 from preppald.browser.connection import Browser
 from preppald.browser.reader import Reader
 from preppald.core.endings import BUG, DAEMON_STOPPED, MISUSED, TIME_UP, USER_ENDED, Ending
-from preppald.core.events import AudioHeard, BrowserEvent, ClientMisused, EndRequested
+from preppald.core.events import AudioHeard, BrowserEvent, ClientMisused, EndRequested, HoldAsked
 from preppald.core.interview import Interview
 from preppald.core.tokens import Claims
 from preppald.core.turns import Fragment, Turn
@@ -204,6 +204,8 @@ class Session:
                     self._dialogue.heard(event.pcm, browser.heard_at)
                 case EndRequested():
                     self.end(USER_ENDED, "the candidate pressed end")
+                case HoldAsked():
+                    self._dialogue.hold_asked(on=event.on)
                 case ClientMisused():
                     self.end(MISUSED, f"{event.messages} messages in a row that cannot be read")
 

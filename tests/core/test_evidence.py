@@ -25,6 +25,7 @@ from preppald.core.events import (
 )
 from preppald.core.evidence import ROWS, SOUND_SECONDS, TABLE, Evidence, Floor, Sign, Voice
 from preppald.core.floor import State
+from preppald.core.hold import Hold
 from tests.candidates import silence, tone
 
 CASES = set(product(State, Voice, Sign, (True, False)))
@@ -79,7 +80,9 @@ class Talk:
     def __init__(self) -> None:
         self.now = 0.0
         self.conversation = Conversation(epoch_ms=0)
-        self.evidence = Evidence(Ear(), self.conversation, silence=1.2)
+        ear = Ear()
+        self.hold = Hold(ear)
+        self.evidence = Evidence(ear, self.hold, self.conversation, silence=1.2)
         self.happen(UpstreamReady())
 
     def happen(self, *events: Event) -> None:

@@ -10,9 +10,9 @@ from preppald.core.patience import (
     POISONED_SECONDS,
     THINKING_SECONDS,
     Patience,
-    Stage,
     answer_seconds,
 )
+from preppald.core.stage import Stage
 
 
 def waits(
