@@ -1,4 +1,4 @@
-"""The command line: which command, and what a failure looks like.
+"""The command line: finds the command, and prints failures for people.
 
 Only the command that was asked for is imported: ``--version``, ``--help`` and shell completion must be quick, and
 Trio, httpx and protobuf together take half a second.
@@ -20,7 +20,7 @@ First steps:
   preppald check               is the configuration right?
   preppald serve               run the daemon
 """
-# Each is a module of preppald.commands, and says the same about itself.
+# Each is a module of preppald.commands, which has the same words as its own help.
 COMMANDS = {
     "serve": "run the daemon",
     "check": "validate the configuration",
@@ -38,7 +38,7 @@ READERS = ("interviews", "transcript", "recording", "outbox")
 
 
 def parser(chosen: str | None = None) -> argparse.ArgumentParser:
-    """The whole command line, with the arguments of the ``chosen`` command only."""
+    """Return the whole command line, with the arguments of the ``chosen`` command only."""
     whole = argparse.ArgumentParser(
         prog="preppald",
         description=DESCRIPTION,
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"preppald: {error}", file=sys.stderr)
         return error.exit_status
     except BrokenPipeError:
-        # Whoever read us has left: nothing more to say, and Python must not try at exit.
+        # The reader of our output has left, and Python must not flush to it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return status

@@ -1,4 +1,4 @@
-"""The errors that name what happened, to whom, and what to do.
+"""Errors for people: each names the event, the interview and the remedy.
 
 ``PreppaldError`` is an error that a person should read: a command prints its text and exits with
 ``exit_status``. Everything that is not one of these is a bug and leaves with its traceback.
@@ -23,7 +23,7 @@ EX_UNAVAILABLE = 69
 EX_SOFTWARE = 70
 EX_IOERR = 74
 EX_CONFIG = 78
-# What a client is told when it comes too early; jitter is its own business.
+# The Retry-After of a client that comes too early; jitter is its own business.
 RETRY_AFTER_SECONDS = 5
 
 
@@ -64,7 +64,7 @@ class JournalError(PreppaldError):
 
 
 class Refusal(PreppaldError):
-    """Why a connection gets no seat. ``status`` and the text are for the client, ``why`` is for log and metrics.
+    """A connection gets no seat. ``status`` and the text are for the client, ``why`` is for log and metrics.
 
     ``retry_after``: seconds, sent where it makes sense to come again. ``headers``: what else the answer carries.
     ``detail``: more for the log, never for the client.
@@ -90,6 +90,6 @@ class Refusal(PreppaldError):
 
 
 def leaf(group: BaseExceptionGroup[E]) -> E:
-    """The first exception in a group of groups: what a person is told, with ``from group`` for the rest."""
+    """Return the first exception in a group of groups, for people; raise it with ``from group`` to keep the rest."""
     found = group.exceptions[0]
     return leaf(found) if isinstance(found, BaseExceptionGroup) else found

@@ -23,6 +23,8 @@ ROOMS = (
     "audio",
     "backend",
     "candidate",
+    "commands",
+    "config",
     "core",
     "recording",
     "server",

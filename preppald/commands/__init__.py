@@ -1,1 +1,1 @@
-"""The commands, one module each: their arguments, and what they print."""
+"""The commands, one module each: their arguments and their output."""

@@ -1,4 +1,4 @@
-"""``preppald check``: is the configuration right; with ``--online``, does the world agree."""
+"""``preppald check``: validates the configuration; with ``--online``, tries it at Gemini and the backend."""
 
 import argparse
 from collections.abc import Mapping
@@ -97,7 +97,7 @@ def _show(config: Config) -> None:
 
 
 def _warnings(config: Config) -> list[str]:
-    """What is right today, and will not be for long; and what interviews go on without."""
+    """Return warnings: of things that will not be right for long, and of things that interviews go on without."""
     identity = tls.identity(config.tls_cert, config.tls_key)
     warning = identity and identity.warning(wall_clock_ms())
     warnings = [warning] if warning else []
@@ -114,7 +114,7 @@ def _load(env: Mapping[str, str]) -> Config:
 
 
 def _elsewhere(env: Mapping[str, str]) -> str:
-    """Where the service's configuration is, for who asks in a shell that has none."""
+    """Return a hint at the service's configuration, for a shell that has none."""
     here = any(env.get(name) for item in settings().values() for name in (item.env, f"{item.env}_FILE"))
     if here or not SERVICE_ENV_FILE.exists():
         return ""
@@ -125,11 +125,11 @@ def _elsewhere(env: Mapping[str, str]) -> str:
 
 
 def _begun(env: Mapping[str, str]) -> int:
-    """A package that was just installed is no failure: its service is skipped, and says why."""
+    """Return whether anything is configured: the service of a package just installed is skipped, and is no failure."""
     try:
         begun = any(secret_text(item, env) for item in settings().values() if item.secret)
     except Invalid:
-        begun = True  # somebody has tried: `check` says what is wrong
+        begun = True  # somebody has tried: `check` reports the faults
     if begun:
         return 0
     needed = [item.env for item in settings().values() if item.needed]

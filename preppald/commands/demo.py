@@ -141,7 +141,7 @@ async def _demo(arguments: argparse.Namespace, scenario: Scenario, state_dir: Pa
 
 
 class DemoPages:
-    """The page, its interviews and their results; everything the application would do."""
+    """The page, its interviews and their results: everything that the application would do."""
 
     def __init__(self, config: Config, services: Services) -> None:
         self._secret = config.jwt_secret
@@ -168,7 +168,7 @@ class DemoPages:
         return None
 
     def _interview(self) -> Answer:
-        """A new interview and its token, as the application would hand them to its page."""
+        """Return a new interview and its token, as the application would hand them to its page."""
         interview_id = f"demo-{secrets.token_hex(4)}"
         token = auth.sign(
             self._secret, user_id=interview_id, interview_id=interview_id, now=self._services.now_ms() // 1000

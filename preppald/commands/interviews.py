@@ -1,4 +1,4 @@
-"""``preppald interviews``: which interviews there are and were."""
+"""``preppald interviews``: lists the interviews, live and past."""
 
 import argparse
 import os
@@ -99,7 +99,7 @@ def _row(found: Found, at_ms: int, prices: Prices) -> tuple[str, ...]:
 
 
 def _described(found: Found, prices: Prices) -> dict[str, Any]:
-    """Everything but the resumption handle and the token's digest."""
+    """Return everything but the resumption handle and the token's digest."""
     it = found.interview
     return {
         "interview": it.interview_id,

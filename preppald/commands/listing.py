@@ -1,4 +1,4 @@
-"""What the operator's commands share: tables, times, and where their output goes."""
+"""The common parts of the operator's commands: tables, times, and the output's destination."""
 
 import argparse
 from collections.abc import Sequence
@@ -16,22 +16,22 @@ from preppald.journal.archive import Archive
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _AGE = re.compile(r"([0-9]{1,6})([smhd])")
-# A transcript is personal: only its owner reads what a command wrote.
+# A transcript is personal: only its owner reads a command's output file.
 OUTPUT_MODE = 0o600
 
 
 def now_ms() -> int:
-    """The wall clock in milliseconds."""
+    """Return the wall clock in milliseconds."""
     return int(datetime.now(UTC).timestamp() * 1000)
 
 
 def moment(at_ms: int | None) -> str:
-    """A time for people, in UTC; a dash for none."""
+    """Return a time for people, in UTC; a dash for none."""
     return "-" if at_ms is None else f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
 def span(milliseconds: int | None) -> str:
-    """A length for people: 31:12, 1:02:03; a dash for none."""
+    """Return a length for people: 31:12, 1:02:03; a dash for none."""
     if milliseconds is None:
         return "-"
     minutes, seconds = divmod(max(milliseconds, 0) // 1000, 60)
@@ -40,7 +40,7 @@ def span(milliseconds: int | None) -> str:
 
 
 def age(text: str) -> int:
-    """An age like 90s, 15m, 2h or 7d, in milliseconds: an argparse type."""
+    """Return an age like 90s, 15m, 2h or 7d in milliseconds: an argparse type."""
     match = _AGE.fullmatch(text)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not an age like 90s, 15m, 2h or 7d")
@@ -48,7 +48,7 @@ def age(text: str) -> int:
 
 
 def printable(text: str) -> str:
-    """The text without what a terminal would obey."""
+    """Return the text without the characters that a terminal would obey."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
@@ -62,7 +62,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def as_json(value: Any) -> str:
-    """Indented JSON."""
+    """Return indented JSON."""
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
@@ -85,13 +85,13 @@ def put(content: str | bytes, output: Path | None) -> None:
 
 
 def finish(archive: Archive, status: int = 0) -> int:
-    """The exit status; says on standard error which databases could not be read."""
+    """Return the exit status; report on standard error the databases that could not be read."""
     for fault in archive.faults:
         print(f"preppald: {fault}", file=sys.stderr)
     return EX_IOERR if archive.faults else status
 
 
 def unknown(archive: Archive, what: str) -> NoReturn:
-    """Nothing has that name; or the file that has it could not be read."""
+    """Report that nothing has that name, or that the file which has it could not be read."""
     finish(archive)
     raise PreppaldError(f"{what}: see `preppald interviews` and `preppald outbox list --all`")

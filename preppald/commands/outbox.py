@@ -1,4 +1,4 @@
-"""``preppald outbox``: what the backend is still owed, and what an operator can do about it."""
+"""``preppald outbox``: shows and mends the deliveries that the backend is still owed."""
 
 import argparse
 from collections.abc import Sequence
@@ -119,7 +119,7 @@ def _list(arguments: argparse.Namespace, archive: Archive) -> int:
 
 
 def verdict(owed: Sequence[Owed], at_ms: int, max_age_ms: int) -> int:
-    """The exit status for monitors; the graver wins."""
+    """Return the exit status for monitors; the graver wins."""
     if any(it.state is State.PENDING and at_ms - it.delivery.created_ms > max_age_ms for it in owed):
         return OVERDUE
     return DEAD_LETTERS if any(it.state is State.DEAD for it in owed) else 0

@@ -1,4 +1,4 @@
-"""``preppald recording``: what was recorded."""
+"""``preppald recording``: lists, exports and deletes recordings."""
 
 import argparse
 import contextlib
@@ -152,7 +152,7 @@ def _described(it: Recording) -> dict[str, Any]:
 
 
 def _frames(it: Recording) -> int | None:
-    """None where a damaged file does not say."""
+    """Return the frames of a recording; None where a damaged file does not say."""
     try:
         if it.file is not None:
             return files.length(it.file)
@@ -204,8 +204,8 @@ def _write(it: Recording, form: str, output: Path) -> None:
 
 
 def _finish(shelf: Shelf, found: list[Recording]) -> int:
-    # It is long work that nobody waits for. The service's sandbox forbids it (@resources): there the scheduler, which
-    # prefers who mostly sleeps, has to do.
+    # Long work that nobody waits for. The service's sandbox forbids a lower priority (@resources): there the scheduler,
+    # which prefers tasks that mostly sleep, has to do.
     with contextlib.suppress(OSError):
         os.nice(19)
     todo = [it for it in found if it.notes]

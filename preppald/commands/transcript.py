@@ -1,4 +1,4 @@
-"""``preppald transcript ID``: what was said."""
+"""``preppald transcript ID``: prints the transcript of an interview."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace, state_dir: Path) -> int:
 
 
 def as_text(interview: Interview, turns: Sequence[Turn]) -> str:
-    """Lines for people, with nothing in them that a terminal would obey."""
+    """Return lines for people, with nothing in them that a terminal would obey."""
     began, ended = interview.started_ms, interview.ended_ms
     lines = [
         f"interview {interview.interview_id}, user {printable(interview.user_id)}, "
@@ -108,7 +108,7 @@ def _as_json(interview: Interview, turns: Sequence[Turn]) -> str:
 
 
 def as_protobuf(_interview: Interview, turns: Sequence[Turn]) -> bytes:
-    """The application's own form."""
+    """Return the application's own form."""
     transcript = pb.Transcript(
         turns=[
             pb.Turn(

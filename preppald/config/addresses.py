@@ -1,4 +1,4 @@
-"""Where to listen, whom to reach, and who may come: addresses, URLs, origins and networks, as settings have them."""
+"""Reads addresses, URLs, origins and networks from the text of settings."""
 
 import contextlib
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 from preppald.config.values import Invalid
 
 _PORT = re.compile(r"[0-9]{1,5}")
-# Names with underscores are none by RFC 1123, and yet a container's service may have one.
+# RFC 1123 knows no underscores, and yet a container's service may have one in its name.
 _HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*")
 MAX_HOST_CHARS = 253
-# RFC 3986's path, but for the comma: that is two URLs.
+# RFC 3986's path, without the comma: a comma means two URLs.
 _PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+;=:@%/-]*")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -20,7 +20,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen."""
+    """An address to listen at."""
 
     host: str
     port: int
@@ -40,7 +40,7 @@ class Endpoint:
 
     @property
     def authority(self) -> str:
-        """For the Host header: the port only where it is not the scheme's own."""
+        """The origin for the Host header: the port only where it is not the scheme's own."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
 
@@ -54,7 +54,7 @@ class Endpoint:
 
 
 def address(raw: str) -> Address:
-    """``host:port``; an IPv6 host in brackets; port 0 lets the system choose."""
+    """Return the address in ``host:port``; an IPv6 host in brackets; port 0 lets the system choose."""
     host, colon, port = raw.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not host or not _PORT.fullmatch(port) or int(port) > 65535:
@@ -135,7 +135,7 @@ def websocket_endpoint(raw: str) -> Endpoint:
 
 
 def origins(raw: str) -> tuple[str, ...]:
-    """Origins as browsers send them: small letters, and the port only where it is not the scheme's own."""
+    """Return origins as browsers send them: small letters, and the port only where it is not the scheme's own."""
     found = []
     for origin in filter(None, map(str.strip, raw.split(","))):
         scheme, host, port, prefix = _split(origin, ("http", "https"), "https://app.example.com")
@@ -149,7 +149,7 @@ def origins(raw: str) -> tuple[str, ...]:
 
 
 def networks(raw: str) -> tuple[Network, ...]:
-    """Addresses and networks separated by commas; "none" for no one."""
+    """Return the networks of a list separated by commas; "none" for an empty one."""
     if raw in {"", "none"}:
         return ()
     try:

@@ -1,8 +1,8 @@
 """The environment, read once, into a frozen Config.
 
 Rule 1: nothing else reads the environment.
-Rule 2: all faults are told at once, each with the setting's name, its value (never a secret's) and what
-        is allowed.
+Rule 2: all faults are reported at once, each with the setting's name, its value (never a secret's) and the allowed
+        values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ SERVICE_STATE_DIR = Path("/var/lib/preppald")
 
 
 def load(env: Mapping[str, str]) -> Config:
-    """The configuration in ``env``, or every fault in it.
+    """Return the configuration in ``env``, or raise every fault in it.
 
     A secret also comes from a file (``JWT_SECRET_FILE=/path``) or from systemd's credential directory.
 
@@ -58,7 +58,7 @@ def _fitted(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_file(env: Mapping[str, str]) -> Mapping[str, str]:
-    """The environment with the lines of ``PREPPALD_ENV_FILE`` before it.
+    """Return the environment with the lines of ``PREPPALD_ENV_FILE`` before it.
 
     Raises:
         Invalid: the file cannot be used.
@@ -68,7 +68,7 @@ def with_file(env: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def changes(old: Config, new: Config) -> tuple[list[str], list[str]]:
-    """What a reload changes, by the names of the environment: what takes effect, and what needs a restart."""
+    """Return the names of settings that a reload changes: those that take effect, and those that need a restart."""
     changed = [
         (item.env, item.restart)
         for name, item in settings().items()
@@ -78,15 +78,15 @@ def changes(old: Config, new: Config) -> tuple[list[str], list[str]]:
 
 
 def reloaded(old: Config, new: Config) -> Config:
-    """The new settings, but for those that need a restart."""
+    """Return the new settings, with the old ones where a restart is needed."""
     return replace(new, **{name: getattr(old, name) for name, item in settings().items() if item.restart})
 
 
 def state_dir(env: Mapping[str, str]) -> Path:
-    """Where the journal lives, for commands that read it and need no other setting.
+    """Return the directory of the journal, for commands that read it and need no other setting.
 
-    Where nothing says so, and no database is here, it is where the packaged service keeps it. A folder of that name
-    is not enough: in the root directory there is one on every machine.
+    Without a setting, and without a database here, that is the packaged service's. A folder named var is not enough:
+    every machine has one in its root directory.
     """
     if said := env.get("PREPPALD_STATE_DIR") or env.get("STATE_DIRECTORY"):
         return Path(said)
@@ -95,7 +95,7 @@ def state_dir(env: Mapping[str, str]) -> Path:
 
 
 def price_table(env: Mapping[str, str]) -> Prices:
-    """The prices, for commands that need no other setting; the built-in ones where they cannot be read."""
+    """Return the prices, for commands that need no other setting; the built-in ones where they cannot be read."""
     try:
         return parse.price_table(with_file(env).get("PREPPALD_PRICES", "").strip() or prices.DEFAULT)
     except Invalid:
@@ -103,7 +103,7 @@ def price_table(env: Mapping[str, str]) -> Prices:
 
 
 def signing_secret(env: Mapping[str, str]) -> str:
-    """JWT_SECRET from wherever the daemon has it, for commands that sign a token; empty where it is nowhere.
+    """Return JWT_SECRET from the daemon's own sources, for commands that sign a token; empty where none has it.
 
     Raises:
         ConfigError: the file that is named for it cannot be used.
@@ -134,7 +134,7 @@ def _value(item: Setting, env: Mapping[str, str]) -> Any:
 
 
 def secret_text(item: Setting, env: Mapping[str, str]) -> str:
-    """The secret from the environment, its file or systemd's credentials; empty where it is in none of them."""
+    """Return the secret from the environment, its file or systemd's credentials; empty where none has it."""
     if env.get(item.env):
         return env[item.env]
     if named := env.get(f"{item.env}_FILE"):
@@ -144,7 +144,7 @@ def secret_text(item: Setting, env: Mapping[str, str]) -> str:
 
 
 def _credential(item: Setting, env: Mapping[str, str]) -> str:
-    """The file of systemd's LoadCredential= with the setting's name; empty where there is none."""
+    """Return the file of systemd's LoadCredential= with the setting's name; empty where there is none."""
     if credentials := env.get("CREDENTIALS_DIRECTORY"):
         held = Path(credentials) / item.env
         if held.exists():
@@ -153,7 +153,7 @@ def _credential(item: Setting, env: Mapping[str, str]) -> str:
 
 
 def _unknown(env: Mapping[str, str]) -> list[str]:
-    """A misspelt setting would otherwise be ignored in silence."""
+    """Yield the misspelt settings, which would otherwise be ignored in silence."""
     known = {item.env for item in settings().values()}
     known |= {f"{item.env}_FILE" for item in settings().values() if item.secret}
     known.add("PREPPALD_TOKEN")  # read by `preppald call`
@@ -165,7 +165,7 @@ def _unknown(env: Mapping[str, str]) -> list[str]:
 
 
 def _contradictions(values: Mapping[str, Any]) -> list[str]:
-    """What no single value shows."""
+    """Yield the faults that no single value shows."""
     faults = []
     if values.get("backend") in {"trpc", "protobuf"}:
         faults += [
@@ -190,7 +190,7 @@ def _unfit(cert: Path | None, key: Path | None) -> Sequence[str]:
 
 
 def shown(config: Config) -> dict[str, str]:
-    """The configuration by the names of the environment, with secrets hidden."""
+    """Return the configuration by the names of the environment, with secrets hidden."""
     return {
         item.env: _hidden(getattr(config, name)) if item.secret else parse.written(getattr(config, name))
         for name, item in settings().items()

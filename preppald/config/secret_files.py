@@ -14,12 +14,12 @@ MAX_ENV_FILE_BYTES = 64 * 1024
 
 
 def secret_file(file: Path) -> str:
-    """The text of a file that only its owner (and group) may read, without the white space around it."""
+    """Return the text of a file that only its owner (and group) may read, without the white space around it."""
     return _private_text(file, MAX_SECRET_FILE_BYTES, "not a secret").strip()
 
 
 def env_file(file: Path) -> dict[str, str]:
-    """``NAME=value`` lines, as systemd's EnvironmentFile= has them: values bare or in quotes, # and ; for comments."""
+    """Read ``NAME=value`` lines as of systemd's EnvironmentFile=: values bare or in quotes, # and ; for comments."""
     found: dict[str, str] = {}
     text = _private_text(file, MAX_ENV_FILE_BYTES, "not an env file")
     for number, line in enumerate(map(str.strip, text.splitlines()), 1):

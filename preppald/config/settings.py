@@ -1,4 +1,4 @@
-"""Every setting: its name in the environment, its default, what it means, and its field in the frozen Config."""
+"""Every setting: its name in the environment, its default, its meaning, and its field in the frozen Config."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -17,13 +17,13 @@ HOUR = 3600.0
 YEAR = 365 * 24 * HOUR
 # HS256 is as strong as its key: RFC 7518 §3.2 asks for at least the hash's 256 bits.
 MIN_SECRET_BYTES = 32
-# Names the file that is read before the environment; it is a setting like others, and yet read first.
+# Names the file that is read before the environment: a setting like others, and yet read first.
 ENV_FILE = "PREPPALD_ENV_FILE"
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How one field of Config is read. ``doc`` is its line in docs/configuration.md, the env file and ``--help``.
+    """The reading of one field of Config. ``doc`` is its line in docs/configuration.md, the env file and ``--help``.
 
     ``restart``: it is read at the start only; any other may change at SIGHUP, for the interviews that begin then.
     ``credential``: it names a file, and systemd's credential of its name is one.
@@ -173,12 +173,12 @@ class Config:
     brief: Brief = setting(
         "PREPPALD_PROMPT_FILE",
         parse.brief,
-        "a template of what the interviewer is told, in place of the built-in one",
+        "a template of the interviewer's brief, in place of the built-in one",
     )
     persona: str = setting(
         "PREPPALD_PERSONA",
         parse.text,
-        "who the interviewer is, where the application does not say",
+        "the interviewer's persona, where the application gives none",
         default=DEFAULT_PERSONA,
     )
     language: str = setting(
@@ -189,13 +189,13 @@ class Config:
     prices: Prices = setting(
         "PREPPALD_PRICES",
         parse.price_table,
-        "what tokens cost: the day it was looked up, and US dollars a million of each kind; for the estimates",
+        "the prices of tokens: the day they were looked up, and US dollars a million of each kind; for estimates",
         default=prices.DEFAULT,
     )
     max_tokens: int = setting(
         "PREPPALD_MAX_TOKENS",
         parse.whole_number(least=0, most=1_000_000_000),
-        "tokens that one interview may use, about; at nine tenths the interviewer is told to close; 0: no ceiling",
+        "tokens that one interview may use, about; at nine tenths the interviewer is asked to close; 0: no ceiling",
         default="0",
     )
     feedback: Literal["on", "off"] = setting(
@@ -213,7 +213,7 @@ class Config:
     record: Literal["on", "off"] = setting(
         "PREPPALD_RECORD",
         parse.one_of("on", "off"),
-        "whether the sound of interviews is kept, in the state directory; the candidate's consent is yours to have",
+        "whether interviews are recorded, in the state directory; obtaining the candidate's consent is your responsibility",
         default="off",
     )
     record_retention: float = setting(
@@ -267,7 +267,7 @@ class Config:
     ending_soon: tuple[float, ...] = setting(
         "PREPPALD_ENDING_SOON",
         parse.durations(least=1, most=HOUR),
-        "how long before the end the candidate is told, separated by commas; none: not at all",
+        "how long before the end the candidate is warned, separated by commas; none: not at all",
         default="5m,1m",
     )
     reconnect_grace: float = setting(
@@ -290,7 +290,7 @@ class Config:
     partial: Literal["completed", "error"] = setting(
         "PREPPALD_PARTIAL",
         parse.one_of("completed", "error"),
-        "what an interview that failed with a transcript posts: completed, the transcript alone; error, then ERROR, too",
+        "the posts of an interview that failed with a transcript: completed, the transcript alone; error, then ERROR, too",
         default="completed",
     )
     state_dir: Path = setting(
@@ -340,7 +340,7 @@ class Config:
     trusted_proxies: tuple[Network, ...] = setting(
         "PREPPALD_TRUSTED_PROXIES",
         addresses.networks,
-        "whose X-Forwarded-For is believed, as addresses or networks separated by commas; none: nobody's",
+        "the proxies whose X-Forwarded-For counts, as addresses or networks separated by commas; none: no proxy's",
         default="127.0.0.0/8,::1",
     )
     memory_limit: int | None = setting(
@@ -378,7 +378,7 @@ class Config:
         return TokenRules(tuple(secrets), audience, issuer, self.jwt_leeway)
 
     def gemini_setup(self, instruction: str) -> gemini.Setup:
-        """What a session with Gemini is asked for."""
+        """Return the setup of a session with Gemini."""
         return gemini.Setup(
             model=self.gemini_model,
             voice=self.voice,
@@ -397,5 +397,5 @@ class Config:
 
 
 def settings() -> dict[str, Setting]:
-    """Every setting by the name of its field, in the order of docs/configuration.md's table."""
+    """Return every setting by the name of its field, in the order of docs/configuration.md's table."""
     return {item.name: item.metadata["setting"] for item in fields(Config)}

@@ -1,4 +1,4 @@
-"""How a setting's text becomes a value: each reader takes the text and raises ``Invalid`` with what is allowed."""
+"""Turns a setting's text into a value: each reader takes the text and raises ``Invalid`` with the allowed values."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ _MODEL = re.compile(r"(?:models/)?[a-z0-9][a-z0-9.-]{0,99}")
 
 
 class Invalid(ValueError):
-    """The text is no such value; the message says what is allowed."""
+    """Raised for a text that is no such value; the message says what is allowed."""
 
 
 def text(raw: str) -> str:
@@ -32,7 +32,7 @@ def optional_path(raw: str) -> Path | None:
 
 
 def brief(raw: str) -> Brief:
-    """The template in a file, checked; the built-in one where none is named."""
+    """Return the checked template of a file; the built-in one where no file is named."""
     if not raw:
         return DEFAULT_BRIEF
     try:
@@ -46,7 +46,7 @@ def brief(raw: str) -> Brief:
 
 
 def model_name(raw: str) -> str:
-    """It becomes a part of a URL's path."""
+    """Return the model's name, which becomes a part of a URL's path."""
     if _MODEL.fullmatch(raw) is None:
         raise Invalid("is not a model's name, like gemini-3.5-flash-lite")
     return raw.removeprefix("models/")
@@ -60,7 +60,7 @@ def price_table(raw: str) -> Prices:
 
 
 def optional_size(raw: str) -> int | None:
-    """Bytes, from "536870912", "512M" or "2G"; None for "not set"."""
+    """Return bytes, from "536870912", "512M" or "2G"; None for "not set"."""
     if not raw:
         return None
     match = _SIZE.fullmatch(raw)
@@ -76,7 +76,7 @@ def name(raw: str) -> str:
 
 
 def optional(read: Callable[[str], str]) -> Callable[[str], str]:
-    """The same reader, with empty text for "not set"."""
+    """Return the same reader, with empty text for "not set"."""
     return lambda raw: read(raw) if raw else ""
 
 
@@ -105,7 +105,7 @@ def whole_number(*, least: int, most: int) -> Callable[[str], int]:
 
 
 def duration(*, least: float, most: float) -> Callable[[str], float]:
-    """Seconds, from "90", "90s", "15m", "1h", "30d" or "250ms"."""
+    """Return seconds, from "90", "90s", "15m", "1h", "30d" or "250ms"."""
 
     def read(raw: str) -> float:
         match = _DURATION.fullmatch(raw)
@@ -120,13 +120,13 @@ def duration(*, least: float, most: float) -> Callable[[str], float]:
 
 
 def optional_duration(*, least: float, most: float) -> Callable[[str], float]:
-    """A duration, or -1 for "not set"."""
+    """Return a duration, or -1 for "not set"."""
     read = duration(least=least, most=most)
     return lambda raw: read(raw) if raw else -1.0
 
 
 def durations(*, least: float, most: float) -> Callable[[str], tuple[float, ...]]:
-    """Durations separated by commas, the longest first; "none" for none at all."""
+    """Return durations separated by commas, the longest first; "none" for none at all."""
     read = duration(least=least, most=most)
 
     def read_all(raw: str) -> tuple[float, ...]:
@@ -137,7 +137,7 @@ def durations(*, least: float, most: float) -> Callable[[str], tuple[float, ...]
 
 
 def secret(least: int) -> Callable[[str], str]:
-    """``least``: bytes."""
+    """Return a reader of secrets. ``least``: bytes."""
 
     def read(raw: str) -> str:
         if not raw.isprintable() or not raw.isascii():
@@ -150,7 +150,7 @@ def secret(least: int) -> Callable[[str], str]:
 
 
 def as_duration(seconds: float) -> str:
-    """The shortest exact way to write it."""
+    """Return the shortest exact way to write a duration."""
     for unit in ("d", "h", "m"):
         size = _UNITS[unit]
         if seconds >= size and seconds % size == 0:
@@ -159,7 +159,7 @@ def as_duration(seconds: float) -> str:
 
 
 def written(value: object) -> str:
-    """A value as its setting's text would be."""
+    """Return a value as its setting's text would be."""
     if isinstance(value, float):
         return as_duration(value) if value >= 0 else ""
     if value is None:
