@@ -26,7 +26,6 @@ from preppald.interview.feedback import FeedbackWriter
 from preppald.interview.services import Services
 from preppald.journal import Given, Journal, OnDisk
 from preppald.journal.files import Place
-from preppald.net.poller import Poller
 from preppald.net.ticker import Ticker
 from preppald.simulator import GeminiSimulator, Scenario, serve_gemini
 from preppald.simulator.scenario import Generate
@@ -74,7 +73,7 @@ class Rig:
                 dial=self._no_dial,
                 url=config.gemini_url,
                 key=lambda: config.gemini_key,
-                poller=Poller(ticker),
+                poller=ticker.poller,
                 metrics=Metrics(),
                 health=Health(log),
                 now_ms=now_ms,

@@ -1,16 +1,14 @@
-"""One task that looks at many sockets: who is looked at when, who is woken, and what becomes of sockets that close."""
+"""One task that polls many sockets: which looks are made, which tasks are woken, and what becomes of sockets that close."""
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-import itertools
 import socket
 
 import pytest
 import trio
 
 from preppald.net.poller import Poller
-from preppald.net.ticker import PHASES, SLOWEST_TICK_SECONDS, TICK_SECONDS, Ticker
+from preppald.net.ticker import Ticker
 
 Pair = tuple[socket.socket, socket.socket]
 # Far more than a look takes, far less than a test may.
@@ -20,9 +18,9 @@ MANY = 128
 
 @pytest.fixture
 async def poller(nursery: trio.Nursery) -> Poller:
-    poller = Poller(Ticker())
-    nursery.start_soon(poller.run)
-    return poller
+    ticker = Ticker()
+    nursery.start_soon(ticker.run)
+    return ticker.poller
 
 
 @pytest.fixture
@@ -162,78 +160,3 @@ async def test_everybody_has_a_turn(poller: Poller) -> None:
 
                 nursery.start_soon(poller.until, ours, look)
     assert set(looks.values()) == {10}
-
-
-async def test_while_the_metronome_ticks_the_sockets_are_looked_at_with_it(
-    nursery: trio.Nursery, pair: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody is woken for a socket; and once there is no tick any more, somebody is again."""
-    woken = 0
-    wait_readable = trio.lowlevel.wait_readable
-
-    async def counted(what: int | socket.socket) -> None:
-        nonlocal woken
-        await wait_readable(what)
-        woken += 1
-
-    monkeypatch.setattr(trio.lowlevel, "wait_readable", counted)
-    ours, theirs = pair
-    ticker = Ticker()
-    poller = Poller(ticker)
-    read: list[bytes] = []
-
-    def look() -> bool:
-        read.append(ours.recv(100))
-        return read[-1] == b"last"
-
-    with trio.fail_after(5):
-        nursery.start_soon(ticker.run)
-        nursery.start_soon(poller.run)
-        async with trio.open_nursery() as waits:
-            waits.start_soon(poller.until, ours, look)
-            async with trio.open_nursery() as ticks:
-                ticks.start_soon(ticker.until, ticker.join(), lambda: False)
-                for word in (b"one", b"two", b"three"):
-                    await trio.sleep(SOON)
-                    theirs.send(word)
-                await trio.sleep(SOON)
-                assert read == [b"one", b"two", b"three"]
-                assert woken <= 1  # it was waiting by itself when the ticks began
-                ticks.cancel_scope.cancel()
-            await trio.sleep(SOON)
-            before = woken
-            theirs.send(b"last")
-    assert woken == before + 1
-
-
-@pytest.mark.parametrize(
-    ("tick", "gap", "at_once"),
-    [(TICK_SECONDS, TICK_SECONDS / PHASES, 2 * PHASES), (SLOWEST_TICK_SECONDS, SLOWEST_TICK_SECONDS, 2)],
-)
-async def test_while_the_loop_is_behind_each_socket_is_looked_at_once_a_tick(
-    tick: float, gap: float, at_once: int, autojump_clock: object
-) -> None:
-    """In a phase of its own; otherwise all of them at each step."""
-    ticker = Ticker(tick)
-    poller = Poller(ticker)
-    looks: list[list[float]] = [[] for _ in range(2 * PHASES)]
-    with ExitStack() as stack:
-        async with trio.open_nursery() as nursery:
-            for times in looks:
-                ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
-                theirs.send(bytes(100))
-
-                def look(times: list[float] = times, ours: socket.socket = ours) -> bool:
-                    times.append(round(trio.current_time(), 6))
-                    ours.recv(1)
-                    return False
-
-                nursery.start_soon(poller.until, ours, look)
-            nursery.start_soon(ticker.run)
-            nursery.start_soon(ticker.until, ticker.join(), lambda: False)
-            await trio.sleep(tick * 4)
-            nursery.cancel_scope.cancel()
-    gaps = [later - before for times in looks for before, later in itertools.pairwise(times)]
-    assert gaps == pytest.approx([gap] * len(gaps), abs=1e-5)
-    assert min(len(times) for times in looks) >= 3
-    assert set(Counter(itertools.chain(*looks)).values()) == {at_once}

@@ -1,12 +1,37 @@
-"""The tick that all sessions share: who is looked at when, who is woken, and when it slows down."""
+"""The clock of the hot path: what is polled when, what is gathered, and how it stretches under load."""
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
 import itertools
+import socket
 
 import pytest
 import trio
 import trio.testing
 
-from preppald.net.ticker import FEW_LATE, SLOWEST_TICK_SECONDS, STEPS_A_VERDICT, TICK_SECONDS, Ticker
+from preppald.net.ticker import (
+    CROWDED,
+    GATHER_SECONDS,
+    PHASES,
+    ROOM,
+    SLOWEST_ROUND_SECONDS,
+    STEP_SECONDS,
+    Ticker,
+    round_for,
+)
+
+Pair = tuple[socket.socket, socket.socket]
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield ours, theirs
+
+
+# ------------------------------------------------------------------ gathering
 
 
 async def test_looks_at_each_tick_and_wakes_who_must_see_to_it(
@@ -21,7 +46,8 @@ async def test_looks_at_each_tick_and_wakes_who_must_see_to_it(
         return len(looks) == 5
 
     await ticker.until(ticker.join(), look)
-    assert [round(later - before, 6) for before, later in itertools.pairwise(looks)] == [TICK_SECONDS] * 4
+    gaps = [later - before for before, later in itertools.pairwise(looks)]
+    assert gaps == pytest.approx([GATHER_SECONDS] * 4, abs=1.1 * STEP_SECONDS)
 
 
 async def test_a_look_that_fails_ends_its_own_wait_only(
@@ -44,7 +70,7 @@ async def test_a_look_that_fails_ends_its_own_wait_only(
     with pytest.raises(ZeroDivisionError):
         await ticker.until(phase, broken)
     before = looks
-    await trio.sleep(TICK_SECONDS * 3)
+    await trio.sleep(GATHER_SECONDS * 3)
     assert looks >= before + 2
 
 
@@ -68,52 +94,126 @@ async def test_who_stops_waiting_is_not_looked_at_any_more(
     assert looks == 1
 
 
-async def test_an_idle_daemon_sleeps(nursery: trio.Nursery, autojump_clock: object) -> None:
-    """A clock that jumps shows it: nothing is due for a day."""
-    nursery.start_soon(Ticker().run)
-    with trio.testing.assert_checkpoints():
-        await trio.sleep(86_400)
-
-
 def test_sessions_are_spread_over_the_phases() -> None:
     ticker = Ticker()
     phases = [ticker.join() for _ in range(16)]
-    assert sorted(phases) == sorted([*range(8)] * 2)
+    assert sorted(phases) == sorted([*range(PHASES)] * 2)
     ticker.leave(phases[3])
     assert ticker.join() == phases[3]
 
 
-def test_a_loop_that_lags_ticks_slower_within_a_bound_and_recovers() -> None:
-    ticker = Ticker()
-    for _ in range(20 * STEPS_A_VERDICT):
-        ticker._judge(late=True)
-    assert ticker.tick_seconds == SLOWEST_TICK_SECONDS
-    assert ticker.behind
-    for step in range(20 * STEPS_A_VERDICT):
-        ticker._judge(late=step % round(1 / FEW_LATE + 5) == 0)
-    assert ticker.tick_seconds == TICK_SECONDS
-    assert not ticker.behind
-
-
-async def test_what_is_done_beside_is_done_at_each_step(
-    nursery: trio.Nursery, autojump_clock: object
+async def test_an_idle_daemon_sleeps(
+    nursery: trio.Nursery, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps: list[int] = []
-    ticker = Ticker(beside=steps.append)
-    nursery.start_soon(ticker.run)
-    with trio.move_on_after(TICK_SECONDS * 2):
-        await ticker.until(ticker.join(), lambda: False)
-    assert len(steps) == pytest.approx(2 * ticker.phases, abs=1)
-    assert set(steps) == set(range(ticker.phases))
-
-
-async def test_says_when_it_stands_still(nursery: trio.Nursery, autojump_clock: object) -> None:
+    """Also after something happened: not one step in a day."""
     ticker = Ticker()
     nursery.start_soon(ticker.run)
-    with trio.fail_after(1):
-        await ticker.standstill()
     until = trio.current_time() + 1
-    nursery.start_soon(ticker.until, ticker.join(), lambda: trio.current_time() >= until)
-    await trio.sleep(TICK_SECONDS)
-    await ticker.standstill()
-    assert trio.current_time() == pytest.approx(until, abs=TICK_SECONDS * 2)
+    await ticker.until(ticker.join(), lambda: trio.current_time() >= until)
+    await trio.sleep(GATHER_SECONDS)
+    monkeypatch.setattr(Ticker, "_step", lambda *_: pytest.fail("a step"))
+    await trio.sleep(86_400)
+
+
+# ------------------------------------------------------------------ polling
+
+
+async def test_what_comes_alone_goes_on_at_once(
+    nursery: trio.Nursery, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sleeping task is woken by the socket; no clock has to go on for it."""
+    ours, theirs = pair
+    ticker = Ticker()
+
+    async def never(_due: float) -> None:
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(trio, "sleep_until", never)
+    nursery.start_soon(ticker.run)
+    with trio.fail_after(5):
+        async with trio.open_nursery() as waits:
+            waits.start_soon(ticker.poller.until, ours, lambda: ours.recv(100) == b"alone")
+            await trio.testing.wait_all_tasks_blocked()
+            theirs.send(b"alone")
+
+
+@pytest.mark.parametrize(
+    ("round_seconds", "gap", "at_once"),
+    [
+        (STEP_SECONDS, STEP_SECONDS, 16),
+        (0.008, 0.008, 2),
+        (SLOWEST_ROUND_SECONDS, SLOWEST_ROUND_SECONDS, 2),
+    ],
+)
+async def test_each_socket_is_polled_once_a_round(
+    round_seconds: float,
+    gap: float,
+    at_once: int,
+    autojump_clock: object,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All of them in one step where the round is one; else a sector at each step."""
+    monkeypatch.setattr(Ticker, "_judge", lambda *_: None)
+    ticker = Ticker(round_seconds=round_seconds)
+    looks: list[list[float]] = [[] for _ in range(16)]
+    with ExitStack() as stack:
+        async with trio.open_nursery() as nursery:
+            for times in looks:
+                ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
+                theirs.send(bytes(100))
+
+                def look(times: list[float] = times, ours: socket.socket = ours) -> bool:
+                    times.append(round(trio.current_time(), 6))
+                    ours.recv(1)
+                    return False
+
+                nursery.start_soon(ticker.poller.until, ours, look)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(ticker.run)
+            await trio.sleep(round_seconds * 5)
+            nursery.cancel_scope.cancel()
+    gaps = [later - before for times in looks for before, later in itertools.pairwise(times)]
+    assert gaps == pytest.approx([gap] * len(gaps), abs=1e-5)
+    assert min(len(times) for times in looks) >= 3
+    assert set(Counter(itertools.chain(*looks)).values()) == {at_once}
+
+
+# ------------------------------------------------------------------ load
+
+
+def test_the_round_grows_smoothly_with_the_load_between_two_bounds() -> None:
+    loads = [number / 100 for number in range(101)]
+    rounds = [round_for(load) for load in loads]
+    assert rounds == sorted(rounds)
+    assert {round_for(load) for load in loads if load <= ROOM} == {STEP_SECONDS}
+    assert [round_for(load) for load in loads if load >= CROWDED] == pytest.approx(
+        [SLOWEST_ROUND_SECONDS] * sum(load >= CROWDED for load in loads)
+    )
+    assert max(later / before for before, later in itertools.pairwise(rounds)) < 1.13
+
+
+async def test_looks_that_take_time_stretch_the_round_and_it_recovers(
+    nursery: trio.Nursery, mock_clock: trio.testing.MockClock, pair: Pair
+) -> None:
+    """Each step's look takes two milliseconds of the clock: the loop is never idle."""
+    ours, theirs = pair
+    ticker = Ticker()
+    slow = True
+
+    def look() -> bool:
+        if slow:
+            mock_clock.jump(0.002)
+        return False
+
+    theirs.send(b"never read")
+    nursery.start_soon(ticker.run)
+    nursery.start_soon(ticker.poller.until, ours, look)
+    mock_clock.autojump_threshold = 0
+    await trio.sleep(3)
+    stretched = ticker.round_seconds
+    slow = False
+    await trio.sleep(3)
+    # Stretched, it looks so seldom that the load is gone: the round settles where both agree.
+    assert 2 * STEP_SECONDS < stretched <= SLOWEST_ROUND_SECONDS
+    assert ticker.round_seconds == STEP_SECONDS
+    nursery.cancel_scope.cancel()

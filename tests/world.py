@@ -26,7 +26,6 @@ from preppald.interview.registry import Registry
 from preppald.interview.services import Services
 from preppald.interview.session import Session
 from preppald.journal import Given, Journal, Place
-from preppald.net.poller import Poller
 from preppald.net.ticker import Ticker
 from preppald.recording import Recorder
 from preppald.server.connection import Server
@@ -126,7 +125,7 @@ class World:
                 dial=self._dial,
                 url=self.config.gemini_url,
                 key=lambda: self.services.config.gemini_key,
-                poller=Poller(ticker),
+                poller=ticker.poller,
                 metrics=self.metrics,
                 health=Health(log),
                 now_ms=self.now_ms,

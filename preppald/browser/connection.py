@@ -11,6 +11,8 @@ import trio
 from preppald.core.allowance import Allowance
 from preppald.core.endings import Close
 from preppald.net.framing import Message
+from preppald.net.poll import Look
+from preppald.net.poller import Poller
 from preppald.net.wakeup import Wakeup
 from preppald.net.websocket import Protocol, WebSocket, WebSocketClosed
 
@@ -25,8 +27,6 @@ CLOSE_SECONDS = 2.0
 # Why we ended a connection: the name in logs and metrics.
 TOO_SLOW = "too_slow"
 FLOOD = "flood"
-# Reads in a row that find nothing before the reader sleeps: a muted page must not cost a read each tick.
-IDLE_READS = 10
 
 
 class Browser:
@@ -51,7 +51,6 @@ class Browser:
         self._gathering = False
         self._closing: Close | None = None
         self._writing = False
-        self._idle_reads = 0
         self._to_write = Wakeup()
         self._written = trio.Event()
 
@@ -108,6 +107,11 @@ class Browser:
     # -------------------------------------------------------------- the reader
 
     @property
+    def strained(self) -> bool:
+        """Return whether it sends so much that it may not be read at any moment."""
+        return self._allowance.strained
+
+    @property
     def ended(self) -> bool:
         """Return whether the browser sends no messages any more, so that ``receive`` raises."""
         return self._websocket.ended
@@ -122,13 +126,15 @@ class Browser:
         if messages is None:
             return None
         if self._websocket.received:
-            self._idle_reads = 0
             self._account()
-        else:
-            self._idle_reads += 1
-            if self._idle_reads >= IDLE_READS:
-                return None
         return messages
+
+    async def poll(self, poller: Poller, look: Look) -> None:
+        """Have the poller call ``look`` whenever there is something to read, until it returns true.
+
+        Returns at once where there is nothing that could be polled.
+        """
+        await self._websocket.poll(poller, look)
 
     async def receive(self) -> list[Message]:
         """Return all messages that the next read brings, often none. Text comes as ``str``.
@@ -144,7 +150,6 @@ class Browser:
         if self._throttled():
             return []
         messages = await self._websocket.receive()
-        self._idle_reads = 0
         self._account()
         return messages
 

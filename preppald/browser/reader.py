@@ -1,4 +1,8 @@
-"""Reads one browser: at each tick takes all that came since the last, decodes it, and joins the audio."""
+"""Reads one browser: decodes what it says, and gathers pieces of sound that are too small to go on alone.
+
+A browser that sends 20 ms and more in a message is polled, and each chunk goes on as it comes. One that sends smaller
+pieces is looked at once a tick instead, so that one read takes all pieces of 20 ms and one message carries them.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -6,12 +10,17 @@ from preppald.browser.connection import Browser
 from preppald.core import frames
 from preppald.core.endings import ERROR_INTERNAL
 from preppald.core.events import AudioHeard, BrowserEvent, ClientMisused
+from preppald.core.frames import BYTES_PER_SAMPLE, INPUT_SAMPLE_RATE_HZ
 from preppald.errors import RemoteProtocolError
 from preppald.net.framing import Message
-from preppald.net.ticker import Phase, Ticker
+from preppald.net.ticker import GATHER_SECONDS, Phase, Ticker
 
 # One bad message is an accident, ten in a row are another program.
 BAD_MESSAGES = 10
+# The smallest piece that goes on alone: 640 bytes.
+GRAIN_BYTES = round(GATHER_SECONDS * INPUT_SAMPLE_RATE_HZ) * BYTES_PER_SAMPLE
+# Ticks in a row that find nothing before a browser is polled instead: a muted page must not cost a read each tick.
+IDLE_TICKS = 10
 # Called with the events of one read: at most one of them is audio, and it comes first.
 Hear = Callable[[Sequence[BrowserEvent]], None]
 
@@ -31,6 +40,12 @@ class Reader:
         self._phase = phase
         self._skipped = skipped
         self._bad_messages = 0
+        # Sound that has not gone on yet, in whole messages.
+        self._pcm: list[bytes] = []
+        self._gathering = False
+        self._idle_ticks = 0
+        # Whether only the task itself can receive what comes next.
+        self._blind = True
 
     async def run(self) -> None:
         """Report all that the browser says; never return.
@@ -38,44 +53,93 @@ class Reader:
         Raises:
             WebSocketClosed: the connection ended.
         """
-        while True:
-            await self._ticker.until(self._phase, self._look)
-            self._take(await self._browser.receive())
+        try:
+            while True:
+                self._blind = True
+                if self._gathering:
+                    await self._ticker.until(self._phase, self._look_at_tick)
+                else:
+                    await self._browser.poll(self._ticker.poller, self._look)
+                if self._blind:
+                    messages = await self._browser.receive()
+                    # What is throttled returns at once, with nothing: the next try waits for a tick.
+                    self._gathering = self._browser.strained
+                    self._take(messages)
+        finally:
+            self._pass_on([])
 
     def _look(self) -> bool:
-        """Take what is here already; true where the reader's task must wait for more."""
+        """Take what is here already; true where the reader's task must go on."""
         messages = self._browser.receive_now()
+        if messages is None:
+            return True
         if messages:
             self._take(messages)
-        return messages is None or self._browser.ended
+        if self._browser.ended:
+            return True
+        self._gathering = self._gathering or self._browser.strained
+        self._blind = False
+        return self._gathering
+
+    def _look_at_tick(self) -> bool:
+        """Take what came since the last tick, and pass on all that was gathered."""
+        messages = self._browser.receive_now()
+        if messages is None:
+            self._pass_on([])
+            return True
+        self._gathering = self._browser.strained
+        if messages:
+            self._idle_ticks = 0
+            self._take(messages)
+        else:
+            self._idle_ticks += 1
+            self._gathering = self._gathering or self._idle_ticks < IDLE_TICKS
+        if self._pcm:
+            self._pass_on([])
+        if self._browser.ended:
+            return True
+        self._blind = False
+        return not self._gathering
 
     def _take(self, messages: Sequence[Message]) -> None:
-        pcm: list[bytes] = []
+        """Decode and pass on; where a piece was small, gather until the next tick instead."""
         others: list[BrowserEvent] = []
         for message in messages:
-            heard = frames.spoken(message)
-            if heard is not None:
-                self._bad_messages = 0
-                pcm.append(heard)
-                continue
-            try:
-                event = frames.decode(message)
-            except RemoteProtocolError:
-                self._refuse(others)
-                continue
-            if event is None:
-                self._skipped()
-                self._browser.charge_nothing_said()
-                continue
+            pcm = frames.spoken(message)
+            if pcm is None:
+                pcm = self._decoded(message, others)
+                if pcm is None:
+                    continue
             self._bad_messages = 0
-            if isinstance(event, AudioHeard):
-                pcm.append(event.pcm)
-            else:
-                others.append(event)
+            self._pcm.append(pcm)
+            if len(pcm) < GRAIN_BYTES:
+                self._gathering = True
+        if others or not self._gathering:
+            self._pass_on(others)
+
+    def _pass_on(self, others: list[BrowserEvent]) -> None:
+        pcm, self._pcm = self._pcm, []
         if pcm:
-            self._hear([AudioHeard(b"".join(pcm)), *others])
-        elif others:
+            others.insert(0, AudioHeard(pcm[0] if len(pcm) == 1 else b"".join(pcm)))
+        if others:
             self._hear(others)
+
+    def _decoded(self, message: Message, others: list[BrowserEvent]) -> bytes | None:
+        """Return the sound in a message of an uncommon shape; None where it is another, which is among ``others``."""
+        try:
+            event = frames.decode(message)
+        except RemoteProtocolError:
+            self._refuse(others)
+            return None
+        if event is None:
+            self._skipped()
+            self._browser.charge_nothing_said()
+            return None
+        if isinstance(event, AudioHeard):
+            return event.pcm
+        self._bad_messages = 0
+        others.append(event)
+        return None
 
     def _refuse(self, events: list[BrowserEvent]) -> None:
         self._bad_messages += 1

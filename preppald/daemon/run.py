@@ -1,6 +1,6 @@
 """The process: what outlives interviews, the listeners, readiness, signals, and a stop that loses nothing.
 
-Three nurseries, each inside the other: the base (journal, outbox, ticker, poller) ⊃ the sessions ⊃ the accepting.
+Three nurseries, each inside the other: the base (journal, outbox, ticker) ⊃ the sessions ⊃ the accepting.
 They end from the inside out: no new guests, then the interviews, then what kept their transcripts.
 """
 
@@ -29,7 +29,6 @@ from preppald.interview.services import Services
 from preppald.interview.session import GOODBYE_SECONDS
 from preppald.journal import Journal
 from preppald.net import tls
-from preppald.net.poller import Poller
 from preppald.net.stops import Stops, received
 from preppald.net.ticker import Ticker
 from preppald.recording import Keeper, Recorder
@@ -109,7 +108,7 @@ async def run_daemon(
                 dial=environment.dial,
                 url=config.gemini_url,
                 key=lambda: current.config.gemini_key,
-                poller=Poller(ticker),
+                poller=ticker.poller,
                 metrics=metrics,
                 health=health,
                 now_ms=now_ms,
@@ -137,7 +136,6 @@ async def run_daemon(
             await base.start(journal.run)
             await base.start(outbox.run)
             base.start_soon(ticker.run)
-            base.start_soon(services.gemini.poller.run)
             _record(services, environment.recordings, base)
             await base.start(feedback.run)
             async with trio.open_nursery() as sessions:

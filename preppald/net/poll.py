@@ -1,18 +1,18 @@
-"""A look at something on behalf of a task that waits: most looks need nothing of the task, and waking it is dear.
+"""Polls for a sleeping task.
 
-Whoever looks is one task for many: at each tick (``ticker``), or where there is something to read (``poller``).
+Waking a Trio task costs 20 µs and most polls need nothing from it, so one task (``ticker``) polls for many.
 """
 
 from collections.abc import Callable
 
 import trio
 
-# Sees to what came; true when the task that waits must go on.
+# Takes what is here; true when the task that waits must go on.
 Look = Callable[[], bool]
 
 
 class Poll:
-    """One wait. ``ends`` is for whoever looks, ``wait`` for the task."""
+    """One wait. ``ends`` is for the task that polls, ``wait`` for the one that sleeps."""
 
     __slots__ = ("_error", "_look", "_over")
 
@@ -22,21 +22,21 @@ class Poll:
         self._error: Exception | None = None
 
     def ends(self) -> bool:
-        """Looks; whether that was the last time."""
+        """Look once; return whether that was the last time."""
         try:
             if not self._look():
                 return False
-        except Exception as error:  # noqa: BLE001 - it is the waiting task's, and ends no other
+        except Exception as error:  # noqa: BLE001 - it belongs to the waiting task, and ends no other
             self._error = error
         self._over.set()
         return True
 
     def end(self) -> None:
-        """There is nothing to look at any more."""
+        """Let the waiting task go on: there is nothing to look at any more."""
         self._over.set()
 
     async def wait(self) -> None:
-        """Returns after the last look. What it raised is raised here."""
+        """Return after the last look. What that raised is raised here."""
         await self._over.wait()
         if self._error is not None:
             raise self._error

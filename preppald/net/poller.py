@@ -1,12 +1,8 @@
-"""One task that sees which of many sockets have something to read, and looks at each of those.
+"""The sockets that one task polls, in epolls of our own, where they stay registered.
 
-A task that Trio wakes for its socket costs 50 µs on the reference machine before it has read a byte, a good part
-of it to be armed anew each time. So the sockets are in epolls of our own, where they stay, and Trio polls those:
-the first that has something costs as much as ever, all others of the same moment a look each. And while the
-ticker ticks, which has been woken anyway, they are asked at each of its steps, and nobody is woken at all.
-
-While the loop is behind, a socket is looked at once a tick only, in a phase of its own: what came for it until then
-is one read and one send. A core holds a sixth more interviews by it, measured.
+A task that Trio wakes for its socket costs 50 µs on the reference machine before it has read a byte, a good part of
+that for arming the socket anew each time. Here a read costs its system call and the look. When to poll is the ticker's
+affair: all sockets at each step, or each sector of them in its turn.
 """
 
 from contextlib import suppress
@@ -14,10 +10,10 @@ from dataclasses import dataclass, field
 import select
 from typing import Protocol
 
-import trio
-
 from preppald.net.poll import Look, Poll
-from preppald.net.ticker import Phase, Ticker
+
+# How many parts the sockets are spread over, so that a loop that lags polls some at each step and none too seldom.
+SECTORS = 8
 
 
 class Readable(Protocol):
@@ -28,20 +24,22 @@ class Readable(Protocol):
 
 @dataclass(slots=True)
 class _Sector:
-    """The sockets of one phase."""
+    """Some of the sockets."""
 
     epoll: select.epoll = field(default_factory=select.epoll)
     polls: dict[int, Poll] = field(default_factory=dict)
 
-    def look(self) -> None:
-        """One look at each socket that has something."""
+    def look(self) -> int:
+        """Look once at each socket that has something; return how many those were."""
         if not self.polls:
-            return
-        for number, _ in self.epoll.poll(0, len(self.polls)):
+            return 0
+        ready = self.epoll.poll(0, len(self.polls))
+        for number, _ in ready:
             # A look may have ended the wait of another.
             poll = self.polls.get(number)
             if poll is not None and poll.ends():
                 self.forget(number)
+        return len(ready)
 
     def add(self, number: int, poll: Poll) -> None:
         self.polls[number] = poll
@@ -52,29 +50,37 @@ class _Sector:
         if poll is None:
             return
         poll.end()
-        # Closed already, it has left by itself; and so have all after ``run``.
+        # A socket that is closed already has left by itself; and all have, after ``close``.
         with suppress(OSError, ValueError):
             self.epoll.unregister(number)
 
 
 class Poller:
-    """``run`` is one task of the daemon. Waits of sockets that are not watched are never needed: see ``Stream``."""
+    """Where tasks wait for sockets. ``look_at`` and ``look_at_all`` are for the task that polls."""
 
-    def __init__(self, ticker: Ticker) -> None:
-        self._metronome = ticker
-        ticker.beside = self._step
-        self._sectors = [_Sector() for _ in range(ticker.phases)]
-        # Tells which sectors have something.
+    def __init__(self) -> None:
+        self._sectors = [_Sector() for _ in range(SECTORS)]
+        # Shows which sectors have something.
         self._epoll = select.epoll()
         self._by_epoll = {sector.epoll.fileno(): sector for sector in self._sectors}
         for number in self._by_epoll:
             self._epoll.register(number, select.EPOLLIN)
 
-    async def until(self, readable: Readable, look: Look) -> None:
-        """Looks whenever there is something to read, or the peer is gone, until a look asks for its task.
+    def fileno(self) -> int:
+        """Return a descriptor that is readable while any of the sockets is."""
+        return self._epoll.fileno()
 
-        A look that leaves something unread is taken again. What it raises is raised here. Who closes the socket
-        meanwhile says so first, by ``release``.
+    def close(self) -> None:
+        """Give the descriptors back; sockets that are still waited for are never looked at any more."""
+        self._epoll.close()
+        for sector in self._sectors:
+            sector.epoll.close()
+
+    async def until(self, readable: Readable, look: Look) -> None:
+        """Look whenever there is something to read, or the peer is gone, until a look asks for its task.
+
+        A look that leaves something unread is taken again. What it raises is raised here. Before a socket is closed
+        under a wait, ``release`` has to end that.
         """
         number = readable.fileno()
         if number < 0:
@@ -90,32 +96,16 @@ class Poller:
                 sector.forget(number)
 
     def release(self, readable: Readable) -> None:
-        """Ends the wait, if there is one: the socket will be closed."""
+        """End the wait, if there is one: the socket will be closed."""
         self._forget(readable.fileno())
 
-    async def run(self) -> None:
-        """Looks for ever; by itself where there is no tick to be looked at."""
-        try:
-            while True:
-                await self._metronome.standstill()
-                await trio.lowlevel.wait_readable(self._epoll.fileno())
-                self._look()
-        finally:
-            self._metronome.beside = None
-            self._epoll.close()
-            for sector in self._sectors:
-                sector.epoll.close()
+    def look_at_all(self) -> int:
+        """Look once at each socket that has something: each has a turn before any has another. Return how many."""
+        return sum(self._by_epoll[number].look() for number, _ in self._epoll.poll(0, len(self._sectors)))
 
-    def _step(self, phase: Phase) -> None:
-        if self._metronome.behind:
-            self._sectors[phase].look()
-        else:
-            self._look()
-
-    def _look(self) -> None:
-        """One look at each socket that has something: everybody has a turn before anybody has another."""
-        for number, _ in self._epoll.poll(0, len(self._sectors)):
-            self._by_epoll[number].look()
+    def look_at(self, sector: int) -> int:
+        """Look once at each socket of a sector that has something; return how many those were."""
+        return self._sectors[sector].look()
 
     def _forget(self, number: int) -> None:
         for sector in self._sectors:

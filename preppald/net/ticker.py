@@ -1,127 +1,197 @@
-"""One tick for all sessions, so that reads are batched.
+"""The clock of the hot path: one task polls all sockets, and decides how long a chunk may wait for company.
 
-A sleep of its own would cost each session 55 µs a wake on the reference machine, being woken by the tick 20, being
-looked at by it one. So at each tick the ticker looks, and wakes only who needs a task's patience.
-The sessions are spread over phases: looking at all of them at once makes bursts (p99 70 ms instead of 25).
+The problem. An interview brings 50 messages a second from its browser, 375 from the old page, and 25 and more from
+Gemini. Decoding one and passing it on takes 20 µs. Waking a Trio task takes 20 µs as well, 50 where Trio has to arm
+its socket, and a sleep of its own 55 (all measured on the reference machine). With a task a message, most of a core
+would wake tasks.
+
+Who polls. One task, ``run``, polls for all of them. A task that waits for a socket leaves a *look* with the
+``Poller``: a function that reads what is here, decodes it and passes it on at once, to the other end's socket, without
+waiting for anything. Only where a look cannot finish its work (an error, the end, a mode that changes) is the task
+woken that left it. So the way of a chunk is one step of ``run``, from the one socket to the other.
+
+Who sends. The look does, by one write, as long as the kernel takes all of it. What the kernel does not take waits for
+the writer of that connection, a task of its own; until then nothing else goes directly.
+
+Steps. ``run`` sleeps in epoll while nothing happens, so a chunk that comes alone goes on at once. After a step it
+pauses for STEP_SECONDS, a millisecond, for epoll sleeps no shorter; all that came meanwhile is one step's. An idle
+daemon makes no step, a busy one at most a thousand a second, which is 4 % of a core.
+
+The round. While the loop has room, each step polls every socket. While it lags, a socket is polled once a round, of
+``round_seconds``, in the turn of its sector: what came for it until then is one read, one message to Gemini, one
+write. A core holds twice as many interviews by that, and a chunk waits half a round. How long the round is follows
+from the measured load: the share of the time in which the looks worked, or kept a step from beginning when it was
+due. Up to ROOM of that, the round is as short as a step; from CROWDED on, it is SLOWEST_ROUND_SECONDS; in between it
+grows geometrically, and the way there is smoothed, for a longer round itself lowers the load. The sectors keep steps
+short: to poll all sockets once a round at one moment would make bursts (p99 70 ms instead of 25).
+
+Gathering. Pieces of less than 20 ms are not worth a message each: 375 a second become 50. A browser that sends such
+pieces is not polled but looked at every GATHER_SECONDS, or once a round where that is longer, in one of PHASES.
+
+Stalls. Whatever else the loop does (a slow disk is another thread's affair) delays a step; missed ones are not made
+up for. The next step finds all that came, each connection has one read of bounded size, and so the others wait no
+longer than they must. Nothing here can be starved: a step looks at each readable socket once before any has a second
+turn. A look that raises ends its own wait, and reaches no other.
+
+Time. The clock is Trio's, so that under a virtual one all this is deterministic: there no look takes time, the load is
+zero, and the round is a step.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NewType
 
 import trio
 
 from preppald.net.poll import Look, Poll
+from preppald.net.poller import SECTORS, Poller
 
 Phase = NewType("Phase", int)
 
-# Audio arrives in 20 ms chunks from well-made clients: a shorter tick would find nothing new.
-TICK_SECONDS = 0.020
+# What epoll can sleep, and a twentieth of what a listener would notice.
+STEP_SECONDS = 0.001
+# Longer still would be heard, for the promise is 50 ms in all; and no interviews are gained by it, measured.
+SLOWEST_ROUND_SECONDS = 0.034
+# As much audio as a well-made page puts into one message.
+GATHER_SECONDS = 0.020
 PHASES = 8
-# A loop that is behind looks less often, and finds more: a tick's cost is per look, hardly per byte.
-# Longer still would be heard, for the promise is 50 ms in all; and no sessions are gained by it, measured.
-SLOWEST_TICK_SECONDS = 0.034
-# Steps between two changes of the tick: a quarter of a second, in which no single hiccup counts.
-STEPS_A_VERDICT = 100
-# By how much the tick changes, and the shares of late steps that make it longer or shorter.
-STRETCH = 1.25
-MANY_LATE, FEW_LATE = 0.30, 0.05
+# The load up to which a chunk goes on as it comes, and that from which the round is the longest. The looks are four
+# fifths of what the process does, so at CROWDED hardly anything of the core is left.
+ROOM, CROWDED = 0.55, 0.80
+# How often the load is judged: often enough that a burst finds the round stretched, and over enough steps to mean it.
+JUDGED_EACH_SECONDS = 0.050
+# How much of the way to the round that fits the load is made at each judgement: most of it in a quarter of a second.
+SMOOTHING = 0.25
+# A round that is longer than a step by less than this is a step's: the way there would have no end.
+NEARLY = 1.1
+# A step that begins late by less than this was not kept from it: epoll rounds up to the millisecond.
+SLACK_SECONDS = 0.0015
+
+
+def round_for(load: float) -> float:
+    """Return how many seconds a round should take at this load, the share of time in which the loop is busy."""
+    crowding = min(max((load - ROOM) / (CROWDED - ROOM), 0.0), 1.0)
+    return STEP_SECONDS * float((SLOWEST_ROUND_SECONDS / STEP_SECONDS) ** crowding)
 
 
 @dataclass(slots=True)
 class Ticker:
-    """``run`` is one task of the daemon; a session asks for a phase once and has its ticks.
+    """``run`` is one task of the daemon. Tasks wait at its ``poller`` for sockets, or for ticks by ``until``.
 
-    ``beside``: what else is done at each step, of this phase, that being cheaper than to be woken for it.
+    ``round_seconds``: the time in which each socket is polled once.
     """
 
-    tick_seconds: float = TICK_SECONDS
-    phases: int = PHASES
-    beside: Callable[[Phase], object] | None = None
-    _watches: list[dict[Poll, None]] = field(init=False)
+    poller: Poller = field(default_factory=Poller)
+    round_seconds: float = STEP_SECONDS
+    _waits: list[dict[Poll, None]] = field(init=False)
     _members: list[int] = field(init=False)
-    _wanted: trio.Event = field(init=False)
-    _still: trio.Event = field(init=False)
-    _steps: int = 0
-    _late: int = 0
+    _asleep: trio.CancelScope | None = None
+    _gather_due: float = 0.0
+    _phase: int = 0
+    _sector: int = 0
+    _sectors_due: float = 0.0
+    _judged_at: float = 0.0
+    _busy_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        self._watches = [{} for _ in range(self.phases)]
-        self._members = [0] * self.phases
-        self._wanted = trio.Event()
-        self._still = trio.Event()
-        self._still.set()
+        self._waits = [{} for _ in range(PHASES)]
+        self._members = [0] * PHASES
 
-    @property
-    def behind(self) -> bool:
-        """Whether the loop lags so much that the tick is as long as it may be."""
-        return self.tick_seconds >= SLOWEST_TICK_SECONDS
+    # -------------------------------------------------------------- gathering
 
     def join(self) -> Phase:
-        """The phase with the fewest members; give it back with ``leave``."""
+        """Return the phase with the fewest members; give it back with ``leave``."""
         phase = self._members.index(min(self._members))
         self._members[phase] += 1
         return Phase(phase)
 
     def leave(self, phase: Phase) -> None:
+        """Give a phase back."""
         self._members[phase] -= 1
 
     async def until(self, phase: Phase, look: Look) -> None:
-        """Looks at each tick, from the ticker's task, until there is something to see to: then it returns.
+        """Look every GATHER_SECONDS, or once a round where that is longer, until a look asks for its task.
 
-        What ``look`` raises is raised here.
+        What the look raises is raised here.
         """
-        polls = self._watches[phase]
+        polls = self._waits[phase]
         poll = Poll(look)
         polls[poll] = None
-        self._wanted.set()
+        if self._asleep is not None:
+            self._asleep.cancel()
         try:
             await poll.wait()
         finally:
             polls.pop(poll, None)
 
-    async def standstill(self) -> None:
-        """Waits until there are no ticks, if there are any now."""
-        await self._still.wait()
+    # -------------------------------------------------------------- the task
 
     async def run(self) -> None:
-        """Ticks for ever; stands still while nobody waits, so that an idle daemon sleeps."""
-        due = trio.current_time()
-        phase = Phase(0)
-        while True:
-            if not any(self._watches):
-                self._wanted = trio.Event()
-                self._still.set()
-                await self._wanted.wait()
-                due = trio.current_time()
-            if self._still.is_set():
-                self._still = trio.Event()
-            step = self.tick_seconds / self.phases
-            due += step
-            now = trio.current_time()
-            self._judge(late=now > due)
-            # After a stall the missed ticks are not made up for: one catches up with all there is.
-            due = max(due, now)
-            await trio.sleep_until(due)
-            phase = Phase((phase + 1) % self.phases)
-            self._beat(self._watches[phase])
-            if self.beside is not None:
-                self.beside(phase)
+        """Poll for ever; sleep while there is nothing to poll for."""
+        try:
+            due = self._judged_at = trio.current_time()
+            found = 0
+            while True:
+                if not found and not any(self._waits):
+                    await self._sleep()
+                    due = trio.current_time()
+                else:
+                    # A step that is overdue begins at once, and yet after each other task has had its turn.
+                    due = max(due + max(STEP_SECONDS, self.round_seconds / SECTORS), trio.current_time())
+                    await trio.sleep_until(due)
+                found = self._step(due)
+        finally:
+            self.poller.close()
 
-    def _beat(self, polls: dict[Poll, None]) -> None:
-        for poll in list(polls):
-            if poll.ends():
-                polls.pop(poll, None)
+    async def _sleep(self) -> None:
+        with trio.CancelScope() as self._asleep:
+            await trio.lowlevel.wait_readable(self.poller.fileno())
+        self._asleep = None
+        # Ticks that went by while nobody gathered are nobody's; the phases keep their places.
+        slot = max(GATHER_SECONDS, self.round_seconds) / PHASES
+        missed = max(0, int((trio.current_time() - self._gather_due) / slot) + 1)
+        self._gather_due += missed * slot
+        self._phase = (self._phase + missed) % PHASES
 
-    def _judge(self, *, late: bool) -> None:
-        """Lengthens the tick while the loop lags, and shortens it again when there is time."""
-        self._steps += 1
-        self._late += late
-        if self._steps < STEPS_A_VERDICT:
-            return
-        share = self._late / self._steps
-        self._steps = self._late = 0
-        if share > MANY_LATE:
-            self.tick_seconds = min(self.tick_seconds * STRETCH, SLOWEST_TICK_SECONDS)
-        elif share < FEW_LATE:
-            self.tick_seconds = max(self.tick_seconds / STRETCH, TICK_SECONDS)
+    def _step(self, due: float) -> int:
+        """Do what is due; return how many sockets had something."""
+        began = trio.current_time()
+        step = max(STEP_SECONDS, self.round_seconds / SECTORS)
+        self._sectors_due += SECTORS * step / self.round_seconds
+        if self._sectors_due >= SECTORS:
+            self._sectors_due = 0.0
+            found = self.poller.look_at_all()
+        else:
+            found = 0
+            while self._sectors_due >= 1:
+                self._sectors_due -= 1
+                self._sector = (self._sector + 1) % SECTORS
+                found += self.poller.look_at(self._sector)
+            # Sockets of other sectors may have something, and only a step would see it.
+            found = max(found, 1)
+        self._gather(began)
+        ended = trio.current_time()
+        late = began - due
+        self._busy_seconds += ended - began + (late if late > SLACK_SECONDS else 0.0)
+        if ended - self._judged_at >= JUDGED_EACH_SECONDS:
+            self._judge(ended)
+        return found
+
+    def _gather(self, now: float) -> None:
+        """Look for all phases that are due, and at most once for each."""
+        tick = max(GATHER_SECONDS, self.round_seconds)
+        self._gather_due = max(self._gather_due, now - tick)
+        while self._gather_due <= now:
+            self._gather_due += tick / PHASES
+            self._phase = (self._phase + 1) % PHASES
+            polls = self._waits[self._phase]
+            for poll in list(polls):
+                if poll.ends():
+                    polls.pop(poll, None)
+
+    def _judge(self, now: float) -> None:
+        """Bring the round nearer to what fits the load since the last judgement."""
+        load = self._busy_seconds / (now - self._judged_at)
+        self._busy_seconds, self._judged_at = 0.0, now
+        self.round_seconds *= (round_for(load) / self.round_seconds) ** SMOOTHING
+        if self.round_seconds < STEP_SECONDS * NEARLY:
+            self.round_seconds = STEP_SECONDS

@@ -26,7 +26,7 @@ from preppald.net import ticker
 from tests.durable import Notes, interview
 
 FRAGMENTS_PER_SECOND = 5
-TICK_SECONDS = ticker.TICK_SECONDS / ticker.PHASES
+TICK_SECONDS = ticker.GATHER_SECONDS / ticker.PHASES
 TICKS_PER_FRAGMENT = round(1 / FRAGMENTS_PER_SECOND / TICK_SECONDS)
 TEXT = "and then we moved the whole thing over to a queue, which " * 2 + "took a good while to get right"
 
