@@ -23,9 +23,12 @@ SILENT_SECONDS = 25.0
 
 
 class Seat:
-    """``browser`` sits there, or nobody does since ``left_at``. ``tape``: records what whoever sits there hears."""
+    """``browser`` sits there, or nobody does since ``left_at``. ``tape``: records what whoever sits there hears.
 
-    def __init__(self, tape: Tape = NO_TAPE) -> None:
+    ``started_ms``: the interview's start, wall clock in milliseconds.
+    """
+
+    def __init__(self, tape: Tape = NO_TAPE, started_ms: int = 0) -> None:
         self.browser: Browser | None = None
         self.left_at = trio.current_time()
         self._allowance = Allowance()
@@ -33,12 +36,16 @@ class Seat:
         self._replaying = False
         self._held: list[Fragment] = []
         self._tape = tape
+        self._started_ms = started_ms
+        self._knows_turns = False
 
-    def take(self, browser: Browser, *, replaying: bool) -> None:
+    def take(self, browser: Browser, *, replaying: bool, knows_turns: bool = False) -> None:
         """The newest connection has the seat; the one before is told so and closed.
 
         ``replaying``: fragments wait until ``release``, for older ones are being fetched and must go first.
+        ``knows_turns``: the page puts an update where ``turn`` says, and not behind the speaker's last one.
         """
+        self._knows_turns = knows_turns
         previous, self.browser = self.browser, browser
         browser.charge(self._allowance)
         self._pinged_at = trio.current_time()
@@ -84,7 +91,12 @@ class Seat:
         if self._replaying:
             self._held.append(fragment)
         else:
-            self.post(frames.transcript(fragment))
+            self._show(fragment)
+
+    def _show(self, fragment: Fragment) -> None:
+        """Post a fragment; to a page that would put a turn's late rest behind the wrong turn, rather not."""
+        if self._knows_turns or not fragment.late:
+            self.post(frames.transcript(fragment, self._started_ms))
 
     def tell(self, kind: NoticeKind, words: str, *, remaining: float) -> None:
         self.post(frames.notice(kind, words, remaining_seconds=remaining))
@@ -109,7 +121,7 @@ class Seat:
         self._replaying = False
         last = missed[-1].seq if missed else 0
         for fragment in [*missed, *(held for held in self._held if held.seq > last)]:
-            self.post(frames.transcript(fragment))
+            self._show(fragment)
 
     # -------------------------------------------------------------- minded once a second
 

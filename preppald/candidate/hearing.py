@@ -95,7 +95,12 @@ class Hearing:
             raise RemoteProtocolError("The daemon sent a transcript of neither USER nor AI.") from error
         known_until = self._transcript.last_seq
         turn = self._transcript.add(
-            speaker, update.text, seq=update.seq, turn_complete=update.turn_complete, now=now
+            speaker,
+            update.text,
+            seq=update.seq,
+            turn_complete=update.turn_complete,
+            now=now,
+            number=update.turn,
         )
         if turn is not None:
             self._audience.turn(turn)

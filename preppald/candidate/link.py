@@ -87,8 +87,8 @@ class Address:
 
     def with_since(self, since: int) -> str:
         """Return the URL of the interview; ``since``: the last transcript fragment that is known, 0 for none."""
-        query = "?" + urlencode({"since": since}) if since else ""
-        return f"{self.url.rstrip('/')}/{self.interview_id}{query}"
+        query = urlencode({"turns": 1, **({"since": since} if since else {})})
+        return f"{self.url.rstrip('/')}/{self.interview_id}?{query}"
 
     @property
     def is_loopback(self) -> bool:

@@ -27,23 +27,33 @@ class Transcript:
         self.turns: list[Turn] = []
         self.last_seq = 0
         self._open: dict[Speaker, Turn] = {}
+        self._by_number: dict[int, Turn] = {}
         self._numbers = itertools.count(1)
 
-    def add(self, speaker: Speaker, text: str, *, seq: int, turn_complete: bool, now: float) -> Turn | None:
+    def add(
+        self, speaker: Speaker, text: str, *, seq: int, turn_complete: bool, now: float, number: int = 0
+    ) -> Turn | None:
         """Add one fragment; return the turn it changed, or None for a fragment that is known already or empty.
 
-        ``seq`` 0 comes from daemons that do not count: such fragments are never sent twice.
+        ``seq`` 0 comes from daemons that do not count: such fragments are never sent twice. ``number``: the daemon's
+        own of the turn; 0 comes from daemons that do not say. The rest of a turn may come when others have begun.
         """
         if seq:
             if seq <= self.last_seq:
                 return None
             self.last_seq = seq
+        known = self._by_number.get(number)
+        if known is not None and known is not self._open.get(speaker):
+            known.text += text
+            return known
         turn = self._open.get(speaker)
         if turn is None:
             if not text:
                 return None
             turn = self._open[speaker] = Turn(next(self._numbers), speaker, "", round(now, 3))
             self.turns.append(turn)
+        if number:
+            self._by_number[number] = turn
         turn.text += text
         if turn_complete:
             turn.complete = True

@@ -104,8 +104,11 @@ def audio(pcm: bytes) -> bytes:
     return bytes(head) + pcm
 
 
-def transcript(fragment: Fragment) -> bytes:
-    """Return a TranscriptUpdate's bytes. The fields are set in place: a submessage passed in would be copied."""
+def transcript(fragment: Fragment, started_ms: int = 0) -> bytes:
+    """Return a TranscriptUpdate's bytes; ``started_ms``: the interview's start, wall clock in milliseconds.
+
+    The fields are set in place: a submessage passed in would be copied.
+    """
     message = ServerToClientMessage()
     update = message.transcript_update
     update.speaker = fragment.speaker
@@ -113,6 +116,12 @@ def transcript(fragment: Fragment) -> bytes:
     update.is_final = True
     update.turn_complete = fragment.turn_complete
     update.seq = fragment.seq
+    update.turn = fragment.turn
+    # 0 stands for "not known": a turn that began with the interview began a millisecond later.
+    if fragment.begin_ms is not None:
+        update.begin_ms = max(1, fragment.begin_ms - started_ms)
+    if fragment.end_ms is not None:
+        update.end_ms = max(1, fragment.end_ms - started_ms)
     return message.SerializeToString()
 
 

@@ -109,7 +109,7 @@ def parts_of(
         writer=writer,
         client=client,
         tape=tape,
-        seat=Seat(tape),
+        seat=Seat(tape, interview.started_ms),
         record=Record(services.journal, config, interview, log),
         stats=Stats(services.metrics, uplink, client, interview.usage, config.prices),
     )

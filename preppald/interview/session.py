@@ -148,14 +148,15 @@ class Session:
 
     # -------------------------------------------------------------- the browser
 
-    def attach(self, browser: Browser, since: int | None) -> bool:
+    def attach(self, browser: Browser, since: int | None, *, knows_turns: bool = False) -> bool:
         """A browser takes the interview's only seat, if that is not over; one that sits there is told so and closed.
 
         ``since``: the last transcript seq it has, after which updates are sent again.
+        ``knows_turns``: it puts updates where their ``turn`` says.
         """
         if self.over:
             return False
-        self._seat.take(browser, replaying=since is not None)
+        self._seat.take(browser, replaying=since is not None, knows_turns=knows_turns)
         self._dialogue.welcome()
         self._start(self.downstream_reader, browser, since)
         self._start(self.downstream_writer, browser)

@@ -62,12 +62,14 @@ class Admit:
     """A candidate with a good token.
 
     ``since``: the last fragment that the page has; None for a new page. ``block``: the block of the interview that the
-    page asks for, from 1; 0 for none. The newest page asks for block 1 of an ordinary interview, too.
+    page asks for, from 1; 0 for none. The newest page asks for block 1 of an ordinary interview, too. ``knows_turns``: the page puts an
+    update where its ``turn`` says; older ones put it behind the speaker's last one.
     """
 
     claims: Claims
     since: int | None = None
     block: int = 0
+    knows_turns: bool = False
 
 
 def decide(request: Request, now: float, rules: Rules) -> Page | Refuse | Admit:
@@ -146,7 +148,9 @@ def _entitled(request: Request, interview_id: str | None, now: float, rules: Rul
     if interview_id is not None and interview_id != claims.interview_id:
         words = "The token is for another interview"
         return Refuse(Refusal(HTTPStatus.FORBIDDEN, "another interview", words))
-    return Admit(claims, _seq(request.query.get("since", "")), _block(request))
+    return Admit(
+        claims, _seq(request.query.get("since", "")), _block(request), request.query.get("turns") == "1"
+    )
 
 
 def _token(request: Request) -> str:

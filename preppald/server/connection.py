@@ -193,7 +193,7 @@ class Server:
                 case Session() as session:
                     if (browser := await _upgraded(stream, upgrade)) is not None:
                         self._limits.seated(visit)
-                        await _served(session, browser, admitted.since)
+                        await _served(session, browser, admitted)
         except AlreadyEnded:
             self._services.metrics.connections_refused.labels("already ended").inc()
             if (browser := await _upgraded(stream, upgrade)) is not None:
@@ -242,8 +242,8 @@ async def _upgraded(stream: trio.abc.Stream, upgrade: Upgrade) -> Browser | None
     return None if protocol is None else Browser(stream, protocol, upgrade.early)
 
 
-async def _served(session: Session, browser: Browser, since: int | None) -> None:
-    if session.attach(browser, since):
+async def _served(session: Session, browser: Browser, admitted: Admit) -> None:
+    if session.attach(browser, admitted.since, knows_turns=admitted.knows_turns):
         await browser.gone.wait()
     else:  # the interview ended while this browser was being let in
         await _dismissed(browser)

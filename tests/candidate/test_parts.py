@@ -290,8 +290,8 @@ def test_tries_come_quickly_first_and_stop_after_a_minute() -> None:
 def test_an_address_keeps_its_token_to_itself() -> None:
     address = Address("wss://host/prefix/", "call-1", "secret-token")
     assert "secret" not in repr(address)
-    assert address.with_since(0) == "wss://host/prefix/call-1"
-    assert address.with_since(7) == "wss://host/prefix/call-1?since=7"
+    assert address.with_since(0) == "wss://host/prefix/call-1?turns=1"
+    assert address.with_since(7) == "wss://host/prefix/call-1?turns=1&since=7"
 
 
 @pytest.mark.parametrize(

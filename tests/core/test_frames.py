@@ -112,6 +112,14 @@ def test_a_fragment_becomes_a_transcript_update() -> None:
     assert (update.speaker, update.text, update.seq) == ("USER", " hello", 7)
     assert update.is_final
     assert update.turn_complete
+    assert (update.turn, update.begin_ms, update.end_ms) == (3, 0, 0)
+
+
+def test_a_transcript_update_says_when_its_turn_was() -> None:
+    """Since the interview's start; 0 is kept for "not known"."""
+    fragment = Fragment(7, 3, Speaker.USER, " hello", 5000, begin_ms=1000, end_ms=4500)
+    update = sent(frames.transcript(fragment, 1000)).transcript_update
+    assert (update.begin_ms, update.end_ms) == (1, 3500)
 
 
 def test_the_other_messages_say_what_they_are_given() -> None:
