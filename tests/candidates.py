@@ -31,9 +31,13 @@ def silence(seconds: float) -> bytes:
 
 @dataclass
 class Candidate:
-    """``open`` it, then ``run`` in the background; look at ``messages``, or wait ``until`` one is there."""
+    """``open`` it, then ``run`` in the background; look at ``messages``, or wait ``until`` one is there.
+
+    ``old``: a page from before the subprotocol preppal.v1, with its token in the query.
+    """
 
     stream: trio.abc.Stream
+    old: bool = False
     messages: list[ServerToClientMessage] = field(default_factory=list)
     arrivals: list[float] = field(default_factory=list)
     pings: list[float] = field(default_factory=list)
@@ -50,7 +54,9 @@ class Candidate:
         """Asks for the upgrade, with the token as a subprotocol; the answer's status."""
         request = self._protocol.connect()
         request.path = path
-        if token is not None:
+        if self.old:
+            request.path = f"{path}?token={token}"
+        elif token is not None:
             request.headers["Sec-WebSocket-Protocol"] = f"preppal.v1, token.{token}"
         for name, value in headers.items():
             request.headers[name] = value

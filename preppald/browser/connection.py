@@ -8,8 +8,11 @@ from collections import deque
 
 import trio
 
+from preppald.core import frames
 from preppald.core.allowance import Allowance
 from preppald.core.endings import Close
+from preppald.core.pieces import Pieces
+from preppald.core.turns import Fragment
 from preppald.net.framing import Message
 from preppald.net.poll import Look
 from preppald.net.poller import Poller
@@ -34,7 +37,8 @@ class Browser:
 
     One task reads, one task writes; all other code only posts messages, which never blocks.
     ``heard_at``: when the browser last sent anything. ``gone`` is set once nothing more will happen here.
-    ``cut``: why we ended the connection, if that was the browser's fault.
+    ``cut``: why we ended the connection, if that was the browser's fault. ``plays_all``: the page plays every reply to
+    its end, whatever the candidate says meanwhile.
     """
 
     def __init__(
@@ -44,6 +48,10 @@ class Browser:
         self.gone = trio.Event()
         self.heard_at = trio.current_time()
         self.cut: str | None = None
+        # A page that offers no subprotocol is from before preppal.v1: it knows no Interrupted and plays all it gets.
+        self.plays_all = protocol.subprotocol is None
+        self._pieces = Pieces() if self.plays_all else None
+        self._started_ms = 0
         self._allowance = Allowance()
         self._websocket = WebSocket(stream, protocol, early, read_bytes=READ_BYTES)
         self._outbox: deque[tuple[bytes, bool]] = deque()
@@ -64,6 +72,23 @@ class Browser:
         self._allowance = allowance
 
     # -------------------------------------------------------------- posting
+
+    def show(self, fragment: Fragment, started_ms: int) -> None:
+        """Post a piece of the transcript, in the form that this page understands. ``started_ms``: the interview's."""
+        self._started_ms = started_ms
+        if self._pieces is None:
+            self.post(frames.transcript(fragment, started_ms))
+        else:
+            self._show_all(self._pieces.show(fragment, trio.current_time()))
+
+    def show_due(self, now: float) -> None:
+        """Post the piece that has waited long enough for its turn's end."""
+        if self._pieces is not None:
+            self._show_all(self._pieces.due(now))
+
+    def _show_all(self, pieces: list[Fragment]) -> None:
+        for piece in pieces:
+            self.post(frames.transcript(piece, self._started_ms))
 
     def post(self, message: bytes, *, audio: bool = False) -> None:
         """Send or queue a message. A browser whose outbox is full is too slow, and is closed instead."""
@@ -101,6 +126,8 @@ class Browser:
 
     def close(self, close: Close) -> None:
         """Close after what is queued; the first reason given counts."""
+        if self._pieces is not None:
+            self._show_all(self._pieces.flush())
         self._closing = self._closing or close
         self._to_write.ring()
 
@@ -120,6 +147,8 @@ class Browser:
         """Return all messages that are here already, often none; None where only ``receive`` can tell."""
         if self.cut == FLOOD:
             return None
+        if self._pieces is not None:
+            self.show_due(trio.current_time())
         if self._allowance.strained and self._throttled():
             return []
         messages = self._websocket.receive_now()

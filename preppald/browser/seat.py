@@ -82,7 +82,7 @@ class Seat:
 
     def stop_playing(self) -> None:
         """The candidate spoke over it: nothing of the reply may be heard any more, here or there."""
-        if self.browser is not None:
+        if self.browser is not None and not self.browser.plays_all:
             self._tape.silenced()
             self.browser.drop_audio()
             self.browser.post(frames.interrupted())
@@ -95,8 +95,8 @@ class Seat:
 
     def _show(self, fragment: Fragment) -> None:
         """Post a fragment; to a page that would put a turn's late rest behind the wrong turn, rather not."""
-        if self._knows_turns or not fragment.late:
-            self.post(frames.transcript(fragment, self._started_ms))
+        if self.browser is not None and (self._knows_turns or not fragment.late):
+            self.browser.show(fragment, self._started_ms)
 
     def tell(self, kind: NoticeKind, words: str, *, remaining: float) -> None:
         self.post(frames.notice(kind, words, remaining_seconds=remaining))
@@ -133,6 +133,7 @@ class Seat:
         browser = self.browser
         if browser is None:
             return
+        browser.show_due(now)
         silent = now - browser.heard_at
         stuck = browser.sending_since is not None and now - browser.sending_since > SEND_SECONDS
         if stuck or silent >= SILENT_SECONDS:

@@ -64,6 +64,8 @@ class Conversation:
         self._broken_off = last.number if owed and last is not None and last.speaker is Speaker.AI else None
         # The candidate's voice, as far as this Gemini reports it.
         self._activity = Activity()
+        # True where the page plays every reply to its end: nothing counts as unheard then.
+        self.plays_all = False
         # In seconds.
         self._playback = Playback()
         # The last reply of this process: under way, or over. Half a sample waits for its other half.
@@ -263,6 +265,8 @@ class Conversation:
 
     def _cut(self, now: float) -> list[Effect]:
         """Stop the reply at its playback; its turn keeps the whole text and says how much was heard."""
+        if self.plays_all:
+            return self._close_reply(now)
         reply = self._reply
         ended_for = now - self._playback.until
         unheard = self._playback.stop(now)

@@ -157,6 +157,7 @@ class Session:
         if self.over:
             return False
         self._seat.take(browser, replaying=since is not None, knows_turns=knows_turns)
+        self._parts.conversation.plays_all = browser.plays_all
         self._dialogue.welcome()
         self._start(self.downstream_reader, browser, since)
         self._start(self.downstream_writer, browser)

@@ -70,10 +70,14 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """A handshake without a fault: ``answer`` is the 101 to send, ``early`` what the client sent behind its request."""
+    """A handshake without a fault: ``answer`` is the 101 to send, ``early`` what the client sent behind its request.
+
+    ``subprotocol``: the one that was agreed on; None for a page from before preppal.v1.
+    """
 
     answer: bytes
     early: bytes
+    subprotocol: Subprotocol | None = None
 
 
 def text(status: HTTPStatus, words: str, **headers: str) -> Answer:
@@ -187,18 +191,21 @@ def handshake(exchange: Exchange) -> Upgrade:
         asked = Handshake(exchange.request.path, Headers(about_it))
     except InvalidHandshake as error:  # a control character within a value
         raise Refusal(HTTPStatus.BAD_REQUEST, "no handshake", "A header's value is not valid") from error
-    response = ServerProtocol(select_subprotocol=_select).accept(asked)
+    choosing = ServerProtocol(select_subprotocol=_select)
+    response = choosing.accept(asked)
     if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
         words = bytes(response.body or b"").decode().strip()
         raise Refusal(HTTPStatus(response.status_code), "no handshake", words)
-    return Upgrade(response.serialize(), exchange.early)
+    return Upgrade(response.serialize(), exchange.early, choosing.subprotocol)
 
 
 async def upgrade(stream: trio.abc.Stream, agreed: Upgrade) -> ServerProtocol | None:
     """Send the 101 and return the WebSocket's protocol; None where the client did not take the answer."""
     if not await _send(stream, agreed.answer):
         return None
-    return ServerProtocol(state=State.OPEN, max_size=MAX_MESSAGE_BYTES)
+    protocol = ServerProtocol(state=State.OPEN, max_size=MAX_MESSAGE_BYTES)
+    protocol.subprotocol = agreed.subprotocol
+    return protocol
 
 
 def _select(_protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
