@@ -1,4 +1,4 @@
-"""Gemini for as long as the interview lasts, over connections that live minutes.
+"""Keeps Gemini for the whole interview, over connections that live minutes.
 
 Rule 1: the old connection is closed before the next is dialled; a session that is resumed while its old socket
         is open was seen to be refused.
@@ -44,7 +44,7 @@ from preppald.gemini.service import GeminiService
 from preppald.gemini.uplink import ToolAnswer, Uplink, UplinkWriter
 from preppald.telemetry.logs import Logger
 
-# Takes what Gemini says and what becomes of its connection, in order, and returns at once.
+# Takes Gemini's events and those of its connection, in order, and returns at once.
 Hear = Callable[[Sequence[GeminiEvent | ConnectionEvent]], None]
 
 
@@ -68,7 +68,7 @@ class Client:
         self.rotations = 0
         self.restorations = 0
         self.resumed = False
-        # Whether this connection knows all that was said: it was told so, or nothing was lost before it.
+        # True where this connection knows the whole dialogue: it got the history, or nothing was lost before it.
         self.prompted = True
         self._service = service
         self._config = config
@@ -81,7 +81,7 @@ class Client:
         self._log = log
         good = handle is not None and handle.good(config.gemini_model, service.now_ms())
         self._handle = handle if good else None
-        # Whether the handle knows all that was said: nothing was since it was given.
+        # True where the handle knows the whole dialogue: nobody spoke since it was given.
         self._handle_is_current = True
         self._resumed = self._heard_candidate = False
         self._ladder = Ladder(RESTORE_BUDGET_SECONDS if conversation.begun else START_BUDGET_SECONDS)
@@ -98,7 +98,7 @@ class Client:
 
     @property
     def connected(self) -> bool:
-        """Whether there is a Gemini to talk to."""
+        """True while a session with Gemini is set up."""
         return self._writer.upstream is not None
 
     @property
@@ -127,7 +127,7 @@ class Client:
         return None
 
     def stop(self) -> None:
-        """The interview is over: closes in order where there is a connection, else gives up at once."""
+        """End with the interview: close in order where there is a connection, else give up at once."""
         self._stopping = True
         if self._listening is None:
             self._life.cancel()
@@ -149,7 +149,7 @@ class Client:
         )
 
     async def _converse(self, rung: Rung) -> Cause | None:
-        """One connection from dial to end; why it was lost, or None when it was left on purpose."""
+        """Hold one connection from dial to end; return why it was lost, or None when it was left on purpose."""
         if not self._service.quota.admit(trio.current_time()):
             return self._note(UpstreamError(self._service.quota.cause, detail="not asked again so soon"))
         self._generation += 1
@@ -243,14 +243,14 @@ class Client:
             self._hear(events)
 
     def _note_unreadable(self, what: str) -> None:
-        """Count it at once, and log the first of a connection: a server that changed says it in every frame."""
+        """Count an unreadable member, and log a connection's first: a server that changed sends it in every frame."""
         self._service.metrics.upstream_malformed.inc()
         if self._reported_unreadable != self._generation:
             self._reported_unreadable = self._generation
             self._log.warning("upstream.unreadable", generation=self._generation, what=what)
 
     def _lose(self) -> None:
-        """Whatever the reason: nothing more comes or goes over this connection."""
+        """Detach this connection: nothing more comes or goes over it."""
         upstream = self._writer.upstream
         if upstream is None:
             return
@@ -261,7 +261,7 @@ class Client:
         self._hear([UpstreamLost()])
 
     def _failed(self, error: UpstreamError, *, refused: bool) -> Cause:
-        """``refused``: it was closed over a resume, before the setup was accepted."""
+        """Note a failure. ``refused``: the connection was closed over a resume, before the setup was accepted."""
         handle_failed = refused and error.is_close and error.cause not in NOT_THE_HANDLE
         if handle_failed or error.cause.remedy is Remedy.FRESH:
             self._drop_handle()
@@ -269,7 +269,7 @@ class Client:
         return self._note(error)
 
     def _note(self, error: UpstreamError) -> Cause:
-        """Notes a failure where it can be seen: the log and the metrics."""
+        """Report a failure in the log and the metrics."""
         self._failure = error
         self._service.metrics.upstream_failures.labels(error.cause.name).inc()
         self._log.warning(
@@ -295,7 +295,7 @@ class Client:
     # -------------------------------------------------------------- told by the watchdog
 
     def answered(self) -> None:
-        """The interviewer spoke over this connection; to the candidate's words, or only to ours."""
+        """Note that the interviewer spoke over this connection: to the candidate's words, or only to ours."""
         if self._heard_candidate:
             self._ladder.proved()
         else:
@@ -303,7 +303,7 @@ class Client:
         self.resumed = False
 
     def leave(self, why: str, *, fresh: bool = False) -> None:
-        """Leaves this connection for the next; ``fresh``: without the handle, which is of no use."""
+        """Leave this connection for the next; ``fresh``: without the handle, which is of no use."""
         if fresh:
             self._drop_handle()
         if self._listening is not None:
@@ -311,7 +311,7 @@ class Client:
             self._listening.cancel()
 
     def time_to_leave(self, now: float) -> str | None:
-        """Why this is the moment to change connections, if so: a quiet one, or the last one."""
+        """Return why this is the moment to change connections, if it is: a quiet one, or the last one."""
         if not self.connected:
             return None
         if self._lifespan.overdue(now):
@@ -323,4 +323,4 @@ class Client:
 
 
 def _nobody(_events: Sequence[GeminiEvent | ConnectionEvent]) -> None:
-    """Before ``run`` there is nothing to hear."""
+    """Hear nothing, as before ``run``."""

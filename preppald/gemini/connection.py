@@ -22,11 +22,11 @@ __all__ = ["Dial", "Upstream", "UpstreamError", "connected", "dialler"]
 CONNECT_SECONDS = 10.0
 # Seen: 50 to 500 ms.
 SETUP_SECONDS = 10.0
-# Gemini owes us nothing after a close frame, and a candidate waits for what comes next.
+# Gemini owes us nothing after a close frame, and a candidate waits for the next connection.
 CLOSE_SECONDS = 1.0
-# How long Gemini may be quiet before it is asked for a sign of life.
+# The silence after which Gemini is asked for a sign of life.
 QUIET_SECONDS = 30.0
-# Its pongs were seen to take 8 to 30 s.
+# Gemini's pongs were seen to take 8 to 30 s.
 PONG_SECONDS = 60.0
 # Called with the events of one read.
 Hear = Callable[[Sequence[GeminiEvent]], None]

@@ -1,4 +1,4 @@
-"""How Gemini is reached: name, TCP, TLS, upgrade; and what may come of it instead.
+"""Reaches Gemini: name, TCP, TLS, upgrade; or fails with the true cause.
 
 The only importer of trio_websocket, which shakes hands, and a guard around it: whatever leaves it ends one
 connection, as an ``UpstreamError`` with its true cause. TCP and TLS are done here, because trio-websocket turns a
@@ -45,7 +45,7 @@ class UpstreamError(PreppaldError):
 
     @property
     def is_close(self) -> bool:
-        """Whether Gemini itself closed, with a frame."""
+        """True where Gemini itself closed, with a frame."""
         return self.code is not None and self.code >= NORMAL_CLOSE
 
 
@@ -81,7 +81,7 @@ def dialler(endpoint: Endpoint, trust: ssl.SSLContext | None = None) -> Dial:
 
 
 async def dialled(dial: Dial, by: float) -> trio.abc.Stream:
-    """A stream to Gemini, by this time on Trio's clock.
+    """Return a stream to Gemini, by this time on Trio's clock.
 
     Raises:
         UpstreamError: there is none.
@@ -94,7 +94,7 @@ async def dialled(dial: Dial, by: float) -> trio.abc.Stream:
 
 
 async def upgraded(stream: trio.abc.Stream, where: Endpoint, key: str, by: float) -> WebSocket:
-    """The WebSocket on that stream: trio-websocket shakes hands, and what comes behind the answer is not for it.
+    """Return the WebSocket on that stream: trio-websocket shakes hands, and sees no byte behind the answer.
 
     Raises:
         UpstreamError: there is none.
@@ -122,7 +122,7 @@ async def upgraded(stream: trio.abc.Stream, where: Endpoint, key: str, by: float
     except* ConnectionRejected as group:
         status = leaf(group).status_code
         refused = UpstreamError(closes.of_http_status(status), code=status)
-    except* Exception as group:  # noqa: BLE001 - whatever leaves trio-websocket ends this connection, no more
+    except* Exception as group:  # noqa: BLE001 - an error of trio-websocket ends this connection, no more
         refused = refused or UpstreamError(closes.PROTOCOL, detail=type(leaf(group)).__name__)
     if refused is not None:
         raise refused
@@ -133,7 +133,7 @@ async def upgraded(stream: trio.abc.Stream, where: Endpoint, key: str, by: float
 class _UntilAnswered(trio.abc.Stream):
     """The stream as trio-websocket sees it: after an answer that upgrades nothing comes any more.
 
-    ``behind``: what came with that answer, and belongs to whoever has the stream next.
+    ``behind``: bytes that came with that answer, and belong to the stream's next owner.
     """
 
     def __init__(self, stream: trio.abc.Stream) -> None:

@@ -7,13 +7,13 @@ from preppald.core.closes import QUOTA, Cause, Remedy
 # Long enough that hundreds of interviews do not hammer a quota; short enough that one which is under way can
 # try once more within its budget.
 QUOTA_PAUSE_SECONDS = 20.0
-# After the pause one goes ahead. What a setup takes: then the others know.
+# After the pause one goes ahead. The time of a setup: by then the others know.
 PROBE_SECONDS = 2.0
 
 
 @dataclass(slots=True)
 class Quota:
-    """One for the process: once it is used up nobody dials for a while, and then one at a time.
+    """One for the process: once quota or money is used up nobody dials for a while, and then one at a time.
 
     ``cause``: why dials were last held back, quota or money.
     """

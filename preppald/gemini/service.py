@@ -1,4 +1,4 @@
-"""Gemini as one process uses it: the way to it, the key, the quota, and all that its clients share."""
+"""Gemini as one process uses it: dialling, the key, the quota, and everything that its clients share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What is on its way to Gemini: the candidate's audio, joined, bounded, and kept while Gemini is away."""
+"""The way to Gemini: joins the candidate's audio, bounds it, and keeps it while Gemini is away."""
 
 from collections import deque
 from collections.abc import Callable
@@ -13,9 +13,9 @@ from preppald.core.frames import BYTES_PER_SAMPLE, INPUT_SAMPLE_RATE_HZ
 from preppald.gemini.connection import Upstream, UpstreamError
 
 BYTES_PER_SECOND = INPUT_SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
-# What a rotation or a short outage needs. Older speech would only answer a question that has gone by.
+# Enough for a rotation or a short outage. Older speech would only answer a question that has gone by.
 KEPT_BYTES = 5 * BYTES_PER_SECOND
-# At most what one message carries after a gap; 1 s is far below any limit of Gemini's.
+# The most that one message carries after a gap; 1 s is far below any limit of Gemini's.
 MESSAGE_BYTES = BYTES_PER_SECOND
 # More than a watchdog ever has waiting at once.
 PROMPTS = 4
@@ -39,7 +39,7 @@ class ToolAnswer:
 
 Text = str | Note | ToolAnswer
 Item = bytes | Text
-# Sends an item if that needs no waiting; whether it did.
+# Sends an item if that needs no waiting; returns whether it did.
 SendNow = Callable[[Item], bool]
 
 
@@ -48,9 +48,9 @@ def _never(_item: Item) -> bool:
 
 
 class Uplink:
-    """PCM s16le mono 16 kHz. One task puts; when it is full the oldest goes, and is counted.
+    """Holds PCM (s16le mono 16 kHz) and prompts. Any task may put; when it is full the oldest audio goes, counted.
 
-    What can be sent at once is sent by whoever puts it; for the rest there is one task that takes.
+    An item that can be sent at once is sent by the caller that puts it; one task takes the rest.
     """
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Uplink:
         self.put(pcm)
 
     def put(self, pcm: bytes) -> None:
-        """Adds audio; an odd byte waits for its other half."""
+        """Add audio; an odd byte waits for its other half."""
         size = len(pcm)
         if self._passes(size) and self._send_now(pcm):
             self.taken_bytes += size
@@ -83,34 +83,34 @@ class Uplink:
         self._offer()
 
     def put_silence(self, seconds: float) -> None:
-        """Gemini needs to hear that nothing is said."""
+        """Add silence: Gemini needs to hear that nobody speaks."""
         self.put(bytes(int(seconds * INPUT_SAMPLE_RATE_HZ) * BYTES_PER_SAMPLE))
 
     def prompt(self, text: Text) -> None:
-        """Text that makes the interviewer speak, or a note that does not; it goes before the audio."""
+        """Add a text that makes the interviewer speak, or a note that does not; texts go before the audio."""
         self._prompts.append(text)
         self._offer()
 
     def open(self, send_now: SendNow = _never) -> None:
-        """Gemini is there: what was kept flows, and all that follows."""
+        """Let the kept audio flow, and all that follows: Gemini is there."""
         self._open = True
         self._send_now = send_now
         self._offer()
 
     def shut(self) -> None:
-        """Gemini is away: audio is kept; prompts were meant for the moment."""
+        """Keep audio from now on, for Gemini is away; drop the prompts, which were meant for the moment."""
         self._open = False
         self._prompts.clear()
 
     async def take(self) -> Item:
-        """Waits for an open way and for something to send: a prompt, or whole samples up to one message."""
+        """Wait for an open way and an item, and return it: a prompt, or whole samples up to one message."""
         while True:
             if self._open and (item := self._next()) is not None:
                 return item
             await self._changed.park()
 
     def give_back(self, item: Item) -> None:
-        """What could not be sent goes first next time."""
+        """Put an item that could not be sent before all others."""
         if isinstance(item, bytes):
             self._pcm[:0] = item
             self.taken_bytes -= len(item)
@@ -118,7 +118,7 @@ class Uplink:
             self._prompts.appendleft(item)
 
     def _passes(self, size: int) -> bool:
-        """Whether audio of this size could go right through: nothing waits before it, and it needs no cutting."""
+        """Return whether audio of this size may go right through: nothing waits before it, and it needs no cutting."""
         clear = self._open and not self._pcm and not self._prompts
         return clear and size <= MESSAGE_BYTES and size % BYTES_PER_SAMPLE == 0
 
@@ -134,7 +134,7 @@ class Uplink:
         return taken
 
     def _offer(self) -> None:
-        """Sends what waits, as far as that needs no waiting; what does is for the task that takes."""
+        """Send the items that go at once; the rest is for the task that takes."""
         while self._open and (item := self._next()) is not None:
             if not self._send_now(item):
                 self.give_back(item)
@@ -143,24 +143,24 @@ class Uplink:
 
 
 class UplinkWriter:
-    """``run`` is its task, for what cannot be sent at once; what can is sent by whoever puts it into the uplink."""
+    """Connects the uplink to the present connection. ``run`` is its task, for the items that could not go at once."""
 
     def __init__(self, uplink: Uplink) -> None:
         self.upstream: Upstream | None = None
         self._uplink = uplink
 
     def attach(self, upstream: Upstream) -> None:
-        """There is a connection: what was kept flows, and all that follows."""
+        """Take a connection: the kept audio flows, and all that follows."""
         self.upstream = upstream
         self._uplink.open(self._send_now)
 
     def detach(self) -> None:
-        """It is gone; what comes is kept for the next."""
+        """Let go of the connection, which is gone; audio is kept for the next."""
         self.upstream = None
         self._uplink.shut()
 
     async def run(self) -> None:
-        """Sends until it is cancelled; audio that could not be sent waits for the next connection."""
+        """Send until cancelled; audio that could not be sent waits for the next connection."""
         while True:
             item = await self._uplink.take()
             upstream = self.upstream
@@ -176,7 +176,7 @@ class UplinkWriter:
                     self._uplink.give_back(item)
 
     async def drop_if_stalled(self, now: float) -> None:
-        """Hangs up on a connection that takes nothing more."""
+        """Hang up on a connection that takes nothing more."""
         upstream = self.upstream
         if upstream is None or upstream.sending_since is None:
             return

@@ -1,4 +1,4 @@
-"""May an interview be joined or begun here? The reasons why not, and the row with which a new one begins.
+"""Admits claims to an interview, or refuses them; makes the row with which a new interview begins.
 
 The reasons are errors of this domain: the server maps each to an HTTP answer, in one table.
 """
@@ -13,11 +13,11 @@ from preppald.interview.services import Services
 
 
 class NoSeat(PreppaldError):
-    """Why a connection gets no seat in an interview. Each of its kinds is a row of ``server.answers``."""
+    """A connection gets no seat in an interview. Each of its kinds is a row of ``server.answers``."""
 
 
 class NotReady(NoSeat):
-    """Why no new interview may begin here at all, whoever asks."""
+    """No new interview may begin here at all, for anybody."""
 
 
 class Draining(NotReady):
@@ -42,7 +42,7 @@ class ShortOfMemory(NotReady):
 
 
 class JournalUnwritable(NotReady):
-    """Nobody is let into an interview that a restart would not know of."""
+    """The journal cannot keep an interview, and a restart would not know of it."""
 
 
 class JournalUnreadable(NoSeat):

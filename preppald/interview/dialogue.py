@@ -1,4 +1,4 @@
-"""What passes between the two ends of an interview, and what is put on record of it.
+"""Moves events between the two ends of an interview, and onto its record.
 
 Events become effects by the rules of ``core``, and happen in ``performer``. Nothing waits.
 """
@@ -38,7 +38,7 @@ from preppald.interview.performer import Performer
 from preppald.interview.services import Services
 from preppald.telemetry.logs import Logger
 
-# Of the ceiling on tokens: the rest is for the last words, which read the whole context once more.
+# The share of the ceiling on tokens; the rest is for the last words, which read the whole context once more.
 CLOSING_SHARE = 0.9
 
 

@@ -1,9 +1,9 @@
 """Feedback on finished interviews, written by a text model after the transcript is acknowledged. Best effort.
 
-Rule 1: nothing that fails here changes what was delivered; the interview stays COMPLETED.
-Rule 2: what is written goes through the journal and the outbox, like everything that the backend is owed.
-Rule 3: that feedback is due is journalled together with the acknowledgement, and that it is no more together with the
-        feedback: what a stop or a kill cuts short is written after the next start.
+Rule 1: no failure here changes a delivery; the interview stays COMPLETED.
+Rule 2: feedback goes through the journal and the outbox, like everything that the backend is owed.
+Rule 3: one transaction records the acknowledgement and that feedback is due; another one records the feedback and that
+        none is due any more. So feedback that a stop or a kill cuts short is written after the next start.
 """
 
 from dataclasses import replace
@@ -29,24 +29,24 @@ CONNECT_SECONDS = 10.0
 WAITS = (5.0, 30.0)
 # At once: an hour at 500 interviews ends eight a minute, and each takes seconds.
 WRITERS = 2
-# The journal cannot be asked while its disk does not answer.
+# The wait while the journal's disk does not answer.
 FAULT_SECONDS = 5.0
-# What was taken over from another instance rings no bell.
+# The interval of looking by itself: transcripts taken over from another instance ring no bell.
 LOOK_SECONDS = 60.0
 # The answer is about 8 kB.
 MAX_ANSWER_BYTES = 1024 * 1024
 
 
 class FeedbackWriter:
-    """``run`` is its task; ``delivered`` is told of each acknowledged delivery and returns at once."""
+    """Writes feedback. ``run`` is its task; ``delivered`` takes each acknowledged delivery and returns at once."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        # Keys of the transcripts that a writer is at; and of those, the ones that it is done with, until that is on disk.
+        # Keys of the transcripts in a writer's hands; and those of them that are done, until that is on disk.
         self._busy: set[str] = set()
         self._done: set[str] = set()
         self._asking = trio.StrictFIFOLock()
-        # Acknowledgements so far: whoever asks knows whether one came meanwhile.
+        # Acknowledgements so far: a reader of the journal learns whether one came meanwhile.
         self._delivered = 0
         self._changed = trio.lowlevel.ParkingLot()
         self._client = httpx.AsyncClient(
@@ -57,14 +57,14 @@ class FeedbackWriter:
         )
 
     def delivered(self, delivery: Delivery) -> None:
-        """The backend has it; after a transcript the feedback is due, in the transaction of the acknowledgement."""
+        """Note an acknowledged delivery; after a transcript feedback is due, in the acknowledgement's transaction."""
         if delivery.kind is Kind.TRANSCRIPT and self._services.config.feedback == "on":
             self._services.journal.note_feedback(delivery.key, due=True)
             self._delivered += 1
             self._changed.unpark()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Writes until it is cancelled, first what the last process left due."""
+        """Write until cancelled, first the feedback that the last process left due."""
         async with self._client, trio.open_nursery() as writers:
             for _ in range(WRITERS):
                 writers.start_soon(self._write)
@@ -77,7 +77,7 @@ class FeedbackWriter:
             try:
                 await self._write_one(delivery)
             except (FeedbackError, httpx.HTTPError, OSError) as error:
-                # Library texts may quote what the peer sent.
+                # Library texts may quote the peer.
                 why = str(error) if isinstance(error, FeedbackError) else type(error).__name__
                 log.error("feedback.failed", cause=why)  # noqa: TRY400 - an answer that is none is no bug
                 self._services.metrics.feedback.labels("failed").inc()
@@ -89,12 +89,12 @@ class FeedbackWriter:
             except Exception:
                 log.exception("feedback.bug")  # it costs one feedback, and not the daemon
                 self._services.metrics.feedback.labels("failed").inc()
-            # However it went. Who is cancelled leaves it due.
+            # After success and failure alike; a cancelled writer leaves the feedback due.
             self._services.journal.note_feedback(delivery.key, due=False)
             self._done.add(delivery.key)
 
     async def _next(self) -> Delivery:
-        """A transcript on which feedback is due, and that no other writer is at."""
+        """Return a transcript on which feedback is due, and which no other writer has."""
         while True:
             seen = self._delivered
             try:
@@ -167,6 +167,6 @@ class FeedbackWriter:
         return Retry(None, f"Gemini did not answer within {CALL_SECONDS:.0f} seconds")
 
     def _spend(self, interview: Interview, usage: Usage) -> None:
-        """Counts it in the metrics, and in the interview's row, which is as it ended but for this."""
+        """Count the tokens in the metrics, and in the ended interview's row."""
         self._services.metrics.used(usage, self._services.config.prices)
         self._services.journal.begin(replace(interview, usage=interview.usage + usage))

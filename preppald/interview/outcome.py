@@ -1,4 +1,4 @@
-"""How an interview ends: the first call makes it over, and of several at one instant one counts."""
+"""Decides an interview's ending: the first call makes it over, and of several at one instant one counts."""
 
 import trio
 
@@ -14,7 +14,7 @@ class Outcome:
 
     @property
     def over(self) -> bool:
-        """Whether an ending was called."""
+        """True once an ending was called."""
         return self._over.is_set()
 
     async def wait(self) -> None:

@@ -1,4 +1,4 @@
-"""What one interview is made of, put together once: the session runs its parts, the dialogue moves them."""
+"""The parts of one interview, put together once: the session runs them, the dialogue moves them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the application knows of an interview, fetched before the interviewer is set up."""
+"""Fetches the application's context of an interview, before the interviewer is set up."""
 
 import trio
 
@@ -14,7 +14,7 @@ PAUSE_SECONDS = 0.5
 
 
 async def context_of(services: Services, interview_id: str, log: Logger) -> Context:
-    """The interview's context. Where it cannot be had the interview goes on without: that is logged, and counted."""
+    """Return the interview's context. Without an answer the interview goes on without: logged, and counted."""
     began = trio.current_time()
     cause = f"nothing came within {CONTEXT_SECONDS:.0f} seconds"
     with trio.move_on_after(CONTEXT_SECONDS):

@@ -1,4 +1,4 @@
-"""What an interview puts on record: fragments as they come, and all that a restart or the backend needs."""
+"""Puts an interview on record: fragments as they come, and everything that a restart or the backend needs."""
 
 import trio
 
@@ -13,9 +13,9 @@ from preppald.journal import Journal
 from preppald.net.wakeup import Wakeup
 from preppald.telemetry.logs import Logger
 
-# How often it is looked whether what was kept is on disk: to wait for each commit costs more than keeping the fragments.
+# The interval of checking that kept text is on disk: to wait for each commit costs more than keeping the fragments.
 LOOK_SECONDS = 5.0
-# How long the ending may wait for the disk; what is not durable by then is kept in memory and posted from there.
+# The ending's wait for the disk; anything not durable by then is kept in memory and posted from there.
 FLUSH_SECONDS = 5.0
 
 
@@ -35,19 +35,19 @@ class Record:
         self._kept = Wakeup()
 
     def keep(self, fragment: Fragment) -> None:
-        """Takes a fragment for the journal."""
+        """Take a fragment for the journal."""
         if not self._said:
             self._kept.ring()
         self._said.append(fragment)
 
     def _hand_over(self) -> None:
-        """Gives the journal what was said since the last time."""
+        """Give the journal the fragments since the last time."""
         said, self._said = self._said, []
         if said:
             self._journal.add_fragments(*self._key, said)
 
     def started(self, now_ms: int) -> None:
-        """The backend is owed the news that the interview is in progress."""
+        """Owe the backend the news that the interview is in progress."""
         self._journal.add_delivery(status_delivery(*self._key, Status.IN_PROGRESS, now_ms=now_ms))
 
     def keep_handle(self, handle: Handle | None) -> None:
@@ -60,12 +60,12 @@ class Record:
         self._journal.credit(*self._key, round(credited_seconds * 1000), deadline_ms)
 
     async def since(self, seq: int) -> list[Fragment]:
-        """The fragments after this one, as far as the journal has them; see ``Seat.release`` for the rest."""
+        """Return the fragments after this one, as far as the journal has them; see ``Seat.release`` for the rest."""
         self._hand_over()
         return await self._journal.fragments(*self._key, since=seq)
 
     async def run(self) -> None:
-        """Hands finished text to the journal, and reports where that does not get to disk."""
+        """Hand finished text to the journal, and report text that does not get to disk."""
         while True:
             await self._kept.heard()
             self._hand_over()
@@ -86,7 +86,7 @@ class Record:
             self._log.error("transcript.not_durable", why=str(error))
 
     async def finish(self, ending: Ending, cause: str, turns: list[Turn], ended_ms: int) -> None:
-        """Records the ending together with what the backend is owed. Call it shielded: it has its own bound."""
+        """Record the ending together with the backend's deliveries. Call it shielded: it has its own bound."""
         self._hand_over()
         owed = endings.deliveries(
             ending,

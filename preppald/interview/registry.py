@@ -1,4 +1,4 @@
-"""Which interviews are live here: joins, begins, adopts and drains them. ``admission`` says who may."""
+"""Keeps the interviews that are live here: joins, begins, adopts and drains them, as ``admission`` allows."""
 
 from collections.abc import Sequence
 
@@ -46,16 +46,16 @@ class Registry:
 
     @property
     def waiting(self) -> int:
-        """How many of them have no browser just now."""
+        """The number of interviews without a browser just now."""
         return sum(session.waiting for session in self._sessions.values())
 
     def holds(self, interview_id: str) -> bool:
-        """Whether the interview is live here, or about to be over."""
+        """Return whether the interview is live here, or about to be over."""
         return interview_id in self._sessions
 
     @property
     def draining(self) -> bool:
-        """Whether the interviews that are here are finished, and none begins."""
+        """True while the interviews here are finished, and none begins."""
         return self._admission.draining
 
     def unready(self) -> NotReady | None:
@@ -115,16 +115,16 @@ class Registry:
         return known
 
     async def recover(self) -> int:
-        """Takes over what the last process left live; how many those are."""
+        """Take over the interviews that the last process left live; return how many."""
         left = self._services.journal.live()
         for interview in left:
             await self._resume(interview)
         return len(left)
 
     async def adopt(self) -> None:
-        """Takes over what other instances on this host left unfinished when they stopped, again and again.
+        """Take over, again and again, the work that stopped instances on this host left unfinished.
 
-        Who drains takes over nothing: it would never be done.
+        A draining instance takes over nothing: it would never be done.
         """
         while not self.draining:
             if self._services.journal.fault is None:
@@ -143,7 +143,7 @@ class Registry:
                 await self._resume(interview)
 
     async def _resume(self, interview: Interview) -> None:
-        """Runs what the journal has of a live interview; it waits for its candidate as after a lost connection."""
+        """Run the journal's live interview, which waits for its candidate as after a lost connection."""
         fragments = await self._services.journal.fragments(interview.interview_id, interview.epoch)
         claims = Claims(interview.user_id, interview.interview_id, interview.token_digest, EXPIRED)
         last_seq = SEQ_LEAP + (fragments[-1].seq if fragments else 0)
@@ -168,13 +168,13 @@ class Registry:
     # -------------------------------------------------------------- stopping
 
     def drain(self) -> None:
-        """No new interviews; those that run are told."""
+        """Refuse new interviews, and tell those that run."""
         self._admission.draining = True
         for session in self._sessions.values():
             session.tell_draining()
 
     async def empty(self) -> None:
-        """Returns when no interview runs."""
+        """Return when no interview runs."""
         while self._sessions:
             await self._empty.wait()
 

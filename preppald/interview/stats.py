@@ -1,4 +1,4 @@
-"""What happened in one interview, in numbers: for the metrics once a second, for the log once."""
+"""Counts one interview: for the metrics once a second, for the log once."""
 
 from preppald.core import frames
 from preppald.core.interview import Usage
@@ -9,7 +9,7 @@ from preppald.telemetry.metrics import TOKEN_KINDS, Metrics
 
 
 class Stats:
-    """Adds up without a call a message; ``flush`` moves what is new into the metrics."""
+    """Adds up without a call a message; ``flush`` moves the new numbers into the metrics."""
 
     def __init__(self, metrics: Metrics, uplink: Uplink, link: Client, usage: Usage, prices: Prices) -> None:
         self.bytes_played = 0
@@ -37,7 +37,7 @@ class Stats:
         self._metrics.audio_dropped_seconds.inc(dropped / BYTES_PER_SECOND)
 
     def summary(self) -> dict[str, float]:
-        """The numbers of the interview's last log line."""
+        """Return the numbers of the interview's last log line."""
         return {
             "audio_in_seconds": round(self._uplink.taken_bytes / BYTES_PER_SECOND, 1),
             "audio_out_seconds": round(self.bytes_played / frames.OUTPUT_BYTES_PER_SECOND, 1),

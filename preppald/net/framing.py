@@ -1,4 +1,4 @@
-"""Messages in and out of WebSocket frames: a short way for nearly all of them, the library's for the rest.
+"""Reads and writes WebSocket frames: by a short way for nearly all messages, by the library for the rest.
 
 A whole, unfragmented data frame is read and written here, at a third of the library's cost. Everything else, be it
 a ping, a close, a fragment or a fault, goes to ``websockets``' protocol frame by frame, so that there is one judge of
@@ -22,7 +22,7 @@ Message = bytes | str
 # First bytes of a head: FIN and the opcode.
 _TEXT, _BINARY = 0x81, 0x82
 _WHOLE = (_BINARY, _TEXT)
-# What the protocol may still have something to say about once the frame is whole; anything else is a fault.
+# Frames that the protocol judges once they are whole; anything else is a fault.
 _ALLOWED = frozenset((0x00, 0x01, 0x02, 0x80, _TEXT, _BINARY, 0x88, 0x89, 0x8A))
 _MASKED = 0x80
 _SHORT, _MEDIUM, _LONG = 125, 126, 127
@@ -33,9 +33,9 @@ KEYS_A_PAGE = 64
 
 
 class Framing:
-    """Of one connection whose handshake is over. ``protocol`` keeps its state; pings are asked of it.
+    """Frames one connection after its handshake. ``protocol`` keeps its state; pings are asked of it.
 
-    ``open``: whether messages go both ways, which is asked with each of them, and cheaper here than of the protocol.
+    ``open``: True while messages go both ways; asked with each message, and cheaper here than of the protocol.
     ``frames`` and ``empty``: how many frames the last ``receive`` brought, and how many of them carried nothing.
     """
 
@@ -43,20 +43,20 @@ class Framing:
         self.protocol = protocol
         self.open = protocol.state is State.OPEN
         self.frames = self.empty = 0
-        # What a client sends is masked, and nothing else.
+        # A client's frames are masked, and no others.
         self._mask_bit, self._mask_size = (_MASKED, _KEY_SIZE) if protocol.side is Side.SERVER else (0, 0)
         self._own_bit = 0 if protocol.side is Side.SERVER else _MASKED
         self._keys = _keys()
         self._rest = bytearray()
         self._wanted = 0
         self._fragments: list[bytes] = []
-        # Whether the protocol has taken over for good: the connection is closing, or broken.
+        # True once the protocol has taken over for good: the connection is closing, or broken.
         self._given_up = False
 
     # -------------------------------------------------------------- in
 
     def receive(self, data: bytes | bytearray) -> list[Message]:  # noqa: C901, PLR0912 - one pass, no call a frame
-        """All messages that are whole with these bytes; often none. Text comes as ``str``."""
+        """Return all messages that are whole with these bytes; often none. Text comes as ``str``."""
         messages: list[Message] = []
         self.frames = self.empty = 0
         if self._rest:
@@ -101,7 +101,7 @@ class Framing:
         return messages
 
     def receive_eof(self) -> list[Message]:
-        """The peer sends nothing more: no message, then."""
+        """Note that the peer sends nothing more; return no message."""
         self.frames = self.empty = 0
         self.protocol.receive_data(self._rest)
         self._rest = bytearray()
@@ -110,18 +110,18 @@ class Framing:
         return []
 
     def _noted(self) -> None:
-        """What the protocol made of it."""
+        """Note the protocol's new state."""
         self.open = self.protocol.state is State.OPEN
         self._given_up = self._given_up or not self.open
 
     def _limit(self) -> int:
-        """How large the next frame may be."""
+        """Return the size that the next frame may have."""
         most = self.protocol.max_message_size
-        assert most is not None  # noqa: S101 - whoever made the protocol gave it a bound
+        assert most is not None  # noqa: S101 - the protocol was made with a bound
         return most - (self.protocol.current_size or 0)
 
     def _keep(self, data: bytes | bytearray, at: int, wanted: int, messages: list[Message]) -> list[Message]:
-        """What is left over is not looked at again before so much of it is there."""
+        """Keep the rest, and leave it alone before so much of it is there."""
         self._rest = bytearray(data[at:])
         self._wanted = wanted
         return messages
@@ -135,7 +135,7 @@ class Framing:
         self._noted()
 
     def _take(self, frame: Frame, messages: list[Message]) -> bool:
-        """Whether the frame is one of those that carry nothing."""
+        """Take a frame; return whether it is one of those that carry nothing."""
         match frame.opcode:
             case Opcode.BINARY if frame.fin:
                 messages.append(bytes(frame.data))
@@ -155,12 +155,12 @@ class Framing:
     # -------------------------------------------------------------- out
 
     def close(self, code: int, reason: str = "") -> None:
-        """Says goodbye, after which nothing but the peer's answer comes. Only while it is open."""
+        """Say goodbye, after which nothing but the peer's answer comes. Only while the connection is open."""
         self.protocol.send_close(code, reason)
         self.open = False
 
     def frame(self, message: Message) -> bytes:
-        """The message as one frame. Only while it is open."""
+        """Return the message as one frame. Only while the connection is open."""
         opcode = _BINARY
         if isinstance(message, str):
             opcode, message = _TEXT, message.encode()
@@ -178,7 +178,7 @@ class Framing:
 
 
 def _keys() -> Iterator[bytes]:
-    """Masking keys that nobody can predict (RFC 6455 §5.3), a page of them for one system call."""
+    """Yield masking keys that nobody can predict (RFC 6455 §5.3), a page of them for one system call."""
     while True:
         page = os.urandom(KEYS_A_PAGE * _KEY_SIZE)
         for at in range(0, len(page), _KEY_SIZE):

@@ -17,7 +17,7 @@ from preppald.net.poll import Look
 from preppald.net.poller import Poller
 from preppald.net.records import Records
 
-# One read of the wire while nobody says how much: a flight of the handshake is at most a few packets.
+# One read of the wire without a size: a flight of the handshake is at most a few packets.
 READ_BYTES = 16 * 1024
 # Audio flows all the time: a peer that acknowledges nothing, or takes nothing, for this long is gone. TCP's own
 # patience is a quarter of an hour.
@@ -228,7 +228,7 @@ class Stream(trio.abc.HalfCloseableStream):
                     raise trio.BrokenResourceError("the peer hung up during the TLS handshake")
                 records.feed(wire)
             self._put(records.output())
-            self._plain = records.decrypt()  # what came right behind it
+            self._plain = records.decrypt()  # bytes that came right behind the handshake
         except ssl.SSLError as error:
             if error.reason != "HTTP_REQUEST":  # that peer would not understand an alert
                 self._put(records.output())

@@ -1,4 +1,4 @@
-"""A thread for what blocks: files and databases."""
+"""A thread for blocking work: files and databases."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar

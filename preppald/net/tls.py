@@ -17,7 +17,7 @@ from preppald.errors import ConfigError
 
 CERT = "PREPPALD_TLS_CERT"
 KEY = "PREPPALD_TLS_KEY"
-# Who renews by itself does so some 30 days before the end: by now it has failed for two weeks.
+# ACME clients renew some 30 days before the end: by now a renewal has failed for two weeks.
 WARN_BEFORE = timedelta(days=14)
 # A chain of four RSA certificates is 8 KiB.
 MAX_FILE_BYTES = 128 * 1024
@@ -28,13 +28,13 @@ _LEAF = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", r
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the daemon shows to browsers. ``expires``: with its time zone."""
+    """The certificate that the daemon shows to browsers. ``expires``: with its time zone."""
 
     context: ssl.SSLContext
     expires: datetime
 
     def warning(self, now_ms: int) -> str:
-        """That it should have been renewed by now, the wall clock's; empty where it is early enough."""
+        """Return a warning that renewal is overdue; empty while it is not. ``now_ms``: the wall clock."""
         left = self.expires - datetime.fromtimestamp(now_ms / 1000, UTC)
         if left > WARN_BEFORE:
             return ""
@@ -45,7 +45,7 @@ class Identity:
 
 
 def identity(cert: Path | None, key: Path | None) -> Identity | None:
-    """The chain and its key, tried; None where neither is named.
+    """Return the chain and its key, tried; None where neither is named.
 
     Raises:
         ConfigError: one of them cannot be used.
@@ -67,7 +67,7 @@ def identity(cert: Path | None, key: Path | None) -> Identity | None:
 
 
 def _pem(file: Path, name: str, *, secret: bool) -> tuple[str, list[str]]:
-    """The file's text, and what is wrong with it."""
+    """Return the file's text, and its faults."""
     try:
         state = file.stat()
         if secret and state.st_mode & stat.S_IROTH:
@@ -110,7 +110,7 @@ def _unusable(cert: Path, key: Path, error: ssl.SSLError) -> str:
 
 
 class _LockedError(Exception):
-    """The key has a passphrase."""
+    """Raise for a key with a passphrase."""
 
 
 def _no_password() -> str:
@@ -118,9 +118,9 @@ def _no_password() -> str:
 
 
 def _tried(context: ssl.SSLContext, leaf: str, cert: Path) -> datetime:
-    """When it ends, after a handshake with a client that trusts this certificate and nothing else."""
+    """Return the certificate's end, after a handshake with a client that trusts it and nothing else."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client.check_hostname = False  # which name browsers use is not known here
+    client.check_hostname = False  # the name that browsers use is not known here
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it need not be its own issuer
     try:
         client.load_verify_locations(cadata=leaf)
@@ -152,7 +152,7 @@ def _shake_hands(*ends: ssl.SSLObject) -> None:
 
 @cache
 def machines_own() -> ssl.SSLContext:
-    """For every client of the process, read when the first needs it: that takes 20 ms and a megabyte and more.
+    """Return the context for every client of the process, read when the first needs it: 20 ms and over a megabyte.
 
     httpx would offer HTTP/1.1 by itself, and everyone else with it from then on; so it is offered from the start,
     as browsers do for a WebSocket, too.

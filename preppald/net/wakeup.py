@@ -1,4 +1,4 @@
-"""How one task wakes another. Two shapes, and both remember: a wake-up is never lost between two waits."""
+"""Lets one task wake another. Two shapes, and both remember: a wake-up is never lost between two waits."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ class Wakeup:
         self._rung.set()
 
     async def heard(self, seconds: float | None = None) -> bool:
-        """Waits for a ring, at most so many seconds; whether it rang. One wait answers all rings before it."""
+        """Wait for a ring, at most so many seconds; return whether it rang. One wait answers all rings before it."""
         if seconds is None:
             await self._rung.wait()
         else:
@@ -34,11 +34,11 @@ class Changes:
         self._next = trio.Event()
 
     def announce(self) -> None:
-        """Lets every waiting task test its condition again."""
+        """Let every waiting task test its condition again."""
         self._next.set()
         self._next = trio.Event()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Returns when the condition holds; tested now, and after each announcement."""
+        """Return when the condition holds; tested now, and after each announcement."""
         while not condition():
             await self._next.wait()
