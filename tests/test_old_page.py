@@ -42,6 +42,7 @@ async def test_what_such_a_page_plays_counts_as_heard(nursery: trio.Nursery, aut
     for old in (True, False):
         world = await World({}, LONG).start(nursery)
         candidate = await interrupt(world, nursery, old=old)
+        await trio.sleep(1)  # the transcript is delivered
         (said,) = [it for it in world.backend.received("iv-1") if isinstance(it, list)]
         speaker, words = said[0]
         assert speaker == "AI"
