@@ -1,5 +1,8 @@
-"""``python -m tests.bench``: how much one core carries, how late it is, and what it costs; beside a naive bridge.
+"""``python -m tests.bench``: how much one core carries, how late it is, and what it costs; beside two other bridges.
 
+The one on Node is that which one would write oneself: ws, Google's SDK and protobufjs, about 80 lines; it needs
+``npm ci`` in tests/bench/node. The naive one is trio-websocket on both sides. Gemini is reached by TLS, as it always
+is; ``--way ws`` measures without.
 Two processes on two cores: the device under test on one, everything around it (browsers and a Gemini) on the other.
 What is measured is told as it comes, and as a table of Markdown at the end; figures of different runs, let alone
 machines, do not compare, the ratios do. On a busy machine: --nice -15, as root.
@@ -13,19 +16,34 @@ import json
 import os
 from pathlib import Path
 import platform
+from statistics import median
 import sys
 
 from tests.bench import device, measure, report
-from tests.bench.device import NAIVE, PREPPALD, Bridge
+from tests.bench.device import NAIVE, NODE, PREPPALD, Bridge
 from tests.bench.measure import Setting, Steady
 from tests.bench.patterns import PATTERNS, Pattern
 from tests.bench.report import Results
+from tests.bench.ways import WAYS
 
 # Where the search for a bridge's capacity begins: well below it on any machine of today.
 START = {(PREPPALD, "quanta"): 80, (PREPPALD, "20ms"): 120, (PREPPALD, "100ms"): 120}
+NODE_START = {"quanta": 80, "20ms": 120, "100ms": 120}
 NAIVE_START = {"quanta": 8, "20ms": 30, "100ms": 60}
 # The loads at which the promises of latency are made.
+LOADS = (20, 100, 200)
 FEW, MANY = 20, 150
+# What a row of several runs is the medians of.
+FIGURES = (
+    "sessions",
+    "cpu",
+    "up_p50_ms",
+    "up_p99_ms",
+    "down_p50_ms",
+    "down_p99_ms",
+    "lag_ms",
+    "kib_a_session",
+)
 # What each of two instances may use of the one core that is left for them where there are only two.
 SHARE = 0.4
 
@@ -39,28 +57,59 @@ def tell_steady(bridge: Bridge, pattern: Pattern) -> Callable[[Steady], None]:
 
 
 def capacity(results: Results, given: argparse.Namespace, setting: Setting) -> None:
+    """Each bridge in its turn, ``runs`` times, so that a machine that slows down slows all of them down."""
     for name in given.pattern:
-        for bridge in given.bridges:
-            start = round(START.get((bridge, name), NAIVE_START[name]) * (setting.share or 1.0))
-            found = measure.capacity(
-                bridge,
-                PATTERNS[name],
-                setting,
-                start=start,
-                told=tell_steady(bridge, PATTERNS[name]),
-            )
-            results.add("capacity", bridge.name, name, asdict(found))
+        found: dict[str, list[Steady]] = {}
+        for _ in range(given.runs):
+            for bridge in given.bridges:
+                begin = {PREPPALD.name: START.get((PREPPALD, name)), NODE.name: NODE_START[name]}
+                start = begin.get(bridge.name) or NAIVE_START[name]
+                result = measure.capacity(
+                    bridge,
+                    PATTERNS[name],
+                    setting,
+                    start=round(start * (setting.share or 1.0)),
+                    told=tell_steady(bridge, PATTERNS[name]),
+                )
+                found.setdefault(bridge.name, []).append(result)
+        add_medians("capacity", results, name, found, setting)
 
 
 def latency(results: Results, given: argparse.Namespace, setting: Setting) -> None:
     for name in given.pattern:
-        for sessions in (FEW, MANY):
-            for bridge in given.bridges:
-                if bridge is NAIVE and sessions == MANY:
-                    continue  # it cannot
-                found = measure.steady(bridge, PATTERNS[name], sessions, setting)
-                tell_steady(bridge, PATTERNS[name])(found)
-                results.add("latency", bridge.name, name, asdict(found))
+        for sessions in LOADS:
+            found: dict[str, list[Steady]] = {}
+            for _ in range(given.runs):
+                for bridge in given.bridges:
+                    if bridge is NAIVE and sessions != FEW:
+                        continue  # it cannot
+                    result = measure.steady(bridge, PATTERNS[name], sessions, setting)
+                    tell_steady(bridge, PATTERNS[name])(result)
+                    found.setdefault(bridge.name, []).append(result)
+            add_medians("latency", results, name, found, setting)
+
+
+def add_medians(
+    what: str, results: Results, pattern: str, found: dict[str, list[Steady]], setting: Setting
+) -> None:
+    """One row a bridge: the median of each figure, and from where to where the sessions and the CPU went."""
+    for bridge, runs in found.items():
+        middle = {key: median(getattr(run, key) for run in runs) for key in FIGURES}
+        results.add(
+            what,
+            bridge,
+            pattern,
+            {
+                **asdict(runs[0]),
+                **middle,
+                "sessions": round(middle["sessions"]),
+                "runs": len(runs),
+                "all_sessions": [run.sessions for run in runs],
+                "all_cpu": [round(run.cpu, 3) for run in runs],
+                "faults": [fault for run in runs for fault in run.faults],
+                "way": setting.way.name,
+            },
+        )
 
 
 def set_up(results: Results, given: argparse.Namespace, setting: Setting) -> None:
@@ -133,6 +182,10 @@ MEASUREMENTS = {
 }
 
 
+# These are measured each way; the others only the first.
+WITH_WAYS = {"capacity", "latency"}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench",
@@ -144,6 +197,8 @@ def main() -> None:
     )
     parser.add_argument("--pattern", nargs="+", choices=PATTERNS, default=["quanta", "20ms"])
     parser.add_argument("--bridge", nargs="+", choices=device.BRIDGES, default=[*device.BRIDGES])
+    parser.add_argument("--way", nargs="+", choices=WAYS, default=["wss", "ws"], help="default: wss ws")
+    parser.add_argument("--runs", type=int, default=5, help="of capacity and latency; medians are told (5)")
     parser.add_argument("--seconds", type=float, default=5.0, help="how long one measurement takes (5)")
     parser.add_argument("--core", type=int, default=0, help="the device's core (0); the harness has another")
     parser.add_argument(
@@ -176,6 +231,10 @@ def main() -> None:
     if given.nice:
         device.prioritise(os.getpid(), given.nice)
     given.bridges = [device.BRIDGES[name] for name in given.bridge]
+    if NODE in given.bridges and not device.node_is_installed():
+        parser.error(
+            "the Node bridge needs Node and (cd tests/bench/node && npm ci); or --bridge preppald naive"
+        )
     setting = Setting(
         given.python,
         given.tree,
@@ -197,7 +256,10 @@ def main() -> None:
         }
     )
     for what in given.what:
-        MEASUREMENTS[what](results, given, setting)
+        for way in given.way:
+            if what in WITH_WAYS or way == given.way[0]:
+                tell(f"{what}: {WAYS[way].words}")
+                MEASUREMENTS[what](results, given, replace(setting, way=WAYS[way]))
     results.about["load_average_after"] = os.getloadavg()[0]
     if given.json:
         given.json.write_text(json.dumps(results.all(), indent=1) + "\n")

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 import os
 from pathlib import Path
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,11 +14,14 @@ import time
 import urllib.request
 
 from tests.bench.load import SECRET
+from tests.bench.ways import Encryption
 
 # A start that takes longer has failed.
 READY_SECONDS = 20.0
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 HOST = "127.0.0.1"
+# Gemini's, as its certificate has it.
+NAME = "localhost"
 # What production would refuse is not what a benchmark wants to find.
 MANY = "5000"
 # A process that has used up its share waits for the rest of this: less than a tick, or latency would be measured.
@@ -29,16 +33,24 @@ class Bridge:
     """Something that carries interviews. ``command``: how it is started, after the interpreter.
 
     ``ready_page``: whether it says by itself when it is ready; otherwise it is when its port is open.
+    ``interpreter``: where it is not the device's Python.
     """
 
     name: str
     command: tuple[str, ...]
     ready_page: bool
+    interpreter: str | None = None
 
 
 PREPPALD = Bridge("preppald", ("-m", "preppald", "serve"), ready_page=True)
 NAIVE = Bridge("naive", ("-m", "tests.bench.naive"), ready_page=False)
-BRIDGES = {bridge.name: bridge for bridge in (PREPPALD, NAIVE)}
+NODE = Bridge("node", (str(Path(__file__).parent / "node/bridge.mjs"),), ready_page=False, interpreter="node")
+BRIDGES = {bridge.name: bridge for bridge in (PREPPALD, NODE, NAIVE)}
+
+
+def node_is_installed() -> bool:
+    """Whether the bridge on Node can be started."""
+    return shutil.which("node") is not None and Path(NODE.command[0]).with_name("node_modules").is_dir()
 
 
 @dataclass(slots=True)
@@ -78,6 +90,7 @@ def running(
     share: float | None,
     nice: int,
     gemini_port: int,
+    encrypted: Encryption,
     log: Path | None,
 ) -> Iterator[Device]:
     """Starts one instance of the bridge a core, and stops them at the end. ``tree``: where its sources are.
@@ -93,16 +106,17 @@ def running(
             "JWT_SECRET": SECRET,
             "GEMINI_API_KEY": "key-for-benchmarks",
             "PREPPALD_BACKEND": "none",
-            "PREPPALD_GEMINI_URL": f"ws://{HOST}:{gemini_port}",
+            "PREPPALD_GEMINI_URL": f"{encrypted.scheme}://{NAME}:{gemini_port}",
             "PREPPALD_LISTEN": f"{HOST}:{port}",
             "PREPPALD_STATE_DIR": state,
             "PREPPALD_MAX_SESSIONS": MANY,
             "PREPPALD_MAX_CONNECTIONS": MANY,
             "PREPPALD_MAX_CONNECTIONS_PER_ADDRESS": MANY,
+            **encrypted.environment,
             # What else is to be measured: PREPPALD_RECORD=on python -m tests.bench …
             **{name: value for name, value in os.environ.items() if name.startswith("PREPPALD_")},
         }
-        command = [python, *bridge.command]
+        command = [bridge.interpreter or python, *bridge.command]
         shared: tuple[int, ...] = ()
         if len(cores) > 1:
             listening = ends.enter_context(socket.create_server((HOST, port), backlog=1024))
@@ -132,7 +146,9 @@ def running(
             os.sched_setaffinity(process.pid, {core})
             if nice:
                 prioritise(process.pid, nice)
-            _await_ready(process, admin if shared else port, page=bridge.ready_page)
+            # The operator's port is plain, and answers when the daemon is ready.
+            where = admin if shared or encrypted.browsers is not None else port
+            _await_ready(process, where if bridge.ready_page else port, page=bridge.ready_page)
             if share is not None:
                 ends.enter_context(limited(process.pid, share))
         ready = time.monotonic() - began

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import os
 import select
 import socket
+import ssl
 import time
 from typing import TypeVar
 
@@ -89,7 +90,7 @@ class Browser:
         start = wire.head(BINARY, size, masked=True) + outer + inner
         self._message = bytearray(start) + bytearray(pattern.chunk_bytes)
         self.voice = Stamper(number, pattern.chunk_bytes, self._message, len(start))
-        self.wire = Wire(socket.create_connection(load.device), load.epoll)
+        self.wire = Wire(socket.create_connection(load.device), load.epoll, load.browsers_tls)
         now = time.time_ns() // 1_000_000_000
         name = f"bench-{os.getpid()}-{number}"
         token = auth.sign(SECRET, user_id=name, interview_id=name, now=now, lifetime=7200)
@@ -144,7 +145,7 @@ class Gemini:
         self.set_up = False
         self.heard = Checker(load.pattern.chunk_bytes, load.samples.up)
         self.fragments = 0
-        self.wire = Wire(sock, load.epoll)
+        self.wire = Wire(sock, load.epoll, load.gemini_tls, server_side=True)
         self._load = load
         self._answered = False
         # Sessions speak at different times.
@@ -225,9 +226,22 @@ class Turns:
 
 
 class Load:
-    """Everything around one device under test. ``go`` is the loop; call it again and again."""
+    """Everything around one device under test. ``go`` is the loop; call it again and again.
 
-    def __init__(self, pattern: Pattern, device: tuple[str, int], listener: socket.socket) -> None:
+    ``gemini_tls``: what its Gemini shows; ``browsers_tls``: what its browsers trust; None where it is plain.
+    """
+
+    def __init__(
+        self,
+        pattern: Pattern,
+        device: tuple[str, int],
+        listener: socket.socket,
+        *,
+        gemini_tls: ssl.SSLContext | None = None,
+        browsers_tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.gemini_tls = gemini_tls
+        self.browsers_tls = browsers_tls
         self.pattern = pattern
         self.device = device
         self.samples = Samples()

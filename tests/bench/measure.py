@@ -11,6 +11,7 @@ from tests.bench import device
 from tests.bench.device import Bridge, Device
 from tests.bench.load import Load
 from tests.bench.patterns import Pattern
+from tests.bench.ways import WAYS, Way, encryption
 
 # The promise: what the bridge adds to an interview's every byte, 99 times of 100.
 LIMIT_MS = 50.0
@@ -29,6 +30,7 @@ class Setting:
 
     ``seconds``: how long one measurement takes. ``share``: of its core, what an instance may use at most.
     ``nice``: its priority, where that is not to be everybody's. ``log``: where its log lines go.
+    ``way``: which of its connections are encrypted.
     """
 
     python: str
@@ -38,6 +40,7 @@ class Setting:
     share: float | None = None
     log: Path | None = None
     nice: int = 0
+    way: Way = WAYS["wss"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ def _set_up(load: Load, sessions: int) -> bool:
 @contextmanager
 def under_load(bridge: Bridge, pattern: Pattern, setting: Setting) -> Iterator[tuple[Device, Load]]:
     with (
+        encryption(setting.way) as encrypted,
         device.listener() as listener,
         device.running(
             bridge,
@@ -82,10 +86,17 @@ def under_load(bridge: Bridge, pattern: Pattern, setting: Setting) -> Iterator[t
             share=setting.share,
             nice=setting.nice,
             gemini_port=listener.getsockname()[1],
+            encrypted=encrypted,
             log=setting.log,
         ) as tested,
     ):
-        load = Load(pattern, tested.address, listener)
+        load = Load(
+            pattern,
+            tested.address,
+            listener,
+            gemini_tls=encrypted.gemini,
+            browsers_tls=encrypted.browsers,
+        )
         try:
             yield tested, load
         finally:

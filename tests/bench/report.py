@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.bench.measure import LAG_MS, Steady
 from tests.bench.patterns import PATTERNS
+from tests.bench.ways import WAYS
 
 Row = dict[str, Any]
 
@@ -69,27 +70,42 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
     return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)] + [""]
 
 
+def _peers(results: Results, row: Row) -> str:
+    """How many times the sessions of each other bridge, measured the same way."""
+    found = []
+    for peer in ("node", "naive"):
+        others = [
+            other["sessions"]
+            for other in results.rows("capacity")
+            if (other["bridge"], other["pattern"], other["way"]) == (peer, row["pattern"], row["way"])
+        ]
+        if others and peer != row["bridge"]:
+            found.append(f"{row['sessions'] / others[0]:.1f} x {peer}")
+    return ", ".join(found)
+
+
 def _capacities(results: Results) -> list[str]:
-    rows = []
-    for row in results.rows("capacity"):
-        naive = results.find("capacity", "naive", row["pattern"])
-        held = f"{row['sessions']}{'+' if row['lag_ms'] > LAG_MS else ''}"
-        rows.append(
-            [
-                row["bridge"],
-                PATTERNS[row["pattern"]].words,
-                held,
-                f"{row['sessions'] / naive['sessions']:.1f} x" if naive else "",
-                f"{row['cpu'] / row['sessions'] * 1000:.1f} ms",
-                f"{row['up_p99_ms']:.0f} / {row['down_p99_ms']:.0f} ms",
-                f"{row['kib_a_session']:.0f}",
-            ]
-        )
+    rows = [
+        [
+            row["bridge"],
+            WAYS[row["way"]].words,
+            PATTERNS[row["pattern"]].words,
+            f"{row['sessions']}{'+' if row['lag_ms'] > LAG_MS else ''}",
+            f"{min(row['all_sessions'])} to {max(row['all_sessions'])}",
+            _peers(results, row),
+            f"{row['cpu'] / row['sessions'] * 1000:.1f} ms",
+            f"{row['up_p99_ms']:.0f} / {row['down_p99_ms']:.0f} ms",
+            f"{row['kib_a_session']:.0f}",
+        ]
+        for row in results.rows("capacity")
+    ]
     head = [
         "bridge",
+        "way",
         "pattern",
-        "sessions on a core",
-        "to naive",
+        "sessions on a core, median",
+        "of all runs",
+        "to the others",
         "CPU a session and second",
         "p99 up / down",
         "KiB each",
@@ -101,18 +117,18 @@ def _latencies(results: Results) -> list[str]:
     rows = [
         [
             row["bridge"],
+            WAYS[row["way"]].words,
             row["pattern"],
             str(row["sessions"]),
             f"{row['up_p50_ms']:.1f} / {row['up_p99_ms']:.1f} ms",
             f"{row['down_p50_ms']:.1f} / {row['down_p99_ms']:.1f} ms",
-            f"{row['cpu']:.0%}",
+            f"{row['cpu']:.0%} ({min(row['all_cpu']):.0%} to {max(row['all_cpu']):.0%})",
             f"{row['kib_a_session']:.0f}",
         ]
         for row in results.rows("latency")
     ]
-    return _table(
-        ["bridge", "pattern", "sessions", "up p50 / p99", "down p50 / p99", "of a core", "KiB each"], rows
-    )
+    head = ["bridge", "way", "pattern", "sessions", "up p50 / p99", "down p50 / p99", "of a core", "KiB each"]
+    return _table(head, rows)
 
 
 def _set_ups(results: Results) -> list[str]:

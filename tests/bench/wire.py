@@ -9,6 +9,7 @@ import hashlib
 import os
 import select
 import socket
+import ssl
 import struct
 
 from websockets.speedups import apply_mask
@@ -50,11 +51,62 @@ def response(raw_request: bytes) -> bytes:
     )
 
 
-class Wire:
-    """One non-blocking connection, from its handshake on. What does not fit into the kernel's buffer waits."""
+class _Tls:
+    """TLS on buffers. What is sent before the handshake is over waits for that."""
 
-    def __init__(self, sock: socket.socket, epoll: select.epoll) -> None:
+    def __init__(self, context: ssl.SSLContext, *, server_side: bool) -> None:
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        name = None if server_side else "localhost"
+        self._object = context.wrap_bio(
+            self._incoming, self._outgoing, server_side=server_side, server_hostname=name
+        )
+        self._ready = False
+        self._waiting = bytearray()
+
+    def sealed(self, data: bytes | bytearray) -> bytes:
+        """What goes out: these bytes as records, and what TLS has to say itself."""
+        self._waiting += data
+        try:
+            if not self._ready:
+                self._object.do_handshake()
+                self._ready = True
+            while self._waiting:
+                del self._waiting[: self._object.write(self._waiting)]
+        except ssl.SSLWantReadError:
+            pass
+        return self._outgoing.read()
+
+    def opened(self, data: bytes) -> bytes:
+        """The plaintext of what came in."""
+        self._incoming.write(data)
+        parts = []
+        try:
+            if not self._ready:
+                self._object.do_handshake()
+                self._ready = True
+            while self._incoming.pending or self._object.pending():
+                parts.append(self._object.read(RECEIVE_BYTES))
+        except ssl.SSLWantReadError:
+            pass
+        return b"".join(parts)
+
+
+class Wire:
+    """One non-blocking connection, from its handshake on. What does not fit into the kernel's buffer waits.
+
+    ``tls``: a context, where it is encrypted.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        epoll: select.epoll,
+        tls: ssl.SSLContext | None = None,
+        *,
+        server_side: bool = False,
+    ) -> None:
         self.sock = sock
+        self._tls = None if tls is None else _Tls(tls, server_side=server_side)
         self.http: bytes | None = None
         self.closed = False
         self._epoll = epoll
@@ -67,6 +119,11 @@ class Wire:
     def send(self, data: bytes | bytearray) -> None:
         if self.closed:
             return
+        if self._tls is not None:
+            data = self._tls.sealed(data)
+        self._put(data)
+
+    def _put(self, data: bytes | bytearray) -> None:
         if self._waiting:
             self._waiting += data
             return
@@ -85,7 +142,7 @@ class Wire:
         """The kernel has room again."""
         data, self._waiting = bytes(self._waiting), bytearray()
         self._epoll.modify(self.sock, select.EPOLLIN)
-        self.send(data)
+        self._put(data)
 
     def receive(self) -> list[tuple[int, bytes]]:
         """The whole frames that are there: opcode and payload. The first call that finds it fills ``http``."""
@@ -98,6 +155,13 @@ class Wire:
         if not data:
             self.close()
             return []
+        if self._tls is not None:
+            try:
+                data = self._tls.opened(data)
+                self.send(b"")
+            except ssl.SSLError:
+                self.close()
+                return []
         if self._incoming:
             data = self._incoming + data
         if self.http is None:
