@@ -44,7 +44,7 @@ class Reader:
         self._pcm: list[bytes] = []
         self._gathering = False
         self._idle_ticks = 0
-        # Whether only the task itself can receive what comes next.
+        # True where only the task itself can receive the next bytes.
         self._blind = True
 
     async def run(self) -> None:
@@ -62,7 +62,7 @@ class Reader:
                     await self._browser.poll(self._ticker.poller, self._look)
                 if self._blind:
                     messages = await self._browser.receive()
-                    # What is throttled returns at once, with nothing: the next try waits for a tick.
+                    # A throttled browser returns at once, with nothing: the next try waits for a tick.
                     self._gathering = self._browser.strained
                     self._take(messages)
         finally:

@@ -40,7 +40,7 @@ class Seat:
         self._knows_turns = False
 
     def take(self, browser: Browser, *, replaying: bool, knows_turns: bool = False) -> None:
-        """The newest connection has the seat; the one before is told so and closed.
+        """Give the seat to the newest connection; tell and close the one before.
 
         ``replaying``: fragments wait until ``release``, for older ones are being fetched and must go first.
         ``knows_turns``: the page puts an update where ``turn`` says, and not behind the speaker's last one.
@@ -67,7 +67,7 @@ class Seat:
             self.browser.post(message)
 
     def gather(self) -> None:
-        """What is said until ``flush`` goes in one send."""
+        """Gather all messages until ``flush`` into one send."""
         if self.browser is not None:
             self.browser.gather()
 
@@ -81,7 +81,7 @@ class Seat:
             self.browser.post(frames.audio(pcm), audio=True)
 
     def stop_playing(self) -> None:
-        """The candidate spoke over it: nothing of the reply may be heard any more, here or there."""
+        """Silence a reply that the candidate spoke over: in our queue, and in the browser's."""
         if self.browser is not None and not self.browser.plays_all:
             self._tape.silenced()
             self.browser.drop_audio()
@@ -102,7 +102,7 @@ class Seat:
         self.post(frames.notice(kind, words, remaining_seconds=remaining))
 
     def say_goodbye(self, ending: Ending, close_codes: CloseCodes) -> None:
-        """The last messages and the close, ahead of any audio."""
+        """Send the last messages and the close, ahead of any audio."""
         if self.browser is None:
             return
         self.browser.drop_audio()

@@ -172,7 +172,7 @@ class Conversation:
         return [Play(pcm)] if pcm else []
 
     def _reply_sounds(self, now: float) -> list[Effect]:
-        """At a reply's first sound the candidate's turn is over, and a new clock runs."""
+        """Begin playback at a reply's first sound: the candidate's turn is over, and a new clock runs."""
         reply = self._reply
         if reply is not None and reply.over_at is None:
             if reply.sounding:

@@ -117,7 +117,7 @@ def _first(state: State, voice: Voice, sign: Sign, heard_out: bool) -> int:  # n
 TABLE = {case: _first(*case) for case in product(State, Voice, Sign, (True, False))}
 
 
-# Whose turn it is to go on after a change of connection: an interviewer's that owed something, or was broken off.
+# After a change of connection it is the interviewer's turn where an answer was owed, or a reply broken off.
 _OWING = frozenset({Floor.THINKING, Floor.WORKING, Floor.OWED, Floor.STALLED})
 _UNDER_WAY = frozenset({State.AWAITED, State.SPEAKING, State.THINKING})
 

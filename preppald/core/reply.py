@@ -21,7 +21,7 @@ TYPICAL_SECONDS = 3.0
 # English speech has 15 characters a second, Chinese and Japanese a third of that.
 CHARS_PER_SECOND = 15.0
 WIDE_CHARS_PER_SECOND = 5.0
-# Whoever sends more or fewer is not speaking: a pause that was counted, or text without its sound.
+# More or fewer are no speech: a pause was counted, or the text's sound is missing.
 PLAUSIBLE_RATE = (1.0, 60.0)
 # The longest rest of a word that counts as heard with its beginning. Scripts without blanks have no words to the eye;
 # there the cut stands where the sound was.

@@ -26,7 +26,7 @@ class Place(enum.Enum):
 
 
 class Situation(enum.Enum):
-    """What a word finds, for the interviewer's words (REPLY) and for the candidate's (ANSWER)."""
+    """The situations in which a word comes: of the interviewer's (REPLY) or of the candidate's (ANSWER)."""
 
     REPLY_UNDER_WAY = "the interviewer's turn is open"
     REPLY_CUT = "the candidate spoke over the reply, and Gemini has not closed it"
@@ -52,7 +52,7 @@ PLACES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spoken:
-    """What is known when a word of the interviewer's comes.
+    """The knowledge when a word of the interviewer's comes.
 
     ``cut``: the last reply was spoken over and is not closed. ``over_for``: seconds since the last reply was over, or
     since the last word that belonged to it; None where there was no reply. ``awaited``: an answer is due.
@@ -78,7 +78,7 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """What is known when a word of the candidate's comes.
+    """The knowledge when a word of the candidate's comes.
 
     ``replied``: there was a reply. ``replying``: one is being given. ``tells_activity``: this Gemini reports voice
     activity; ``spoke_since``: it did since the reply began. ``answers_unheard``: the last reply answered words that have

@@ -73,7 +73,7 @@ def _address(listener: trio.abc.Listener[trio.abc.Stream]) -> Address:
 
 @asynccontextmanager
 async def _listeners(config: Config, supervisor: Supervisor) -> AsyncIterator[tuple[Listeners, Listeners]]:
-    """Both ports, before anything else is touched: a port that is taken is the commonest failure.
+    """Open both ports, before anything else is touched: a port that is taken is the commonest failure.
 
     A socket that systemd opened takes the place of the address that is configured.
     """

@@ -44,7 +44,7 @@ OUTBOX_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What a started daemon reports: where it listens first (ports may have been chosen by the system).
+    """The report of a started daemon, with its addresses: the system may have chosen the ports.
 
     ``reload`` takes a new configuration to a daemon that runs; ``health`` is told of one that was refused.
     """
@@ -262,7 +262,7 @@ def _reload(services: Services, server: Server, outbox: Outbox, new: Config) -> 
 
 
 def _show_identity(server: Server, log: Logger, now_ms: Callable[[], int]) -> None:
-    """Which certificate counts from now on, and whether that is for long."""
+    """Log the certificate that counts from now on, and warn if its end is near."""
     if server.identity is None:
         return
     log.info("tls.certificate", expires=f"{server.identity.expires:%Y-%m-%dT%H:%M:%SZ}")
@@ -271,7 +271,7 @@ def _show_identity(server: Server, log: Logger, now_ms: Callable[[], int]) -> No
 
 
 def _status(registry: Registry, server: Server, health: Health) -> str:
-    """The line in ``systemctl status``."""
+    """Return the line in ``systemctl status``."""
     live, waiting, troubles = len(registry), registry.waiting, health.words
     words = f"{live} interview{'' if live == 1 else 's'}"
     if waiting:

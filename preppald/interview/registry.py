@@ -24,7 +24,7 @@ from preppald.journal import Place
 # The last process may have shown fragments that never got to the disk. Their numbers are not given to other words:
 # a page that has seen a number shows nothing more under it. An interview has a few thousand.
 SEQ_LEAP = 100_000
-# Who comes back to an interview of an instance that died does not wait for this: it is looked for at once. The
+# A candidate who comes back to a dead instance's interview does not wait for this: it is looked for at once. The
 # backend can wait a quarter of a minute.
 ADOPT_SECONDS = 15.0
 

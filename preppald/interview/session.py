@@ -1,11 +1,12 @@
 """One interview, from its first connection to the last word about it.
 
-The nursery that ``Session.run`` opens is the only one of an interview; its tasks bear the names of design and
-README: upstream_reader, upstream_writer, transcript, deadline, watchdog, and for each browser that comes,
-downstream_reader and downstream_writer. Browsers and Gemini connections come and go; the session stays.
+``Session.run`` opens the interview's nursery, which owns all of its tasks; docs/architecture.md describes them:
+upstream_reader, upstream_writer, transcript, deadline, watchdog, and for each browser that comes, downstream_reader and
+downstream_writer. Browsers and Gemini connections come and go; the session stays. (A dial and Gemini's keep-alive open
+nurseries of their own within upstream_reader, for tasks that end with that call.)
 
-An interview ends because somebody called ``end`` with one of a closed set of endings. An exception that leaves a
-task is a bug: it ends this interview as one, in the same order, and no other.
+An interview ends by a call of ``end`` with one of a closed set of endings. An exception that leaves a task is a bug: it
+ends this interview in the same order, as ``BUG``, and no other interview.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -28,7 +29,7 @@ from preppald.interview.prompting import context_of
 from preppald.interview.services import Services
 from preppald.net.websocket import WebSocketClosed
 
-# Saying goodbye: the last messages, the close handshake, the ending on disk.
+# For the goodbye: the last messages, the close handshake, the ending on disk.
 GOODBYE_SECONDS = 8.0
 
 
@@ -67,18 +68,18 @@ class Session:
 
     @property
     def over(self) -> bool:
-        """Whether it has ended, though it may still say goodbye."""
+        """True once the interview has ended, though it may still say goodbye."""
         return self._parts.outcome.over
 
     @property
     def waiting(self) -> bool:
-        """Whether the interview goes on without a browser, which may come back."""
+        """True while the interview goes on without a browser, which may come back."""
         return self._seat.browser is None
 
     # -------------------------------------------------------------- the nursery
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """The interview's whole life. No exception of its own leaves it: a bug ends this interview only."""
+        """Live the interview's whole life. No exception of its own gets out: a bug ends this interview only."""
         self._services.metrics.sessions_live.inc()
         try:
             async with trio.open_nursery() as tasks:
@@ -104,7 +105,7 @@ class Session:
         self._tasks.start_soon(self._guarded, task, *arguments, name=task)
 
     async def _guarded(self, task: Callable[..., Awaitable[None]], *arguments: object) -> None:
-        """Runs a task. A bug in it ends the interview in order: the writer may be in the middle of a send."""
+        """Run a task. A bug in it ends the interview in order: the writer may be in the middle of a send."""
         try:
             await task(*arguments)
         except Exception as error:  # noqa: BLE001 - the end of the line for a bug: it ends one interview
@@ -116,7 +117,7 @@ class Session:
         self._parts.outcome.end(ending, cause)
 
     async def _conclude(self) -> None:
-        """Tells the browser, closes both ends, and records what the backend is owed; once, shielded, in time."""
+        """Tell the browser, close both ends, and record the backend's deliveries; once, shielded, in time."""
         if self._concluded:
             return
         self._concluded = True
@@ -149,7 +150,7 @@ class Session:
     # -------------------------------------------------------------- the browser
 
     def attach(self, browser: Browser, since: int | None, *, knows_turns: bool = False) -> bool:
-        """A browser takes the interview's only seat, if that is not over; one that sits there is told so and closed.
+        """Give a browser the interview's only seat, unless that is over; tell and close the browser before it.
 
         ``since``: the last transcript seq it has, after which updates are sent again.
         ``knows_turns``: it puts updates where their ``turn`` says.
@@ -165,7 +166,7 @@ class Session:
         return True
 
     async def downstream_reader(self, browser: Browser, since: int | None) -> None:
-        """Replays what the browser missed, reads it to its end, and gives up its seat."""
+        """Replay the text that the browser missed, read it to its end, and give up its seat."""
         try:
             if since is not None:
                 await self._replay(browser, since)
@@ -180,7 +181,7 @@ class Session:
                     self._services.metrics.browsers_cut.labels(browser.cut).inc()
             await browser.part()
         finally:
-            # The one who has the seat still gets a goodbye.
+            # The browser that has the seat still gets a goodbye.
             if browser is not self._seat.browser:
                 await browser.hang_up()  # noqa: ASYNC102 - shielded, and closes without waiting
 
@@ -188,7 +189,7 @@ class Session:
         await browser.write()
 
     async def _replay(self, browser: Browser, since: int) -> None:
-        """What was said while the browser was away. What is said meanwhile waits for it."""
+        """Send the text of the browser's absence. Newer text waits for that."""
         missed: list[Fragment] = []
         try:
             missed = await self._parts.record.since(since)
@@ -218,7 +219,7 @@ class Session:
     # -------------------------------------------------------------- Gemini
 
     async def upstream_reader(self) -> None:
-        """Dials when a browser is there: an interview taken over from a dead process may never be wanted."""
+        """Dial once a browser is there: an interview taken over from a dead process may never be wanted."""
         await self._wanted.wait()
         interview_id = self.interview.interview_id
         self._dialogue.briefed(await context_of(self._services, interview_id, self._log))
@@ -235,7 +236,7 @@ class Session:
         await self._parts.record.run()
 
     async def deadline(self) -> None:
-        """Ends the interview at its one absolute time, which its context sets and credits move; tells shortly before."""
+        """End the interview at its one absolute time, which its context sets and credits move; warn shortly before."""
         clock = self._parts.clock
         while clock.left(now := trio.current_time()) > 0:
             if clock.notice_due(now):
@@ -245,7 +246,7 @@ class Session:
         self.end(TIME_UP, "the interview's time is up")
 
     async def watchdog(self) -> None:
-        """Look at the interview once a second: at what no event would ever say."""
+        """Look once a second for troubles that no event reports."""
         while True:
             await trio.sleep(STEP_SECONDS)
             now = trio.current_time()

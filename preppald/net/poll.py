@@ -36,7 +36,7 @@ class Poll:
         self._over.set()
 
     async def wait(self) -> None:
-        """Return after the last look. What that raised is raised here."""
+        """Return after the last look. An error of that look is raised here."""
         await self._over.wait()
         if self._error is not None:
             raise self._error

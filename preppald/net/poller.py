@@ -79,7 +79,7 @@ class Poller:
     async def until(self, readable: Readable, look: Look) -> None:
         """Look whenever there is something to read, or the peer is gone, until a look asks for its task.
 
-        A look that leaves something unread is taken again. What it raises is raised here. Before a socket is closed
+        A look that leaves something unread is taken again. Its errors are raised here. Before a socket is closed
         under a wait, ``release`` has to end that.
         """
         number = readable.fileno()

@@ -5,12 +5,12 @@ Gemini. Decoding one and passing it on takes 20 µs. Waking a Trio task takes 20
 its socket, and a sleep of its own 55 (all measured on the reference machine). With a task a message, most of a core
 would wake tasks.
 
-Who polls. One task, ``run``, polls for all of them. A task that waits for a socket leaves a *look* with the
+Polling. One task, ``run``, polls for all of them. A task that waits for a socket leaves a *look* with the
 ``Poller``: a function that reads what is here, decodes it and passes it on at once, to the other end's socket, without
 waiting for anything. Only where a look cannot finish its work (an error, the end, a mode that changes) is the task
 woken that left it. So the way of a chunk is one step of ``run``, from the one socket to the other.
 
-Who sends. The look does, by one write, as long as the kernel takes all of it. What the kernel does not take waits for
+Sending. The look sends, by one write, as long as the kernel takes all of it. The rest waits for
 the writer of that connection, a task of its own; until then nothing else goes directly.
 
 Steps. ``run`` sleeps in epoll while nothing happens, so a chunk that comes alone goes on at once. After a step it
@@ -28,7 +28,7 @@ short: to poll all sockets once a round at one moment would make bursts (p99 70 
 Gathering. Pieces of less than 20 ms are not worth a message each: 375 a second become 50. A browser that sends such
 pieces is not polled but looked at every GATHER_SECONDS, or once a round where that is longer, in one of PHASES.
 
-Stalls. Whatever else the loop does (a slow disk is another thread's affair) delays a step; missed ones are not made
+Stalls. Any other work of the loop (a slow disk is another thread's affair) delays a step; missed ones are not made
 up for. The next step finds all that came, each connection has one read of bounded size, and so the others wait no
 longer than they must. Nothing here can be starved: a step looks at each readable socket once before any has a second
 turn. A look that raises ends its own wait, and reaches no other.
@@ -47,7 +47,7 @@ from preppald.net.poller import SECTORS, Poller
 
 Phase = NewType("Phase", int)
 
-# What epoll can sleep, and a twentieth of what a listener would notice.
+# The shortest sleep of epoll, and a twentieth of a delay that a listener would notice.
 STEP_SECONDS = 0.001
 # Longer still would be heard, for the promise is 50 ms in all; and no interviews are gained by it, measured.
 SLOWEST_ROUND_SECONDS = 0.034
@@ -111,7 +111,7 @@ class Ticker:
     async def until(self, phase: Phase, look: Look) -> None:
         """Look every GATHER_SECONDS, or once a round where that is longer, until a look asks for its task.
 
-        What the look raises is raised here.
+        An error of the look is raised here.
         """
         polls = self._waits[phase]
         poll = Poll(look)

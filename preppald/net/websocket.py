@@ -165,7 +165,7 @@ class WebSocket:
     def post(self, *messages: Message) -> bool:
         """Send the messages and all that the protocol owes in one write; return whether the kernel took everything.
 
-        After a close no message goes any more. What the kernel does not take is for ``flush``.
+        After a close no message goes any more. The rest, which the kernel did not take, is for ``flush``.
         """
         framing = self._framing
         data = b""
