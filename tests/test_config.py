@@ -245,7 +245,7 @@ def test_every_setting_is_documented_and_its_default_reads(name: str) -> None:
     """Its line in docs/configuration.md and in --list; a default that does not read would be told to somebody who set nothing."""
     item = settings()[name]
     assert len(item.doc) > 10
-    assert item.env.startswith("PREPPALD_") or item.env in WITH_BACKEND
+    assert item.env.startswith("PREPPALD_") or item.env in WITH_BACKEND or item.conventional
     if item.default:
         item.read(item.default)
 

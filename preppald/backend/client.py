@@ -21,6 +21,7 @@ from preppald.backend.wire import UNAUTHORIZED, Request
 from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import Delivery
 from preppald.net import tls
+from preppald.net.proxy import Proxy, for_httpx, in_words
 
 # One try in all, also where an answer dribbles in; the outbox tries again later.
 TRY_SECONDS = 10.0
@@ -60,8 +61,10 @@ class HttpBackend(abc.ABC):
         *,
         accept: str,
         trust: ssl.SSLContext | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
+        self._proxy = proxy
         self._client = httpx.AsyncClient(
             headers={
                 "Authorization": f"Bearer {secret}",
@@ -77,6 +80,7 @@ class HttpBackend(abc.ABC):
             trust_env=False,
             # httpx would take certifi's.
             verify=trust or tls.machines_own(),
+            proxy=for_httpx(proxy),
         )
 
     def renew(self, secret: str) -> None:
@@ -150,7 +154,7 @@ class HttpBackend(abc.ABC):
                 ) as response:
                     return response.status_code, response.headers, await _beginning(response)
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, zlib.error) as error:
-                return Retry(None, _why(error), ambiguous=sent)
+                return Retry(None, _why(error, self._proxy), ambiguous=sent)
         return Retry(None, f"no complete answer within {TRY_SECONDS:.0f} seconds", ambiguous=sent)
 
 
@@ -166,8 +170,9 @@ class TrpcBackend(HttpBackend):
         transformer: Transformer = Transformer.SUPERJSON,
         *,
         trust: ssl.SSLContext | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
-        super().__init__(base_url, secret, accept="application/json", trust=trust)
+        super().__init__(base_url, secret, accept="application/json", trust=trust, proxy=proxy)
         self._transformer = transformer
         # Until when the application counts as one without getContext (Trio's clock).
         self._no_context_until = 0.0
@@ -232,8 +237,15 @@ class ProtobufBackend(HttpBackend):
 
     UPSERTS = True
 
-    def __init__(self, base_url: str, secret: str) -> None:
-        super().__init__(base_url, secret, accept=protobuf.CONTENT_TYPE)
+    def __init__(
+        self,
+        base_url: str,
+        secret: str,
+        *,
+        trust: ssl.SSLContext | None = None,
+        proxy: Proxy | None = None,
+    ) -> None:
+        super().__init__(base_url, secret, accept=protobuf.CONTENT_TYPE, trust=trust, proxy=proxy)
 
     def _encode(self, delivery: Delivery) -> Request:
         return protobuf.encode(delivery)
@@ -281,9 +293,15 @@ async def _beginning(response: httpx.Response) -> bytes:
     return bytes(body[:MAX_ANSWER_BYTES])
 
 
-def _why(error: BaseException) -> str:
+def _why(error: BaseException, proxy: Proxy | None = None) -> str:
     """Return the true cause in words. Library texts stay out of it: they may quote the peer."""
     match error:
+        case httpx.ProxyError() if proxy is not None:
+            status = str(error)[:3]
+            words = in_words(int(status) if status.isdigit() else None)
+            return f"the proxy at {proxy.where} (HTTPS_PROXY) lets no connection through: {words}"
+        case httpx.ConnectError() if proxy is not None:
+            return f"cannot be reached through the proxy at {proxy.where} ({_root(error)})"
         case httpx.ConnectTimeout() | httpx.PoolTimeout():
             return f"no connection within {CONNECT_SECONDS:.0f} seconds"
         case httpx.ConnectError():

@@ -159,7 +159,8 @@ async def _online(config: Config) -> list[tuple[str, bool, str]]:
 async def _try_gemini(config: Config) -> tuple[str, bool, str]:
     where = str(config.gemini_url)
     setup = gemini.setup(config.gemini_setup("Say nothing."))
-    open_connection = partial(connected, dialler(config.gemini_url), config.gemini_url, config.gemini_key)
+    dial = dialler(config.gemini_url, proxy=config.proxy_for(where))
+    open_connection = partial(connected, dial, config.gemini_url, config.gemini_key)
     try:
         async with open_connection(setup, generation=1):
             return f"Gemini at {where}", True, f"accepted the key, {config.gemini_model} and the setup"

@@ -4,9 +4,10 @@ import contextlib
 from dataclasses import dataclass
 import ipaddress
 import re
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from preppald.config.values import Invalid
+from preppald.net.proxy import Proxy
 
 _PORT = re.compile(r"[0-9]{1,5}")
 # RFC 1123 knows no underscores, and yet a container's service may have one in its name.
@@ -127,6 +128,31 @@ def _default_port(scheme: str) -> int:
 def http_url(raw: str) -> str:
     _split(raw, ("http", "https"), "https://app.example.com")
     return raw.rstrip("/")
+
+
+def proxy(raw: str) -> Proxy | None:
+    """A proxy's URL, perhaps with a user and a password; None for "not set". The scheme may be left out."""
+    if not raw:
+        return None
+    example = "http://proxy.example.com:3128"
+    try:
+        parts = urlsplit(raw if "://" in raw else f"http://{raw}")
+        port = parts.port
+    except ValueError:
+        raise Invalid(f"is not a URL like {example}") from None
+    if parts.scheme != "http":
+        raise Invalid(
+            f"is not a proxy that is spoken to in plain HTTP, like {example}: no other kind is supported"
+        )
+    host = parts.hostname or ""
+    if not host or host_fault(host) or parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise Invalid(f"is not a URL like {example}")
+    return Proxy(host, port or 80, unquote(parts.username or ""), unquote(parts.password or ""))
+
+
+def hosts(raw: str) -> tuple[str, ...]:
+    """Hosts, domains, addresses or networks separated by commas, as NO_PROXY has them."""
+    return tuple(filter(None, map(str.strip, raw.split(","))))
 
 
 def websocket_endpoint(raw: str) -> Endpoint:

@@ -117,6 +117,8 @@ def signing_secret(env: Mapping[str, str]) -> str:
 
 def _value(item: Setting, env: Mapping[str, str]) -> Any:
     raw = secret_text(item, env) if item.secret else env.get(item.env, "")
+    if item.conventional and not raw:
+        raw = env.get(item.env.lower(), "")
     if item.env == "PREPPALD_STATE_DIR" and not raw:
         raw = env.get("STATE_DIRECTORY", "")  # systemd's StateDirectory=
     if item.credential and not raw:
@@ -129,7 +131,8 @@ def _value(item: Setting, env: Mapping[str, str]) -> Any:
     try:
         return item.read(raw)
     except Invalid as error:
-        shown = "(hidden)" if item.secret else repr(raw)
+        # A URL may hold a password before its @.
+        shown = "(hidden)" if item.secret or "@" in raw else repr(raw)
         raise Invalid(f"{shown} {error}") from error
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from preppald.config import addresses, values as parse
 from preppald.config.addresses import Address, Endpoint, Network
@@ -11,6 +12,7 @@ from preppald.core import gemini, models, prices
 from preppald.core.brief import DEFAULT_PERSONA, Brief
 from preppald.core.prices import Prices
 from preppald.core.tokens import TokenRules
+from preppald.net.proxy import Proxy, bypassed
 
 MINUTE = 60.0
 HOUR = 3600.0
@@ -26,7 +28,8 @@ class Setting:
     """The reading of one field of Config. ``doc`` is its line in docs/configuration.md, the env file and ``--help``.
 
     ``restart``: it is read at the start only; any other may change at SIGHUP, for the interviews that begin then.
-    ``credential``: it names a file, and systemd's credential of its name is one.
+    ``credential``: it names a file, and systemd's credential of its name is one. ``conventional``: other programs
+    read the variable, too, and some write its name in small letters.
     """
 
     env: str
@@ -37,6 +40,7 @@ class Setting:
     needed: bool = False
     restart: bool = False
     credential: bool = False
+    conventional: bool = False
 
 
 def setting(
@@ -49,8 +53,9 @@ def setting(
     needed: bool = False,
     restart: bool = False,
     credential: bool = False,
+    conventional: bool = False,
 ) -> Any:  # a dataclass field, whatever the attribute's type says
-    found = Setting(env, read, doc, default, secret, needed, restart, credential)
+    found = Setting(env, read, doc, default, secret, needed, restart, credential, conventional)
     return field(repr=not secret, metadata={"setting": found})
 
 
@@ -143,6 +148,20 @@ class Config:
         "another Gemini: the simulator, a proxy (ws:// or wss://, path optional)",
         default="wss://generativelanguage.googleapis.com",
         restart=True,
+    )
+    proxy: Proxy | None = setting(
+        "HTTPS_PROXY",
+        addresses.proxy,
+        "the proxy for https:// and wss://, like http://user:password@proxy.example.com:3128",
+        restart=True,
+        conventional=True,
+    )
+    no_proxy: tuple[str, ...] = setting(
+        "NO_PROXY",
+        addresses.hosts,
+        "hosts, domains, addresses or networks that are reached without it, separated by commas",
+        restart=True,
+        conventional=True,
     )
     gemini_model: str = setting(
         "PREPPALD_GEMINI_MODEL",
@@ -376,6 +395,14 @@ class Config:
         secrets = [secret for secret in (self.jwt_secret, self.jwt_secret_previous) if secret]
         audience, issuer = self.jwt_audience or None, self.jwt_issuer or None
         return TokenRules(tuple(secrets), audience, issuer, self.jwt_leeway)
+
+    def proxy_for(self, url: str) -> Proxy | None:
+        """Return the proxy through which this URL is reached; None: it is reached without one."""
+        parts = urlsplit(url)
+        if parts.scheme not in {"https", "wss"} or self.proxy is None:
+            return None
+        without = bypassed(self.no_proxy, parts.hostname or "", parts.port or 443)
+        return None if without else self.proxy
 
     def gemini_setup(self, instruction: str) -> gemini.Setup:
         """Return the setup of a session with Gemini."""

@@ -91,8 +91,18 @@ KEY_TROUBLES = frozenset(
         UNAUTHORISED,
     }
 )
+PROXY = Cause("proxy", Remedy.RESUME, "the proxy of HTTPS_PROXY let no connection to Gemini through")
+PROXY_REFUSED = Cause(
+    "proxy_refused", Remedy.NONE, "the proxy of HTTPS_PROXY refuses connections to Gemini's host"
+)
+DESCRIPTORS = Cause(
+    "descriptors",
+    Remedy.RESUME,
+    "this process or machine has no file descriptors left: raise LimitNOFILE= or fs.file-max",
+)
+
 # After these Gemini never saw the try.
-UNASKED = frozenset({DNS, REFUSED, HTTP_FAILED})
+UNASKED = frozenset({DNS, REFUSED, HTTP_FAILED, PROXY, DESCRIPTORS})
 # A resume that ends with one of these was not refused for its handle.
 NOT_THE_HANDLE = frozenset({QUOTA, CREDIT, OVERLOADED, NETWORK})
 

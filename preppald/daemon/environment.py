@@ -53,7 +53,7 @@ def real(config: Config, supervisor: Supervisor) -> Environment:
         backend=backend_for(config),
         place=OnDisk(config.state_dir, config.instance),
         in_thread=own_thread(),
-        dial=dialler(config.gemini_url),
+        dial=dialler(config.gemini_url, proxy=config.proxy_for(str(config.gemini_url))),
         memory=Memory(used=group_used),
         recordings=config.state_dir,
     )

@@ -4,7 +4,7 @@ Three nurseries, each inside the other: the base (journal, outbox, ticker) ⊃ t
 They end from the inside out: no new guests, then the interviews, then what kept their transcripts.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from preppald.config.current import Current
 from preppald.config.load import changes, reloaded
 from preppald.config.settings import Config
 from preppald.daemon import admin
-from preppald.daemon.environment import Environment, Listeners, addresses, real
+from preppald.daemon.environment import Environment, addresses, real
 from preppald.daemon.systemd import Supervisor
 from preppald.gemini.service import GeminiService
 from preppald.interview.feedback import FeedbackWriter
@@ -32,6 +32,7 @@ from preppald.net import tls
 from preppald.net.stops import Stops, received
 from preppald.net.ticker import Ticker
 from preppald.recording import Keeper, Recorder
+from preppald.server.accepting import accept
 from preppald.server.connection import Pages, Server
 from preppald.server.handover import Handover
 from preppald.telemetry.health import Health, Trouble
@@ -152,9 +153,9 @@ async def run_daemon(
                 base.start_soon(supervisor.attend, partial(_status, registry, server, health))
                 _show_identity(server, log, now_ms)
                 async with trio.open_nursery() as accepting:
-                    entrance = await accepting.start(_accept, server.accepted, public, sessions)
+                    entrance = await accepting.start(accept, server.accepted, public, sessions, log)
                     serve_admin = partial(admin.serve, metrics, registry, health, log)
-                    await accepting.start(_accept, serve_admin, private, sessions)
+                    await accepting.start(accept, serve_admin, private, sessions, log)
                     await sessions.start(peers.serve, server.take, sessions)
                     accepting.start_soon(registry.adopt)
                     running = Running(
@@ -209,19 +210,6 @@ def _record(services: Services, directory: Path | None, base: trio.Nursery) -> N
     )
     base.start_soon(recorder.run)
     base.start_soon(keeper.run)
-
-
-async def _accept(
-    handler: Callable[[trio.abc.Stream], Awaitable[None]],
-    listeners: Listeners,
-    connections: trio.Nursery,
-    task_status: trio.TaskStatus[trio.CancelScope],
-) -> None:
-    """Takes connections until the scope that it starts with is cancelled; they go on in ``connections``."""
-    async with trio.open_nursery() as accepting:
-        serve = partial(trio.serve_listeners, handler, listeners, handler_nursery=connections)
-        await accepting.start(serve)
-        task_status.started(accepting.cancel_scope)
 
 
 async def stop_on_signals(

@@ -7,6 +7,8 @@ certificate failure into a timeout a minute later; after the handshake the strea
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+import errno
+from http import HTTPStatus
 import socket
 import ssl
 
@@ -18,6 +20,7 @@ from preppald.core import closes, gemini
 from preppald.core.closes import Cause
 from preppald.errors import PreppaldError, leaf
 from preppald.net import tls
+from preppald.net.proxy import Proxy, ProxyRefused, tunnel
 from preppald.net.records import Records, Resumption
 from preppald.net.stream import Stream, give_up_when_unacknowledged
 from preppald.net.websocket import NORMAL_CLOSE, WebSocket, client_protocol
@@ -30,6 +33,11 @@ READ_BYTES = 16 * 1024
 HANDSHAKE_BYTES = 4096
 UPGRADED = b"HTTP/1.1 101"
 HEAD_END = b"\r\n\r\n"
+
+# A proxy's answers that another try does not change.
+FINAL = frozenset(
+    {HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED}
+)
 
 Dial = Callable[[], Awaitable[trio.abc.Stream]]
 
@@ -49,19 +57,16 @@ class UpstreamError(PreppaldError):
         return self.code is not None and self.code >= NORMAL_CLOSE
 
 
-def dialler(endpoint: Endpoint, trust: ssl.SSLContext | None = None) -> Dial:
+def dialler(endpoint: Endpoint, trust: ssl.SSLContext | None = None, proxy: Proxy | None = None) -> Dial:
     """Return how to reach Gemini over the network; ``trust``: authorities of its own.
 
+    ``proxy``: the way to it, for an endpoint that is secure.
     The newest TLS session is kept, so that a rotation costs no certificate.
     """
     resumption = Resumption()
 
     async def dial() -> trio.abc.Stream:
-        try:
-            tcp = await trio.open_tcp_stream(endpoint.host, endpoint.port)
-        except OSError as error:
-            cause = closes.DNS if isinstance(error, socket.gaierror) else closes.REFUSED
-            raise UpstreamError(cause, detail=f"{endpoint.host}:{endpoint.port}") from error
+        tcp = await _tcp(endpoint.host, endpoint.port) if proxy is None else await _tunnel(endpoint, proxy)
         give_up_when_unacknowledged(tcp)
         if not endpoint.secure:
             return Stream(tcp)
@@ -78,6 +83,46 @@ def dialler(endpoint: Endpoint, trust: ssl.SSLContext | None = None) -> Dial:
         return stream
 
     return dial
+
+
+async def _tcp(host: str, port: int) -> trio.SocketStream:
+    try:
+        return await trio.open_tcp_stream(host, port)
+    except OSError as error:
+        cause = closes.DNS if isinstance(error, socket.gaierror) else closes.REFUSED
+        if _out_of_descriptors(error):
+            cause = closes.DESCRIPTORS
+        raise UpstreamError(cause, detail=f"{host}:{port}") from error
+
+
+def _out_of_descriptors(error: BaseException | None) -> bool:
+    """Return whether a socket could not even be made: Trio reports one error for all addresses that it tried."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(_out_of_descriptors, error.exceptions))
+    if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
+        return True
+    return error is not None and _out_of_descriptors(error.__cause__)
+
+
+async def _tunnel(endpoint: Endpoint, proxy: Proxy) -> trio.SocketStream:
+    try:
+        tcp = await _tcp(proxy.host, proxy.port)
+    except UpstreamError as error:
+        cause = error.cause if error.cause is closes.DESCRIPTORS else closes.PROXY
+        raise UpstreamError(cause, detail=f"{proxy.where}: {error.cause.name}") from error
+    try:
+        await tunnel(tcp, proxy, endpoint.host, endpoint.port)
+    except ProxyRefused as error:
+        await trio.aclose_forcefully(tcp)
+        cause = closes.PROXY_REFUSED if error.status in FINAL else closes.PROXY
+        raise UpstreamError(cause, detail=f"{proxy.where}: {error}") from error
+    except trio.BrokenResourceError as error:
+        await trio.aclose_forcefully(tcp)
+        raise UpstreamError(closes.PROXY, detail=f"{proxy.where}: it hung up") from error
+    except BaseException:
+        await trio.aclose_forcefully(tcp)
+        raise
+    return tcp
 
 
 async def dialled(dial: Dial, by: float) -> trio.abc.Stream:

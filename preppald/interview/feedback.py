@@ -21,6 +21,7 @@ from preppald.core.interview import Interview, Usage
 from preppald.errors import JournalError
 from preppald.interview.services import Services
 from preppald.net import tls
+from preppald.net.proxy import for_httpx
 
 # One call, thinking included; ten seconds are usual.
 CALL_SECONDS = 60.0
@@ -49,11 +50,13 @@ class FeedbackWriter:
         # Acknowledgements so far: a reader of the journal learns whether one came meanwhile.
         self._delivered = 0
         self._changed = trio.lowlevel.ParkingLot()
+        proxy = services.config.proxy_for(services.config.gemini_url.http)
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(CALL_SECONDS, connect=CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=WRITERS),
             trust_env=False,
             verify=tls.machines_own(),
+            proxy=for_httpx(proxy),
         )
 
     def delivered(self, delivery: Delivery) -> None:

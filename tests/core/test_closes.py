@@ -115,6 +115,7 @@ PERMANENT = {
     closes.TLS,
     closes.UNAUTHORISED,
     closes.HTTP_REFUSED,
+    closes.PROXY_REFUSED,
 }
 FRESH = {closes.INVALID_ARGUMENT, closes.UNKNOWN_HANDLE, closes.NOT_FOUND}
 CAUSES = [value for value in vars(closes).values() if isinstance(value, Cause)]
