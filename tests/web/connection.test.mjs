@@ -98,9 +98,9 @@ async function refuseAll(limitMs) {
 test("http addresses and addresses of this page become WebSocket addresses", () => {
   globalThis.location = { href: "https://app.example.test/interview" };
   for (const [url, dialled] of [
-    ["/ws/42", "wss://app.example.test/ws/42?since=0"],
-    ["http://example.test/42", "ws://example.test/42?since=0"],
-    ["wss://example.test/42?token=a.b.c", "wss://example.test/42?token=a.b.c&since=0"],
+    ["/ws/42", "wss://app.example.test/ws/42?since=0&turns=1"],
+    ["http://example.test/42", "ws://example.test/42?since=0&turns=1"],
+    ["wss://example.test/42?token=a.b.c", "wss://example.test/42?token=a.b.c&since=0&turns=1"],
   ]) {
     new Connection({ url, since: () => 0, onmessage() {}, onlost() {}, onend() {} }).open();
     assert.equal(latest().url, dialled);
@@ -112,7 +112,7 @@ test("http addresses and addresses of this page become WebSocket addresses", () 
 test("the token travels as a subprotocol, never in the URL", () => {
   connect();
   assert.deepEqual(latest().protocols, ["preppal.v2", "preppal.v1", "token.a.b.c"]);
-  assert.equal(latest().url, "ws://example.test/ws/42?since=0");
+  assert.equal(latest().url, "ws://example.test/ws/42?since=0&turns=1");
 });
 
 test("a lost connection comes back with the last seq, and the sound of the gap is sent on", () => {
@@ -124,7 +124,7 @@ test("a lost connection comes back with the last seq, and the sound of the gap i
   assert.equal(seen.lost, 1);
   mock.timers.tick(400);
   assert.equal(FakeSocket.all.length, 2);
-  assert.equal(latest().url, "ws://example.test/ws/42?since=7");
+  assert.equal(latest().url, "ws://example.test/ws/42?since=7&turns=1");
   latest().opens();
   assert.equal(latest().sent.length, 1);
   assert.equal(seen.ends.length, 0);

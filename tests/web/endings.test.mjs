@@ -94,6 +94,16 @@ test("fragments append to their speaker's open turn, also when the two interleav
   ]);
 });
 
+test("the late rest of a turn goes where the server says, behind whatever was said since", () => {
+  const turns = new Turns();
+  turns.add({ ...update(1, "AI", "What was your ", true), turn: 1 });
+  turns.add({ ...update(2, "USER", "The bridge"), turn: 2 });
+  assert.equal(turns.add({ ...update(3, "AI", "hardest project?"), turn: 1 }), turns.all[0]);
+  turns.add({ ...update(4, "AI", "How many people?"), turn: 3 });
+  turns.add({ ...update(5, "USER", " in Oslo.", true), turn: 2 });
+  assert.deepEqual(turns.all.map(({ text }) => text), ["What was your hardest project?", "The bridge in Oslo.", "How many people?"]);
+});
+
 test("what is replayed after a reconnection is not heard twice", () => {
   const turns = new Turns();
   turns.add(update(1, "AI", "One"));

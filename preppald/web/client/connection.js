@@ -178,6 +178,7 @@ export class Connection {
   #connect(url, token) {
     const address = new URL(url);
     address.searchParams.set("since", String(this.#options.since()));
+    address.searchParams.set("turns", "1");
     const socket = new WebSocket(address, token === undefined ? [] : [...SUBPROTOCOLS, `token.${token}`]);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;

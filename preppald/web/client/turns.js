@@ -38,7 +38,13 @@ export class Turns {
     if (seq !== 0 && seq <= this.seq) return null;
     this.seq = Math.max(this.seq, seq);
     if (speaker !== "USER" && speaker !== "AI") return null;
-    let turn = this.#latest(speaker);
+    // Transcription may come late: the rest of a turn that was closed goes to that turn, whoever has spoken since.
+    const known = number > 0 ? this.all[this.#numbers.indexOf(number)] : undefined;
+    let turn = known ?? this.#latest(speaker);
+    if (known !== undefined && known.complete) {
+      known.text += text;
+      return known;
+    }
     if (turn === undefined || turn.complete) {
       if (text.trim() === "") return null;
       turn = { id: this.all.length, speaker, text: "", complete: false, cut: false, heardLength: null, beginMs: null, endMs: null };
