@@ -3,10 +3,12 @@
 import pytest
 import trio
 
-from preppald.simulator import Scenario
+from preppald.simulator import Scenario, load_scenario
 from preppald.simulator.faults import Fault, Flawed, Send
 from preppald.simulator.scenario import Reply, ToolCall
+from preppald.simulator.voice import recordings
 from tests.candidates import Candidate
+from tests.overheard import keep_silent, speak
 from tests.world import World
 
 HELLO = (Reply(text="Hello there.", seconds=2), Reply(text="I see.", seconds=1))
@@ -111,3 +113,63 @@ async def test_no_control_character_reaches_the_backend(
     text = transcript[0][1]
     assert text.replace("[31m", "") == "Ada?Hello there."
     assert text.isprintable()
+
+
+async def odd_words(nursery: trio.Nursery, query: str) -> tuple[World, Candidate]:
+    """The ready-made scenario, held to its end by a page that asks with ``query``."""
+    scenario = load_scenario("odd-words")
+    world = World({}, scenario)
+    await world.start(nursery)
+    candidate = Candidate(world.connection())
+    await candidate.open(f"/iv-1{query}", world.token())
+    nursery.start_soon(candidate.run)
+    await candidate.greeted()
+    for _ in range(4):
+        await speak(candidate, 2)
+        await keep_silent(candidate, 25)
+    return world, candidate
+
+
+async def test_text_in_every_odd_order_makes_a_true_transcript(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """Late, without sound, without blanks, with odd members beside it: the backend gets what was said."""
+    world, candidate = await odd_words(nursery, "?turns=1")
+    lines = [line.text for line in recordings().values()]
+    transcript = await ended(world, candidate)
+    assert isinstance(transcript, list)
+    assert transcript[0] == ("AI", lines[0])
+    answers = [text for speaker, text in transcript if speaker == "USER"]
+    assert answers[0] == "I worked at Acme for three years. Then I moved to Oslo."
+    spoken = [text for speaker, text in transcript if speaker == "AI"]
+    assert not any("Assessing" in text for text in spoken)
+    assert all(text.replace("\ufffd", "").isprintable() for text in spoken)
+    for line in spoken[1:]:
+        assert line.replace("\ufffd", "") in lines
+    # The page that knows turns has the same words in the same turns.
+    shown: dict[int, str] = {}
+    for message in candidate.messages:
+        update = message.transcript_update
+        if update.text:
+            shown[update.turn] = shown.get(update.turn, "") + update.text
+    assert {text.strip() for text in shown.values()} >= {text for _, text in transcript}
+
+
+async def test_a_page_that_knows_no_turns_gets_no_late_rest(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """It would show it as a line of its own, behind another's words; what it shows is a part of what was said."""
+    world, candidate = await odd_words(nursery, "")
+    greeting = recordings()["greeting"].text
+    updates = [m.transcript_update for m in candidate.messages if m.HasField("transcript_update")]
+    first = "".join(update.text for update in updates if update.turn == 1)
+    assert greeting.startswith(first)
+    assert len(first) < len(greeting)
+    closed: set[int] = set()
+    for update in updates:
+        assert update.turn not in closed
+        if update.turn_complete:
+            closed.add(update.turn)
+    transcript = await ended(world, candidate)
+    assert isinstance(transcript, list)
+    assert transcript[0] == ("AI", greeting)

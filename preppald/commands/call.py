@@ -26,6 +26,7 @@ from preppald.candidate.endings import Ending, Outcome
 from preppald.candidate.link import Address
 from preppald.candidate.playback import RATE_HZ
 from preppald.candidate.report import Report
+from preppald.candidate.slow_line import slow_line
 from preppald.candidate.speech import SAMPLE_ANSWER, Speech
 from preppald.candidate.transcript import Transcript
 from preppald.candidate.wav import BadWavError, CannotWriteError, WavWriter
@@ -122,6 +123,13 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="after the last reply, stay silent for so long before ending (default 0)",
     )
 
+    how.add_argument(
+        "--slow-line",
+        metavar="KB",
+        type=_number(at_least=0.5, at_most=10_000),
+        help="take at most so many kilobytes a second; the interviewer's voice needs 49",
+    )
+
     output = parser.add_argument_group("what to keep and show")
     output.add_argument(
         "--save", metavar="WAV", type=Path, help="what would have been heard of the interviewer, 24 kHz"
@@ -180,7 +188,8 @@ def _call(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Report:
         barge_in=arguments.barge_in,
     )
     with contextlib.closing(Speech(path)) as speech, _writer(arguments.save) as save:
-        address = Address(url, admitted.interview_id, admitted.token, trust=trust)
+        slow = None if arguments.slow_line is None else slow_line(url, arguments.slow_line * 1000)
+        address = Address(url, admitted.interview_id, admitted.token, open_stream=slow, trust=trust)
         display = _display(arguments)
 
         async def call() -> tuple[Report, Transcript]:

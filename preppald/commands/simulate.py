@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 import sys
+import textwrap
 
 import trio
 
@@ -14,6 +15,7 @@ from preppald.config.values import Invalid
 from preppald.errors import StartError
 from preppald.simulator import (
     BACKEND_ADDRESS,
+    FLAWS,
     GEMINI_ADDRESS,
     RecordingError,
     Running,
@@ -30,6 +32,14 @@ EPILOG = """\
 Point a daemon at it:
   PREPPALD_GEMINI_URL=ws://127.0.0.1:8790 NEXT_PUBLIC_API_URL=http://127.0.0.1:8791 preppald serve
 What the backend part received: curl http://127.0.0.1:8791/received
+
+A scenario file is TOML; a reply that goes wrong is one table of it:
+  [[fault]]
+  kind = "reply"
+  flaw = "late-text"
+  turn = 2
+The flaws:
+{flaws}
 """
 
 
@@ -38,7 +48,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "simulate",
         help="run a Gemini Live service and a backend to develop against",
         description="Run a simulated Gemini Live service, and the application's backend beside it.",
-        epilog=EPILOG,
+        epilog=EPILOG.format(flaws=_flaws()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--listen", type=_address, metavar="HOST:PORT", default=Address(*GEMINI_ADDRESS))
@@ -62,6 +72,13 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--record", type=Path, metavar="FILE", help="append all frames to this file, as JSON lines"
     )
     parser.set_defaults(run=run)
+
+
+def _flaws() -> str:
+    lines = (f"{name:26}{meaning}" for name, meaning in FLAWS.items())
+    return "\n".join(
+        textwrap.fill(line, 100, initial_indent="  ", subsequent_indent=" " * 28) for line in lines
+    )
 
 
 def _address(raw: str) -> Address:

@@ -4,6 +4,7 @@ Nothing here imports the daemon's own code, so that the two cannot share a mista
 """
 
 from preppald.simulator.backend import BackendSimulator, serve_backend
+from preppald.simulator.faults import FLAWS
 from preppald.simulator.gemini import GeminiSimulator, Log, serve_gemini
 from preppald.simulator.recording import RecordingError
 from preppald.simulator.run import BACKEND_ADDRESS, GEMINI_ADDRESS, Running, run_simulator
@@ -16,6 +17,7 @@ from preppald.simulator.scenario import (
 
 __all__ = [
     "BACKEND_ADDRESS",
+    "FLAWS",
     "GEMINI_ADDRESS",
     "BackendSimulator",
     "GeminiSimulator",

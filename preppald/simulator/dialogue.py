@@ -5,6 +5,7 @@ the decision and the deed, so that a barge-in finds a reply either under way or 
 Rule 2: every frame goes through `send`, in order. A cancelled reply sends nothing more.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,13 +14,16 @@ import trio
 from preppald.simulator.clock import Clock
 from preppald.simulator.faults import Flaw, Moment
 from preppald.simulator.memory import Memory
-from preppald.simulator.reply import JsonFrame, compose
+from preppald.simulator.reply import JsonFrame, compose, odd
 from preppald.simulator.rules import Setup
 from preppald.simulator.scenario import Scenario
 from preppald.simulator.tools import Tools
 from preppald.simulator.usage import Meter
 from preppald.simulator.vad import Ear, SpeechEnded, SpeechStarted
-from preppald.simulator.voice import BYTES_PER_SECOND, deltas, line_of_turn
+from preppald.simulator.voice import BYTES_PER_SECOND, deltas, line_of_turn, sentences
+
+# Between turnComplete and the text that the flaw late-text keeps back.
+LATE_TEXT_SECONDS = 0.05
 
 
 class Stage(Protocol):
@@ -67,6 +71,7 @@ class Dialogue:
         self._turn = 0
         self._manual_seconds: float | None = None
         self._withheld: str | None = None
+        self._late_text: Sequence[JsonFrame] = ()
 
     # Input.
 
@@ -151,8 +156,19 @@ class Dialogue:
         if "late-input-transcription" in self._stage.flaws(self._turn + 1):
             self._withheld = text
             return
+        if "whole-utterances" in self._stage.flaws(self._turn + 1):
+            await self._transcribe_sentences(text)
+            return
         for piece in [text] if self._setup.model.speaks_vad else deltas(text):
             await self._stage.send({"serverContent": {"inputTranscription": {"text": piece}}})
+
+    async def _transcribe_sentences(self, text: str) -> None:
+        """Send each sentence as an utterance of its own; the last one's end is the caller's."""
+        for number, sentence in enumerate(sentences(text)):
+            if number and self._setup.model.speaks_vad:
+                await self._stage.send({"voiceActivity": {"type": "ACTIVITY_END"}})
+                await self._stage.send({"voiceActivity": {"type": "ACTIVITY_START"}})
+            await self._stage.send({"serverContent": {"inputTranscription": {"text": sentence}}})
 
     # The model's turn.
 
@@ -243,7 +259,7 @@ class Dialogue:
             new = not reply.begun
             reply.begun = True
             reply.spoken_bytes += _audio_bytes(cue.frame)
-            await self._stage.send(cue.frame)
+            await self._stage.send(odd(cue.frame) if "odd-members" in flaws else cue.frame)
             if new:
                 await self._stage.strike("generating", turn)
                 await self._tools.call_while_speaking()
@@ -251,6 +267,7 @@ class Dialogue:
             await trio.sleep_forever()
         if "cough" in flaws:
             return
+        self._late_text = score.late
         await self._stage.strike("generation-complete", turn)
         await self._clock.sleep_until(first + score.seconds + scenario.timing.turn_complete_lag)
 
@@ -258,7 +275,13 @@ class Dialogue:
         """Send turnComplete with usage and status, and then everything that follows a turn."""
         usage = self._meter.turn(reply.spoken_bytes / BYTES_PER_SECOND)
         over = {"turnComplete": True, "interactionStatus": "IDLE"}
-        await self._stage.send({"serverContent": over, "usageMetadata": usage})
+        completed = {"serverContent": over, "usageMetadata": usage}
+        await self._stage.send(odd(completed) if "odd-members" in self._stage.flaws(turn) else completed)
+        late_text, self._late_text = self._late_text, ()
+        if late_text:
+            await self._clock.sleep(LATE_TEXT_SECONDS)
+        for frame in late_text:
+            await self._stage.send(frame)
         if self._withheld is not None:
             late, self._withheld = self._withheld, None
             await self._stage.send({"serverContent": {"inputTranscription": {"text": late}}})

@@ -103,17 +103,38 @@ class Send(_Timed, frozen=True, kw_only=True, tag="send"):
 
 
 Flaw = Literal[
-    "no-answer",  # the reply never comes; with `resumed = true` and all turns: a poisoned resume
-    "premature-turn-complete",  # turnComplete half way through the sentence, the rest never comes
-    "no-generation-complete",  # turnComplete without generationComplete
-    "late-audio",  # the last audio part comes after generationComplete
-    "two-utterances",  # turnComplete with IN_PROGRESS, a thought of `timing.thinking`, and the reply again
-    "waits",  # no reply: waitingForInput, for the model chose to hear more
-    "thoughts",  # a thought part a second, for `timing.thinking` seconds, before the reply
-    "stall",  # half of the reply, and then nothing for ever: no generationComplete, no turnComplete
-    "cough",  # a noise cuts the reply half way: voice activity, interrupted, turnComplete, and no word of anybody's
-    "late-input-transcription",  # the candidate's words come after the reply's turnComplete
+    "no-answer",
+    "premature-turn-complete",
+    "no-generation-complete",
+    "late-audio",
+    "two-utterances",
+    "waits",
+    "thoughts",
+    "stall",
+    "cough",
+    "late-input-transcription",
+    "late-text",
+    "text-only",
+    "whole-utterances",
+    "odd-members",
 ]
+# What each of them does, for the help of `preppald simulate`.
+FLAWS: dict[Flaw, str] = {
+    "no-answer": "the reply never comes; with `resumed = true` and all turns: a poisoned resume",
+    "premature-turn-complete": "turnComplete half way through the sentence, the rest never comes",
+    "no-generation-complete": "turnComplete without generationComplete",
+    "late-audio": "the last audio part comes after generationComplete",
+    "two-utterances": "turnComplete with IN_PROGRESS, a thought of `timing.thinking`, and the reply again",
+    "waits": "no reply: waitingForInput, for the model chose to hear more",
+    "thoughts": "a thought part a second, for `timing.thinking` seconds, before the reply",
+    "stall": "half of the reply, and then nothing for ever: no generationComplete, no turnComplete",
+    "cough": "a noise cuts the reply half way: voice activity, interrupted, turnComplete, and no word of anybody's",
+    "late-input-transcription": "the candidate's words come after the reply's turnComplete",
+    "late-text": "the second half of the reply's text comes after its turnComplete",
+    "text-only": "a reply without sound: its text comes, and reasoning that is not marked as a thought",
+    "whole-utterances": "the candidate's words come as whole sentences, without the blanks between them",
+    "odd-members": "nulls, quoted numbers, control characters, half a surrogate pair and a byte order mark in the reply's frames",
+}
 
 
 class Flawed(_Fault, frozen=True, kw_only=True, tag="reply"):

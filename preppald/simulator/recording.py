@@ -11,6 +11,7 @@ service in this form, made by any means, plays back just as well. Recordings hol
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+import json
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -49,7 +50,11 @@ class Recorder:
         if self._began is None:
             self._began = now
         entry = Entry(t=round(now - self._began, 6), direction=direction, frame=frame, connection=connection)
-        line = msgspec.json.encode(entry) + b"\n"
+        try:
+            line = msgspec.json.encode(entry) + b"\n"
+        except UnicodeEncodeError:  # half a surrogate pair, which a recording does without
+            whole = json.dumps(frame, ensure_ascii=False).encode("utf-8", "replace")
+            line = msgspec.json.encode(msgspec.structs.replace(entry, frame=json.loads(whole))) + b"\n"
         if self._written + len(line) <= MAX_RECORDING_BYTES:
             self._file.write(line)
             self._written += len(line)

@@ -1,7 +1,7 @@
 """One reply as a score: each frame with its seconds after the first. Pure; dialogue.py performs it."""
 
 import base64
-from collections.abc import Iterator, Set as AbstractSet
+from collections.abc import Iterator, Sequence, Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,8 @@ class Score:
     cues: list[Cue]
     seconds: float
     """How long the audio plays: turnComplete comes when that time is up."""
+    late: Sequence[JsonFrame] = ()
+    """Frames that come behind turnComplete."""
 
 
 def parts(pcm: bytes, part_ms: int, *, odd: bool) -> Iterator[bytes]:
@@ -42,6 +44,10 @@ def compose(
     """Return the score of one reply: audio parts, transcription deltas among them, generationComplete."""
     chunks = list(parts(line.pcm, audio.part_ms, odd=audio.odd))
     words = deltas(line.text) if transcribe and line.text else []
+    if "text-only" in flaws:
+        return _unheard(line, words, audio)
+    kept = len(words) - len(words) // 2 if "late-text" in flaws else len(words)
+    words, late = words[:kept], words[kept:]
     cues = [Cue(0.0, frame) for frame in _prelude(audio)]
     groups = [
         chunks[start : start + audio.parts_per_frame]
@@ -59,7 +65,36 @@ def compose(
         if number == 0 and frames.empty:
             cues += [Cue(at, frame) for frame in _EMPTY_FRAMES]
     cut_short = "premature-turn-complete" in flaws
-    return Score(cues=_finish(cues, sent, audio, frames, flaws), seconds=0.0 if cut_short else line.seconds)
+    return Score(
+        cues=_finish(cues, sent, audio, frames, flaws),
+        seconds=0.0 if cut_short else line.seconds,
+        late=[{"serverContent": {"outputTranscription": {"text": text}}} for text in late],
+    )
+
+
+def _unheard(line: Line, words: list[str], audio: Audio) -> Score:
+    """Return a reply of text alone, at the pace of its sound."""
+    reasoning = {"text": "**Assessing** The answer was short."}
+    cues = [Cue(0.0, {"serverContent": {"modelTurn": {"parts": [reasoning]}}})]
+    length = line.seconds / audio.pace
+    for number, text in enumerate(words):
+        at = length * number / len(words)
+        cues.append(Cue(at, {"serverContent": {"outputTranscription": {"text": text}}}))
+    return Score(cues=[*cues, Cue(length, {"serverContent": {"generationComplete": True}})], seconds=0.0)
+
+
+def odd(frame: JsonFrame) -> JsonFrame:
+    """Return the same frame as a ProtoJSON writer may write it, and a proxy may have damaged it."""
+    frame = dict(frame)
+    if (content := frame.get("serverContent")) is not None:
+        content = {"interrupted": None, "groundingMetadata": None, **content}
+        if (written := content.get("outputTranscription")) is not None:
+            content["outputTranscription"] = {**written, "text": written["text"] + "\x00\x1b\ud83d"}
+        frame["serverContent"] = content
+    if (usage := frame.get("usageMetadata")) is not None:
+        quoted = {name: str(count) for name, count in usage.items() if isinstance(count, int)}
+        frame["usageMetadata"] = {**usage, **quoted, "thoughtsTokenCount": 0.0}
+    return frame
 
 
 _EMPTY_FRAMES: tuple[JsonFrame, ...] = (

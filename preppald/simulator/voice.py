@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 import math
+import re
 import wave
 
 SAMPLE_RATE_HZ = 24_000
@@ -24,6 +25,7 @@ HUM_AMPLITUDE = 8_000
 
 # Recorded on 3.8-live: output transcription comes in groups of two or three words.
 WORDS_PER_DELTA = 3
+_SENTENCE = re.compile("[^.!?\u3002\uff01\uff1f]+[.!?\u3002\uff01\uff1f]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +88,8 @@ def deltas(text: str, words_per_delta: int = WORDS_PER_DELTA) -> list[str]:
     words = text.split(" ")
     groups = [words[start : start + words_per_delta] for start in range(0, len(words), words_per_delta)]
     return [(" " if number else "") + " ".join(group) for number, group in enumerate(groups)]
+
+
+def sentences(text: str) -> list[str]:
+    """Return the sentences of a text, without the blanks between them."""
+    return [sentence for part in _SENTENCE.findall(text) if (sentence := part.strip())]

@@ -22,7 +22,10 @@ def encode(frame: JsonFrame, frames: Frames) -> bytes:
         frame = _with_unknowns(frame)
     if frames.pretty:
         return json.dumps(frame, indent=2, ensure_ascii=False).encode() + b"\n"
-    return msgspec.json.encode(frame)
+    try:
+        return msgspec.json.encode(frame)
+    except UnicodeEncodeError:  # half a surrogate pair, which only an escape can carry
+        return b"\xef\xbb\xbf" + json.dumps(frame).encode()
 
 
 def _with_unknowns(frame: JsonFrame) -> JsonFrame:

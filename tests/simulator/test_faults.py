@@ -1,7 +1,7 @@
 """What a scenario makes go wrong, seen from the client."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pytest
 import trio
@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from preppald.simulator import GeminiSimulator, Scenario, load_scenario, scenario_names
 from preppald.simulator.endings import CLOSE_FRAMES
-from preppald.simulator.faults import Close, Drop, Fault, Flaw, Flawed, Http, Moment, Send, Silence
+from preppald.simulator.faults import FLAWS, Close, Drop, Fault, Flaw, Flawed, Http, Moment, Send, Silence
 from preppald.simulator.scenario import Limits, Manners, Timing
 from tests.simulator.caller import (
     Caller,
@@ -197,6 +197,53 @@ async def test_late_input_transcription(nursery: trio.Nursery, autojump_clock: M
     caller, frames = await _reply(failing(Flawed(flaw="late-input-transcription")), nursery)
     assert said(frames, "inputTranscription") == ""
     assert said([await caller.receive()], "inputTranscription") == "(1.0 s of speech)"
+
+
+def test_every_flaw_is_explained() -> None:
+    """The help of `preppald simulate` lists them."""
+    assert set(FLAWS) == set(get_args(Flaw))
+    assert all(FLAWS.values())
+
+
+async def test_late_text(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """Half of the text comes behind turnComplete, and none is missing."""
+    caller, frames = await _reply(failing(Flawed(flaw="late-text")), nursery)
+    whole = said((await _reply(GeminiSimulator(), nursery))[1])
+    early = said(frames)
+    late = said([await caller.receive() for _ in range(3)])
+    assert 0 < len(early) < len(whole)
+    assert late
+    assert whole.startswith(early + late)
+
+
+async def test_text_only(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """All of the text, reasoning without its mark, and not a sound."""
+    _, frames = await _reply(failing(Flawed(flaw="text-only")), nursery)
+    assert said(frames) == said((await _reply(GeminiSimulator(), nursery))[1])
+    assert pcm_of(frames) == b""
+    assert "generationComplete" in _contents(frames)
+    assert any("**Assessing**" in str(frame) and "thought" not in str(frame) for frame in frames)
+
+
+async def test_whole_utterances(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """Each sentence by itself between two voice activities, without the blanks."""
+    speech = ("I was at Acme. Then I moved.",)
+    simulator = GeminiSimulator(Scenario(speech=speech, fault=(Flawed(flaw="whole-utterances"),)))
+    _, frames = await _reply(simulator, nursery)
+    kinds = [frame["voiceActivity"]["type"] for frame in frames if "voiceActivity" in frame]
+    assert kinds == ["ACTIVITY_START", "ACTIVITY_END"] * 2
+    assert said(frames, "inputTranscription") == "I was at Acme.Then I moved."
+
+
+async def test_odd_members(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """Nulls, quoted numbers, control characters and half characters; such a frame begins with a byte order mark."""
+    _, frames = await _reply(failing(Flawed(flaw="odd-members")), nursery)
+    contents = [frame["serverContent"] for frame in frames if "serverContent" in frame]
+    assert any(content.get("interrupted", "") is None for content in contents)
+    usage = next(frame["usageMetadata"] for frame in frames if "usageMetadata" in frame)
+    assert usage["promptTokenCount"].isdecimal()
+    text = said(frames)
+    assert "\x00\x1b\ud83d" in text
 
 
 async def test_no_answer(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
