@@ -40,6 +40,7 @@ class Candidate:
     old: bool = False
     messages: list[ServerToClientMessage] = field(default_factory=list)
     arrivals: list[float] = field(default_factory=list)
+    subprotocol: str = "preppal.v1"
     pings: list[float] = field(default_factory=list)
     close: tuple[int, str] | None = None
     status: int = 0
@@ -57,10 +58,10 @@ class Candidate:
         if self.old:
             request.path = f"{path}?token={token}"
         elif token is not None:
-            request.headers["Sec-WebSocket-Protocol"] = f"preppal.v1, token.{token}"
+            request.headers["Sec-WebSocket-Protocol"] = f"{self.subprotocol}, token.{token}"
         for name, value in headers.items():
             request.headers[name] = value
-        self._protocol.available_subprotocols = ["preppal.v1"]  # type: ignore[list-item]
+        self._protocol.available_subprotocols = [self.subprotocol]  # type: ignore[list-item]
         self._protocol.send_request(request)
         await self._flush()
         while self._response is None:

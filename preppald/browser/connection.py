@@ -38,13 +38,20 @@ class Browser:
     One task reads, one task writes; all other code only posts messages, which never blocks.
     ``heard_at``: when the browser last sent anything. ``gone`` is set once nothing more will happen here.
     ``cut``: why we ended the connection, if that was the browser's fault. ``plays_all``: the page plays every reply to
-    its end, whatever the candidate says meanwhile.
+    its end, whatever the candidate says meanwhile. ``measures``: the page wants to know how much of its sound arrived.
     """
 
     def __init__(
-        self, stream: trio.abc.Stream, protocol: Protocol, early: bytes = b"", *, peer: str = ""
+        self,
+        stream: trio.abc.Stream,
+        protocol: Protocol,
+        early: bytes = b"",
+        *,
+        peer: str = "",
+        measures: bool = False,
     ) -> None:
         self.peer = peer
+        self.measures = measures
         self.gone = trio.Event()
         self.heard_at = trio.current_time()
         self.cut: str | None = None

@@ -6,6 +6,8 @@ pieces is looked at once a tick instead, so that one read takes all pieces of 20
 
 from collections.abc import Callable, Sequence
 
+import trio
+
 from preppald.browser.connection import Browser
 from preppald.core import frames
 from preppald.core.endings import ERROR_INTERNAL
@@ -21,6 +23,8 @@ BAD_MESSAGES = 10
 GRAIN_BYTES = round(GATHER_SECONDS * INPUT_SAMPLE_RATE_HZ) * BYTES_PER_SAMPLE
 # Ticks in a row that find nothing before a browser is polled instead: a muted page must not cost a read each tick.
 IDLE_TICKS = 10
+# How often a browser is told how much of its sound has arrived: a second is soon enough to notice a slow line.
+RECEIVED_EVERY_SECONDS = 1.0
 # Called with the events of one read: at most one of them is audio, and it comes first.
 Hear = Callable[[Sequence[BrowserEvent]], None]
 
@@ -46,6 +50,8 @@ class Reader:
         self._idle_ticks = 0
         # True where only the task itself can receive the next bytes.
         self._blind = True
+        self._audio_bytes = 0
+        self._received_at = trio.current_time() - RECEIVED_EVERY_SECONDS
 
     async def run(self) -> None:
         """Report all that the browser says; never return.
@@ -120,7 +126,10 @@ class Reader:
     def _pass_on(self, others: list[BrowserEvent]) -> None:
         pcm, self._pcm = self._pcm, []
         if pcm:
-            others.insert(0, AudioHeard(pcm[0] if len(pcm) == 1 else b"".join(pcm)))
+            audio = pcm[0] if len(pcm) == 1 else b"".join(pcm)
+            if self._browser.measures:
+                self._report(len(audio))
+            others.insert(0, AudioHeard(audio))
         if others:
             self._hear(others)
 
@@ -140,6 +149,14 @@ class Reader:
         self._bad_messages = 0
         others.append(event)
         return None
+
+    def _report(self, audio_bytes: int) -> None:
+        """Tell the browser how much has arrived on this connection, at once for the first and then once a second."""
+        self._audio_bytes += audio_bytes
+        now = trio.current_time()
+        if now - self._received_at >= RECEIVED_EVERY_SECONDS:
+            self._received_at = now
+            self._browser.post(frames.received(self._audio_bytes / frames.INPUT_BYTES_PER_SECOND))
 
     def _refuse(self, events: list[BrowserEvent]) -> None:
         self._bad_messages += 1

@@ -19,6 +19,7 @@ from preppald.pb.interview_pb2 import (
     HoldState,
     Interrupted,
     Notice,
+    Received,
     ServerToClientMessage,
     SessionEnded,
     SessionStarted,
@@ -39,6 +40,7 @@ class NoticeKind(enum.IntEnum):
 INPUT_SAMPLE_RATE_HZ = 16_000
 OUTPUT_SAMPLE_RATE_HZ = 24_000
 BYTES_PER_SAMPLE = 2
+INPUT_BYTES_PER_SECOND = INPUT_SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
 OUTPUT_BYTES_PER_SECOND = OUTPUT_SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
 
 
@@ -135,16 +137,27 @@ def hold_state(*, on: bool, remaining_seconds: float) -> bytes:
     return ServerToClientMessage(hold_state=state).SerializeToString()
 
 
-def error(code: int, message: str) -> bytes:
-    return ServerToClientMessage(error=ErrorResponse(code=code, message=message)).SerializeToString()
+def error(code: int, message: str, *, retry_after_seconds: float = 0.0) -> bytes:
+    """Return an ErrorResponse's bytes. ``retry_after_seconds``: when another try may succeed; 0: not said."""
+    told = ErrorResponse(code=code, message=message, retry_after_ms=_milliseconds(retry_after_seconds))
+    return ServerToClientMessage(error=told).SerializeToString()
 
 
-def session_started(interview_id: str, *, remaining_seconds: float, resumed: bool) -> bytes:
+def received(audio_seconds: float) -> bytes:
+    """Return a Received's bytes: how much of the candidate's sound has come on this connection."""
+    return ServerToClientMessage(received=Received(audio_ms=_milliseconds(audio_seconds))).SerializeToString()
+
+
+def session_started(
+    interview_id: str, *, remaining_seconds: float, resumed: bool, grace_seconds: float = 0.0
+) -> bytes:
+    """Return a SessionStarted's bytes. ``grace_seconds``: how long a lost candidate's interview is held."""
     started = SessionStarted(
         interview_id=interview_id,
         output_sample_rate_hz=OUTPUT_SAMPLE_RATE_HZ,
         remaining_ms=_milliseconds(remaining_seconds),
         resumed=resumed,
+        grace_ms=_milliseconds(grace_seconds),
     )
     return ServerToClientMessage(session_started=started).SerializeToString()
 

@@ -175,7 +175,10 @@ class Dialogue:
     def _session_started(self, *, resumed: bool) -> bytes:
         remaining = self._parts.clock.left(trio.current_time())
         return frames.session_started(
-            self._interview.interview_id, remaining_seconds=remaining, resumed=resumed
+            self._interview.interview_id,
+            remaining_seconds=remaining,
+            resumed=resumed,
+            grace_seconds=self._config.reconnect_grace,
         )
 
     # -------------------------------------------------------------- time

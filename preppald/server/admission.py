@@ -14,7 +14,7 @@ import re
 from preppald.core import tokens
 from preppald.core.tokens import INTERVIEW_ID, Claims, TokenRules
 from preppald.errors import Refusal, TokenError
-from preppald.server.request import SUBPROTOCOL, Request
+from preppald.server.request import SUBPROTOCOL, SUBPROTOCOL_2, Request
 
 TOKEN_SUBPROTOCOL = "token."  # noqa: S105 - the prefix of a subprotocol that carries one
 HEALTH, READY = "/health", "/ready"
@@ -124,7 +124,7 @@ def _unfit(request: Request, origins: Sequence[str]) -> Refusal | None:
     if origins and request.header("origin") not in origins:
         return Refusal(HTTPStatus.FORBIDDEN, "origin", "This page may not connect here")
     offered = request.subprotocols
-    if offered and SUBPROTOCOL not in offered:
+    if offered and not {SUBPROTOCOL, SUBPROTOCOL_2} & set(offered):
         # A browser drops a connection that chose none of those it offered; an interview would have begun by then.
         words = f"Offer the subprotocol {SUBPROTOCOL}, beside any other"
         return Refusal(HTTPStatus.BAD_REQUEST, "subprotocol", words)

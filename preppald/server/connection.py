@@ -21,11 +21,13 @@ from preppald.net.stream import give_up_when_unacknowledged
 from preppald.net.tls import Identity
 from preppald.server import answers, http as http1
 from preppald.server.admission import HEALTH, READY, Admit, Page, Refuse, Rules, decide, interview_at
+from preppald.server.goodbyes import Goodbyes
 from preppald.server.handover import Handed, Handover
 from preppald.server.http import Answer, Exchange, Upgrade
 from preppald.server.limits import Limits, Visit
 from preppald.server.refusals import Refusals
 from preppald.server.relay import Relays
+from preppald.server.request import SUBPROTOCOL, SUBPROTOCOL_2
 from preppald.server.tls import PlainHttp, secured
 from preppald.telemetry.health import Health
 
@@ -36,6 +38,13 @@ TURNED_AWAY_AT_ONCE = 64
 NOT_PLAIN = "This port speaks TLS: connect with wss:// or https://"
 # A page from another origin may read this, to learn if a refused connection is worth another try.
 READ_BY_ANY_PAGE = {"Access-Control-Allow-Origin": "*"}
+# A page whose handshake failed although the server is ready knows by this that something between has interfered: a server
+# that speaks preppal.v2 would have told it why.
+SPOKEN_HERE = {
+    **READ_BY_ANY_PAGE,
+    "Access-Control-Expose-Headers": "Preppal-Protocols",
+    "Preppal-Protocols": f"{SUBPROTOCOL}, {SUBPROTOCOL_2}",
+}
 # Answers a plain request at a path that is not the daemon's own, by method and path; None where it has no such page.
 Pages = Callable[[str, str], Awaitable[Answer | None]]
 
@@ -65,6 +74,7 @@ class Server:
         )
         self._limits = Limits(services)
         self._refusals = Refusals(services.metrics, services.log)
+        self._goodbyes = Goodbyes()
         self._turning_away = 0
 
     @property
@@ -143,7 +153,8 @@ class Server:
         except Refusal as refusal:
             self._refusals.note(refusal, visit)
             await _slow_down(refusal)
-            await http1.answer(stream, http1.refused(refusal), to=exchange)
+            if exchange is None or not await self._goodbyes.say(stream, exchange, refusal):
+                await http1.answer(stream, http1.refused(refusal), to=exchange)
 
     async def _answer(
         self, stream: trio.abc.Stream, exchange: Exchange, visit: Visit, *, handed: bool
@@ -239,7 +250,9 @@ class Server:
 async def _upgraded(stream: trio.abc.Stream, upgrade: Upgrade) -> Browser | None:
     """Return the browser at the other end, unless it did not take the 101."""
     protocol = await http1.upgrade(stream, upgrade)
-    return None if protocol is None else Browser(stream, protocol, upgrade.early)
+    if protocol is None:
+        return None
+    return Browser(stream, protocol, upgrade.early, measures=upgrade.subprotocol == SUBPROTOCOL_2)
 
 
 async def _served(session: Session, browser: Browser, admitted: Admit) -> None:
@@ -269,7 +282,7 @@ def readiness(registry: Registry, health: Health) -> Answer:
     state: dict[str, object] = {"status": "ready"}
     if health.words:
         state["degraded"] = health.words
-    return Answer(HTTPStatus.OK, msgspec.json.encode(state), http1.JSON, READ_BY_ANY_PAGE)
+    return Answer(HTTPStatus.OK, msgspec.json.encode(state), http1.JSON, SPOKEN_HERE)
 
 
 def _settled(stream: trio.SocketStream) -> str:

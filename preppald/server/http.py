@@ -21,7 +21,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from preppald.errors import Refusal
-from preppald.server.request import SUBPROTOCOL, Request
+from preppald.server.request import SUBPROTOCOL, SUBPROTOCOL_2, Request
 from preppald.telemetry.logs import Logger
 
 # From the first byte to the last of a request; a browser needs milliseconds.
@@ -209,7 +209,8 @@ async def upgrade(stream: trio.abc.Stream, agreed: Upgrade) -> ServerProtocol | 
 
 
 def _select(_protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
+    known = (name for name in (SUBPROTOCOL_2, SUBPROTOCOL) if name in offered)
+    return next(map(Subprotocol, known), None)
 
 
 async def answer(stream: trio.abc.Stream, reply: Answer, *, to: Exchange | None = None) -> None:

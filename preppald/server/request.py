@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 WEBSOCKET = "websocket"
-# The client contract's own; the answer echoes it where it is offered.
+# The client contract's own; the answer echoes the newest that is offered. The second differs from the first in that
+# refusals are told within the WebSocket, for a page cannot read an HTTP answer, and that Received is sent.
 SUBPROTOCOL = "preppal.v1"
+SUBPROTOCOL_2 = "preppal.v2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,7 @@ class FakeSocket {
 /** What GET /ready answers; null: no server there. */
 let health = 200;
 let body;
+let spoken;
 let seen;
 let wallClockJumpMs;
 
@@ -54,12 +55,13 @@ beforeEach(() => {
   mock.method(performance, "now", () => Date.now() - begun - wallClockJumpMs);
   mock.method(globalThis, "fetch", async () => {
     if (health === null) throw new TypeError("fetch failed");
-    return { status: health, text: async () => body };
+    return { status: health, headers: new Headers(spoken), text: async () => body };
   });
   globalThis.WebSocket = FakeSocket;
   FakeSocket.all = [];
   health = 200;
   body = '{"status":"ready"}';
+  spoken = {};
   seen = { messages: [], lost: 0, ends: [], troubles: [] };
 });
 afterEach(() => mock.restoreAll() ?? mock.timers.reset());
@@ -343,14 +345,15 @@ test("P10: an hour's jump of the wall clock while reconnecting ends nothing", as
   assert.equal(seen.lost, 1);
 });
 
-for (const [what, answer, diagnosis] of [
+for (const [what, answer, diagnosis, protocols = {}] of [
   ["a landing page", "<!doctype html><title>Welcome</title>", "blocked-between"],
   ["another service's JSON", '{"ok":true}', "blocked-between"],
-  ["a server that would have said why", '{"status":"ready","protocols":["preppal.v2"]}', "blocked-between"],
+  ["a server that would have said why", '{"status":"ready"}', "blocked-between", { "Preppal-Protocols": "preppal.v1, preppal.v2" }],
   ["a server too old to say why", '{"status":"ready"}', "refused"],
 ]) {
   test(`P11: a handshake that fails beside ${what} is told as "${diagnosis}"`, async () => {
     body = answer;
+    spoken = protocols;
     connect();
     latest().dies();
     await settle();

@@ -24,7 +24,8 @@ export async function askReady(url) {
     if (answer.status === 503) return { readiness: "full", saysWhy: false };
     // Any other status is a proxy's, with no server behind it: the server may be between two lives.
     if (answer.status !== 200) return { readiness: "unreachable", saysWhy: false };
-    return read((await answer.text()).slice(0, BODY_CHARS));
+    const spoken = answer.headers.get("preppal-protocols") ?? "";
+    return read((await answer.text()).slice(0, BODY_CHARS), spoken.includes("preppal.v2"));
   } catch {
     return { readiness: "unreachable", saysWhy: false };
   }
@@ -32,12 +33,12 @@ export async function askReady(url) {
 
 /**
  * @param {string} body of a 200
+ * @param {boolean} saysWhy
  * @returns {{readiness: Readiness, saysWhy: boolean}}
  */
-function read(body) {
+function read(body, saysWhy) {
   try {
-    const { status, protocols } = JSON.parse(body);
-    const saysWhy = Array.isArray(protocols) && protocols.includes("preppal.v2");
+    const { status } = JSON.parse(body);
     return { readiness: status === "ready" ? "ready" : "foreign", saysWhy };
   } catch {
     return { readiness: "foreign", saysWhy: false };
