@@ -85,6 +85,14 @@ def test_the_manual_names_every_command_option_and_setting(documents: ModuleType
         assert f"\\fB{item.env}\\fR=" in env_page
 
 
+def test_the_manual_names_pages_that_the_package_ships(documents: ModuleType) -> None:
+    """build-deb copies docs/*.md; debhelper compresses what is larger than 4 KiB."""
+    for page in documents.PAGES.values():
+        file = ROOT / "docs" / page.removesuffix(".gz")
+        assert file.stat().st_size > 4096, page
+        assert f"docs/{page}" in documents.manual_page()
+
+
 def test_roff_obeys_nothing_that_the_code_says(documents: ModuleType) -> None:
     assert documents.roff(".SH no\n'no\na-b\\c") == "\\&.SH no\n\\&'no\na\\-b\\ec"
 
