@@ -94,7 +94,7 @@ class Browser:
         now = time.time_ns() // 1_000_000_000
         name = f"bench-{os.getpid()}-{number}"
         token = auth.sign(SECRET, user_id=name, interview_id=name, now=now, lifetime=7200)
-        self.wire.send(wire.request("localhost", f"/ws/{name}", token))
+        self.wire.send(wire.request("localhost", f"/ws/{name}?turns=1", token))
 
     def speak(self, now_ns: int) -> None:
         if self.talking:
