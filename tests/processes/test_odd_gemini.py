@@ -68,12 +68,12 @@ async def test_the_late_rest_of_a_question_joins_it_and_the_watchdog_goes_on(tmp
             await candidate.end()
             await candidate.closed()
         await running.logged("session.ended")
-        nursery.cancel_scope.cancel()
         done = await trio.run_process(
             [sys.executable, "-m", "preppald", "transcript", "iv-1", "--format", "json"],
             env={"PREPPALD_STATE_DIR": str(tmp_path / "state")},
             capture_stdout=True,
         )
+        nursery.cancel_scope.cancel()
     turns = [(turn["speaker"], turn["content"]) for turn in json.loads(done.stdout)["turns"]]
     assert turns == [
         ("AI", question),
