@@ -46,14 +46,14 @@ class Candidate:
     status: int = 0
 
     def __post_init__(self) -> None:
-        self._protocol = ClientProtocol(parse_uri("ws://localhost/"), max_size=None)
+        self.protocol = ClientProtocol(parse_uri("ws://localhost/"), max_size=None)
         self._response: Response | None = None
         self._news = trio.Event()
         self._sending = trio.Lock()
 
     async def open(self, path: str, token: str | None, **headers: str) -> int:
         """Asks for the upgrade, with the token as a subprotocol; the answer's status."""
-        request = self._protocol.connect()
+        request = self.protocol.connect()
         request.path = path
         if self.old:
             request.path = f"{path}?token={token}"
@@ -61,9 +61,9 @@ class Candidate:
             request.headers["Sec-WebSocket-Protocol"] = f"{self.subprotocol}, token.{token}"
         for name, value in headers.items():
             request.headers[name] = value
-        self._protocol.available_subprotocols = [self.subprotocol]  # type: ignore[list-item]
-        self._protocol.send_request(request)
-        await self._flush()
+        self.protocol.available_subprotocols = [self.subprotocol]  # type: ignore[list-item]
+        self.protocol.send_request(request)
+        await self.flush()
         while self._response is None:
             await self._pump()
         self.status = self._response.status_code
@@ -72,7 +72,7 @@ class Candidate:
     @property
     def leaving(self) -> bool:
         """Whether a close has come, or the end: nothing may be sent any more."""
-        return self.close is not None or self._protocol.state is not State.OPEN
+        return self.close is not None or self.protocol.state is not State.OPEN
 
     async def run(self) -> None:
         """Reads until the connection is gone; then ``close`` says how."""
@@ -82,12 +82,12 @@ class Candidate:
     # -------------------------------------------------------------- speaking
 
     async def send(self, message: bytes) -> None:
-        self._protocol.send_binary(message)
-        await self._flush()
+        self.protocol.send_binary(message)
+        await self.flush()
 
     async def send_text(self, text: str) -> None:
-        self._protocol.send_text(text.encode())
-        await self._flush()
+        self.protocol.send_text(text.encode())
+        await self.flush()
 
     async def send_audio(self, pcm: bytes) -> None:
         await self.send(ClientToServerMessage(audio_chunk=AudioChunk(audio_content=pcm)).SerializeToString())
@@ -169,9 +169,9 @@ class Candidate:
 
     # -------------------------------------------------------------- the wire
 
-    async def _flush(self) -> None:
+    async def flush(self) -> None:
         async with self._sending:  # who speaks and who answers a ping are two tasks
-            data = b"".join(self._protocol.data_to_send())
+            data = b"".join(self.protocol.data_to_send())
             if data:
                 await self.stream.send_all(data)
 
@@ -179,16 +179,16 @@ class Candidate:
         try:
             data = await self.stream.receive_some(65536)
             if data:
-                self._protocol.receive_data(data)
+                self.protocol.receive_data(data)
             else:
-                self._protocol.receive_eof()
-            for event in self._protocol.events_received():
+                self.protocol.receive_eof()
+            for event in self.protocol.events_received():
                 self._note(event)
-            await self._flush()
+            await self.flush()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             data = b""
         if not data and self.close is None:
-            received = self._protocol.close_rcvd
+            received = self.protocol.close_rcvd
             self.close = (1006, "") if received is None else (received.code, received.reason)
         if not data and self._response is None:
             raise AssertionError("the server closed before it answered")

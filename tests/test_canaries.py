@@ -116,7 +116,7 @@ async def meets_a_bug(world: Paper, nursery: trio.Nursery) -> None:
     """In the very step that has the words in its hands."""
     candidate = await world.candidate()
     await candidate.heard_out()
-    world.session()._parts.seat.show = boom  # type: ignore[method-assign]
+    world.parts().seat.show = boom  # type: ignore[method-assign]
     with contextlib.suppress(InvalidState, trio.BrokenResourceError):
         await candidate.speak(2, pause=5)
     await candidate.closed()

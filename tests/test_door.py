@@ -268,7 +268,7 @@ async def test_a_goodbye_that_takes_long_holds_up_nobody_else(
     stuck = await world.candidate()
     await stuck.until("session_started")
     journal_is_slow = trio.Event()
-    record = world.session()._parts.record
+    record = world.parts().record
     finish = record.finish
 
     async def slowly(*arguments: object) -> None:
@@ -306,10 +306,10 @@ async def test_a_reload_changes_what_begins_and_not_what_runs(
         )
     )
     assert world.session().config.voice == "Puck"
-    assert list(world.gemini._connections) == ["key-for-tests"]
-    world.session()._parts.client.leave("a test")
+    assert world.gemini.keys == ["key-for-tests"]
+    world.parts().client.leave("a test")
     await trio.sleep(1)
-    assert list(world.gemini._connections) == ["key-for-tests", "rotated"]
+    assert world.gemini.keys == ["key-for-tests", "rotated"]
     later = await world.candidate("iv-2", token=world.token("iv-2"))
     await later.until("session_started")
     assert world.session("iv-2").config.voice == "Kore"

@@ -225,13 +225,15 @@ def boom(*_arguments: object, **_named: object) -> NoReturn:
     raise ZeroDivisionError("a bug")
 
 
-BUGS: dict[str, Callable[[Session, pytest.MonkeyPatch], None]] = {
-    "watchdog": lambda session, patch: patch.setattr(session._dialogue, "look", boom),
-    "upstream_reader": lambda session, patch: once(patch, session._parts.conversation, "receive"),
-    "upstream_writer": lambda session, patch: patch.setattr(session._parts.uplink, "take", boom),
-    "downstream_reader": lambda session, patch: patch.setattr(session._dialogue, "heard", boom),
-    "downstream_writer": lambda session, patch: patch.setattr(session._seat.browser, "_send_waiting", boom),
-    "transcript": lambda session, patch: once(patch, session._parts.record, "_look"),
+BUGS: dict[str, Callable[[World, pytest.MonkeyPatch], None]] = {
+    "watchdog": lambda world, patch: patch.setattr(world.dialogue(), "look", boom),
+    "upstream_reader": lambda world, patch: once(patch, world.parts().conversation, "receive"),
+    "upstream_writer": lambda world, patch: patch.setattr(world.parts().uplink, "take", boom),
+    "downstream_reader": lambda world, patch: patch.setattr(world.dialogue(), "heard", boom),
+    "downstream_writer": lambda world, patch: patch.setattr(
+        world.parts().seat.browser, "_send_waiting", boom
+    ),
+    "transcript": lambda world, patch: once(patch, world.parts().record, "_look"),
 }
 
 
@@ -256,7 +258,7 @@ async def test_a_bug(
     neighbour = await world.candidate("iv-2")
     await neighbour.heard_out()
     session = session_of(world)
-    BUGS[task](session, monkeypatch)
+    BUGS[task](world, monkeypatch)
     nursery.start_soon(talk_into_the_void, candidate)
     close = await candidate.closed()
     if task != "downstream_writer":  # then nobody can be told
@@ -392,7 +394,7 @@ async def test_a_browser_that_takes_nothing_does_not_hold_up_the_end(
 ) -> None:
     """The goodbye has its bound, and the transcript does not wait for it."""
     world, candidate = await begin(nursery, "plain")
-    browser = session_of(world)._seat.browser
+    browser = world.parts().seat.browser
     assert browser is not None
 
     async def hang() -> None:
@@ -411,7 +413,7 @@ async def test_a_bug_in_the_goodbye_stays_in_its_interview(
 ) -> None:
     world, candidate = await begin(nursery, "plain")
     neighbour = await world.candidate("iv-2")
-    monkeypatch.setattr(session_of(world)._dialogue, "close", boom)
+    monkeypatch.setattr(world.dialogue(), "close", boom)
     await candidate.end()
     await candidate.closed()
     assert len(world.events("goodbye.crashed")) == 1
@@ -440,7 +442,7 @@ async def test_each_end_is_counted_and_logged_once_with_its_numbers(
     assert 'preppald_sessions_ended_total{ending="user_ended"} 1.0' in text
     assert 'preppald_audio_seconds_total{direction="out"} 2.0' in text
     assert "preppald_reply_delay_seconds_count 1.0" in text
-    assert world.metrics.sessions_live._value.get() == 0
+    assert world.counted("sessions_live") == 0
 
 
 def test_kinds_of_messages_are_those_of_the_contract() -> None:

@@ -42,6 +42,11 @@ class Instance:
             return await self.peers.hand_over(interview, opening, stream, REQUEST)
 
 
+def others(instance: Instance) -> list[Path]:
+    """The other instances' sockets, as this one finds them."""
+    return instance.peers._others()
+
+
 @pytest.fixture
 async def sides(tmp_path: Path, nursery: trio.Nursery) -> list[Instance]:
     """a and b, both serving."""
@@ -145,7 +150,7 @@ async def test_who_was_asked_meanwhile_by_an_earlier_name_yields(
 
 async def test_an_instance_that_has_gone_has_no_say(sides: list[Instance], connection: Connection) -> None:
     a, b = sides
-    stale = a.peers._others()[0].parent.parent / "c"
+    stale = others(a)[0].parent.parent / "c"
     stale.mkdir()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as gone:
         gone.bind(str(stale / module.SOCKET_NAME))
@@ -159,7 +164,7 @@ async def test_an_instance_that_is_stuck_has_none_either(
 ) -> None:
     monkeypatch.setattr(module, "ASK_SECONDS", 0.05)
     a, b = sides
-    stuck = a.peers._others()[0].parent.parent / "c"
+    stuck = others(a)[0].parent.parent / "c"
     stuck.mkdir()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as mute:
         mute.bind(str(stuck / module.SOCKET_NAME))
@@ -169,7 +174,7 @@ async def test_an_instance_that_is_stuck_has_none_either(
 
 async def test_nonsense_is_no_question(sides: list[Instance], connection: Connection) -> None:
     a, b = sides
-    path = b.peers._others()[0]
+    path = others(b)[0]
     with trio.socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as stranger:
         await stranger.connect(str(path))
         await stranger.send(b"nonsense")

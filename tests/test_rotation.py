@@ -201,8 +201,7 @@ async def test_an_old_connection_without_a_handle_is_kept(
     """A fresh session would know less: while nothing forces us out we stay."""
     scenario = Scenario(limits=Limits(connection=7200), go_away=GoAway(times=0), reply=(Reply(text="Hi."),))
     world, heard, candidate = await talk(scenario, nursery, PREPPALD_ROTATE_AFTER="30s")
-    session = world.session()
-    session._parts.client._handle = None
+    world.parts().client._handle = None
     await keep_silent(candidate, 60)
     assert len(heard.setups) == 1
 

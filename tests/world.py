@@ -22,6 +22,8 @@ from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import Delivery, Kind, StatusUpdate, TranscriptSubmission
 from preppald.gemini.connection import UpstreamError
 from preppald.gemini.service import GeminiService
+from preppald.interview.dialogue import Dialogue
+from preppald.interview.parts import Parts
 from preppald.interview.registry import Registry
 from preppald.interview.services import Services
 from preppald.interview.session import Session
@@ -157,6 +159,19 @@ class World:
     def session(self, interview_id: str = "iv-1") -> Session:
         """The live session of this interview."""
         return self.registry._sessions[interview_id]
+
+    def parts(self, interview_id: str = "iv-1") -> Parts:
+        """What a live interview is made of."""
+        return self.session(interview_id)._parts
+
+    def dialogue(self, interview_id: str = "iv-1") -> Dialogue:
+        """What passes between the two ends of a live interview."""
+        return self.session(interview_id)._dialogue
+
+    def counted(self, name: str, **labels: str) -> float | None:
+        """A counter or gauge of the daemon, by its name in the code."""
+        value = self.metrics.registry.get_sample_value
+        return value(f"preppald_{name}", labels) or value(f"preppald_{name}_total", labels) or 0.0
 
     def reload(self, config: Config) -> None:
         """As after SIGHUP."""

@@ -98,6 +98,11 @@ class Ticker:
 
     # -------------------------------------------------------------- gathering
 
+    @property
+    def members(self) -> int:
+        """Return how many joined and have not left."""
+        return sum(self._members)
+
     def join(self) -> Phase:
         """Return the phase with the fewest members; give it back with ``leave``."""
         phase = self._members.index(min(self._members))

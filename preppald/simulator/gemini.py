@@ -69,6 +69,11 @@ class GeminiSimulator:
         self.live = 0
         """Connections now."""
 
+    @property
+    def keys(self) -> list[str]:
+        """Every API key that was used, the one that was used last comes last."""
+        return list(self._connections)
+
     async def handle_stream(self, stream: trio.abc.Stream) -> None:
         """Serve one connection, from its HTTP request to its end; then the stream is closed."""
         link = Link(stream, self.clock)

@@ -208,8 +208,8 @@ class Mortal(OnDisk):
         self.commits = 0
         self.armed = False
         self.faults: list[Exception | None] = []
-        self._kill_at = kill_at
-        self._afterwards = afterwards
+        self.kill_at = kill_at
+        self.afterwards = afterwards
 
     def connect(self) -> sqlite3.Connection:
         return self._mortal(Path(self.name))
@@ -230,10 +230,10 @@ class Mortal(OnDisk):
                 if place.faults and (fault := place.faults.pop(0)):
                     raise fault
                 place.commits += 1
-                if place.commits == place._kill_at and not place._afterwards:
+                if place.commits == place.kill_at and not place.afterwards:
                     raise Killed
                 cursor = super().execute(sql, *parameters)  # type: ignore[arg-type]
-                if place.commits == place._kill_at:
+                if place.commits == place.kill_at:
                     raise Killed
                 return cursor
 

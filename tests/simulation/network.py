@@ -129,11 +129,11 @@ class Link:
         self._chance = chance
         self._sends = 0
         self._swallowed_at = NEVER
-        self._strikes_at: int | None = None
+        self.strikes_at: int | None = None
         self._fault = chance.choice(list(Fault))
         if chance.random() < weather.fatal:
             # As many strike in a handshake as in all the talk after it.
-            self._strikes_at = (
+            self.strikes_at = (
                 chance.randint(1, 4) if chance.random() < 0.3 else chance.randint(1, LATEST_SEND)
             )
         there, back = Flow(self, chance), Flow(self, chance)
@@ -151,7 +151,7 @@ class Link:
 
     def note_send(self) -> None:
         self._sends += 1
-        if self._sends == self._strikes_at:
+        if self._sends == self.strikes_at:
             self.strike(self._fault)
         if self.swallows and trio.current_time() > self._swallowed_at + GIVEN_UP_SECONDS:
             self.cut()
@@ -264,7 +264,7 @@ class Network:
         """The faults are over: what swallows is noticed, what comes from now on is well."""
         self.weather = CALM
         for link in self.links:
-            link._strikes_at = None
+            link.strikes_at = None
             link.stalled_until = 0.0
             if link.swallows:
                 link.cut()
