@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a script, not a module
-"""Writes what is said about settings and commands from where they are declared.
+"""Writes the documents about settings and commands from their declarations.
 
 usage: documents.py FOLDER
 
@@ -21,7 +21,7 @@ from preppald import __version__, cli
 from preppald.config.settings import Setting, settings
 
 WIDTH = 100
-# What an operator must fill in, in this order; all other settings have a default that works.
+# The settings that an operator must fill in, in this order; all other settings have a default that works.
 ASKED_FOR = ("JWT_SECRET", "WORKER_SHARED_SECRET", "GEMINI_API_KEY", "NEXT_PUBLIC_API_URL")
 HEAD = """\
 The configuration of preppald, read by systemd: see preppald.env(5). NAME=value, one a line, no `export`.
@@ -51,7 +51,7 @@ def _meaning(item: Setting) -> str:
 
 
 def env_file() -> str:
-    """/etc/preppald/preppald.env as it is installed."""
+    """Return /etc/preppald/preppald.env as it is installed."""
     items = {item.env: item for item in settings().values()}
     asked = [items.pop(name) for name in ASKED_FOR]
 
@@ -72,7 +72,7 @@ def env_file() -> str:
 
 
 def roff(text: str) -> str:
-    """The text with what roff would obey made harmless."""
+    """Return the text with everything harmless that roff would obey."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("–", "\\(en")  # noqa: RUF001 - a dash
     return re.sub(r"^([.'])", r"\\&\1", escaped, flags=re.MULTILINE)
 
@@ -92,7 +92,7 @@ def _as_it_is(text: str) -> str:
 
 
 def env_page() -> str:
-    """preppald.env(5)."""
+    """Return preppald.env(5)."""
 
     def entry(item: Setting) -> str:
         default = f" (default {roff(item.default)})" if item.default else ""
@@ -112,7 +112,7 @@ def env_page() -> str:
             " (EnvironmentFile= in\n.BR systemd.exec (5)):\none NAME=value a line; lines that begin with # are"
             " comments.",
             "Durations read as seconds or as 90s, 15m, 1h."
-            ' All faults are told at once when the service starts, and by\n.BR "preppald check" ;\n'
+            ' All faults are reported at once when the service starts, and by\n.BR "preppald check" ;\n'
             "a name that begins with PREPPALD_ and is not listed here is one.",
         ),
         ".SH SETTINGS\n",
@@ -165,12 +165,12 @@ def _command(parser: argparse.ArgumentParser, level: str = "SS") -> Iterator[str
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:
-    """Every command with its arguments."""
+    """Return every command with its arguments."""
     return {name: _subcommands(cli.parser(name))[name] for name in cli.COMMANDS}
 
 
 def manual_page() -> str:
-    """preppald(8)."""
+    """Return preppald(8)."""
     return "".join([
         _title("PREPPALD", 8),
         _section("NAME", "preppald \\- spoken interviews between browsers and Gemini Live"),
@@ -211,7 +211,7 @@ def manual_page() -> str:
 
 
 def completion() -> str:
-    """For bash: commands, their options, the values that an option allows, and files."""
+    """Return the completion for bash: commands, their options, and files."""
     cases = []
     for name, parser in commands().items():
         words = [*_subcommands(parser), "--help"]
@@ -231,7 +231,7 @@ _preppald() {{
     *) return ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
-  # What is no word of ours may be a file: a recording, a scenario, a token.
+  # Any other word may be a file: a recording, a scenario, a token.
   [ ${{#COMPREPLY[@]}} -gt 0 ] || mapfile -t COMPREPLY < <(compgen -f -- "$current")
 }}
 complete -o filenames -F _preppald preppald

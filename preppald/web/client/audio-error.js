@@ -1,4 +1,4 @@
-/** Why there is no sound, and how a browser's refusal of the microphone is read. */
+/** The reasons for having no sound, read from a browser's refusal of the microphone. */
 
 /** @typedef {import("./words.js").Trouble} Trouble */
 
@@ -32,7 +32,7 @@ export function microphoneTrouble(problem) {
   return "microphone-busy";
 }
 
-/** Whether the pages around this one, and this one's own headers, pass the microphone on to it. */
+/** True where the pages around this one, and its own headers, pass the microphone on to it. */
 function allowedByPage() {
   // Chromium's and Safari's name for it, and its older one; Firefox has neither and is given the benefit of the doubt.
   const policy = /** @type {any} */ (globalThis.document)?.permissionsPolicy ?? /** @type {any} */ (globalThis.document)?.featurePolicy;

@@ -19,7 +19,7 @@ export { AudioError };
 
 /** @typedef {{deviceId?: string | undefined, constraints?: MediaTrackConstraints | undefined, stream?: MediaStream | undefined}} MicrophoneChoice stream: an application's own; its tracks stay the application's to stop */
 
-/** What ends with the microphone that it was about. */
+/** Troubles of a microphone, which end with it. */
 const MICROPHONE_TROUBLES = /** @type {const} */ (["microphone-muted", "microphone-lost", "microphone-withdrawn", "microphone-silent"]);
 
 export class AudioDesk {

@@ -57,7 +57,7 @@ const STALLED_BYTES = 8 * BYTES_PER_SECOND;
 /** A few refusals may be a server between two lives; four in a row (some three seconds) are a verdict. */
 const REFUSALS_BELIEVED = 4;
 
-/** How often the line is looked at. */
+/** The interval of looks at the line. */
 const WATCH_MS = 500;
 
 /** Sound goes out and the server says nothing: a word to the candidate … */
@@ -110,7 +110,7 @@ export class Connection {
     void this.#dial();
   }
 
-  /** How well the candidate is heard. @returns {{quality: Quality, lagMs: number, droppedMs: number}} */
+  /** The quality of the candidate's line. @returns {{quality: Quality, lagMs: number, droppedMs: number}} */
   get state() {
     const { lagMs, droppedMs, slow } = this.#uplink;
     const quality = this.#lostAt !== null ? "lost" : this.#quietMs >= QUIET_MS ? "silent" : slow ? "slow" : "good";

@@ -1,5 +1,5 @@
 /**
- * What can be told from the loudness of a microphone's chunks: whether the candidate speaks, and whether anything comes
+ * Judges a microphone by the loudness of its chunks: whether the candidate speaks, and whether anything comes
  * from the microphone at all. Pure: counted in the chunks' own milliseconds.
  */
 
@@ -19,7 +19,7 @@ export const SILENT_AFTER_MS = 5000;
 
 export class Ear {
   speaking = false;
-  /** Whether nothing but digital zero has come for SILENT_AFTER_MS of turns. */
+  /** True where nothing but digital zero has come for SILENT_AFTER_MS of turns. */
   silent = false;
 
   #room = 0.5;

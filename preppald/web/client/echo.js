@@ -1,5 +1,5 @@
 /**
- * Whether the interviewer was cut by its own voice, come back through the loudspeaker and the microphone.
+ * Finds out if the interviewer was cut by its own voice, come back through the loudspeaker and the microphone.
  *
  * An echo follows the voice: the microphone's loudness rises and falls as the voice's did a moment before. A candidate's
  * does not. Pure: it is told levels and times, in milliseconds of one monotonic clock.
@@ -8,7 +8,7 @@
 /** Levels are compared on a grid as fine as the coarser of the two meters. */
 const STEP_MS = 50;
 
-/** How far back to compare … */
+/** The past to compare … */
 const WINDOW_MS = 2000;
 
 /** … with at least so much of the voice; less than a word proves nothing. */

@@ -1,4 +1,4 @@
-/** How an interview can end or be refused, by close code, and which lost connections are worth dialling again. */
+/** The endings and refusals of an interview, by close code, and the losses that are worth dialling again. */
 
 import { EndReason } from "./wire.js";
 import { ENDINGS, TROUBLES, explain } from "./words.js";
@@ -32,7 +32,7 @@ export const CloseCode = Object.freeze({
   UNAVAILABLE: 4503,
 });
 
-/** What preppald writes into the close frame; the texts say more than the codes, which two conventions share. */
+/** Texts of preppald's close frames, which say more than the codes: two conventions share those. */
 const REASON_TEXTS = /** @type {const} */ ([
   [/ended by user/i, "ended-by-user"],
   [/timeout/i, "time-is-up"],

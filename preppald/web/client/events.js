@@ -1,4 +1,4 @@
-/** What an interview reports to its page: names, shapes, and how to listen. */
+/** An interview's reports to its page: names, shapes, and how to listen. */
 
 /** @typedef {import("./connection.js").Quality} Quality */
 /** @typedef {import("./words.js").Ending} Ending */
@@ -13,7 +13,7 @@
  */
 
 /**
- * What `on` can report.
+ * The events of `on`.
  * @typedef {object} InterviewEvents
  * @property {{state: InterviewState}} state
  * @property {{speaker: Speaker, text: string, turnComplete: boolean, seq: number, turn: Turn}} transcript a fragment, and the turn it belongs to

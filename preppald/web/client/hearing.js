@@ -1,4 +1,4 @@
-/** What the client hears by itself, without waiting for the server: voices, a dead microphone, an echo. */
+/** The client's own hearing, which does not wait for the server: voices, a dead microphone, an echo. */
 
 import { Ear } from "./ear.js";
 import { EchoWatch } from "./echo.js";

@@ -39,9 +39,9 @@ export class Interview {
   turns = new Turns();
   troubles = new Troubles((kind, active) => this.#onTrouble(kind, active));
   hearing = new Hearing((kind, active) => this.trouble(kind, active), (speaker, speaking) => this.#emit("speaking", { speaker, speaking }));
-  /** Whether a recorded answer is being spoken. */
+  /** True while a recorded answer is being spoken. */
   answering = false;
-  /** Whether it pauses at the candidate's wish. */
+  /** True while the interview pauses at the candidate's wish. */
   holding = false;
   closed = false;
 
@@ -59,7 +59,7 @@ export class Interview {
   #written = new WrittenAnswers();
   /** @type {Connection | null} */
   #connection = null;
-  /** Whether the interviewer's open turn was heard already. */
+  /** True once the interviewer's open turn was heard. */
   #begunToSpeak = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #unfinished;

@@ -10,7 +10,7 @@
 
 const PREFIX = "preppal-interview:";
 
-/** How often a live interview's entry is renewed. */
+/** The interval of renewing a live interview's entry. */
 export const RENEW_EVERY_MS = 5000;
 
 export class Memory {

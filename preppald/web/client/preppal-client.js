@@ -78,14 +78,14 @@ export class InterviewClient extends Reporter {
   }
 
   /**
-   * What was said, in the order in which the turns began.
+   * The transcript, in the order in which the turns began.
    * @returns {readonly Turn[]}
    */
   get turns() {
     return this.#interview.turns.all;
   }
 
-  /** What is wrong now, the most urgent first. @returns {readonly Trouble[]} */
+  /** The present troubles, the most urgent first. @returns {readonly Trouble[]} */
   get troubles() {
     return this.#interview.troubles.all;
   }
@@ -95,27 +95,27 @@ export class InterviewClient extends Reporter {
     return this.#interview.remainingMs;
   }
 
-  /** How well the candidate is heard. @returns {{quality: Quality, lagMs: number, droppedMs: number}} */
+  /** The quality of the candidate's line. @returns {{quality: Quality, lagMs: number, droppedMs: number}} */
   get quality() {
     return this.#interview.quality;
   }
 
-  /** Whether the candidate is speaking, by the client's own ear. */
+  /** True while the candidate speaks, by the client's own ear. */
   get hearsCandidate() {
     return this.#interview.hearing.speaking;
   }
 
-  /** Whether a recorded answer is being spoken. */
+  /** True while a recorded answer is being spoken. */
   get answering() {
     return this.#interview.answering;
   }
 
-  /** Whether the interview pauses at the candidate's wish. */
+  /** True while the interview pauses at the candidate's wish. */
   get holding() {
     return this.#interview.holding;
   }
 
-  /** Whether the server takes `hold` and `sendText`: an older one does not. */
+  /** True where the server takes `hold` and `sendText`: an older one does not. */
   get canHold() {
     return this.#interview.canHold;
   }

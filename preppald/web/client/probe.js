@@ -1,9 +1,9 @@
-/** How the server is, by plain HTTP: of a WebSocket handshake that failed, browsers hide why. */
+/** Asks the server by plain HTTP how it is: browsers hide the reason of a failed WebSocket handshake. */
 
 /** @typedef {import("./words.js").Ending} Ending */
 /** @typedef {"ready" | "full" | "unreachable" | "foreign"} Readiness foreign: something else answers in the server's place */
 
-/** How long the question may take. */
+/** The bound of the question. */
 const PROBE_TIMEOUT_MS = 5 * 1000;
 
 /** Of /ready's body; the server's own has fewer than a hundred bytes. */

@@ -15,7 +15,7 @@ export class Samples {
     return new Int16Array(joined.slice(0, wholeLength).buffer);
   }
 
-  /** What follows does not continue what was there before. */
+  /** Begin anew: the next sound does not continue the sound before. */
   restart() {
     this.#half = null;
   }

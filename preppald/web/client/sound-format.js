@@ -1,9 +1,9 @@
 /** The sound's formats, and what passes between the page and the audio thread. */
 
-/** What Gemini Live listens to. */
+/** The rate that Gemini Live listens to. */
 export const CAPTURE_RATE_HZ = 16000;
 
-/** What Gemini Live speaks, until SessionStarted says otherwise. */
+/** The rate at which Gemini Live speaks, until SessionStarted says otherwise. */
 export const VOICE_RATE_HZ = 24000;
 
 /** @typedef {{pcm: Int16Array<ArrayBuffer>, level: number, answering: boolean, zero: boolean, saidAt: number}} Chunk recorder → page; level: 0 … 1, for a meter; zero: the microphone, muted or not, gave digital zero only; saidAt: Date.now() on the audio thread, the only clock that it shares with the page */

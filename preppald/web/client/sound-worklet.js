@@ -38,7 +38,7 @@ var Resampler = class {
     this.#history = new Float32Array(this.#taps);
   }
   /**
-   * How many input samples `process` needs now to be able to give `outputs` samples.
+   * The input samples that `process` needs now to be able to give `outputs` samples.
    * @param {number} outputs at least 1
    */
   inputsFor(outputs) {
@@ -115,7 +115,7 @@ var Capture = class {
   #resampler;
   #chunk = new Int16Array(CHUNK_SAMPLES);
   #filled = 0;
-  /** Whether the microphone gave nothing but digital zero since the last chunk. */
+  /** True where the microphone gave nothing but digital zero since the last chunk. */
   #zero = true;
   #onChunk;
   /** The recorded answer being spoken, and how much of it was. */
@@ -216,7 +216,7 @@ var Playback = class {
     this.#contextRateHz = contextRateHz;
     this.#resampler = new Resampler(sourceRateHz, contextRateHz);
   }
-  /** Whether the interviewer is being heard, or about to be. */
+  /** True while the interviewer is heard, or about to be. */
   get playing() {
     return this.#state !== "idle";
   }

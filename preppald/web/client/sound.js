@@ -13,7 +13,7 @@ import { CAPTURE_RATE_HZ } from "./sound-format.js";
 /** @typedef {import("./words.js").Trouble} Trouble */
 
 export class Sound {
-  /** Whether the interviewer is being heard. */
+  /** True while the interviewer is heard. */
   playing = false;
 
   #workletUrl;

@@ -73,7 +73,7 @@ export class Turns {
     return turn;
   }
 
-  /** Whether the interviewer's newest turn is not over. */
+  /** True while the interviewer's newest turn is open. */
   get interviewerOpen() {
     const turn = this.#latest("AI");
     return turn !== undefined && !turn.complete && !turn.cut;

@@ -33,7 +33,7 @@ const SWIFT_FOR_MS = 5000;
 /** The server reports once a second; after two and a half without a report, nothing gets through. */
 const STALLED_MS = 2500;
 
-/** What was held over a gap goes at once and is no sign of a slow line until it had this time to arrive. */
+/** Sound held over a gap goes at once, and is no sign of a slow line until it had this time to arrive. */
 const GAP_FORGIVEN_MS = 4000;
 
 /** Estimates of a line's speed, in shares of real time: between dead and twice as fast as speech. */
@@ -54,7 +54,7 @@ export class Uplink {
   #queue = [];
   #queuedMs = 0;
   #open = false;
-  /** Whether this connection's server says Received. */
+  /** True where this connection's server says Received. */
   #measured = false;
   #sentMs = 0;
   #receivedMs = 0;

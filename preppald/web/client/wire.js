@@ -111,7 +111,7 @@ class Reader {
   }
 }
 
-/** How a field's bits become a value; each scalar type of proto/interview.proto. */
+/** Readers of a field's bits; one for each scalar type of proto/interview.proto. */
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const text = {
   wire: LENGTH_DELIMITED,

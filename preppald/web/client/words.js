@@ -6,7 +6,7 @@
  * Rule 2: each language has the same names.
  */
 
-/** How an interview ends. */
+/** The endings of an interview. */
 const ENDINGS_EN = {
   "ended-by-user": "You ended the interview.",
   "time-is-up": "The time is up. Thank you for taking part.",
@@ -30,7 +30,7 @@ const ENDINGS_EN = {
   "server-error": "Something went wrong on the server. What was said so far has been kept.",
 };
 
-/** What may be wrong while it goes on, or before it begins; the most urgent first. */
+/** Troubles during an interview, or before it begins; the most urgent first. */
 const TROUBLES_EN = {
   "audio-paused": "The device has paused the sound. Touch the page or press a key to go on.",
   "sound-stopped": "The device's sound has stopped. Touch the page or press a key to start it again.",

@@ -21,7 +21,7 @@ const EPOCH_MS = 1704067200000;
 // eslint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 
-/** Why a written answer was not taken. */
+/** A written answer was not taken. */
 export class TextError extends Error {
   name = "TextError";
 

@@ -1,4 +1,4 @@
-/** Why there is no sound, and how a browser's refusal of the microphone is read. */
+/** The reasons for having no sound, read from a browser's refusal of the microphone. */
 export type Trouble = import("./words.js").Trouble;
 /** @typedef {import("./words.js").Trouble} Trouble */
 /** `kind` is a name that `explain` has words for; `cause` is the browser's own error, for a log. */

@@ -53,7 +53,7 @@ export declare class Connection {
     /** @param {ConnectionOptions} options */
     constructor(options: ConnectionOptions);
     open(): void;
-    /** How well the candidate is heard. @returns {{quality: Quality, lagMs: number, droppedMs: number}} */
+    /** The quality of the candidate's line. @returns {{quality: Quality, lagMs: number, droppedMs: number}} */
     get state(): {
         quality: Quality;
         lagMs: number;

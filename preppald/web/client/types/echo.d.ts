@@ -1,5 +1,5 @@
 /**
- * Whether the interviewer was cut by its own voice, come back through the loudspeaker and the microphone.
+ * Finds out if the interviewer was cut by its own voice, come back through the loudspeaker and the microphone.
  *
  * An echo follows the voice: the microphone's loudness rises and falls as the voice's did a moment before. A candidate's
  * does not. Pure: it is told levels and times, in milliseconds of one monotonic clock.

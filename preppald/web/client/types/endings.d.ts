@@ -1,4 +1,4 @@
-/** How an interview can end or be refused, by close code, and which lost connections are worth dialling again. */
+/** The endings and refusals of an interview, by close code, and the losses that are worth dialling again. */
 import { ENDINGS, TROUBLES, explain } from "./words.js";
 export { ENDINGS, TROUBLES, explain };
 export type Ending = import("./words.js").Ending;

@@ -1,4 +1,4 @@
-/** What an interview reports to its page: names, shapes, and how to listen. */
+/** An interview's reports to its page: names, shapes, and how to listen. */
 export type Quality = import("./connection.js").Quality;
 export type Ending = import("./words.js").Ending;
 export type Trouble = import("./words.js").Trouble;
@@ -104,7 +104,7 @@ export type InterviewEvents = {
  * @typedef {"idle" | "connecting" | "ready" | "listening" | "speaking" | "reconnecting" | "ended"} InterviewState
  */
 /**
- * What `on` can report.
+ * The events of `on`.
  * @typedef {object} InterviewEvents
  * @property {{state: InterviewState}} state
  * @property {{speaker: Speaker, text: string, turnComplete: boolean, seq: number, turn: Turn}} transcript a fragment, and the turn it belongs to

@@ -22,9 +22,9 @@ export declare class Interview {
     turns: Turns;
     troubles: Troubles;
     hearing: Hearing;
-    /** Whether a recorded answer is being spoken. */
+    /** True while a recorded answer is being spoken. */
     answering: boolean;
-    /** Whether it pauses at the candidate's wish. */
+    /** True while the interview pauses at the candidate's wish. */
     holding: boolean;
     closed: boolean;
     /** @param {Surroundings} surroundings */

@@ -15,7 +15,7 @@ export type Entry = {
     seenAt: number;
     graceMs: number;
 };
-/** How often a live interview's entry is renewed. */
+/** The interval of renewing a live interview's entry. */
 export declare const RENEW_EVERY_MS = 5000;
 export declare class Memory {
     #private;

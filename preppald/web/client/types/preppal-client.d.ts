@@ -74,27 +74,27 @@ export declare class InterviewClient extends Reporter {
     /** @returns {InterviewState} */
     get state(): InterviewState;
     /**
-     * What was said, in the order in which the turns began.
+     * The transcript, in the order in which the turns began.
      * @returns {readonly Turn[]}
      */
     get turns(): readonly Turn[];
-    /** What is wrong now, the most urgent first. @returns {readonly Trouble[]} */
+    /** The present troubles, the most urgent first. @returns {readonly Trouble[]} */
     get troubles(): readonly Trouble[];
     /** Milliseconds left of the interview; null until the server has said. @returns {number | null} */
     get remainingMs(): number | null;
-    /** How well the candidate is heard. @returns {{quality: Quality, lagMs: number, droppedMs: number}} */
+    /** The quality of the candidate's line. @returns {{quality: Quality, lagMs: number, droppedMs: number}} */
     get quality(): {
         quality: Quality;
         lagMs: number;
         droppedMs: number;
     };
-    /** Whether the candidate is speaking, by the client's own ear. */
+    /** True while the candidate speaks, by the client's own ear. */
     get hearsCandidate(): boolean;
-    /** Whether a recorded answer is being spoken. */
+    /** True while a recorded answer is being spoken. */
     get answering(): boolean;
-    /** Whether the interview pauses at the candidate's wish. */
+    /** True while the interview pauses at the candidate's wish. */
     get holding(): boolean;
-    /** Whether the server takes `hold` and `sendText`: an older one does not. */
+    /** True where the server takes `hold` and `sendText`: an older one does not. */
     get canHold(): boolean;
     get hasMicrophone(): boolean;
     /** The microphone in use, where the browser says. @returns {string | undefined} */

@@ -1,4 +1,4 @@
-/** How the server is, by plain HTTP: of a WebSocket handshake that failed, browsers hide why. */
+/** Asks the server by plain HTTP how it is: browsers hide the reason of a failed WebSocket handshake. */
 export type Ending = import("./words.js").Ending;
 export type Readiness = "ready" | "full" | "unreachable" | "foreign";
 /**

@@ -6,6 +6,6 @@ export declare class Samples {
      * @returns {Int16Array<ArrayBuffer>} a copy, for handing over to the audio thread
      */
     join(bytes: Uint8Array): Int16Array<ArrayBuffer>;
-    /** What follows does not continue what was there before. */
+    /** Begin anew: the next sound does not continue the sound before. */
     restart(): void;
 }

@@ -1,9 +1,9 @@
 /**
- * Whether an audio clock that says "running" really runs: some devices stop without a word.
+ * Finds out if an audio clock that says "running" really runs: some devices stop in silence.
  *
- * Pure: it is told the times. Only looks that came on time count, for a blocked page delays the clock's news, too.
+ * Pure: the times are arguments. Only looks that came on time count, for a blocked page delays the clock's news, too.
  */
-/** How often to look. */
+/** The interval of looks. */
 export declare const LOOK_EVERY_MS = 500;
 export declare class SoundClock {
     #private;

@@ -1,7 +1,7 @@
 /** The sound's formats, and what passes between the page and the audio thread. */
-/** What Gemini Live listens to. */
+/** The rate that Gemini Live listens to. */
 export declare const CAPTURE_RATE_HZ = 16000;
-/** What Gemini Live speaks, until SessionStarted says otherwise. */
+/** The rate at which Gemini Live speaks, until SessionStarted says otherwise. */
 export declare const VOICE_RATE_HZ = 24000;
 export type Chunk = {
     pcm: Int16Array<ArrayBuffer>;

@@ -12,7 +12,7 @@ export type Trouble = import("./words.js").Trouble;
 /** @typedef {import("./words.js").Trouble} Trouble */
 export declare class Sound {
     #private;
-    /** Whether the interviewer is being heard. */
+    /** True while the interviewer is heard. */
     playing: boolean;
     /**
      * @param {string} workletUrl

@@ -70,6 +70,6 @@ export declare class Turns {
         turn: number;
         heardCodePoints: number;
     }): Turn | null;
-    /** Whether the interviewer's newest turn is not over. */
+    /** True while the interviewer's newest turn is open. */
     get interviewerOpen(): boolean;
 }

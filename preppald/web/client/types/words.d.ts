@@ -5,7 +5,7 @@
  * Rule 1: a sentence says what happened and what the candidate can do, and blames nobody for what is ours.
  * Rule 2: each language has the same names.
  */
-/** How an interview ends. */
+/** The endings of an interview. */
 declare const ENDINGS_EN: {
     "ended-by-user": string;
     "time-is-up": string;
@@ -28,7 +28,7 @@ declare const ENDINGS_EN: {
     protocol: string;
     "server-error": string;
 };
-/** What may be wrong while it goes on, or before it begins; the most urgent first. */
+/** Troubles during an interview, or before it begins; the most urgent first. */
 declare const TROUBLES_EN: {
     "audio-paused": string;
     "sound-stopped": string;

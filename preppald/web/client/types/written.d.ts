@@ -5,7 +5,7 @@
  */
 /** The server's limits; kept here too, so that a candidate hears of them before the answer is gone. */
 export declare const MAX_CHARACTERS = 2000;
-/** Why a written answer was not taken. */
+/** A written answer was not taken. */
 export declare class TextError extends Error {
     kind: "text-empty" | "text-not-supported" | "text-too-long" | "text-too-often";
     name: string;

@@ -1,5 +1,5 @@
 /**
- * What is sent to the interviewer: the microphone, a recorded answer, or silence,
+ * The sound for the interviewer: the microphone, a recorded answer, or silence,
  * as an unbroken stream of 16 kHz PCM16 chunks.
  *
  * Rule 1: the stream never pauses. The far end tells by silence that a turn is over,
@@ -27,7 +27,7 @@ export class Capture {
   #resampler;
   #chunk = new Int16Array(CHUNK_SAMPLES);
   #filled = 0;
-  /** Whether the microphone gave nothing but digital zero since the last chunk. */
+  /** True where the microphone gave nothing but digital zero since the last chunk. */
   #zero = true;
   #onChunk;
   /** The recorded answer being spoken, and how much of it was. */

@@ -24,10 +24,10 @@ const LATE_MS = 400;
 /** Five minutes: longer than any reply, 14 MB of PCM16 at 24 kHz. */
 export const MAX_BUFFERED_MS = 5 * 60 * 1000;
 
-/** How fast a cut voice fades: at once to the ear, but without the click of a step. */
+/** The fade of a cut voice: at once to the ear, but without the click of a step. */
 const FADE_MS = 5;
 
-/** How fast a voice that ran dry goes and comes: each step is smaller than a voice's own, and no sample is missed. */
+/** The fade of a voice that ran dry, both ways: each step is smaller than a voice's own, and no sample is missed. */
 const EDGE_MS = 1;
 
 const PCM16_SCALE = 32768;
@@ -69,7 +69,7 @@ export class Playback {
     this.#resampler = new Resampler(sourceRateHz, contextRateHz);
   }
 
-  /** Whether the interviewer is being heard, or about to be. */
+  /** True while the interviewer is heard, or about to be. */
   get playing() {
     return this.#state !== "idle";
   }

@@ -50,7 +50,7 @@ export class Resampler {
   }
 
   /**
-   * How many input samples `process` needs now to be able to give `outputs` samples.
+   * The input samples that `process` needs now to be able to give `outputs` samples.
    * @param {number} outputs at least 1
    */
   inputsFor(outputs) {
