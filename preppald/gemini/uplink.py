@@ -11,6 +11,7 @@ from preppald.core.closes import STALLED
 from preppald.core.events import ToolCall
 from preppald.core.frames import BYTES_PER_SAMPLE, INPUT_SAMPLE_RATE_HZ
 from preppald.gemini.connection import Upstream, UpstreamError
+from preppald.net.wakeup import Wakeup
 
 BYTES_PER_SECOND = INPUT_SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
 # Enough for a rotation or a short outage. Older speech would only answer a question that has gone by.
@@ -59,7 +60,7 @@ class Uplink:
         self.fed_at = trio.current_time()
         self._pcm = bytearray()
         self._prompts: deque[Text] = deque(maxlen=PROMPTS)
-        self._changed = trio.lowlevel.ParkingLot()
+        self._changed = Wakeup()
         self._open = False
         self._send_now: SendNow = _never
 
@@ -107,7 +108,7 @@ class Uplink:
         while True:
             if self._open and (item := self._next()) is not None:
                 return item
-            await self._changed.park()
+            await self._changed.heard()
 
     def give_back(self, item: Item) -> None:
         """Put an item that could not be sent before all others."""
@@ -138,7 +139,7 @@ class Uplink:
         while self._open and (item := self._next()) is not None:
             if not self._send_now(item):
                 self.give_back(item)
-                self._changed.unpark()
+                self._changed.ring()
                 return
 
 
