@@ -189,20 +189,20 @@ def test_the_round_grows_smoothly_with_the_load_between_two_bounds() -> None:
     assert [round_for(load) for load in loads if load >= CROWDED] == pytest.approx(
         [SLOWEST_ROUND_SECONDS] * sum(load >= CROWDED for load in loads)
     )
-    assert max(later / before for before, later in itertools.pairwise(rounds)) < 1.13
+    assert max(later / before for before, later in itertools.pairwise(rounds)) < 1.15
 
 
 async def test_looks_that_take_time_stretch_the_round_and_it_recovers(
     nursery: trio.Nursery, mock_clock: trio.testing.MockClock, pair: Pair
 ) -> None:
-    """Each step's look takes two milliseconds of the clock: the loop is never idle."""
+    """Each look takes ten milliseconds of the clock, so that a loop that makes one a step is never idle."""
     ours, theirs = pair
     ticker = Ticker()
     slow = True
 
     def look() -> bool:
         if slow:
-            mock_clock.jump(0.002)
+            mock_clock.jump(0.010)
         return False
 
     theirs.send(b"never read")

@@ -54,16 +54,16 @@ SLOWEST_ROUND_SECONDS = 0.034
 # As much audio as a well-made page puts into one message.
 GATHER_SECONDS = 0.020
 PHASES = 8
-# The load up to which a chunk goes on as it comes, and that from which the round is the longest. The looks are four
-# fifths of what the process does, so at CROWDED hardly anything of the core is left.
-ROOM, CROWDED = 0.55, 0.80
+# The load up to which a chunk goes on as it comes, and that from which the round is the longest; what is left of the
+# core by then is for bursts.
+ROOM, CROWDED = 0.65, 0.92
 # How often the load is judged: often enough that a burst finds the round stretched, and over enough steps to mean it.
 JUDGED_EACH_SECONDS = 0.050
 # How much of the way to the round that fits the load is made at each judgement: most of it in a quarter of a second.
 SMOOTHING = 0.25
 # A round that is longer than a step by less than this is a step's: the way there would have no end.
 NEARLY = 1.1
-# A step that begins late by less than this was not kept from it: epoll rounds up to the millisecond.
+# A step that slept and begins late by less than this was not kept from it: epoll rounds up to the millisecond.
 SLACK_SECONDS = 0.0015
 
 
@@ -135,15 +135,19 @@ class Ticker:
         try:
             due = self._judged_at = trio.current_time()
             found = 0
+            slack = SLACK_SECONDS
             while True:
                 if not found and not any(self._waits):
                     await self._sleep()
                     due = trio.current_time()
                 else:
                     # A step that is overdue begins at once, and yet after each other task has had its turn.
-                    due = max(due + max(STEP_SECONDS, self.round_seconds / SECTORS), trio.current_time())
+                    due += max(STEP_SECONDS, self.round_seconds / SECTORS)
+                    now = trio.current_time()
+                    slack = SLACK_SECONDS if due > now else 0.0
+                    due = max(due, now)
                     await trio.sleep_until(due)
-                found = self._step(due)
+                found = self._step(due, slack)
         finally:
             self.poller.close()
 
@@ -157,8 +161,8 @@ class Ticker:
         self._gather_due += missed * slot
         self._phase = (self._phase + missed) % PHASES
 
-    def _step(self, due: float) -> int:
-        """Do what is due; return how many sockets had something."""
+    def _step(self, due: float, slack: float) -> int:
+        """Do what is due; return how many sockets had something. Lateness above ``slack`` is other tasks' work."""
         began = trio.current_time()
         step = max(STEP_SECONDS, self.round_seconds / SECTORS)
         self._sectors_due += SECTORS * step / self.round_seconds
@@ -176,7 +180,7 @@ class Ticker:
         self._gather(began)
         ended = trio.current_time()
         late = began - due
-        self._busy_seconds += ended - began + (late if late > SLACK_SECONDS else 0.0)
+        self._busy_seconds += ended - began + (late if late > slack else 0.0)
         if ended - self._judged_at >= JUDGED_EACH_SECONDS:
             self._judge(ended)
         return found
