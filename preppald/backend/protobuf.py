@@ -57,6 +57,8 @@ def encode(delivery: Delivery) -> Request:
                 transcript.turns.add(
                     speaker=SPEAKERS[line.speaker], content=line.content, timestamp_ms=line.at_ms
                 )
+            for part in submission.missing:
+                transcript.missing.add(turn=part.turn, what=part.what)
             return _request(
                 WorkerApiRequest(
                     submit_transcript=SubmitTranscriptRequest(

@@ -7,7 +7,7 @@ import shutil
 import textwrap
 
 from preppald.commands.listing import as_json, finish, moment, printable, put, span, unknown
-from preppald.core.deliveries import iso
+from preppald.core.deliveries import iso, missing
 from preppald.core.interview import Interview
 from preppald.core.turns import Speaker, Turn, fold, in_order
 from preppald.journal.archive import Archive
@@ -17,7 +17,8 @@ EPILOG = """\
 formats:
   text       for people; times are minutes and seconds since the beginning
   json       {interview, user, epoch, started, ended, ending, cause, turns: [{speaker, content,
-             timestamp, complete, interrupted}]}
+             timestamp, complete, interrupted}],
+             missing: [{turn, what}]}
   protobuf   a serialized preppal.transcript.Transcript, as proto/transcript.proto has it
 
 examples:
@@ -27,6 +28,7 @@ examples:
 
 exit status: 0; 69 when there is no such interview; 74 when a database could not be read.
 It works while the interview goes on, too: what was said until a moment ago is there.
+Where a part cannot be read from the disk [unreadable] stands, and "missing" says so.
 """
 _SPEAKERS = {Speaker.USER: pb.USER, Speaker.AI: pb.AI}
 # Wider text is hard to read, narrower columns are not usual.
@@ -101,6 +103,7 @@ def _as_json(interview: Interview, turns: Sequence[Turn]) -> str:
                     }
                     for turn in turns
                 ],
+                "missing": missing(turns),
             }
         )
         + "\n"
@@ -115,7 +118,8 @@ def as_protobuf(_interview: Interview, turns: Sequence[Turn]) -> bytes:
                 speaker=_SPEAKERS[turn.speaker], content=turn.spoken.strip(), timestamp_ms=turn.started_ms
             )
             for turn in turns
-        ]
+        ],
+        missing=[pb.Missing(turn=part.turn, what=part.what) for part in missing(turns)],
     )
     return transcript.SerializeToString()
 

@@ -52,15 +52,23 @@ class Line(msgspec.Struct, frozen=True):
     at_ms: int
 
 
-class TranscriptSubmission(msgspec.Struct, frozen=True):
+class Missing(msgspec.Struct, frozen=True):
+    """A part of a transcript that could not be read: in which of its lines, from 0, and what is missing, in words."""
+
+    turn: int
+    what: str
+
+
+class TranscriptSubmission(msgspec.Struct, frozen=True, omit_defaults=True):
     """Hold a whole transcript; storing it completes the interview, or the block, at the backend.
 
-    ``block``: the block's number, 0 for an ordinary interview.
+    ``block``: the block's number, 0 for an ordinary interview. ``missing``: the parts that could not be read.
     """
 
     lines: tuple[Line, ...]
     ended_ms: int
     block: int = 0
+    missing: tuple[Missing, ...] = ()
 
 
 class Feedback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,7 +91,7 @@ class Delivery:
 
     ``key`` goes out as ``Idempotency-Key`` and is unique for ever. ``payload`` is JSON, a ``StatusUpdate``,
     a ``TranscriptSubmission`` or a ``Feedback`` by ``kind``. Deliveries of one interview are posted in the order in which
-    they were made.
+    they were made. ``block``: as in ``Interview``.
     """
 
     key: str
@@ -91,6 +99,7 @@ class Delivery:
     kind: Kind
     payload: bytes
     created_ms: int
+    block: int = 0
 
 
 class State(enum.StrEnum):
@@ -172,7 +181,16 @@ def status_delivery(
         kind=Kind.STATUS,
         payload=msgspec.json.encode(StatusUpdate(status, ended_ms)),
         created_ms=now_ms,
+        block=block,
     )
+
+
+UNREADABLE_PART = "a part could not be read from the disk"
+
+
+def missing(turns: Sequence[Turn]) -> tuple[Missing, ...]:
+    """Return what a transcript of these turns lacks."""
+    return tuple(Missing(number, UNREADABLE_PART) for number, turn in enumerate(turns) if turn.unreadable)
 
 
 def transcript_delivery(
@@ -184,7 +202,8 @@ def transcript_delivery(
         key=_key(interview_id, block, epoch, Kind.TRANSCRIPT),
         interview_id=interview_id,
         kind=Kind.TRANSCRIPT,
-        payload=msgspec.json.encode(TranscriptSubmission(lines, ended_ms, block)),
+        payload=msgspec.json.encode(TranscriptSubmission(lines, ended_ms, block, missing(turns))),
+        block=block,
         created_ms=now_ms,
     )
 

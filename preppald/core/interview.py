@@ -62,7 +62,9 @@ class Interview:
     ``epoch`` counts how often this interview was begun (a first try that failed before a word was said may
     be tried again) and fences its records. ``token_digest`` is the SHA-256 of the token that opened it,
     hexadecimal: the token itself is never kept. ``deadline_ms`` moves when lost time is credited.
-    ``cause`` is the reason of the end, for people.
+    ``cause`` is the reason of the end, for people. ``block``: the number of a block interview, 0 for an ordinary
+    one; part of the key. ``context``: the application's answer about the interview, JSON. ``seq_floor``: the number after
+    which the process that runs the interview now numbers its fragments.
     """
 
     interview_id: str
@@ -79,3 +81,6 @@ class Interview:
     ended_ms: int | None = None
     ending: str | None = None
     cause: str | None = None
+    block: int = 0
+    context: str | None = field(default=None, repr=False)
+    seq_floor: int = 0

@@ -5,7 +5,7 @@ Rule 1: a fragment is the only record; turns are a fold over fragments, so that 
 Rule 2: a fragment names its turn and is never revised; joining is concatenation.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 import enum
 import unicodedata
 
@@ -15,6 +15,13 @@ import msgspec
 CUT_MARK = " [interrupted]"
 # Latin marks, and Arabic, Urdu and Indic ones; those of Chinese and Japanese need no blank behind them.
 SENTENCE_ENDS = frozenset(".!?…\u061f\u06d4\u0964")
+
+# Stands where a part of a transcript could not be read from the disk, wherever people read it.
+UNREADABLE = " [unreadable]"
+# A process that goes on with an interview numbers its fragments from a leap above the last number on disk: the one
+# before may have shown fragments that never got there, and a page ignores a number that it has shown. An interview
+# has a few thousand.
+SEQ_LEAP = 100_000
 
 
 class Speaker(enum.StrEnum):
@@ -57,7 +64,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
     """One speaker's words until the other spoke. ``started_ms`` is the wall clock in milliseconds.
 
     ``begin_ms``, ``end_ms`` and ``sound_ms`` are as in ``Fragment``; None in transcripts of versions without them.
-    ``text`` is never shown in a repr.
+    ``text`` is never shown in a repr. ``unreadable``: a part of it is missing, where ``UNREADABLE`` stands.
     """
 
     number: int
@@ -69,6 +76,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
     begin_ms: int | None = None
     end_ms: int | None = None
     sound_ms: int | None = None
+    unreadable: bool = False
 
     def __repr__(self) -> str:
         return f"Turn({self.number}, {self.speaker}, {len(self.text)} characters)"
@@ -97,6 +105,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
             self.begin_ms if fragment.begin_ms is None else fragment.begin_ms,
             self.end_ms if fragment.end_ms is None else fragment.end_ms,
             self.sound_ms if fragment.sound_ms is None else fragment.sound_ms,
+            self.unreadable or fragment.text == UNREADABLE,
         )
 
 
@@ -112,6 +121,7 @@ def begun(fragment: Fragment) -> Turn:
         begin_ms=fragment.begin_ms,
         end_ms=fragment.end_ms,
         sound_ms=fragment.sound_ms,
+        unreadable=fragment.text == UNREADABLE,
     )
 
 
@@ -155,3 +165,33 @@ def in_order(turns: Iterable[Turn]) -> list[Turn]:
     """Return the transcript: the turns of which something was heard, in the order in which they began."""
     said = [turn for turn in turns if turn.text.strip() and turn.heard != 0]
     return sorted(said, key=lambda turn: (turn.started_ms, turn.number))
+
+
+def with_holes(fragments: Sequence[Fragment], lost_to: int = 0) -> list[Fragment]:
+    """Put a fragment ``UNREADABLE`` wherever numbers are missing.
+
+    ``fragments``: in the order of ``seq``, from the interview's first. Numbers count up by one, or by one and whole
+    leaps where another process went on. ``lost_to``: the highest number that is known to have existed.
+    """
+    found: list[Fragment] = []
+    new_turn = 1 + max((it.turn for it in fragments), default=0)
+    cut = {it.turn for it in fragments if it.heard is not None}
+    for fragment in fragments:
+        last = found[-1] if found else None
+        if (fragment.seq - 1 - (last.seq if last else 0)) % SEQ_LEAP:
+            found.append(_hole(last, fragment, cut, new_turn))
+        found.append(fragment)
+    if found and lost_to > found[-1].seq:
+        found.append(_hole(found[-1], None, cut, new_turn))
+    return found
+
+
+def _hole(last: Fragment | None, following: Fragment | None, cut: Collection[int], new_turn: int) -> Fragment:
+    """A mark in the turn before the hole; where there is none, or only a part of it was heard, in the one after it."""
+    if last is not None and last.turn not in cut:
+        return Fragment(last.seq + 1, last.turn, last.speaker, UNREADABLE, last.at_ms)
+    if following is not None:
+        return Fragment(following.seq - 1, following.turn, following.speaker, UNREADABLE, following.at_ms)
+    if last is None:
+        raise ValueError("a hole is before or after something")
+    return Fragment(last.seq + 1, new_turn, last.speaker, UNREADABLE, last.at_ms + 1)

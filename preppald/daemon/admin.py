@@ -57,6 +57,16 @@ def owed(outbox: Outbox, journal: Journal) -> Iterable[tuple[str, str, float]]:
     yield "outbox_paused", "1 while the backend refuses the secret", float(outbox.paused)
     yield "journal_pending_bytes", "transcript that is not on disk yet", journal.pending_bytes
     yield "journal_faulty", "1 while the journal cannot be written", float(journal.fault is not None)
+    yield (
+        "journal_damaged_rows",
+        "rows that could not be read since the start, and were set aside",
+        journal.damaged_rows,
+    )
+    yield (
+        "journal_left_files",
+        "earlier files whose unfinished business cannot be read yet",
+        journal.left_files,
+    )
 
 
 def entrance(server: Server) -> Iterable[tuple[str, str, float]]:

@@ -27,7 +27,7 @@ from preppald.interview.feedback import FeedbackWriter
 from preppald.interview.registry import Registry
 from preppald.interview.services import Services
 from preppald.interview.session import GOODBYE_SECONDS
-from preppald.journal import Journal
+from preppald.journal import RETENTION_MS, Fallback, Journal
 from preppald.net import tls
 from preppald.net.stops import Stops, received
 from preppald.net.ticker import Ticker
@@ -94,7 +94,8 @@ async def run_daemon(
         log=log,
         now_ms=now_ms,
         in_thread=environment.in_thread,
-        **({"retention_ms": None} if config.backend == "none" else {}),
+        retention_ms=None if config.backend == "none" else RETENTION_MS,
+        fallback=Fallback(round(config.session_limit * 1000), config.gemini_model, config.partial),
     )
     ticker = Ticker()
     current = Current(config)

@@ -1,13 +1,14 @@
 """Keeps the interviews that are live here: joins, begins, adopts and drains them, as ``admission`` allows."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import trio
 
 from preppald.core.endings import DAEMON_STOPPED
 from preppald.core.interview import Interview, Phase
 from preppald.core.tokens import EXPIRED, Claims
-from preppald.core.turns import fold
+from preppald.core.turns import SEQ_LEAP, Fragment, fold
 from preppald.errors import JournalError
 from preppald.interview.admission import (
     Admission,
@@ -21,9 +22,6 @@ from preppald.interview.services import Services
 from preppald.interview.session import Session
 from preppald.journal import Place
 
-# The last process may have shown fragments that never got to the disk. Their numbers are not given to other words:
-# a page that has seen a number shows nothing more under it. An interview has a few thousand.
-SEQ_LEAP = 100_000
 # A candidate who comes back to a dead instance's interview does not wait for this: it is looked for at once. The
 # backend can wait a quarter of a minute.
 ADOPT_SECONDS = 15.0
@@ -116,10 +114,7 @@ class Registry:
 
     async def recover(self) -> int:
         """Take over the interviews that the last process left live; return how many."""
-        left = self._services.journal.live()
-        for interview in left:
-            await self._resume(interview)
-        return len(left)
+        return await self._resume_all()
 
     async def adopt(self) -> None:
         """Take over, again and again, the work that stopped instances on this host left unfinished.
@@ -138,18 +133,47 @@ class Registry:
 
     async def _adopt(self, places: Sequence[Place]) -> None:
         await self._services.journal.adopt(places)
-        for interview in self._services.journal.live():
-            if interview.interview_id not in self._sessions:
-                await self._resume(interview)
+        await self._resume_all()
 
-    async def _resume(self, interview: Interview) -> None:
+    async def _resume_all(self) -> int:
+        """Run every live interview of the journal that does not run here; return how many. One's trouble is its own."""
+        journal, log = self._services.journal, self._services.log
+        found: list[tuple[Interview, list[Fragment]]] = []
+        for interview in journal.live():
+            if interview.interview_id in self._sessions:
+                continue
+            try:
+                said = await journal.history(interview.interview_id, interview.epoch)
+            except JournalError as error:
+                log.error("interviews.not_resumed", interview=interview.interview_id, cause=str(error))  # noqa: TRY400 - the disk's fault
+                continue
+            floor = SEQ_LEAP + max(interview.seq_floor, said[-1].seq if said else 0)
+            journal.raise_floor(interview.interview_id, interview.epoch, floor)
+            found.append((replace(interview, seq_floor=floor), said))
+        if found:
+            try:
+                # A process that is killed now must not have its numbers used again by the next one.
+                await journal.flush()
+            except JournalError as error:
+                log.error("interviews.numbers_not_durable", cause=str(error))  # noqa: TRY400 - the disk's fault
+        resumed = 0
+        for interview, said in found:
+            try:
+                await self._resume(interview, said)
+                resumed += 1
+            except Exception:
+                log.exception("interviews.not_resumed", interview=interview.interview_id)
+        return resumed
+
+    async def _resume(self, interview: Interview, said: Sequence[Fragment]) -> None:
         """Run the journal's live interview, which waits for its candidate as after a lost connection."""
-        fragments = await self._services.journal.fragments(interview.interview_id, interview.epoch)
         claims = Claims(interview.user_id, interview.interview_id, interview.token_digest, EXPIRED)
-        last_seq = SEQ_LEAP + (fragments[-1].seq if fragments else 0)
-        turns = tuple(fold(fragments).values())
-        resumed = Session(self._services, claims, interview, turns=turns, last_seq=last_seq, recovered=True)
-        await self._start(resumed)
+        turns = tuple(fold(said).values())
+        await self._start(
+            Session(
+                self._services, claims, interview, turns=turns, last_seq=interview.seq_floor, recovered=True
+            )
+        )
 
     async def _start(self, session: Session) -> None:
         self._sessions[session.interview.interview_id] = session

@@ -3,6 +3,9 @@
 journal.py   the writer task and what sessions call          (Trio, no SQL)
 pending.py   what is recorded and not yet durable            (memory)
 packing.py   many fragments a row
+rows.py      columns, checksums, and the one error for a row that cannot be read
+mending.py   damaged rows, set aside one by one
+salvage.py   a damaged file, read without SQLite
 store.py     the database as the writer's thread sees it     (blocking)
 schema.py    tables and migrations
 writes.py    the transactions
@@ -14,11 +17,14 @@ faults.py    what a failed write means
 """
 
 from preppald.journal.files import DEFAULT_INSTANCE, Given, OnDisk, Place
-from preppald.journal.journal import Journal
+from preppald.journal.journal import RETENTION_MS, Journal
+from preppald.journal.mending import Fallback
 from preppald.journal.reader import Queue, Which
 
 __all__ = [
     "DEFAULT_INSTANCE",
+    "RETENTION_MS",
+    "Fallback",
     "Given",
     "Journal",
     "OnDisk",

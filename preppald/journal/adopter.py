@@ -1,6 +1,6 @@
 """Looks after instances of the state directory that do not run, for the one that does: see adoption.py."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 import sqlite3
 
@@ -9,6 +9,7 @@ import trio
 from preppald.core.interview import Interview
 from preppald.errors import PreppaldError
 from preppald.journal.files import Place
+from preppald.journal.mending import Fallback
 from preppald.journal.store import Store
 from preppald.journal.writer import CLOSING_SECONDS
 from preppald.net.threads import InThread
@@ -21,10 +22,20 @@ HELD_SECONDS = 15.0
 class Adopter:
     """``store``: this instance's own."""
 
-    def __init__(self, store: Store, *, log: Log, in_thread: InThread) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        log: Log,
+        in_thread: InThread,
+        now_ms: Callable[[], int],
+        fallback: Fallback,
+    ) -> None:
         self._store = store
         self._log = log
         self._in_thread = in_thread
+        self._now_ms = now_ms
+        self._fallback = fallback
         # What could not be adopted, and why: told once.
         self._told: dict[str, str] = {}
 
@@ -39,7 +50,7 @@ class Adopter:
         """
         live: list[Interview] = []
         for place in places:
-            source = Store(place, self._log)
+            source = Store(place, self._log, now_ms=self._now_ms, fallback=self._fallback)
             try:
                 await self._adopt(source, live)
             except (sqlite3.Error, OSError, PreppaldError) as error:

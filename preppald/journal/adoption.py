@@ -14,10 +14,11 @@ Rule 2: a transfer that was cut off has happened where it has arrived, and else 
 # ruff: noqa: S608 - what is put into the statements' text are names of tables and columns; values are bound.
 
 from collections.abc import Callable
+import contextlib
 import sqlite3
 
 from preppald.core.interview import Interview, Phase
-from preppald.journal import reader, writes
+from preppald.journal import reader, rows, writes
 
 # An hour's talk has some thousand fragments: a step takes about 50 ms, and no commit of the target's waits longer.
 STEP_INTERVIEWS = 5
@@ -27,7 +28,7 @@ SELECT interview_id FROM interview WHERE phase = 'live'
 UNION SELECT interview_id FROM outbox WHERE state IN ('pending', 'dead') OR key IN (SELECT key FROM feedback_due)
 """
 OF_TRANSFER = "interview_id IN (SELECT interview_id FROM leaving WHERE transfer = ?)"
-TABLES = ("passage", "outbox", "interview")
+TABLES = ("passage", "outbox", "damaged", "interview")
 
 
 def owes(source: sqlite3.Connection) -> bool:
@@ -39,20 +40,22 @@ def has_arrived(target: sqlite3.Connection, transfer: str) -> bool:
     return target.execute("SELECT 1 FROM arrived WHERE transfer = ?", (transfer,)).fetchone() is not None
 
 
-def step(source: sqlite3.Connection, target: sqlite3.Connection, live: list[Interview]) -> int:
+def step(
+    source: sqlite3.Connection, target: sqlite3.Connection, live: list[Interview], report: rows.Report
+) -> int:
     """Moves a few interviews; how many, 0 when nothing is unfinished any more.
 
     ``live``: those that are live are added to it as soon as they have arrived, whatever fails then.
     """
     # A row of the table recent has fragments of many interviews; a passage has those of one.
     for bucket in reader.unsettled(source):
-        while writes.settle(source, bucket):
+        while writes.settle(source, bucket, report=report):
             pass
     transfer = _leave(source)
     if transfer is None:
         return 0
     with writes.transaction(source):  # an operator's command waits: what it changes must not be left behind
-        live += _arrive(source, target, transfer)
+        live += _arrive(source, target, transfer, report)
         count = _forget(source, transfer)
     target.execute("DELETE FROM arrived WHERE transfer = ?", (transfer,))
     return count
@@ -80,29 +83,39 @@ def _leave(source: sqlite3.Connection) -> str | None:
     return transfer if found else None
 
 
-def _arrive(source: sqlite3.Connection, target: sqlite3.Connection, transfer: str) -> list[Interview]:
+def _arrive(
+    source: sqlite3.Connection, target: sqlite3.Connection, transfer: str, report: rows.Report
+) -> list[Interview]:
     """Puts the rows into the target; the live interviews. Of what that one knows already, the newer is kept."""
 
-    def rows(columns: str, origin: str, order: str) -> sqlite3.Cursor:
+    def copied(columns: str, origin: str, order: str) -> sqlite3.Cursor:
         return source.execute(
             f"SELECT {columns} FROM {origin} WHERE {OF_TRANSFER} ORDER BY {order}", (transfer,)
         )
 
-    moved = reader.interviews_of(source, OF_TRANSFER, transfer)
+    moved = reader.interviews_of(source, OF_TRANSFER, transfer, report=report)
     with writes.transaction(target):
         # Begun here before, ended without a word, and begun again there.
         target.executemany(
             "DELETE FROM interview WHERE interview_id = ? AND epoch < ?",
             [(it.interview_id, it.epoch) for it in moved],
         )
-        target.executemany(writes.ADD_INTERVIEW, map(reader.interview_row, moved))
-        target.executemany(writes.PUT_PASSAGE, rows(reader.PASSAGE_COLUMNS, "passage", "number"))
-        target.executemany(writes.PUT_OWED, rows(reader.OWED_COLUMNS, "outbox", "number"))
+        target.executemany(writes.ADD_INTERVIEW, map(rows.interview_row, moved))
+        # As they are stored, with their checksums: what is damaged is found by the one that reads it.
+        target.executemany(writes.PUT_PASSAGE, copied(rows.PASSAGE_COLUMNS, "passage", "number"))
+        target.executemany(writes.PUT_DAMAGED, copied(writes.DAMAGED_COLUMNS, "damaged", "number"))
+        for row in copied(rows.OWED_COLUMNS, "outbox", "number"):
+            with contextlib.suppress(rows.Unreadable):
+                writes.put_owed(target, row)
         owned = f"SELECT key FROM outbox WHERE {OF_TRANSFER}"
         due = source.execute(f"SELECT key FROM feedback_due WHERE key IN ({owned})", (transfer,))
         target.executemany(writes.PUT_DUE, due)
         target.execute("INSERT INTO arrived (transfer) VALUES (?)", (transfer,))
-    return [it for it in moved if it.phase is Phase.LIVE and reader.interview(target, it.interview_id) == it]
+    return [
+        it
+        for it in moved
+        if it.phase is Phase.LIVE and reader.interview(target, it.interview_id, report) == it
+    ]
 
 
 def _forget(source: sqlite3.Connection, transfer: str) -> int:

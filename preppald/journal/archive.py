@@ -14,9 +14,9 @@ from typing import TypeVar
 
 from preppald.core.deliveries import Owed, State
 from preppald.core.interview import Interview
-from preppald.core.turns import Fragment
+from preppald.core.turns import Fragment, with_holes
 from preppald.errors import JournalError
-from preppald.journal import files, reader, schema, writes
+from preppald.journal import files, reader, rows, schema, writes
 from preppald.journal.reader import Which
 from preppald.journal.store import newest
 
@@ -66,7 +66,7 @@ class Archive:
         either = replace(which, phase=None, ending=None, limit=NO_LIMIT)
 
         def ask(connection: sqlite3.Connection) -> tuple[list[Interview], dict[str, State]]:
-            return reader.interviews(connection, either), reader.standing(connection)
+            return reader.interviews(connection, either, self._damaged), reader.standing(connection)
 
         found: dict[str, Found] = {}
         for instance, (interviews, standing) in self._ask(ask):
@@ -83,20 +83,32 @@ class Archive:
         return chosen[: which.limit]
 
     def interview(self, interview_id: str) -> Interview | None:
-        answers = [it for _, it in self._ask(lambda connection: reader.interview(connection, interview_id))]
+        answers = [
+            it
+            for _, it in self._ask(
+                lambda connection: reader.interview(connection, interview_id, self._damaged)
+            )
+        ]
         # The first of equals is taken: the newest file's.
         return newest(reversed(answers))
 
     def fragments(self, interview_id: str, epoch: int) -> list[Fragment]:
-        answers = self._ask(lambda connection: reader.fragments(connection, interview_id, epoch))
-        found = {fragment.seq: fragment for _, fragments in answers for fragment in fragments}
-        return [found[seq] for seq in sorted(found)]
+        """What was said, with a mark wherever a part cannot be read: see ``core.turns.with_holes``."""
+
+        def ask(connection: sqlite3.Connection) -> tuple[list[Fragment], int]:
+            said = reader.fragments(connection, interview_id, epoch, report=self._damaged)
+            return said, reader.lost_to(connection, interview_id, epoch)
+
+        answers = [answer for _, answer in self._ask(ask)]
+        found = {fragment.seq: fragment for fragments, _ in answers for fragment in fragments}
+        lost_to = max((lost_to for _, lost_to in answers), default=0)
+        return with_holes([found[seq] for seq in sorted(found)], lost_to)
 
     def owed(self, states: Collection[State] = tuple(State), of: str | None = None) -> list[Owed]:
         """Deliveries in the order of their making. ``of``: one delivery's key, or an interview for all of its."""
         found: dict[str, Owed] = {}
-        for _, rows in self._ask(lambda connection: reader.owed(connection, of=of)):
-            found |= {row.key: row for row in rows}
+        for _, owed in self._ask(lambda connection: reader.owed(connection, of=of, report=self._damaged)):
+            found |= {row.key: row for row in owed}
         return [row for row in found.values() if row.state in states]
 
     def retry(self, keys: Collection[str]) -> int:
@@ -115,7 +127,7 @@ class Archive:
         for _instance, file in reversed(self._files):
             try:
                 with closing(files.writable(file)) as connection:
-                    here = {row.key for row in reader.owed(connection)} & left
+                    here = {row.key for row in reader.owed(connection, report=self._damaged)} & left
                     changed += change(connection, here) if here else 0
                     left -= here
             except sqlite3.Error as error:
@@ -137,6 +149,10 @@ class Archive:
                     # Version 0: a daemon is just creating it.
             except sqlite3.Error as error:
                 self._fault(f"{file} cannot be read: {error}")
+
+    def _damaged(self, error: rows.Unreadable) -> None:
+        whose = f" (interview {error.interview_id})" if error.interview_id else ""
+        self._fault(f"{error}{whose}: see `preppald journal check`")
 
     def _fault(self, sentence: str) -> None:
         if sentence not in self.faults:

@@ -21,6 +21,7 @@ import time
 from typing import Protocol
 
 from preppald.errors import StartError
+from preppald.journal import rows
 
 DEFAULT_INSTANCE = "preppald"
 # A part of file names; without a dot, which sets off the number of a successor.
@@ -63,6 +64,9 @@ class Place(Protocol):
 
     def connect(self) -> sqlite3.Connection:
         """A connection to the present file, which is made if there is none."""
+
+    def losses(self) -> list[str]:
+        """Sentences: what is missing of the present file since it was last written. Before ``connect``."""
 
     def set_aside(self) -> str:
         """Moves the present file out of the way; where it is now."""
@@ -171,6 +175,9 @@ class OnDisk:
             self._file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
 
+    def losses(self) -> list[str]:
+        return []
+
     def set_aside(self) -> str:
         stamp = self._now().strftime("%Y%m%dT%H%M%S.%fZ")
         aside = self._file.with_name(f"{self._file.name}.corrupt-{stamp}")
@@ -244,6 +251,9 @@ class Given:
         connection.isolation_level = None
         return connection
 
+    def losses(self) -> list[str]:
+        return []
+
     def set_aside(self) -> str:
         return self.name
 
@@ -290,4 +300,8 @@ def writable(file: Path) -> sqlite3.Connection:
 
 def _existing(file: Path, mode: str) -> sqlite3.Connection:
     uri = f"{file.absolute().as_uri()}?mode={mode}"
-    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    rows.equip(connection)
+    return connection

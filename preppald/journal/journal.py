@@ -14,11 +14,12 @@ import trio
 
 from preppald.core.deliveries import Delivery, Owed, State
 from preppald.core.interview import Handle, Interview, Phase, Usage
-from preppald.core.turns import Fragment
+from preppald.core.turns import Fragment, with_holes
 from preppald.errors import JournalError
 from preppald.journal import reader
 from preppald.journal.adopter import Adopter
 from preppald.journal.files import Place
+from preppald.journal.mending import Fallback
 from preppald.journal.pending import Pending
 from preppald.journal.reader import Queue, Which
 from preppald.journal.store import Store, newest
@@ -37,7 +38,8 @@ class Journal:
     """One writer for one database. ``run`` is its task; everything else is called from other tasks.
 
     ``now_ms``: the wall clock in milliseconds. ``retention_ms``: how long what was delivered is kept;
-    None keeps it for ever, which is right when no backend has a copy.
+    None keeps it for ever, which is right when no backend has a copy. ``fallback``: what a live interview has whose row
+    is damaged.
     """
 
     def __init__(
@@ -48,9 +50,10 @@ class Journal:
         now_ms: Callable[[], int],
         in_thread: InThread | None = None,
         retention_ms: int | None = RETENTION_MS,
+        fallback: Fallback = Fallback(),  # noqa: B008 - frozen
     ) -> None:
         in_thread = in_thread or own_thread()
-        self._store = Store(place, log)
+        self._store = Store(place, log, now_ms=now_ms, fallback=fallback)
         self._pending = Pending()
         self._writer = Writer(
             self._store,
@@ -60,7 +63,7 @@ class Journal:
             in_thread=in_thread,
             retention_ms=retention_ms,
         )
-        self._adopter = Adopter(self._store, log=log, in_thread=in_thread)
+        self._adopter = Adopter(self._store, log=log, in_thread=in_thread, now_ms=now_ms, fallback=fallback)
         self._log = log
         self._now_ms = now_ms
         # Whether the last look at the outbox had to offer what is not on disk.
@@ -101,6 +104,16 @@ class Journal:
         """Rung when the outbox may have something new to do."""
         return self._pending.outbox
 
+    @property
+    def damaged_rows(self) -> int:
+        """Rows that could not be read since the start; each was set aside and logged."""
+        return self._store.damaged_rows
+
+    @property
+    def left_files(self) -> int:
+        """Earlier files whose unfinished business could not be taken over yet."""
+        return self._store.left_files
+
     # Recording
 
     def begin(self, interview: Interview) -> None:
@@ -129,6 +142,11 @@ class Journal:
         """Lost time is given back: ``credited_ms`` in all so far, and the deadline that follows from it."""
         if known := self._current("credit", interview_id, epoch):
             self._pending.put_interview(replace(known, credited_ms=credited_ms, deadline_ms=deadline_ms))
+
+    def raise_floor(self, interview_id: str, epoch: int, seq_floor: int) -> None:
+        """Records that fragments are numbered from above ``seq_floor`` here; the next process goes on above that."""
+        if known := self._current("floor", interview_id, epoch):
+            self._pending.put_interview(replace(known, seq_floor=seq_floor))
 
     def end(
         self,
@@ -188,7 +206,7 @@ class Journal:
         """The interview as last recorded, whether that is on disk yet or not."""
         if (recorded := self._pending.interview(interview_id)) is not None:
             return recorded
-        return await self.ask(partial(reader.interview, interview_id=interview_id))
+        return await self.ask(partial(reader.interview, interview_id=interview_id, report=self._store.met))
 
     async def known(self, interview_id: str) -> Interview | None:
         """As ``interview``; or as another instance of the state directory has it, where that is newer."""
@@ -203,20 +221,27 @@ class Journal:
 
     async def interviews(self, which: Which) -> list[Interview]:
         """The chosen interviews that are on disk, the newest first."""
-        return await self.ask(partial(reader.interviews, which=which))
+        return await self.ask(partial(reader.interviews, which=which, report=self._store.met))
 
     async def fragments(self, interview_id: str, epoch: int, since: int = 0) -> list[Fragment]:
         """The fragments with a ``seq`` above ``since``, those not yet on disk included."""
         # Memory first: what is committed between the two looks is then in both, and never in neither.
         found = self._pending.fragments(interview_id, epoch, since)
-        ask = partial(reader.fragments, interview_id=interview_id, epoch=epoch, since=since)
+        report = self._store.met
+        ask = partial(reader.fragments, interview_id=interview_id, epoch=epoch, since=since, report=report)
         for fragment in await self.ask(ask):
             found[fragment.seq] = fragment
         return [found[seq] for seq in sorted(found)]
 
+    async def history(self, interview_id: str, epoch: int) -> list[Fragment]:
+        """All fragments, with a mark wherever a part cannot be read: see ``core.turns.with_holes``."""
+        lost_to = await self.ask(partial(reader.lost_to, interview_id=interview_id, epoch=epoch))
+        return with_holes(await self.fragments(interview_id, epoch), lost_to)
+
     async def feedback_due(self, passing_over: Collection[str]) -> Delivery | None:
         """The oldest transcript on which feedback is due, as far as that is on disk."""
-        owed = await self.ask(partial(reader.feedback_due, passing_over=frozenset(passing_over)))
+        ask = partial(reader.feedback_due, passing_over=frozenset(passing_over), report=self._store.met)
+        owed = await self.ask(ask)
         return None if owed is None else owed.delivery
 
     async def queue(self, limit: int, passing_over: Collection[str] = ()) -> Queue:
@@ -229,12 +254,12 @@ class Journal:
         passed_over = mixed.union(passing_over)
         mixed.difference_update(passing_over)
         now_ms, fault = self._now_ms(), self.fault
-        queue, saved = Queue(), list[Owed]()
+        queue, saved, report = Queue(), list[Owed](), self._store.met
 
         def look(connection: sqlite3.Connection) -> tuple[Queue, list[Owed]]:
             return (
-                reader.queue(connection, now_ms, limit, passed_over),
-                reader.lines(connection, mixed, unsaved) if fault else [],
+                reader.queue(connection, now_ms, limit, passed_over, report),
+                reader.lines(connection, mixed, unsaved, report) if fault else [],
             )
 
         if not self._writer.stalled:

@@ -1,25 +1,27 @@
-"""Questions to a journal's database: plain functions of a connection, for the daemon and for the commands."""
+"""Questions to a journal's database: plain functions of a connection, for the daemon and for the commands.
+
+Each takes a ``report``: a row that cannot be read is reported and left out, and the others are answered. Without one
+it is raised.
+"""
 # ruff: noqa: S608 - what is put into the queries' text are lists of columns; values are always bound.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 import json
-import re
 import sqlite3
-from typing import Any
 
-import msgspec
-
-from preppald.core.deliveries import RETRY_CAP_SECONDS, Delivery, Kind, Owed, State
-from preppald.core.interview import Handle, Interview, Phase, Usage
+from preppald.core.deliveries import RETRY_CAP_SECONDS, Owed, State
+from preppald.core.interview import Interview, Phase
 from preppald.core.turns import Fragment
-from preppald.journal import packing
-
-INTERVIEW_COLUMNS = """interview_id, user_id, epoch, token_digest, model, started_ms, deadline_ms,
-  phase, handle, usage, credited_ms, ended_ms, ending, cause"""
-PASSAGE_COLUMNS = "interview_id, epoch, last_seq, fragments"
-OWED_COLUMNS = """key, interview_id, kind, payload, created_ms, state, attempts, next_ms,
-  last_status, last_error, acked_ms"""
+from preppald.journal import packing, rows
+from preppald.journal.rows import (
+    INTERVIEW_COLUMNS,
+    OWED_COLUMNS,
+    PASSAGE_COLUMNS,
+    RECENT_COLUMNS,
+    Report,
+    raised,
+)
 
 # A command's list that is longer than this is not read by anybody; --limit raises it.
 DEFAULT_LIMIT = 1000
@@ -51,75 +53,26 @@ class Queue:
     oldest_ms: int | None = None
 
 
-def interview_row(it: Interview) -> tuple[Any, ...]:
-    """The row of ``INTERVIEW_COLUMNS``."""
-    return (
-        it.interview_id,
-        it.user_id,
-        it.epoch,
-        it.token_digest,
-        it.model,
-        it.started_ms,
-        it.deadline_ms,
-        it.phase.value,
-        None if it.handle is None else msgspec.json.encode(it.handle).decode(),
-        msgspec.json.encode(it.usage).decode(),
-        it.credited_ms,
-        it.ended_ms,
-        it.ending,
-        it.cause,
-    )
-
-
-def owed_row(it: Owed) -> tuple[Any, ...]:
-    """The row of ``OWED_COLUMNS``."""
-    return (
-        it.delivery.key,
-        it.delivery.interview_id,
-        it.delivery.kind.value,
-        it.delivery.payload,
-        it.delivery.created_ms,
-        it.state.value,
-        it.attempts,
-        it.next_ms,
-        it.last_status,
-        it.last_error,
-        it.acked_ms,
-    )
-
-
-def _interview(row: tuple[Any, ...]) -> Interview:
-    values = dict(zip(re.findall(r"\w+", INTERVIEW_COLUMNS), row, strict=True))
-    values["phase"] = Phase(values["phase"])
-    values["usage"] = msgspec.json.decode(values["usage"], type=Usage)
-    if values["handle"] is not None:
-        values["handle"] = msgspec.json.decode(values["handle"], type=Handle)
-    return Interview(**values)
-
-
-def _owed(row: tuple[Any, ...]) -> Owed:
-    key, interview_id, kind, payload, created_ms, state, *fared = row
-    return Owed(Delivery(key, interview_id, Kind(kind), payload, created_ms), State(state), *fared)
-
-
-def live(connection: sqlite3.Connection) -> list[Interview]:
+def live(connection: sqlite3.Connection, report: Report = raised) -> list[Interview]:
     """All interviews that some process runs, or ran when it died."""
-    return interviews_of(connection, "phase = 'live'")
+    return interviews_of(connection, "phase = 'live'", report=report)
 
 
-def interview(connection: sqlite3.Connection, interview_id: str) -> Interview | None:
-    return next(iter(interviews_of(connection, "interview_id = ?", interview_id)), None)
+def interview(connection: sqlite3.Connection, interview_id: str, report: Report = raised) -> Interview | None:
+    return next(iter(interviews_of(connection, "interview_id = ?", interview_id, report=report)), None)
 
 
-def interviews_of(connection: sqlite3.Connection, condition: str, *values: str) -> list[Interview]:
+def interviews_of(
+    connection: sqlite3.Connection, condition: str, *values: str, report: Report = raised
+) -> list[Interview]:
     """Those for which a condition in SQL holds."""
-    rows = connection.execute(f"SELECT {INTERVIEW_COLUMNS} FROM interview WHERE {condition}", values)
-    return [_interview(row) for row in rows]
+    found = connection.execute(f"SELECT {INTERVIEW_COLUMNS} FROM interview WHERE {condition}", values)
+    return list(rows.readable(found, rows.interview, report))
 
 
-def interviews(connection: sqlite3.Connection, which: Which) -> list[Interview]:
+def interviews(connection: sqlite3.Connection, which: Which, report: Report = raised) -> list[Interview]:
     """The chosen interviews, the newest first."""
-    rows = connection.execute(
+    found = connection.execute(
         f"""
         SELECT {INTERVIEW_COLUMNS} FROM interview
         WHERE (:phase IS NULL OR phase = :phase)
@@ -136,26 +89,50 @@ def interviews(connection: sqlite3.Connection, which: Which) -> list[Interview]:
             "limit": which.limit,
         },
     )
-    return [_interview(row) for row in rows]
+    return list(rows.readable(found, rows.interview, report))
 
 
 def fragments(
-    connection: sqlite3.Connection, interview_id: str, epoch: int, since: int = 0
+    connection: sqlite3.Connection,
+    interview_id: str,
+    epoch: int,
+    since: int = 0,
+    *,
+    block: int = 0,
+    report: Report = raised,
 ) -> list[Fragment]:
     """The interview's fragments with a ``seq`` above ``since``, in their order."""
     # First those that are still to be settled: what another process moves meanwhile is seen twice, and not never.
     recent = connection.execute(
-        "SELECT fragments FROM recent WHERE bucket = ?", (packing.bucket(interview_id),)
+        f"SELECT {RECENT_COLUMNS} FROM recent WHERE bucket = ?", (packing.bucket(interview_id),)
     ).fetchall()
     passages = connection.execute(
-        "SELECT fragments FROM passage WHERE interview_id = ? AND epoch = ? AND last_seq > ?",
-        (interview_id, epoch, since),
+        f"""
+        SELECT {PASSAGE_COLUMNS} FROM passage
+        WHERE interview_id = ? AND block = ? AND epoch = ? AND last_seq > ?
+        """,
+        (interview_id, block, epoch, since),
     ).fetchall()
     # By number: a batch that was written twice, for its first commit seemed to fail, counts once.
-    found = {fragment.seq: fragment for (row,) in passages for fragment in packing.in_passage(row)}
-    for (row,) in recent:
-        found |= {fragment.seq: fragment for fragment in packing.in_recent(row, interview_id, epoch)}
+    found = {it.seq: it for own in rows.readable(passages, rows.passage, report) for it in own}
+    owner = (interview_id, block, epoch)
+    for all_of_them in rows.readable(recent, rows.recent, report):
+        for said in all_of_them:
+            if (said.interview_id, said.block, said.epoch) == owner:
+                fragment = packing.unpacked(said)
+                found[fragment.seq] = fragment
     return [found[seq] for seq in sorted(found) if seq > since]
+
+
+def lost_to(connection: sqlite3.Connection, interview_id: str, epoch: int, *, block: int = 0) -> int:
+    """The highest number of a fragment that is known to have been in a row that was set aside; 0 without any."""
+    (seq,) = connection.execute(
+        """
+        SELECT max(last_seq) FROM damaged WHERE interview_id = ? AND block = ? AND (epoch = ? OR epoch IS NULL)
+        """,
+        (interview_id, block, epoch),
+    ).fetchone()
+    return seq or 0
 
 
 def unsettled(connection: sqlite3.Connection) -> list[int]:
@@ -163,7 +140,13 @@ def unsettled(connection: sqlite3.Connection) -> list[int]:
     return [bucket for (bucket,) in connection.execute("SELECT DISTINCT bucket FROM recent ORDER BY bucket")]
 
 
-def queue(connection: sqlite3.Connection, now_ms: int, limit: int, passing_over: Collection[str]) -> Queue:
+def queue(
+    connection: sqlite3.Connection,
+    now_ms: int,
+    limit: int,
+    passing_over: Collection[str],
+    report: Report = raised,
+) -> Queue:
     """The outbox now; ``due`` holds at most ``limit`` rows, none of the interviews ``passing_over``."""
     asked = {
         "now": now_ms,
@@ -196,14 +179,17 @@ def queue(connection: sqlite3.Connection, now_ms: int, limit: int, passing_over:
         "SELECT count(*), min(created_ms) FROM outbox WHERE state = 'pending'"
     ).fetchone()
     (dead,) = connection.execute("SELECT count(*) FROM outbox WHERE state = 'dead'").fetchone()
-    return Queue([_owed(row) for row in due], next_ms, pending, dead, oldest_ms)
+    return Queue(list(rows.readable(due, rows.owed, report)), next_ms, pending, dead, oldest_ms)
 
 
 def lines(
-    connection: sqlite3.Connection, interview_ids: Collection[str], keys: Collection[str]
+    connection: sqlite3.Connection,
+    interview_ids: Collection[str],
+    keys: Collection[str],
+    report: Report = raised,
 ) -> list[Owed]:
     """The rows that are pending for these interviews or have one of these keys, in the order of their making."""
-    rows = connection.execute(
+    found = connection.execute(
         f"""
         SELECT {OWED_COLUMNS} FROM outbox
         WHERE state = 'pending' AND interview_id IN (SELECT value FROM json_each(:interview_ids))
@@ -212,24 +198,26 @@ def lines(
         """,
         {"interview_ids": json.dumps(sorted(interview_ids)), "keys": json.dumps(sorted(keys))},
     )
-    return [_owed(row) for row in rows]
+    return list(rows.readable(found, rows.owed, report))
 
 
-def owed(connection: sqlite3.Connection, of: str | None = None) -> list[Owed]:
+def owed(connection: sqlite3.Connection, of: str | None = None, report: Report = raised) -> list[Owed]:
     """Deliveries in the order of their making. ``of``: one delivery's key, or an interview for all of its."""
-    rows = connection.execute(
+    found = connection.execute(
         f"""
         SELECT {OWED_COLUMNS} FROM outbox
         WHERE :of IS NULL OR key = :of OR interview_id = :of ORDER BY number
         """,
         {"of": of},
     )
-    return [_owed(row) for row in rows]
+    return list(rows.readable(found, rows.owed, report))
 
 
-def feedback_due(connection: sqlite3.Connection, passing_over: Collection[str]) -> Owed | None:
+def feedback_due(
+    connection: sqlite3.Connection, passing_over: Collection[str], report: Report = raised
+) -> Owed | None:
     """The oldest transcript on which feedback is due, of those whose key is not to be passed over."""
-    row = connection.execute(
+    found = connection.execute(
         f"""
         SELECT {OWED_COLUMNS} FROM outbox
         WHERE key IN (SELECT key FROM feedback_due)
@@ -237,19 +225,22 @@ def feedback_due(connection: sqlite3.Connection, passing_over: Collection[str]) 
         ORDER BY number LIMIT 1
         """,
         {"passing_over": json.dumps(sorted(passing_over))},
-    ).fetchone()
-    return None if row is None else _owed(row)
+    )
+    return next(rows.readable(found.fetchall(), rows.owed, report), None)
 
 
 def standing(connection: sqlite3.Connection) -> dict[str, State]:
     """The worst state that any delivery of an interview is in, by interview."""
-    rows = connection.execute("SELECT DISTINCT interview_id, state FROM outbox")
+    found = connection.execute("SELECT DISTINCT interview_id, state FROM outbox")
     worst: dict[str, State] = {}
-    for interview_id, name in rows:
+    for interview_id, name in found:
+        if name not in _STATES:  # damaged; the row itself is reported where it is read
+            continue
         state = State(name)
         if _BADNESS[state] >= _BADNESS[worst.get(interview_id, State.DONE)]:
             worst[interview_id] = state
     return worst
 
 
+_STATES = {state.value for state in State}
 _BADNESS = {State.DONE: 0, State.DROPPED: 1, State.PENDING: 2, State.DEAD: 3}

@@ -4,9 +4,14 @@ Every change of the schema is one more entry at the end of ``MIGRATIONS``; an en
 never edited. ``PRAGMA user_version`` counts the entries that a database has seen.
 """
 
+# ruff: noqa: S608 - what is put into the statements' text are names of tables and columns; values are bound.
+
+import contextlib
+import re
 import sqlite3
 
 from preppald.errors import StartError
+from preppald.journal import rows
 
 FIRST = """
 -- One row an interview: core.interview.Interview. handle and usage are JSON.
@@ -128,7 +133,66 @@ FIFTH = """
 CREATE TABLE feedback_due (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, SECOND, THIRD, FOURTH, FIFTH)
+SIXTH = """
+-- A checksum with each row (see rows.py), blocks in the key of an interview, what the application answered, and
+-- the number from which a process numbers its fragments. The rows follow in _give_checksums.
+ALTER TABLE interview RENAME TO interview_old;
+DROP INDEX interview_live;
+DROP INDEX interview_ended;
+CREATE TABLE interview (
+  interview_id TEXT NOT NULL,
+  block        INTEGER NOT NULL DEFAULT 0,
+  user_id      TEXT NOT NULL,
+  epoch        INTEGER NOT NULL,
+  token_digest TEXT NOT NULL,
+  model        TEXT NOT NULL,
+  started_ms   INTEGER NOT NULL,
+  deadline_ms  INTEGER NOT NULL,
+  phase        TEXT NOT NULL CHECK (phase IN ('live', 'ended')),
+  handle       TEXT,
+  usage        TEXT NOT NULL,
+  credited_ms  INTEGER NOT NULL,
+  ended_ms     INTEGER,
+  ending       TEXT,
+  cause        TEXT,
+  context      TEXT,
+  seq_floor    INTEGER NOT NULL DEFAULT 0,
+  checksum     INTEGER NOT NULL,
+  PRIMARY KEY (interview_id, block)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX interview_live ON interview (interview_id) WHERE phase = 'live';
+CREATE INDEX interview_ended ON interview (ended_ms) WHERE phase = 'ended';
+
+ALTER TABLE outbox ADD COLUMN block INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE outbox ADD COLUMN checksum INTEGER;
+-- Old passages have no checksum: there may be gigabytes of them.
+ALTER TABLE passage ADD COLUMN block INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE passage ADD COLUMN checksum INTEGER;
+ALTER TABLE recent ADD COLUMN checksum INTEGER;
+DROP INDEX passage_interview;
+CREATE INDEX passage_interview ON passage (interview_id, block, epoch, last_seq);
+
+-- Rows that could not be read, one by one, as they stood (MessagePack of their values). Of fragments: whose they
+-- seem to be, and the highest number among them, as far as it can be known.
+CREATE TABLE damaged (
+  number       INTEGER PRIMARY KEY,
+  origin       TEXT NOT NULL,
+  interview_id TEXT,
+  block        INTEGER NOT NULL DEFAULT 0,
+  epoch        INTEGER,
+  last_seq     INTEGER,
+  key          TEXT,
+  why          TEXT NOT NULL,
+  found_ms     INTEGER NOT NULL,
+  stored       BLOB NOT NULL
+) STRICT;
+CREATE INDEX damaged_interview ON damaged (interview_id, block, epoch);
+
+-- The file's own name: a copy of it under another name is nobody's instance.
+CREATE TABLE identity (file TEXT NOT NULL) STRICT;
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH)
 
 
 def version(connection: sqlite3.Connection) -> int:
@@ -143,6 +207,7 @@ def migrate(connection: sqlite3.Connection, migrations: tuple[str, ...] = MIGRAT
     Raises:
         StartError: a newer preppald wrote it.
     """
+    rows.equip(connection)
     present = version(connection)
     if present > len(migrations):
         raise StartError(
@@ -152,11 +217,51 @@ def migrate(connection: sqlite3.Connection, migrations: tuple[str, ...] = MIGRAT
     for number, migration in enumerate(migrations[present:], start=present + 1):
         # executescript commits what is open and runs as it stands: the transaction is in the script.
         try:
-            connection.executescript(f"BEGIN;\n{migration}\nPRAGMA user_version = {number};\nCOMMIT;")
+            connection.executescript(f"BEGIN IMMEDIATE;\n{migration}")
+            if migration is SIXTH:
+                _give_checksums(connection)
+            connection.execute(f"PRAGMA user_version = {number}")
+            connection.commit()
         except sqlite3.Error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+def _give_checksums(connection: sqlite3.Connection) -> None:
+    """The sixth migration's rows. One that damage has made of wrong types is kept in the table damaged, as it stands."""
+    old = connection.execute(
+        """
+        SELECT interview_id, 0, user_id, epoch, token_digest, model, started_ms, deadline_ms, phase, handle, usage,
+          credited_ms, ended_ms, ending, cause, NULL, 0
+        FROM interview_old
+        """
+    )
+    marks = ", ".join("?" * len(rows.INTERVIEW_COLUMNS.split(",")))
+    for row in old:
+        try:
+            connection.execute(f"INSERT INTO interview VALUES ({marks})", rows.sealed(row))
+        except (sqlite3.IntegrityError, UnicodeEncodeError) as error:
+            connection.execute(
+                "INSERT INTO damaged (origin, interview_id, why, found_ms, stored) VALUES (?, ?, ?, ?, ?)",
+                (
+                    "interview",
+                    None,
+                    f"it was damaged before the upgrade ({type(error).__name__})",
+                    0,
+                    rows.image(row),
+                ),
+            )
+    connection.execute("DROP TABLE interview_old")
+    for table in ("outbox", "recent"):
+        columns, _, last = rows.COLUMNS[table].rpartition(",")
+        for (number,) in connection.execute(f"SELECT number FROM {table}").fetchall():
+            row = connection.execute(f"SELECT {columns} FROM {table} WHERE number = ?", (number,)).fetchone()
+            # One that is damaged already stays without: it is found when it is read.
+            with contextlib.suppress(UnicodeEncodeError, sqlite3.IntegrityError):
+                connection.execute(
+                    f"UPDATE {table} SET {last} = ? WHERE number = ?", (rows.checksum(*row), number)
+                )
 
 
 def tune(connection: sqlite3.Connection) -> None:
@@ -166,10 +271,44 @@ def tune(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def check(connection: sqlite3.Connection) -> None:
-    """Raises sqlite3.DatabaseError (SQLITE_CORRUPT) when SQLite finds the file's structure damaged."""
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        damaged = sqlite3.DatabaseError(verdict)
+def name(connection: sqlite3.Connection, file: str) -> None:
+    """Writes the file's own name into it."""
+    if identity(connection) != file:
+        connection.execute("DELETE FROM identity")
+        connection.execute("INSERT INTO identity (file) VALUES (?)", (file,))
+
+
+def identity(connection: sqlite3.Connection) -> str | None:
+    """Return the name under which this file was made; None for one that no daemon of this version has opened."""
+    found = connection.execute("SELECT file FROM identity LIMIT 1").fetchone()
+    return None if found is None else str(found[0])
+
+
+# What SQLite says of an index that is damaged, while the table under it is well: it is made anew.
+_INDEX_FAULT = re.compile(
+    r"row \d+ missing from index |wrong # of entries in index |non-unique entry in index "
+)
+# What it says of a row that holds what it should not: a matter of that row, see mending.py.
+_ROW_FAULT = re.compile(
+    r"NULL value in |CHECK constraint failed in |non-\w+ value in |\w+ value in |NUMERIC value "
+)
+# More is not needed to know that there is any.
+_FAULTS = 100
+
+
+def check(connection: sqlite3.Connection) -> bool:
+    """Looks at the file's structure; whether an index was damaged, and has been made anew.
+
+    Raises:
+        sqlite3.DatabaseError: it is damaged (SQLITE_CORRUPT).
+    """
+    verdicts = [str(verdict) for (verdict,) in connection.execute(f"PRAGMA integrity_check({_FAULTS})")]
+    faults = [it for it in verdicts if it != "ok" and not _ROW_FAULT.match(it)]
+    broken = [it for it in faults if not _INDEX_FAULT.match(it)]
+    if broken or len(verdicts) >= _FAULTS:
+        damaged = sqlite3.DatabaseError(broken[0] if broken else faults[0] if faults else verdicts[0])
         damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         raise damaged
+    if faults:
+        connection.execute("REINDEX")
+    return bool(faults)

@@ -3,23 +3,58 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from functools import partial
+import itertools
 from pathlib import Path
 import sqlite3
+import time
 from typing import TypeVar
 
 from preppald.core.interview import Interview, Phase
+from preppald.core.turns import with_holes
 from preppald.errors import PreppaldError, StartError
-from preppald.journal import adoption, faults, files, reader, schema, writes
+from preppald.journal import adoption, faults, files, mending, reader, rows, salvage, schema, writes
+from preppald.journal.mending import Fallback
 from preppald.journal.pending import Batch
+from preppald.journal.rows import Unreadable
 from preppald.telemetry.interfaces import Log
 
 T = TypeVar("T")
 
+RESTORE = "a backup may have it: see `preppald journal restore`"
+TODO = f"see `preppald journal check`; {RESTORE}"
+
+# Rows that a salvage puts into the new file in one transaction: some milliseconds.
+SALVAGE_ROWS = 200
+# A start waits so long for what can be had of a damaged file: less than TimeoutStartSec=. `preppald journal salvage`
+# looks at the rest.
+SALVAGE_SECONDS = 30.0
+
 
 class Store:
-    def __init__(self, place: files.Place, log: Log) -> None:
+    """``now_ms``: the wall clock in milliseconds. ``fallback``: what a live interview has whose row is damaged.
+
+    ``damaged_rows`` counts the rows that could not be read since the start, ``left_files`` the earlier files whose
+    unfinished business is not in this one yet.
+    """
+
+    def __init__(
+        self,
+        place: files.Place,
+        log: Log,
+        *,
+        now_ms: Callable[[], int] = lambda: 0,
+        fallback: Fallback = Fallback(),  # noqa: B008 - frozen
+    ) -> None:
         self._place = place
         self._log = log
+        self._now_ms = now_ms
+        self._fallback = fallback
+        self.damaged_rows = 0
+        self._left_behind: set[str] = set()
+        # Met while a question was answered, and set aside after it.
+        self._met: list[Unreadable] = []
+        # Those that even a DELETE does not find: reported once.
+        self._reported: set[bytes] = set()
         self._connection: sqlite3.Connection | None = None
         # A file whose disk failed, by name, until there is another one.
         self._left: tuple[str, sqlite3.Connection] | None = None
@@ -28,6 +63,11 @@ class Store:
     @property
     def name(self) -> str:
         return self._place.name
+
+    @property
+    def left_files(self) -> int:
+        """Earlier files whose unfinished business could not be taken into this one yet."""
+        return len(self._left_behind)
 
     def open(self) -> list[Interview]:
         """Takes the place, checks and migrates the database; the interviews that are live in it.
@@ -61,7 +101,7 @@ class Store:
         if not self._place.take():
             return False
         try:
-            self._connection = _prepared(self._place.connect())
+            self._connection = self._checked()
             self._gather()
         except BaseException:
             self.close()
@@ -74,15 +114,29 @@ class Store:
 
     def take_over(self, source: "Store", live: list[Interview]) -> int:
         """One step of what another instance left: see ``adoption.step``."""
-        return source.read(partial(adoption.step, target=self._open_connection, live=live))
+        before = len(live)
+        moved = source.read(
+            partial(adoption.step, target=self._open_connection, live=live, report=source.met)
+        )
+        self._drop_overtaken()
+        for interview in live[before:]:
+            self._note_hole(interview)
+        return moved
+
+    def met(self, error: Unreadable) -> None:
+        """Takes note of a row that cannot be read: logged now, set aside after the question that met it."""
+        image = rows.image(error.row)
+        if image not in self._reported:
+            self._reported.add(image)
+            self._met.append(error)
 
     def elsewhere(self, interview_id: str) -> Interview | None:
         """The interview as another instance has it; the newest, where there are several."""
-        ask = partial(reader.interview, interview_id=interview_id)
+        ask = partial(reader.interview, interview_id=interview_id, report=_passed_over)
         return newest(found for _, files in self._neighbours() for found in _asked(files, ask))
 
     def was_spoken_elsewhere(self, interview_id: str, epoch: int) -> bool:
-        ask = partial(reader.fragments, interview_id=interview_id, epoch=epoch)
+        ask = partial(reader.fragments, interview_id=interview_id, epoch=epoch, report=_passed_over)
         return any(found for _, files in self._neighbours() for found in _asked(files, ask))
 
     def commit(self, batch: Batch) -> None:
@@ -113,16 +167,26 @@ class Store:
         left, old = self._left
         if self.name == left:
             self._place.succeed()
-        self._connection = _prepared(self._place.connect())
+        self._connection = _prepared(self._place.connect(), self._place)
         self._left = None
         self._carry_over(Path(left).name, old)
+        self._drop_overtaken()
         self._log.error("journal.moved_on", failed=left, database=self.name)
 
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        return query(self._open_connection)
+        """The answer of the database; what was met on the way is set aside then."""
+        connection = self._open_connection
+        answer = query(connection)
+        met, self._met = self._met, []
+        for error in met:
+            try:
+                self._note(mending.set_aside(connection, error, self._now_ms))
+            except sqlite3.Error as why:
+                self._note(mending.Finding(error.table, error.interview_id, error.key, error.why, str(why)))
+        return answer
 
     def settle(self, bucket: int) -> bool:
-        return writes.settle(self._open_connection, bucket)
+        return self.read(partial(writes.settle, bucket=bucket, report=self.met))
 
     def sweep(self, before_ms: int) -> int:
         return writes.sweep(self._open_connection, before_ms)
@@ -148,28 +212,117 @@ class Store:
         return self._connection
 
     def _checked(self) -> sqlite3.Connection:
-        """A connection to the present file; or to a new one, when the present one is damaged."""
+        """A connection to the present file; or, where it is damaged, to a new one with what can be had of it."""
+        for loss in self._place.losses():
+            self._log.error("journal.shortened", database=self.name, what=loss, todo=RESTORE)
+        # Before SQLite has the file: see salvage.py, rule 3.
+        log = salvage.Log(Path(self.name))
         connection = self._place.connect()
         try:
             schema.tune(connection)
-            schema.check(connection)
+            if schema.check(connection):
+                self._log.error("journal.reindexed", database=self.name)
+            hidden = self._hidden(connection, log)
+            connection = _prepared(connection, self._place)
         except sqlite3.Error as error:
             if not faults.corrupt(error):
                 connection.close()
                 raise
-            damaged = self.name
-            # Before it is closed: closing would delete the -wal, which may hold the newest rows.
-            aside = self._place.set_aside()
-            self._log.error("journal.corrupt", database=damaged, moved_to=aside)
-            connection.close()
-            connection = self._place.connect()
-        return _prepared(connection)
+            return self._salvaged(connection, error)
+        if hidden:
+            damaged: list[Unreadable] = []
+            counts = _put(connection, salvage.hidden_rows(hidden, damaged.append))
+            self._log.error(
+                "journal.wal_damaged", database=self.name, frames=len(hidden), rows=sum(counts.values())
+            )
+            for finding in mending.take_in(connection, damaged, self._now_ms, self._fallback):
+                self._note(finding)
+        return connection
+
+    def _hidden(self, connection: sqlite3.Connection, log: salvage.Log) -> list[tuple[int, bytes]]:
+        """The frames of the -wal that SQLite does not take, for one before them is damaged."""
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        frames = log.frames(size)
+        if not frames:
+            return []
+        _, taken, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        return frames[max(taken, 0) :]
+
+    def _salvaged(self, old: sqlite3.Connection, why: sqlite3.Error) -> sqlite3.Connection:
+        """Moves the damaged file aside, and puts what can be had of it into a new one."""
+        damaged_file = self.name
+        # Before it is closed: closing would delete the -wal, which may hold the newest rows.
+        aside = self._place.set_aside()
+        self._log.error(
+            "journal.corrupt",
+            database=damaged_file,
+            cause=str(why),
+            moved_to=aside,
+            todo=f"see what is in it with `preppald journal salvage {aside}`; {RESTORE}",
+        )
+        old.close()
+        connection = _prepared(self._place.connect(), self._place)
+        damaged: list[Unreadable] = []
+        try:
+            until = time.monotonic() + SALVAGE_SECONDS
+            found = salvage.rows_of(Path(aside), damaged.append, lambda: time.monotonic() > until)
+            counts = _put(connection, found)
+        except OSError as error:
+            self._log.error("journal.not_salvaged", database=aside, cause=str(error))
+            return connection
+        self._log.error("journal.salvaged", database=damaged_file, **counts, damaged=len(damaged))
+        for finding in mending.take_in(connection, damaged, self._now_ms, self._fallback):
+            self._note(finding)
+        return connection
 
     def _gather(self) -> None:
-        """Takes in what earlier files have, and ends what was cut off when another instance took it."""
-        for file in self._place.earlier():
-            self._carry_over(file.name, files.writable(file))
+        """Takes in what earlier files have, sets aside what cannot be read, ends what another instance began."""
+        for finding in mending.mend(self._open_connection, now_ms=self._now_ms, fallback=self._fallback):
+            self._note(finding)
+        self.carry_over()
         adoption.mend(self._open_connection, self._arrived)
+        self._drop_overtaken()
+        for interview in reader.live(self._open_connection, self.met):
+            self._note_hole(interview)
+
+    def carry_over(self) -> list[Interview]:
+        """Takes in what earlier files have and could not be had of them yet; the live interviews that came."""
+        before = {it.interview_id for it in reader.live(self._open_connection, self.met)}
+        left = [it for it in self._place.earlier() if not writes.was_carried(self._open_connection, it.name)]
+        for file in left:
+            with suppress(sqlite3.Error):  # it is gone; said already
+                self._carry_over(file.name, files.writable(file))
+        after = reader.live(self._open_connection, self.met)
+        self._drop_overtaken()
+        return [it for it in after if it.interview_id not in before]
+
+    def _drop_overtaken(self) -> None:
+        for key in writes.drop_overtaken(self._open_connection, self._now_ms):
+            self._log.warning("delivery.overtaken", key=key)
+
+    def _note(self, finding: mending.Finding) -> None:
+        self.damaged_rows += 1
+        self._log.error(
+            "journal.row_damaged",
+            database=self.name,
+            table=finding.table,
+            interview=finding.interview_id,
+            key=finding.key,
+            cause=finding.why,
+            done=finding.done,
+            todo=TODO,
+        )
+
+    def _note_hole(self, interview: Interview) -> None:
+        """Says where a part of what was said is missing."""
+        ask = (self._open_connection, interview.interview_id, interview.epoch)
+        said = reader.fragments(*ask, block=interview.block, report=self.met)
+        lost_to = reader.lost_to(*ask, block=interview.block)
+        holes = len(with_holes(said, lost_to)) - len(said)
+        if holes:
+            self._log.error(
+                "transcript.unreadable", interview=interview.interview_id, parts=holes, todo=RESTORE
+            )
 
     def _arrived(self, transfer: str) -> bool:
         """What cannot be read has not: the same keys told twice are better than never."""
@@ -186,23 +339,53 @@ class Store:
         with closing(old):
             try:
                 schema.migrate(old)
-                rows = writes.carry_over(old, file, self._open_connection)
+                count = writes.carry_over(old, file, self._open_connection, self._passed_over)
             except (sqlite3.Error, PreppaldError) as error:
-                self._log.error("journal.not_carried_over", database=file, cause=str(error))
+                if file not in self._left_behind:
+                    self._log.error(
+                        "journal.not_carried_over",
+                        database=file,
+                        cause=str(error),
+                        todo="it is tried again every few seconds",
+                    )
+                self._left_behind.add(file)
             else:
-                if rows:
-                    self._log.warning("journal.carried_over", database=file, rows=rows)
+                self._left_behind.discard(file)
+                if count:
+                    self._log.warning("journal.carried_over", database=file, rows=count)
+
+    def _passed_over(self, error: Unreadable) -> None:
+        """A damaged row of a file that is left: it stays there."""
+        self._note(
+            mending.Finding(error.table, error.interview_id, error.key, error.why, "left in the earlier file")
+        )
 
 
-def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """The connection, to a database with today's tables; closed if that fails."""
+def _prepared(connection: sqlite3.Connection, place: files.Place) -> sqlite3.Connection:
+    """The connection, to a database with today's tables and with its own name in it; closed if that fails."""
     try:
         schema.tune(connection)
         schema.migrate(connection)
+        schema.name(connection, Path(place.name).name)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _put(connection: sqlite3.Connection, found: Iterable[salvage.Found]) -> dict[str, int]:
+    """Puts salvaged rows into a database; how many of each table. What is there already stays, or the newer."""
+    counts = dict.fromkeys(rows.COLUMNS, 0)
+    each = iter(found)
+    while some := list(itertools.islice(each, SALVAGE_ROWS)):
+        with writes.transaction(connection):
+            for it in some:
+                counts[it.table] += writes.put_salvaged(connection, it.table, it.number, it.row)
+    return counts
+
+
+def _passed_over(_error: Unreadable) -> None:
+    """Another instance's damaged row is that one's to report."""
 
 
 def newest(found: Iterable[Interview | None]) -> Interview | None:

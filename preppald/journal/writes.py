@@ -1,43 +1,46 @@
 """Changes to a journal's database: plain functions of a connection, each one transaction."""
 # ruff: noqa: S608 - what is put into the statements' text are names of tables and columns; values are bound.
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+import re
 import sqlite3
 
-from preppald.journal import packing, reader
+from preppald.core.deliveries import Owed, State
+from preppald.core.interview import Phase
+from preppald.journal import packing, reader, rows
 from preppald.journal.pending import Batch
 
+
+def _insert(table: str) -> str:
+    columns = rows.COLUMNS[table]
+    return f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' * len(columns.split(',')))})"
+
+
 PUT_INTERVIEW = f"""
-INSERT INTO interview ({reader.INTERVIEW_COLUMNS})
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (interview_id) DO UPDATE SET
+{_insert("interview")}
+ON CONFLICT (interview_id, block) DO UPDATE SET
   user_id = excluded.user_id, epoch = excluded.epoch, token_digest = excluded.token_digest,
   model = excluded.model, started_ms = excluded.started_ms, deadline_ms = excluded.deadline_ms,
   phase = excluded.phase, handle = excluded.handle, usage = excluded.usage,
   credited_ms = excluded.credited_ms, ended_ms = excluded.ended_ms, ending = excluded.ending,
-  cause = excluded.cause
+  cause = excluded.cause, context = excluded.context, seq_floor = excluded.seq_floor, checksum = excluded.checksum
 WHERE excluded.epoch >= interview.epoch
 """
 # What another instance had: what is known here stays.
-ADD_INTERVIEW = f"""
-INSERT INTO interview ({reader.INTERVIEW_COLUMNS})
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO NOTHING
+ADD_INTERVIEW = f"{_insert('interview')} ON CONFLICT DO NOTHING"
+PUT_RECENT = _insert("recent")
+PUT_PASSAGE = _insert("passage")
+ADD_OWED = f"{_insert('outbox')} ON CONFLICT (key) DO NOTHING"
+CHANGE_OWED = """
+UPDATE outbox SET
+  interview_id = ?, block = ?, kind = ?, payload = ?, created_ms = ?, state = ?, attempts = ?, next_ms = ?,
+  last_status = ?, last_error = ?, acked_ms = ?, checksum = ?
+WHERE key = ?
 """
-PUT_RECENT = "INSERT INTO recent (bucket, fragments) VALUES (?, ?)"
-PUT_PASSAGE = f"INSERT INTO passage ({reader.PASSAGE_COLUMNS}) VALUES (?, ?, ?, ?)"
-# A delivery that is made a second time changes nothing, however the first one fared: only a try does. What
-# is settled stays settled, whoever settled it; only an acknowledgement outranks an operator's drop.
-PUT_OWED = f"""
-INSERT INTO outbox ({reader.OWED_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (key) DO UPDATE SET
-  state = excluded.state, attempts = excluded.attempts, next_ms = excluded.next_ms,
-  last_status = excluded.last_status, last_error = excluded.last_error, acked_ms = excluded.acked_ms
-WHERE excluded.attempts > outbox.attempts
-  AND (outbox.state = 'pending' OR excluded.state = 'done' AND outbox.state <> 'done')
-  OR excluded.attempts = outbox.attempts AND excluded.state = 'pending' AND outbox.state = 'dead'
-"""
+DAMAGED_COLUMNS = "origin, interview_id, block, epoch, last_seq, key, why, found_ms, stored"
+PUT_DAMAGED = f"INSERT INTO damaged ({DAMAGED_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 PUT_DUE = "INSERT INTO feedback_due (key) VALUES (?) ON CONFLICT DO NOTHING"
 DELETE_DUE = "DELETE FROM feedback_due WHERE key = ?"
 
@@ -64,63 +67,159 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def commit(connection: sqlite3.Connection, batch: Batch) -> None:
     """The whole batch in one transaction; durable when this returns."""
     with transaction(connection):
-        connection.executemany(PUT_INTERVIEW, map(reader.interview_row, batch.interviews.values()))
-        connection.executemany(PUT_RECENT, packing.rows(batch.fragments))
-        connection.executemany(PUT_OWED, map(reader.owed_row, batch.owed.values()))
+        connection.executemany(PUT_INTERVIEW, map(rows.interview_row, batch.interviews.values()))
+        connection.executemany(PUT_RECENT, map(rows.sealed, packing.rows(batch.fragments)))
+        for owed in batch.owed.values():
+            put_owed(connection, rows.owed_row(owed))
         for key, due in batch.due.items():
             connection.execute(PUT_DUE if due else DELETE_DUE, (key,))
 
 
-def settle(connection: sqlite3.Connection, bucket: int, limit: int = SETTLE_ROWS) -> bool:
+def put_owed(connection: sqlite3.Connection, row: rows.Row) -> None:
+    """Adds a delivery's row, or takes into the known row how the delivery fared since. Raises Unreadable."""
+    if connection.execute(ADD_OWED, row).rowcount:
+        return
+    new = rows.owed(row)
+    known = connection.execute(f"SELECT {rows.OWED_COLUMNS} FROM outbox WHERE key = ?", (new.key,)).fetchone()
+    try:
+        old = rows.owed(known)
+    except rows.Unreadable:
+        change_owed(connection, new)  # here is all of it
+    else:
+        if outranks(new, old):
+            # A delivery is the one that was made first: it may have been posted.
+            change_owed(connection, replace(new, delivery=old.delivery))
+
+
+def change_owed(connection: sqlite3.Connection, owed: Owed) -> int:
+    """Writes a delivery over its row; how many rows that were."""
+    key, *values = rows.owed_row(owed)
+    return connection.execute(CHANGE_OWED, (*values, key)).rowcount
+
+
+def outranks(new: Owed, old: Owed) -> bool:
+    """Whether a delivery stands as ``new`` has it, where ``old`` is on disk.
+
+    A delivery that is made a second time changes nothing, however the first one fared: only a try does. What is
+    settled stays settled, whoever settled it; only an acknowledgement outranks an operator's drop. A dead letter may
+    be owed again without a try.
+    """
+    if new.attempts > old.attempts:
+        done = new.state is State.DONE and old.state is not State.DONE
+        return done or old.state is State.PENDING
+    return new.attempts == old.attempts and new.state is State.PENDING and old.state is State.DEAD
+
+
+def settle(
+    connection: sqlite3.Connection,
+    bucket: int,
+    limit: int = SETTLE_ROWS,
+    *,
+    report: rows.Report = rows.raised,
+) -> bool:
     """Moves fragments from the table recent to where an interview's are together; whether there may be more."""
-    query = "SELECT number, fragments FROM recent WHERE bucket = ? ORDER BY number LIMIT ?"
-    rows = connection.execute(query, (bucket, limit)).fetchall()
-    if rows:
+    query = f"SELECT number, {rows.RECENT_COLUMNS} FROM recent WHERE bucket = ? ORDER BY number LIMIT ?"
+    found = connection.execute(query, (bucket, limit)).fetchall()
+    if found:
+        unreadable: list[rows.Unreadable] = []
+        said = [
+            it
+            for own in rows.readable((row[1:] for row in found), rows.recent, unreadable.append)
+            for it in own
+        ]
+        for error in unreadable:
+            report(error)
         with transaction(connection):
-            connection.executemany(PUT_PASSAGE, packing.passages(fragments for _, fragments in rows))
-            last, _ = rows[-1]
+            connection.executemany(PUT_PASSAGE, map(rows.sealed, packing.passages(said)))
+            last = found[-1][0]
             connection.execute("DELETE FROM recent WHERE bucket = ? AND number <= ?", (bucket, last))
-    return len(rows) == limit
+    return len(found) == limit
 
 
-def carry_over(source: sqlite3.Connection, file: str, target: sqlite3.Connection) -> int:
+def carry_over(
+    source: sqlite3.Connection, file: str, target: sqlite3.Connection, report: rows.Report = rows.raised
+) -> int:
     """Takes what is unfinished in an earlier file into the present one; how many rows came.
 
     Unfinished: live interviews with their fragments, deliveries that are pending or dead, and transcripts on which
     feedback is due. What the present file already knows is newer and stays. That ``file`` was carried over is in the
     same transaction: a row that is delivered and swept later can never come back from the earlier file.
     """
-    known = target.execute("SELECT 1 FROM carried WHERE file = ?", (file,)).fetchone()
-    if known is not None:
+    if was_carried(target, file):
         return 0
     before = target.total_changes
     with transaction(target):
-        of_live_ones = "interview_id IN (SELECT interview_id FROM interview WHERE phase = 'live')"
-        for columns, table, unfinished in (
-            (reader.INTERVIEW_COLUMNS, "interview", "phase = 'live'"),
-            (reader.PASSAGE_COLUMNS, "passage", of_live_ones),
-            ("key", "feedback_due", "true"),
-            (
-                reader.OWED_COLUMNS,
-                "outbox",
-                "state IN ('pending', 'dead') OR key IN (SELECT key FROM feedback_due)",
-            ),
+        live = reader.live(source, report)
+        names = {it.interview_id for it in live}
+        target.executemany(ADD_INTERVIEW, map(rows.interview_row, live))
+        for columns, table, put in (
+            (rows.PASSAGE_COLUMNS, "passage", PUT_PASSAGE),
+            (DAMAGED_COLUMNS, "damaged", PUT_DAMAGED),
         ):
-            marks = ", ".join("?" * len(columns.split(",")))
-            target.executemany(
-                f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING",
-                source.execute(f"SELECT {columns} FROM {table} WHERE {unfinished}"),
-            )
-        live = {
-            interview_id
-            for (interview_id,) in source.execute("SELECT interview_id FROM interview WHERE phase = 'live'")
-        }
-        recent = source.execute("SELECT fragments FROM recent ORDER BY number")
-        unsettled = packing.passages(fragments for (fragments,) in recent)
-        target.executemany(PUT_PASSAGE, (row for row in unsettled if row[0] in live))
+            query = f"SELECT {columns} FROM {table} WHERE interview_id = ? ORDER BY number"
+            for name in names:
+                target.executemany(put, source.execute(query, (name,)).fetchall())
+        recent = source.execute(f"SELECT {rows.RECENT_COLUMNS} FROM recent ORDER BY number").fetchall()
+        said = [it for own in rows.readable(recent, rows.recent, report) for it in own]
+        unsettled = packing.passages(it for it in said if it.interview_id in names)
+        target.executemany(PUT_PASSAGE, map(rows.sealed, unsettled))
+        owed = source.execute(
+            f"""
+            SELECT {rows.OWED_COLUMNS} FROM outbox
+            WHERE state IN ('pending', 'dead') OR key IN (SELECT key FROM feedback_due) ORDER BY number
+            """
+        ).fetchall()
+        sound = [row for row in owed if _is_sound(row, report)]
+        target.executemany(ADD_OWED, sound)
+        target.executemany(PUT_DUE, source.execute("SELECT key FROM feedback_due").fetchall())
         carried = target.total_changes - before
         target.execute("INSERT INTO carried (file) VALUES (?)", (file,))
     return carried
+
+
+def was_carried(target: sqlite3.Connection, file: str) -> bool:
+    """Whether an earlier file was carried over into this one."""
+    return target.execute("SELECT 1 FROM carried WHERE file = ?", (file,)).fetchone() is not None
+
+
+def put_salvaged(connection: sqlite3.Connection, table: str, number: int | None, row: rows.Row) -> int:
+    """Adds a row that was found in a damaged file, under its old number; how many rows that were.
+
+    What is known already stays, but for an interview's newer row and for a delivery that fared better.
+    """
+    if table == "interview":
+        new = rows.interview(row)
+        old = reader.interview(connection, new.interview_id, lambda _error: None)
+        if old is not None and (old.epoch, old.phase is Phase.ENDED) > (new.epoch, new.phase is Phase.ENDED):
+            return 0
+        return connection.execute(PUT_INTERVIEW, row).rowcount
+    columns = rows.COLUMNS[table]
+    same = " AND ".join(f"{name} IS ?" for name in re.findall(r"\w+", columns))
+    if (
+        table != "outbox"
+        and connection.execute(
+            f"SELECT 1 FROM {table} WHERE number = ? AND {same}", (number, *row)
+        ).fetchone()
+    ):
+        return 0
+    free = (
+        number is not None
+        and not connection.execute(f"SELECT 1 FROM {table} WHERE number = ?", (number,)).fetchone()
+    )
+    if table == "outbox":
+        known = connection.execute("SELECT 1 FROM outbox WHERE key = ?", (row[0],)).fetchone()
+        if known or not free:
+            put_owed(connection, row)
+            return int(not known)
+    marks = ", ".join("?" * (1 + len(row)))
+    connection.execute(
+        f"INSERT INTO {table} (number, {columns}) VALUES ({marks})", (number if free else None, *row)
+    )
+    return 1
+
+
+def _is_sound(row: rows.Row, report: rows.Report) -> bool:
+    return any(rows.readable([row], rows.owed, report))
 
 
 def sweep(connection: sqlite3.Connection, before_ms: int, limit: int = SWEEP_INTERVIEWS) -> int:
@@ -142,7 +241,7 @@ def sweep(connection: sqlite3.Connection, before_ms: int, limit: int = SWEEP_INT
             """,
             {"before": before_ms, "limit": limit},
         ).fetchall()
-        for table in ("passage", "outbox", "interview"):
+        for table in ("passage", "outbox", "damaged", "interview"):
             connection.executemany(f"DELETE FROM {table} WHERE interview_id = ?", rows)
         connection.execute("DELETE FROM feedback_due WHERE key NOT IN (SELECT key FROM outbox)")
     return len(rows)
@@ -153,26 +252,56 @@ def retry(connection: sqlite3.Connection, keys: Iterable[str]) -> int:
 
     Not a status that was overtaken: it would set the interview back, from completed to in progress.
     """
-    with transaction(connection):
-        changed = connection.executemany(
-            """
-            UPDATE outbox SET state = 'pending', next_ms = 0
-            WHERE key = ? AND state IN ('dead', 'pending')
-              AND NOT (kind = 'status' AND EXISTS (
-                SELECT 1 FROM outbox AS later
-                WHERE later.interview_id = outbox.interview_id
-                  AND later.number > outbox.number AND later.state = 'done'))
-            """,
-            [(key,) for key in keys],
-        )
-    return changed.rowcount
+    chosen = f"""
+        SELECT {rows.OWED_COLUMNS} FROM outbox
+        WHERE key = ? AND state IN ('dead', 'pending')
+          AND NOT (kind = 'status' AND EXISTS (
+            SELECT 1 FROM outbox AS later
+            WHERE later.interview_id = outbox.interview_id
+              AND later.number > outbox.number AND later.state = 'done'))
+        """
+    return _changed(connection, chosen, keys, lambda owed: replace(owed, state=State.PENDING, next_ms=0))
 
 
 def drop(connection: sqlite3.Connection, keys: Iterable[str], now_ms: int) -> int:
     """Gives up deliveries that are pending or dead; how many there were."""
+    chosen = f"SELECT {rows.OWED_COLUMNS} FROM outbox WHERE key = ? AND state IN ('dead', 'pending')"
+    return _changed(
+        connection, chosen, keys, lambda owed: replace(owed, state=State.DROPPED, acked_ms=now_ms)
+    )
+
+
+# A status that says less than another delivery of its interview, which the backend has or will have first: it would
+# set the interview back. Such a row comes from a file that could not be read for a while.
+OVERTAKEN = f"""
+SELECT {rows.OWED_COLUMNS} FROM outbox
+WHERE state = 'pending' AND kind = 'status' AND key LIKE '%:status:IN_PROGRESS' AND EXISTS (
+  SELECT 1 FROM outbox AS later
+  WHERE later.interview_id = outbox.interview_id AND later.block = outbox.block AND later.key <> outbox.key
+    AND substr(later.key, 1, length(outbox.key) - length('status:IN_PROGRESS'))
+      = substr(outbox.key, 1, length(outbox.key) - length('status:IN_PROGRESS'))
+    AND (later.state = 'done' OR later.number < outbox.number))
+"""
+
+
+def drop_overtaken(connection: sqlite3.Connection, now_ms: Callable[[], int]) -> list[str]:
+    """Gives up statuses that another delivery has overtaken; the keys of those."""
+    found = list(rows.readable(connection.execute(OVERTAKEN).fetchall(), rows.owed, lambda _error: None))
+    if found:
+        why = "a later delivery of this interview came first"
+        with transaction(connection):
+            for owed in found:
+                dropped = replace(owed, state=State.DROPPED, acked_ms=now_ms(), last_error=why)
+                change_owed(connection, dropped)
+    return [owed.key for owed in found]
+
+
+def _changed(
+    connection: sqlite3.Connection, chosen: str, keys: Iterable[str], change: Callable[[Owed], Owed]
+) -> int:
+    changed = 0
     with transaction(connection):
-        changed = connection.executemany(
-            "UPDATE outbox SET state = 'dropped', acked_ms = ? WHERE key = ? AND state IN ('dead', 'pending')",
-            [(now_ms, key) for key in keys],
-        )
-    return changed.rowcount
+        for key in keys:
+            for row in connection.execute(chosen, (key,)).fetchall():
+                changed += change_owed(connection, change(rows.owed(row)))
+    return changed

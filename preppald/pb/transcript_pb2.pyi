@@ -26,8 +26,18 @@ class Turn(_message.Message):
     timestamp_ms: int
     def __init__(self, speaker: _Optional[_Union[Speaker, str]] = ..., content: _Optional[str] = ..., timestamp_ms: _Optional[int] = ...) -> None: ...
 
+class Missing(_message.Message):
+    __slots__ = ("turn", "what")
+    TURN_FIELD_NUMBER: _ClassVar[int]
+    WHAT_FIELD_NUMBER: _ClassVar[int]
+    turn: int
+    what: str
+    def __init__(self, turn: _Optional[int] = ..., what: _Optional[str] = ...) -> None: ...
+
 class Transcript(_message.Message):
-    __slots__ = ("turns",)
+    __slots__ = ("turns", "missing")
     TURNS_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
     turns: _containers.RepeatedCompositeFieldContainer[Turn]
-    def __init__(self, turns: _Optional[_Iterable[_Union[Turn, _Mapping]]] = ...) -> None: ...
+    missing: _containers.RepeatedCompositeFieldContainer[Missing]
+    def __init__(self, turns: _Optional[_Iterable[_Union[Turn, _Mapping]]] = ..., missing: _Optional[_Iterable[_Union[Missing, _Mapping]]] = ...) -> None: ...

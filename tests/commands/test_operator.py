@@ -2,6 +2,8 @@
 
 import argparse
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 import json
 from pathlib import Path
 import sqlite3
@@ -16,7 +18,7 @@ import trio
 from preppald.commands import interviews, listing, outbox, transcript
 from preppald.core.interview import Handle, Usage
 from preppald.errors import EX_IOERR, JournalError, PreppaldError
-from preppald.journal import OnDisk
+from preppald.journal import OnDisk, files, reader, writes
 from preppald.journal.archive import Archive
 from preppald.pb import transcript_pb2
 from tests.durable import EPOCH_MS, begun, finished, interview, running, said
@@ -388,10 +390,10 @@ async def test_a_payload_that_cannot_be_read(filled: Shell) -> None:
 
 
 def _spoil_payloads(database: Path) -> None:
-    connection = sqlite3.connect(database)
-    connection.execute("UPDATE outbox SET payload = ?", (b"not \xff json",))
-    connection.commit()
-    connection.close()
+    with closing(files.writable(database)) as connection:
+        for owed in reader.owed(connection):
+            delivery = replace(owed.delivery, payload=b"not \xff json")
+            writes.change_owed(connection, replace(owed, delivery=delivery))
 
 
 @pytest.mark.parametrize(
