@@ -22,13 +22,18 @@ CLEAR_LEVEL = 0.4
 # How fast the floor follows, in each tenth of a second: down in half a second, up in ten.
 FALL = 0.2
 RISE = 0.01
+# Of a room that is new it is learned in two seconds.
+FIRST_RISE = 0.1
+RISE_DECAY = 0.97
 # Within speech at 0 dB the longest stretch without a clear block was 1.1 s.
 BRIDGE_SECONDS = 1.2
+# Clear blocks of a stretch from which on it is voice at all: noise has one or two at a time.
+LEAST_SECONDS = 0.29
 # Voice: so long from its first block to its last, and so much of it clear. A cough is shorter, a noise is thinner.
 VOICE_SECONDS = 1.0
 CLEAR_SECONDS = 0.5
 # A level that stays within this ratio for so long is a machine's.
-STEADY_RATIO = 1.6
+STEADY_RATIO = 2.2
 STEADY_SECONDS = 10.0
 # The state of ``Ear`` before a stretch: heard_at, counted_at, spoke, any_voice.
 _Heard = tuple[float | None, float | None, bool, bool]
@@ -39,7 +44,8 @@ class Ear:
 
     ``heard_at``: when the last voice was heard, or None; ``began_at``: when its stretch began; ``counted_at``: when
     the last was heard that counts. ``spoke``: whether so much voice as an answer has was heard
-    since ``reset``; ``any_voice``: whether any was. ``ever``: whether any voice was ever heard here.
+    since ``reset``; ``any_voice``: whether any was; ``stirred``:
+    whether anything was that may be voice. ``ever``: whether any voice was ever heard here.
     """
 
     def __init__(self) -> None:
@@ -48,6 +54,7 @@ class Ear:
         self.began_at = 0.0
         self.spoke = False
         self.any_voice = False
+        self.stirred = False
         self.ever = False
         # True where half a sample came last; and the part of the block under way that was heard.
         self._odd = 0
@@ -55,10 +62,14 @@ class Ear:
         self._samples = 0
         self._bytes = 0
         self._floor = FIRST_FLOOR
+        self._rise = FIRST_RISE
         # The stretch of voice under way, as far as it counts: its begin, and how much of it was clear.
         self._counted_from = 0.0
         self._clear = 0.0
         self._counting = False
+        # When the last clear block came, and how much of the stretch was clear in all.
+        self._clear_at: float | None = None
+        self._all_clear = 0.0
         self._before: _Heard = (None, None, False, False)
         # The bounds of a level that hardly varies, and for how long it has not.
         self._low = self._high = 0.0
@@ -86,7 +97,7 @@ class Ear:
 
     def reset(self) -> None:
         """Count voice from now on; a stretch that is under way counts from here."""
-        self.spoke = self.any_voice = self._counting = False
+        self.spoke = self.any_voice = self.stirred = self._counting = False
         self._before = (self.heard_at, self.counted_at, False, False)
 
     def _judge(self, now: float, *, counts: bool) -> None:
@@ -94,30 +105,37 @@ class Ear:
         level = self._sum / self._samples - 1.0 if self._samples else 0.0
         self._sum = self._samples = self._bytes = 0
         clear = level > self._floor * CLEAR_RATIO + CLEAR_LEVEL
-        self._floor += (level - self._floor) * (FALL if level < self._floor else RISE)
+        self._floor += (level - self._floor) * (FALL if level < self._floor else self._rise)
+        self._rise = max(RISE, self._rise * RISE_DECAY)
         if self._is_steady(level, seconds):
-            self._floor = max(self._floor, level)
-            if clear:
+            self._floor = max(self._floor, (self._low + self._high) / 2)
+            if clear or (self._clear_at is not None and self._clear_at > now - self._steady):
                 self._forget()
         elif clear:
             self._note(now, seconds, counts=counts)
 
     def _note(self, now: float, seconds: float, *, counts: bool) -> None:
         began = now - seconds
-        fresh = not self.speaking(began)
+        fresh = self._clear_at is None or began - self._clear_at >= BRIDGE_SECONDS
+        self._clear_at = now
         if fresh:
             self._before = (self.heard_at, self.counted_at, self.spoke, self.any_voice)
             self.began_at = began
+            self._all_clear = 0.0
         if counts and (fresh or not self._counting):
             self._counted_from = began
             self._clear = 0.0
         self._counting = counts
-        self.heard_at = now
-        self.ever = True
+        self._all_clear += seconds
+        if self._all_clear >= LEAST_SECONDS:
+            self.heard_at = now
+            self.ever = True
         if counts:
-            self.counted_at = now
+            self.stirred = True
             self._clear += seconds
-            self.any_voice = True
+            if self._clear >= LEAST_SECONDS:
+                self.counted_at = now
+                self.any_voice = True
             if self._clear >= CLEAR_SECONDS and now - self._counted_from >= VOICE_SECONDS:
                 self.spoke = True
 
@@ -134,4 +152,5 @@ class Ear:
     def _forget(self) -> None:
         """Forget a stretch taken for voice: it was a noise that went on."""
         self.heard_at, self.counted_at, self.spoke, self.any_voice = self._before
+        self._clear_at = None
         self._counting = False

@@ -34,6 +34,9 @@ from preppald.core.hold import Hold
 # How long sound holds a prompt back without one new word: a radio, or people in the room, go on for ever.
 SOUND_SECONDS = 60.0
 
+# The candidate's page plays later than we count, and a loudspeaker is heard in the microphone until then.
+ECHO_SECONDS = 0.5
+
 
 class Voice(enum.Enum):
     """The candidate's voice since the interviewer was heard out."""
@@ -164,7 +167,7 @@ class Evidence:
 
     def hear(self, pcm: bytes, now: float) -> None:
         """Take the candidate's audio: s16le mono 16 kHz, of any length, that ended now."""
-        self._ear.hear(pcm, now, counts=now >= self._conversation.heard_out_at)
+        self._ear.hear(pcm, now, counts=now >= self._conversation.heard_out_at + ECHO_SECONDS)
 
     def note(self, event: object, now: float) -> None:
         """Take an event of the conversation or of its connection; most kinds say nothing here."""
@@ -181,6 +184,7 @@ class Evidence:
     def asked(self, now: float) -> None:
         """Note that we asked the interviewer to speak, and now wait for it."""
         self._asked_at = now
+        self._waits = False
         self.interrupted_at = None
 
     def lose(self, now: float) -> None:
@@ -205,7 +209,7 @@ class Evidence:
         self._last_word_at = now
         # Text comes late, too: of an answer that the interviewer has replied to. An ear that heard this candidate
         # before, and has heard nothing since, knows that it is.
-        if self._activity_at is not None or self._ear.any_voice or not self._ear.ever:
+        if self._activity_at is not None or self._ear.stirred or not self._ear.ever:
             self._words_at = now
             self.interrupted_at = None
 
@@ -250,6 +254,9 @@ class Evidence:
         """Return who has the floor at this instant."""
         conversation = self._conversation
         heard_out_at = conversation.heard_out_at
+        if self._asked_at is not None and heard_out_at > self._asked_at:
+            # A reply that had stalled goes on, and is no new one.
+            self.replied()
         voice = self._voice(now)
         case = (conversation.state, voice, self._sign(), now >= heard_out_at)
         floor = ROWS[TABLE[case]][-1]
@@ -257,7 +264,10 @@ class Evidence:
         candidate_at = _latest(self._last_word_at, self._ear.counted_at)
         if floor is Floor.OWED:
             counted = None if self._sounds(now) else self._ear.counted_at
-            since = _latest(since, counted, self._words_at, self._activity_ended_at, self._asked_at)
+            # Gemini notices the end of a voice after its silence; where we heard it ourselves we know better.
+            ended_at = self._activity_ended_at
+            noticed = None if ended_at is None or self._ear.any_voice else ended_at - self._silence
+            since = _latest(since, counted, self._words_at, noticed, self._asked_at)
         elif floor in {Floor.THINKING, Floor.WORKING}:
             since = _latest(since, conversation.since, self._worked_at)
         elif floor is Floor.STALLED:

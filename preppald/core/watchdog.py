@@ -94,7 +94,10 @@ class Watchdog:
 
     def _silence(self, now: float, seen: Snapshot) -> list[SessionEffect]:
         match seen.floor.floor:
-            case Floor.NOBODY | Floor.INTERVIEWER:
+            case Floor.NOBODY:
+                return []
+            case Floor.INTERVIEWER:
+                self._patience.answered()
                 return []
             case Floor.CANDIDATE:
                 return self._take_up(now, seen) or self._still_there(now, seen)

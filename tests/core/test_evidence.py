@@ -156,6 +156,7 @@ def test_a_cough_is_owed_nothing(talk: Talk, noticed: Sequence[Event]) -> None:
 
 
 def test_one_word_is_an_answer(talk: Talk) -> None:
+    talk.hear(silence(1))
     talk.hear(tone(0.3))
     talk.happen(TextHeard("Yes."))
     talk.hear(silence(2))
