@@ -99,7 +99,7 @@ async def test_a_newer_clients_messages_are_skipped_and_counted(
         await candidate.send(NEWER_KIND)
     await trio.sleep(1)
     assert candidate.close is None
-    assert "error_response" not in candidate.kinds()
+    assert "error" not in candidate.kinds()
     assert b"preppald_messages_skipped_total 12.0" in world.metrics.exposition()
     await candidate.end()
     assert (await candidate.closed())[0] == 1000

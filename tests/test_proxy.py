@@ -70,6 +70,7 @@ async def test_gemini_is_reached_through_the_proxy(credentials: str) -> None:
     ("answer", "cause", "words"),
     [
         (b"HTTP/1.1 407 x\r\nContent-Length: 0\r\n\r\n", closes.PROXY_REFUSED, "wants a user and a password"),
+        (b"HTTP/1.1 401 x\r\nContent-Length: 0\r\n\r\n", closes.PROXY_REFUSED, "401: it wants a user"),
         (
             b"HTTP/1.1 403 x\r\nContent-Length: 0\r\n\r\n",
             closes.PROXY_REFUSED,
@@ -80,7 +81,7 @@ async def test_gemini_is_reached_through_the_proxy(credentials: str) -> None:
         (b"SSH-2.0-OpenSSH_9.6\r\n", closes.PROXY, "does not answer like an HTTP proxy"),
         (b"", closes.PROXY, "does not answer like an HTTP proxy"),
     ],
-    ids=["407", "403", "503", "something behind it", "no proxy", "hangs up"],
+    ids=["407", "401", "403", "503", "something behind it", "no proxy", "hangs up"],
 )
 async def test_a_proxy_that_refuses_is_a_cause_of_its_own(answer: bytes, cause: Cause, words: str) -> None:
     async with proxying(ForwardProxy(answer=answer)) as proxy:

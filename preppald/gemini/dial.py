@@ -36,7 +36,12 @@ HEAD_END = b"\r\n\r\n"
 
 # A proxy's answers that another try does not change.
 FINAL = frozenset(
-    {HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED}
+    {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+    }
 )
 
 Dial = Callable[[], Awaitable[trio.abc.Stream]]

@@ -57,8 +57,10 @@ def in_words(status: int | None) -> str:
     match status:
         case None:
             return "it does not answer like an HTTP proxy"
-        case HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-            return "407: it wants a user and a password, or other ones, in HTTPS_PROXY"
+        case (
+            HTTPStatus.PROXY_AUTHENTICATION_REQUIRED | HTTPStatus.UNAUTHORIZED
+        ):  # tinyproxy says 401 to wrong ones
+            return f"{status:d}: it wants a user and a password, or other ones, in HTTPS_PROXY"
         case HTTPStatus.FORBIDDEN:
             return "403: its rules do not allow this host"
         case _:
