@@ -189,6 +189,8 @@ class DemoPages:
                 "interviewId": interview_id,
                 "state": interview.phase,
                 "ending": interview.ending,
+                "startedMs": interview.started_ms,
+                "endedMs": interview.ended_ms,
                 "turns": turns,
             }
         )

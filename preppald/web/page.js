@@ -3,9 +3,12 @@
 import { runSampleInterview } from "./auto.js";
 import { AudioError, InterviewClient, NOT_HELD, NoticeKind, explain } from "./client/preppal-client.js";
 import { fetchAnswer } from "./sample-answer.js";
+import { beginSoundCheck } from "./sound-check.js";
 import * as view from "./view.js";
+import { language, speakLanguage, words } from "./words.js";
 
 /** @typedef {import("./view.js").Results} Results */
+/** @typedef {{interviewId: string, url: string, token?: string | undefined}} Known an interview to be held, or taken up */
 
 /** The server delivers the transcript within a few seconds of the end; ask until it is there. */
 const RESULTS_EVERY_MS = 500;
@@ -16,12 +19,14 @@ const ENDING_SOON_SHOWN_MS = 12000;
 
 /** Read at a glance; the interview goes on meanwhile. */
 const BACK_AGAIN_SHOWN_MS = 6000;
-const BACK_AGAIN = "You are connected again. Anything you missed is in the transcript.";
-
 
 /** The clock shows seconds; asking four times in one never skips any. */
 const CLOCK_EVERY_MS = 250;
 
+/** A browser that knows its answer already gives it at once: only a question is worth a word. */
+const ASKING_AFTER_MS = 400;
+
+speakLanguage(document);
 const transcript = new view.TranscriptView();
 const confirm = view.endDialog();
 const answer = fetchAnswer("/demo/answer.wav");
@@ -41,35 +46,97 @@ const demo = {
 };
 Object.assign(globalThis, { preppalDemo: demo });
 
-/** @param {boolean} withMicrophone */
-async function start(withMicrophone) {
+/** The client whose sound is open, before it holds an interview. @type {InterviewClient | null} */
+let prepared = null;
+/** Set while the browser asks for the microphone: goes on without one. @type {(() => void) | null} */
+let withoutMicrophone = null;
+
+const live = () => demo.client !== null && demo.state !== "ended";
+
+/** All that begin something: grey while one of them does. */
+const BEGINNINGS = ["start", "start-silent", "check-sound", "start-checked", "continue", "continue-silent"];
+
+/**
+ * Do what a button began, once at a time; whatever fails leaves no microphone open and the page as it was.
+ * @param {string} shown the section that is seen again if it fails
+ * @param {() => Promise<void>} work
+ */
+async function beginning(shown, work) {
   view.showBanner("");
-  const buttons = [view.element("start"), view.element("start-silent")];
-  for (const button of buttons) button.setAttribute("aria-disabled", "true");
-  const client = new InterviewClient();
+  for (const id of BEGINNINGS) view.element(id).setAttribute("aria-disabled", "true");
   try {
-    // First the sound: the interview's time must not run while the browser asks for the microphone.
-    await (withMicrophone ? client.openMicrophone() : client.prepare());
-    const { interviewId, token, wsUrl } = await createInterview();
-    hold(client, interviewId);
-    client.start({ url: wsUrl, token });
-    view.showOnly("stage", "record", "controls");
-    view.element("status").focus();
-    return client;
+    await work();
   } catch (problem) {
-    await client.close();
-    view.showBanner(problem instanceof AudioError ? explain(problem.kind) : explain("unreachable"));
-    return null;
+    await prepared?.close();
+    prepared = null;
+    view.showOnly(shown);
+    view.showBanner(explain(problem instanceof AudioError ? problem.kind : "unreachable", language));
   } finally {
-    for (const button of buttons) button.removeAttribute("aria-disabled");
+    for (const id of BEGINNINGS) view.element(id).removeAttribute("aria-disabled");
   }
 }
 
-/** @returns {Promise<{interviewId: string, token: string, wsUrl: string}>} */
+/**
+ * Open the sound, in the click. The interview's time must not run while the browser asks for the microphone.
+ * @param {boolean} withMicrophone
+ */
+async function prepare(withMicrophone) {
+  prepared ??= new InterviewClient({ language, remember: true });
+  const client = prepared;
+  if (!withMicrophone) {
+    await client.prepare();
+    return client;
+  }
+  const asking = setTimeout(() => {
+    view.showOnly("asking");
+    view.element("without").focus();
+  }, ASKING_AFTER_MS);
+  try {
+    await client.prepare();
+    const declined = new Promise((resolve) => (withoutMicrophone = () => resolve("declined")));
+    const opened = client.openMicrophone();
+    // Allowed after all, later: the candidate has decided otherwise, and nothing may listen.
+    if ((await Promise.race([opened, declined])) === "declined") void opened.then(() => client.closeMicrophone(), () => {});
+  } finally {
+    clearTimeout(asking);
+    withoutMicrophone = null;
+  }
+  return client;
+}
+
+/**
+ * @param {boolean} withMicrophone
+ * @param {Known | null} [known] to be taken up
+ */
+async function start(withMicrophone, known = null) {
+  await beginning(known === null ? "welcome" : "live", async () => {
+    const client = prepared?.hasMicrophone ? prepared : await prepare(withMicrophone);
+    const { interviewId, url, token } = known ?? (await createInterview());
+    prepared = null;
+    hold(client, interviewId);
+    client.start({ url, token });
+    view.showOnly("stage", "record", "controls");
+    view.element("status").focus();
+  });
+}
+
+async function checkSound() {
+  await beginning("welcome", async () => {
+    const client = await prepare(true);
+    client.on("level", view.showLevels);
+    view.showOnly("check");
+    view.element("check-title").focus();
+    const end = beginSoundCheck(client);
+    client.on("state", end);
+  });
+}
+
+/** @returns {Promise<Known>} */
 async function createInterview() {
   const response = await fetch("/demo/interview", { method: "POST" });
   if (!response.ok) throw new Error(`no interview: ${response.status}`);
-  return response.json();
+  const { interviewId, token, wsUrl } = await response.json();
+  return { interviewId, url: wsUrl, token };
 }
 
 /**
@@ -83,11 +150,21 @@ function hold(client, interviewId) {
   client.on("state", ({ state }) => {
     const wasReconnecting = document.body.dataset.state === "reconnecting";
     document.body.dataset.state = state;
+    view.element("hold").hidden = !client.canHold;
     showStatus(client);
-    if (state === "reconnecting") view.showBanner("The connection was lost. Your interview is held while it is restored. Please wait: you may not be heard.");
-    else if (wasReconnecting) view.showBanner(BACK_AGAIN, BACK_AGAIN_SHOWN_MS, "good");
+    if (state === "reconnecting") view.showBanner(words.connectionLost);
+    else if (wasReconnecting) view.showBanner(words.backAgain, BACK_AGAIN_SHOWN_MS, "good");
   });
   client.on("level", view.showLevels);
+  client.on("speaking", () => {
+    document.body.dataset.voice = client.hearsCandidate ? "candidate" : "";
+    showStatus(client);
+  });
+  client.on("hold", ({ on }) => {
+    view.element("hold").setAttribute("aria-pressed", String(on));
+    view.element("hold-label").textContent = on ? words.goOn : words.pause;
+    showStatus(client);
+  });
   client.on("transcript", ({ turn, turnComplete }) => {
     transcript.show(turn.id, turn);
     if (turnComplete) view.announceTurn(turn);
@@ -97,17 +174,17 @@ function hold(client, interviewId) {
   client.on("answer", ({ speaking }) => {
     view.element("sample").setAttribute("aria-disabled", String(speaking));
     showStatus(client);
-    view.element("sample-label").textContent = speaking ? "Speaking the sample…" : "Use sample answer";
+    view.element("sample-label").textContent = speaking ? words.samplePlaying : words.sample;
   });
   client.on("trouble", ({ kind, troubles }) => {
-    view.showTroubles(troubles.map((name) => ({ kind: name, words: explain(name), ...(name === "echo" ? { remedy: takeTurns } : {}) })));
+    view.showTroubles(troubles.map((name) => ({ kind: name, words: explain(name, language), ...(name === "echo" ? { remedy: takeTurns } : {}) })));
     if (kind === "microphone-lost" || kind === "microphone-withdrawn") showMicrophone(client);
   });
-  client.on("ended", ({ reason, words }) => {
+  client.on("ended", ({ reason, words: sentence }) => {
     clearInterval(clock);
-    demo.ending = words;
-    const title = reason === "replaced" ? "Your interview has moved" : NOT_HELD.has(reason) ? "The interview did not start" : "Interview ended";
-    view.showEnd(title, words, client.turns.length > 0);
+    demo.ending = sentence;
+    const title = reason === "replaced" ? words.movedTitle : NOT_HELD.has(reason) ? words.notStartedTitle : words.endedTitle;
+    view.showEnd(title, sentence, client.turns.length > 0);
     transcript.stopFollowing();
     if (!NOT_HELD.has(reason)) void showResults(interviewId);
   });
@@ -120,30 +197,36 @@ function hold(client, interviewId) {
  */
 function noticeBanner(kind, message) {
   if (kind === NoticeKind.RECONNECTED) return [""];
-  // The clock goes on saying it.
-  return kind === NoticeKind.ENDING_SOON ? [message, ENDING_SOON_SHOWN_MS] : [message];
+  // The clock goes on saying it; of the others the conversation itself says when they are over.
+  const passing = kind === NoticeKind.ENDING_SOON || kind === NoticeKind.SILENT || kind === NoticeKind.STILL_THERE;
+  return passing ? [message, ENDING_SOON_SHOWN_MS] : [message];
 }
 
 /** @param {InterviewClient} client */
 function showStatus(client) {
-  const voice = client.answering ? "The sample answer is being spoken." : "Your turn. Your microphone is off.";
-  const heard = client.hasMicrophone && !client.muted && !client.answering;
   view.showStatus(
     {
       idle: "",
-      connecting: "Calling the interviewer…",
-      ready: "The interviewer is about to begin.",
-      listening: heard ? "Your turn. Take your time." : voice,
-      speaking: "The interviewer is speaking.",
-      reconnecting: "Reconnecting…",
-      ended: "The interview has ended.",
+      connecting: words.connecting,
+      ready: words.ready,
+      listening: client.holding ? words.paused : turnStatus(client),
+      speaking: words.speaking,
+      reconnecting: words.reconnecting,
+      ended: words.ended,
     }[client.state],
   );
 }
 
+/** @param {InterviewClient} client */
+function turnStatus(client) {
+  if (client.answering) return words.sampleSpoken;
+  if (!client.hasMicrophone || client.muted) return words.microphoneOff;
+  return client.hearsCandidate ? words.hearsYou : words.yourTurn;
+}
+
 /** The way to go on without headphones. */
 const takeTurns = {
-  label: "Take turns",
+  label: words.takeTurns,
   act() {
     if (demo.client !== null) demo.client.takesTurns = true;
   },
@@ -153,7 +236,7 @@ const takeTurns = {
 function showMicrophone(client) {
   const off = client.muted || !client.hasMicrophone;
   view.element("mute").classList.toggle("off", off);
-  view.element("mute-label").textContent = client.hasMicrophone ? (off ? "Unmute" : "Mute") : "Turn mic on";
+  view.element("mute-label").textContent = client.hasMicrophone ? (off ? words.unmute : words.mute) : words.turnMicrophoneOn;
   showStatus(client);
 }
 
@@ -169,7 +252,7 @@ async function toggleMicrophone(client) {
     } catch (problem) {
       if (!(problem instanceof AudioError)) throw problem;
       if (client.state === "ended") return;
-      view.showBanner(explain(problem.kind));
+      view.showBanner(explain(problem.kind, language));
     }
   }
   showMicrophone(client);
@@ -189,27 +272,43 @@ async function showResults(interviewId) {
 
 /**
  * @param {string} id
- * @param {(client: InterviewClient) => void} action only while there is an interview
+ * @param {() => void} action not while the button is grey
  */
 function onPress(id, action) {
   const button = view.element(id);
-  button.addEventListener("click", () => {
-    if (demo.client !== null && button.getAttribute("aria-disabled") !== "true") action(demo.client);
-  });
+  button.addEventListener("click", () => button.getAttribute("aria-disabled") !== "true" && action());
 }
 
-for (const [id, withMicrophone] of /** @type {const} */ ([["start", true], ["start-silent", false]])) {
-  const button = view.element(id);
-  button.addEventListener("click", () => button.getAttribute("aria-disabled") !== "true" && void start(withMicrophone));
-}
-onPress("mute", (client) => void toggleMicrophone(client));
-onPress("sample", (client) => void answer.then((pcm) => client.answer(pcm)));
+onPress("start", () => void start(true));
+onPress("start-silent", () => void start(false));
+onPress("check-sound", () => void checkSound());
+onPress("start-checked", () => void start(true));
+onPress("without", () => withoutMicrophone?.());
+onPress("mute", () => demo.client !== null && void toggleMicrophone(demo.client));
+onPress("sample", () => void answer.then((pcm) => demo.client?.answer(pcm)));
+onPress("hold", () => demo.client?.hold(!demo.client.holding));
 onPress("end", () => confirm.showModal());
 confirm.addEventListener("close", () => confirm.returnValue === "end" && demo.client?.end());
-view.element("again").addEventListener("click", () => location.assign(location.pathname));
-for (const gesture of ["pointerdown", "keydown"]) addEventListener(gesture, () => void demo.client?.resume());
+onPress("again", () => location.assign(location.pathname + location.search));
+for (const gesture of ["pointerdown", "keydown"]) addEventListener(gesture, () => void (demo.client ?? prepared)?.resume());
+addEventListener("keydown", (event) => {
+  if (event.altKey && event.code === "KeyP" && live() && demo.client?.canHold) {
+    event.preventDefault();
+    demo.client.hold(!demo.client.holding);
+  }
+});
+addEventListener("beforeunload", (event) => live() && event.preventDefault());
 
+const [kept] = InterviewClient.kept();
 if (new URLSearchParams(location.search).get("auto") === "sample") {
-  const client = await start(false);
-  if (client !== null) await runSampleInterview(client, await answer);
+  await start(false);
+  if (demo.client !== null) await runSampleInterview(demo.client, await answer);
+} else if (kept !== undefined) {
+  view.showOnly("live");
+  onPress("continue", () => void start(true, kept));
+  onPress("continue-silent", () => void start(false, kept));
+  onPress("leave", () => {
+    InterviewClient.forget(kept.interviewId);
+    view.showOnly("welcome");
+  });
 }

@@ -1,9 +1,12 @@
 /** What the page shows; it knows the document and nothing of the interview's inner life. */
 
-/** @typedef {{speaker: "USER" | "AI", text: string, complete: boolean, cut: boolean, timestampMs?: number}} ShownTurn */
-/** @typedef {{interviewId: string, state: string, ending: string | null, turns: {speaker: "USER" | "AI", text: string, timestampMs: number, cut: boolean}[], deliveries?: {kind: string, state: string}[]}} Results deliveries: absent where no backend is owed anything */
+import { asText, asVtt } from "./transcript-files.js";
+import { words } from "./words.js";
 
-const NAMES = { USER: "You", AI: "Interviewer" };
+/** @typedef {{speaker: "USER" | "AI", text: string, complete: boolean, cut: boolean, heardLength?: number | null, timestampMs?: number}} ShownTurn */
+/** @typedef {{interviewId: string, startedMs: number, endedMs: number | null, feedback?: string, turns: {speaker: "USER" | "AI", text: string, timestampMs: number, cut: boolean}[]}} Results */
+
+const NAMES = { USER: words.you, AI: words.interviewer };
 
 /** How the kept transcript marks a turn that was spoken over; the page has a mark of its own. */
 const INTERRUPTED = /\s*\[interrupted\]$/;
@@ -30,22 +33,22 @@ export function element(id) {
 
 /** @param {...string} ids the sections to be seen; all others are hidden */
 export function showOnly(...ids) {
-  for (const id of ["welcome", "stage", "results", "record", "controls"]) element(id).hidden = !ids.includes(id);
+  for (const id of ["welcome", "asking", "check", "live", "stage", "results", "record", "controls"]) element(id).hidden = !ids.includes(id);
 }
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let bannerTimer;
 
 /**
- * @param {string} words "" takes it away
+ * @param {string} sentence "" takes it away
  * @param {number} [forMs] otherwise it stays
  * @param {"warning" | "good"} [news]
  */
-export function showBanner(words, forMs, news = "warning") {
+export function showBanner(sentence, forMs, news = "warning") {
   clearTimeout(bannerTimer);
   const banner = element("banner");
   banner.className = news;
-  if (banner.textContent !== words) banner.textContent = words;
+  if (banner.textContent !== sentence) banner.textContent = sentence;
   if (forMs !== undefined) bannerTimer = setTimeout(() => showBanner(""), forMs);
 }
 
@@ -57,10 +60,10 @@ export function showTroubles(troubles) {
   const list = element("troubles");
   const shown = new Map([...list.children].map((item) => [/** @type {HTMLElement} */ (item).dataset.kind, item]));
   for (const [kind, item] of shown) if (!troubles.some((trouble) => trouble.kind === kind)) item.remove();
-  troubles.forEach(({ kind, words, remedy }, place) => {
+  troubles.forEach(({ kind, words: sentence, remedy }, place) => {
     let item = shown.get(kind);
     if (item === undefined) {
-      item = labelled("li", "", words);
+      item = labelled("li", "", sentence);
       /** @type {HTMLElement} */ (item).dataset.kind = kind;
       if (remedy !== undefined) {
         const button = labelled("button", "", remedy.label);
@@ -73,10 +76,10 @@ export function showTroubles(troubles) {
   });
 }
 
-/** @param {string} words */
-export function showStatus(words) {
+/** @param {string} sentence */
+export function showStatus(sentence) {
   const status = element("status");
-  if (status.textContent !== words) status.textContent = words;
+  if (status.textContent !== sentence) status.textContent = sentence;
 }
 
 /** @param {{microphone: number, interviewer: number}} levels */
@@ -91,7 +94,7 @@ export function showClock(remainingMs) {
   const clock = element("clock");
   clock.hidden = remainingMs === null;
   if (remainingMs === null) return;
-  clock.textContent = `${minutesSeconds(remainingMs)} left`;
+  clock.textContent = words.timeLeft.replace("{time}", minutesSeconds(remainingMs));
   clock.classList.toggle("short", remainingMs <= SHORT_TIME_MS);
 }
 
@@ -171,10 +174,22 @@ function fill(item, turn, atMs) {
   item.className = `turn ${turn.speaker === "USER" ? "candidate" : "interviewer"}`;
   item.classList.toggle("open", !turn.complete && !turn.cut);
   item.classList.toggle("cut", turn.cut);
-  const who = labelled("span", "who", NAMES[turn.speaker]);
-  if (atMs !== null) who.append(" ", labelled("span", "when", minutesSeconds(atMs)));
-  item.replaceChildren(who, labelled("span", "said", turn.cut ? `${turn.text.trimEnd().replace(INTERRUPTED, "")} —` : turn.text));
-  if (turn.cut) item.append(document.createElement("br"), labelled("span", "cut-mark", "You spoke over this"));
+  const name = labelled("span", "who", NAMES[turn.speaker]);
+  if (atMs !== null) name.append(" ", labelled("span", "when", minutesSeconds(atMs)));
+  item.replaceChildren(name, ...(turn.cut ? cutText(turn) : [labelled("span", "said", turn.text)]));
+  if (turn.cut) item.append(document.createElement("br"), labelled("span", "cut-mark", words.cutHere));
+}
+
+/**
+ * What was heard of a turn that was spoken over, and what was not, where that is known.
+ * @param {ShownTurn} turn
+ */
+function cutText({ text, heardLength }) {
+  const kept = text.trimEnd().replace(INTERRUPTED, "");
+  if (heardLength === null || heardLength === undefined) return [labelled("span", "said whole", `${kept} —`)];
+  const heard = kept.slice(0, heardLength).trimEnd();
+  const unheard = kept.slice(heard.length);
+  return [labelled("span", "said", `${heard} —`), ...(unheard === "" ? [] : [labelled("span", "unheard", unheard)])];
 }
 
 /** @returns {HTMLDialogElement} "End the interview?" */
@@ -184,33 +199,33 @@ export function endDialog() {
 
 /**
  * @param {string} title
- * @param {string} words
+ * @param {string} sentence
  * @param {boolean} saidAnything
  */
-export function showEnd(title, words, saidAnything) {
+export function showEnd(title, sentence, saidAnything) {
   endDialog().close();
   showBanner("");
   showTroubles([]);
   showClock(null);
   element("results-title").textContent = title;
-  element("ending").textContent = words;
+  element("ending").textContent = sentence;
   element("announcer").replaceChildren();
   showOnly("results", ...(saidAnything ? ["record"] : []));
   element("results-title").focus();
 }
 
 /** @param {Results} results */
-export function showFacts({ turns, deliveries = [], state, interviewId }) {
-  const first = turns[0];
-  const last = turns.at(-1);
+export function showFacts(results) {
+  const { turns, startedMs, endedMs, interviewId, feedback } = results;
   const answers = turns.filter((turn) => turn.speaker === "USER").length;
   const facts = [
-    ["Interview", interviewId],
-    ["State", sentence(state)],
-    ["Your answers", String(answers)],
-    ["Conversation", first && last ? minutesSeconds(last.timestampMs - first.timestampMs) : "nothing was said"],
-    ...deliveries.map(({ kind, state: delivery }) => [sentence(kind), sentence(delivery)]),
+    ...(endedMs === null ? [] : [[words.length, minutesSeconds(endedMs - startedMs)]]),
+    [words.answers, String(answers)],
+    [words.interview, interviewId],
   ];
+  if (feedback) element("feedback").replaceChildren(labelled("h2", "", words.feedback), labelled("p", "", feedback));
+  element("feedback").hidden = !feedback;
+  if (turns.length > 0) offerTranscript(results);
   element("facts").replaceChildren(
     ...facts.map(([name = "", value = ""]) => {
       const fact = document.createElement("div");
@@ -218,6 +233,32 @@ export function showFacts({ turns, deliveries = [], state, interviewId }) {
       return fact;
     }),
   );
+}
+
+/** @param {Results} results */
+function offerTranscript({ turns, interviewId }) {
+  const files = /** @type {const} */ ([
+    ["download", "txt", "text/plain", asText],
+    ["download-vtt", "vtt", "text/vtt", asVtt],
+  ]);
+  for (const [id, suffix, type, make] of files) {
+    const button = element(id);
+    button.hidden = false;
+    button.onclick = () => {
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(new Blob([make(turns, NAMES)], { type }));
+      link.download = `${interviewId}.${suffix}`;
+      link.click();
+      // The download has begun by then, and holds what it needs.
+      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    };
+  }
+  const copy = element("copy");
+  copy.hidden = navigator.clipboard === undefined;
+  copy.onclick = async () => {
+    await navigator.clipboard.writeText(asText(turns, NAMES));
+    copy.textContent = words.copied;
+  };
 }
 
 /**
@@ -236,10 +277,4 @@ function labelled(tag, className, text) {
 function minutesSeconds(ms) {
   const seconds = Math.max(0, Math.round(ms / 1000));
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-}
-
-/** @param {string} name IN_PROGRESS → In progress */
-function sentence(name) {
-  const words = name.toLowerCase().replaceAll("_", " ");
-  return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -8,11 +8,12 @@
  */
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { relay } from "./relay.mjs";
 import { DESK, PHONE, playScenes, state, until } from "./scenes.mjs";
 
-const [origin, folder] = process.argv.slice(2);
+const [origin, folder, only] = process.argv.slice(2);
 assert.ok(origin, "usage: check-page.mjs ORIGIN [FOLDER]");
 
 /** Spoken once, from the moment the page opens its microphone: into the greeting. */
@@ -25,6 +26,15 @@ const COME_BACK_MS = 5000;
 const OFFLINE_MS = 10 * 1000;
 
 const focused = (page) => page.evaluate("document.activeElement.id");
+const AXE = readFileSync(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+
+/** Whatever axe finds is a fault: in each state, in the look that the scene has. */
+async function noViolations(page, where) {
+  await page.evaluate(AXE);
+  const violations = await page.evaluate("axe.run().then(({ violations }) => violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(', ')}`))");
+  assert.deepEqual(violations, [], where);
+}
+
 const transcript = (page) => page.evaluate("JSON.parse(JSON.stringify(preppalDemo.transcript))");
 const banner = (page) => page.locator("#banner").textContent();
 
@@ -58,6 +68,7 @@ const SCENES = {
     look: { ...DESK, colorScheme: "dark" },
     async play(page, _context, shot) {
       await page.goto(`${origin}/`);
+      await noViolations(page, "welcome");
       await tabTo(page, "start");
       await shot(page, "welcome-focus");
       await page.keyboard.press("Enter");
@@ -66,6 +77,7 @@ const SCENES = {
       await tabTo(page, "mute");
       await page.keyboard.press("Space");
       assert.ok(await page.evaluate("preppalDemo.client.muted"));
+      await noViolations(page, "the interview, dark");
       await shot(page, "muted");
       await tabTo(page, "end");
       await page.keyboard.press("Enter");
@@ -73,6 +85,7 @@ const SCENES = {
       await page.keyboard.press("Enter");
       await until(page, state("ended"));
       assert.equal(await focused(page), "results-title");
+      await noViolations(page, "results, dark");
     },
   },
   "a voice through the microphone": {
@@ -179,6 +192,119 @@ const SCENES = {
       assert.notEqual(took.left, "ended");
     },
   },
+  "a tab that is reloaded goes on with its interview": {
+    look: DESK,
+    async play(page, _context, shot) {
+      page.on("dialog", (dialog) => void dialog.accept());
+      await page.goto(`${origin}/`);
+      await page.click("#start-silent");
+      await until(page, "preppalDemo.transcript.some((turn) => turn.complete)");
+      const before = await transcript(page);
+      await page.reload();
+      await page.locator("#live").waitFor();
+      await noViolations(page, "an interview to be taken up");
+      await shot(page, "taken-up");
+      await page.click("#continue-silent");
+      await until(page, "preppalDemo.transcript.some((turn) => turn.complete)");
+      assert.equal((await transcript(page))[0].text, before[0].text);
+      await page.evaluate("preppalDemo.client.end()");
+      await until(page, "preppalDemo.results !== null");
+      await page.reload();
+      await page.locator("#welcome").waitFor();
+      assert.equal(await page.evaluate("localStorage.length"), 0, "nothing of it is left");
+    },
+  },
+  "the sound is checked before the interview": {
+    look: PHONE,
+    async play(page, _context, shot) {
+      await page.goto(`${origin}/`);
+      await page.click("#check-sound");
+      await page.locator("#check").waitFor();
+      await until(page, "document.getElementById('choose-microphone').options.length >= 2");
+      await until(page, "Number(getComputedStyle(document.documentElement).getPropertyValue('--microphone')) > 0.2");
+      await noViolations(page, "the sound check");
+      await shot(page, "sound-check");
+      await page.click("#try-out");
+      await until(page, "document.getElementById('check-status').textContent.includes('interviewer will hear')", 6000);
+      await page.selectOption("#choose-microphone", { index: 1 });
+      await page.click("#start-checked");
+      await until(page, "preppalDemo.transcript.length > 0");
+      assert.ok(await page.evaluate("preppalDemo.client.hasMicrophone"));
+      await noViolations(page, "the interview");
+    },
+  },
+  "the browser asks, and the candidate goes on without": {
+    look: PHONE,
+    async play(page, _context, shot) {
+      await page.goto(`${origin}/`);
+      await page.evaluate("navigator.mediaDevices.getUserMedia = () => new Promise((resolve) => (globalThis.allow = () => resolve((globalThis.late = new AudioContext().createMediaStreamDestination().stream))))");
+      await page.click("#start");
+      await page.locator("#asking").waitFor();
+      assert.match(await page.locator("#asking").textContent(), /asking for your microphone/);
+      await noViolations(page, "the browser asks");
+      await shot(page, "asking");
+      await page.click("#without");
+      await until(page, "preppalDemo.transcript.length > 0");
+      await page.evaluate("allow()");
+      await until(page, "late.getTracks().every((track) => track.readyState === 'ended')", 2000);
+      assert.equal(await page.evaluate("preppalDemo.client.hasMicrophone"), false);
+    },
+  },
+  "a pause, by button and by key": {
+    look: DESK,
+    async play(page, _context, shot) {
+      await page.goto(`${origin}/`);
+      await page.click("#start-silent");
+      await until(page, state("listening"));
+      await page.click("#hold");
+      await until(page, "preppalDemo.client.holding");
+      assert.match(await page.locator("#status").textContent(), /Paused/);
+      await shot(page, "paused");
+      await page.keyboard.press("Alt+p");
+      await until(page, "!preppalDemo.client.holding");
+    },
+  },
+  "each refusal in words of its own": {
+    look: DESK,
+    async play(page, _context, shot) {
+      await page.goto(`${origin}/`);
+      const real = await page.evaluate("fetch('/demo/interview', { method: 'POST' }).then((answer) => answer.json())");
+      for (const [what, interview, words] of [
+        ["a bad token", { ...real, token: "a.b.c" }, /link: it has expired or is incomplete/],
+        ["another interview's", { ...real, wsUrl: "/ws/another-one" }, /belongs to another interview/],
+        ["a bad request", { ...real, wsUrl: `${real.wsUrl}?block=0` }, /did not understand this page's request/],
+      ]) {
+        await page.goto(`${origin}/`);
+        await page.route("**/demo/interview", (route) => route.fulfill({ json: interview }));
+        await page.click("#start-silent");
+        await until(page, state("ended"));
+        assert.match(await page.evaluate("preppalDemo.ending"), words, what);
+        assert.equal(await page.locator("#results-title").textContent(), "The interview did not start");
+      }
+      await shot(page, "refused");
+    },
+  },
+  "in German, in forced colours, by axe in every state": {
+    look: { viewport: { width: 640, height: 800 }, locale: "de-DE", forcedColors: "active", reducedMotion: "reduce" },
+    async play(page, _context, shot) {
+      await page.goto(`${origin}/`);
+      assert.equal(await page.evaluate("document.documentElement.lang"), "de");
+      await noViolations(page, "welcome");
+      await shot(page, "welcome-forced");
+      await page.click("#start");
+      await until(page, state("speaking"));
+      await noViolations(page, "speaking");
+      await shot(page, "speaking-forced");
+      await page.click("#end");
+      await noViolations(page, "the question before the end");
+      await page.click("#confirm .danger");
+      await until(page, "preppalDemo.results !== null");
+      await page.locator("#download").waitFor();
+      await noViolations(page, "results");
+      await shot(page, "results-forced");
+      assert.equal(await page.evaluate("preppalDemo.ending"), "Sie haben das Interview beendet.");
+    },
+  },
   "the microphone is denied": {
     look: PHONE,
     denied: true,
@@ -192,4 +318,4 @@ const SCENES = {
   },
 };
 
-await playScenes(SCENES, { folder });
+await playScenes(SCENES, { folder, only, atOnce: 2 });

@@ -162,6 +162,37 @@ const SCENES = {
       assert.ok(droppedMs > 9000 && droppedMs < 16000, `${droppedMs} ms dropped`);
     },
   },
+  "P7 an uplink of 24 KB/s": {
+    async play(page) {
+      const network = await relay(origin);
+      await begin(page, network.origin);
+      await until(page, state("listening"));
+      network.throttle(24000);
+      await until(page, troubled("slow-connection"), 20000);
+      await page.waitForTimeout(10000);
+      const { lagMs, droppedMs } = await page.evaluate("preppalDemo.client.quality");
+      assert.ok(lagMs <= 4000, `${lagMs} ms late: three seconds, and the last second's report`);
+      assert.ok(droppedMs > 0, "what was too late is counted");
+      network.throttle(Infinity);
+      await until(page, `!${troubled("slow-connection")}`, 20000);
+      assert.equal(await page.evaluate("opened.sockets"), 1);
+      network.close();
+    },
+  },
+  "P8 the line swallows everything and does not say so": {
+    async play(page) {
+      const network = await relay(origin);
+      await begin(page, network.origin);
+      await until(page, state("listening"));
+      network.freeze();
+      await until(page, troubled("line-silent"), 7000);
+      await until(page, state("reconnecting"), 11000);
+      assert.ok(!(await troubles(page)).includes("line-silent"));
+      network.thaw();
+      await until(page, `!(${state("reconnecting")})`, 15000);
+      network.close();
+    },
+  },
   "P9 the sound's program never loads": {
     async play(page) {
       await page.goto(`${origin}/`);
@@ -191,10 +222,20 @@ const SCENES = {
     async play(page) {
       await page.goto(`${origin}/`);
       await page.route("**/ready", (route) => route.fulfill({ status: 200, contentType: "text/html", body: "<h1>Welcome</h1>" }));
-      await page.route("**/demo/interview", (route) => route.fulfill({ json: { interviewId: "1", token: "a.b.c", wsUrl: "/nothing-here" } }));
+      await page.route("**/demo/interview", (route) => route.fulfill({ json: { interviewId: "1", token: "a.b.c", wsUrl: "/nothing/here/at/all" } }));
       await page.click("#start");
       await until(page, state("ended"));
       assert.match(await page.evaluate("preppalDemo.ending"), /proxy or firewall/);
+    },
+  },
+  "P11 a proxy strips the subprotocol": {
+    async play(page) {
+      const network = await relay(origin, { strip: /^Sec-WebSocket-Protocol:.*\r\n/im });
+      await page.goto(`${network.origin}/`);
+      await page.click("#start");
+      await until(page, state("ended"));
+      assert.match(await page.evaluate("preppalDemo.ending"), /proxy or firewall/);
+      network.close();
     },
   },
   "P12 the loudspeaker is heard by the microphone": {

@@ -5,11 +5,12 @@ import { connect, createServer } from "node:net";
 
 /**
  * @param {string} origin http://host:port
+ * @param {{strip?: RegExp}} [faults] strip: what a proxy takes out of the browser's requests
  * @returns {Promise<{origin: string, freeze: () => void, thaw: () => void, cut: () => void, restore: () => void, throttle: (bytesPerSecond: number) => void, close: () => void}>}
  *   freeze: nothing passes any more, and nobody is told, as in a tunnel; what waited passes when it thaws. cut: all
  *   connections break, and new ones too, until restore. throttle: the way up carries so much, Infinity again all
  */
-export async function relay(origin) {
+export async function relay(origin, { strip } = {}) {
   const { hostname, port } = new URL(origin);
   /** @type {Set<import("node:net").Socket>} */
   const sockets = new Set();
@@ -25,7 +26,7 @@ export async function relay(origin) {
     for (const [from, to] of [[browser, daemon], [daemon, browser]]) {
       sockets.add(from);
       from.on("data", (data) => {
-        to.write(data);
+        to.write(strip === undefined || from !== browser ? data : Buffer.from(data.toString("latin1").replace(strip, ""), "latin1"));
         if (from !== browser || speed === Infinity) return;
         from.pause();
         setTimeout(() => frozen || from.resume(), (data.length * 1000) / speed);

@@ -8,8 +8,9 @@ import { Memory } from "../../preppald/web/client/memory.js";
 import { LOOK_EVERY_MS, SoundClock } from "../../preppald/web/client/sound-clock.js";
 import { Troubles } from "../../preppald/web/client/troubles.js";
 import { Turns } from "../../preppald/web/client/turns.js";
+import { asText, asVtt } from "../../preppald/web/transcript-files.js";
+import { PAGE_WORDS, languageOf } from "../../preppald/web/words.js";
 import { TROUBLES, WORDS, wordsIn } from "../../preppald/web/client/words.js";
-import { MAX_CHARACTERS, TextError, WrittenAnswers } from "../../preppald/web/client/written.js";
 
 beforeEach(() => mock.timers.enable({ apis: ["setTimeout", "Date"], now: 1.8e12 }));
 afterEach(() => mock.timers.reset());
@@ -146,20 +147,6 @@ test("a cut turn keeps what was heard of it, in code points", () => {
   assert.equal(turns.interviewerOpen, false);
 });
 
-test("a written answer is cleaned, bounded in length and rate, and sent again with its own number", () => {
-  const written = new WrittenAnswers();
-  const [first] = [written.take("  I\u0000 did\r\nit.\u001b ", 0)];
-  assert.ok(Buffer.from(first).includes("I did\nit."));
-  assert.throws(() => written.take("\u0007 ", 0), (problem) => problem instanceof TextError && problem.kind === "text-empty");
-  assert.throws(() => written.take("🎤".repeat(MAX_CHARACTERS + 1), 0), { kind: "text-too-long" });
-  for (let i = 0; i < 9; i += 1) written.take("🎤".repeat(MAX_CHARACTERS), 0);
-  assert.throws(() => written.take("one more", 1000), { kind: "text-too-often" });
-  written.take("one more", 61000);
-  assert.equal(written.again(61000).length, 11);
-  assert.equal(new Set(written.again(61000).map((message) => Buffer.from(message).toString("hex"))).size, 11, "no number twice");
-  assert.equal(written.again(150000).length, 1);
-});
-
 /** As much of Storage as is used. */
 function storage() {
   const items = new Map();
@@ -192,3 +179,23 @@ test("a kept interview is offered within its grace, gone after it, and forgotten
 });
 
 test("a trouble's urgency is its place among the words", () => assert.equal(Object.keys(TROUBLES)[0], "audio-paused"));
+
+test("the page has each of its words in each language", () => {
+  for (const words of Object.values(PAGE_WORDS)) assert.deepEqual(Object.keys(words).sort(), Object.keys(PAGE_WORDS.en).sort());
+  assert.equal(languageOf("", ["fr-FR", "de-AT", "en"]), "de");
+  assert.equal(languageOf("?lang=en", ["de"]), "en");
+  assert.equal(languageOf("", []), "en");
+});
+
+test("a transcript is kept as text and as WebVTT, whatever stands in it", () => {
+  const names = { USER: "You", AI: "Interviewer" };
+  const turns = [
+    { speaker: "AI", text: "Hello <b>&\n\nwelcome --> ", timestampMs: 5000, cut: false },
+    { speaker: "USER", text: "Hi.", timestampMs: 3668000, cut: false },
+  ];
+  assert.equal(asText(turns, names), "Interviewer: Hello <b>&\n\nwelcome -->\n\nYou: Hi.\n");
+  assert.equal(
+    asVtt(turns, names),
+    "WEBVTT\n\n00:00:00.000 --> 00:00:30.000\n<v Interviewer>Hello &lt;b&gt;&amp;\nwelcome --&gt;\n\n01:01:03.000 --> 01:01:33.000\n<v You>Hi.\n",
+  );
+});

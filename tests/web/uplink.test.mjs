@@ -8,7 +8,7 @@ const CHUNK_MS = 40;
 const chunk = () => new Uint8Array(CHUNK_MS * 32);
 
 /**
- * Speak for a while over a line of so many bytes a second, whose server reports once a second.
+ * Speak for a while over a line of so many bytes a second, whose server reports on arrival, once a second.
  * @returns how much of it arrived
  */
 function speak(uplink, seconds, { bytesPerSecond, from = 0, tripMs = 50, held = [], every = () => {} }) {
@@ -27,10 +27,10 @@ function speak(uplink, seconds, { bytesPerSecond, from = 0, tripMs = 50, held = 
       room -= line[0].bytes;
       arrivedMs += CHUNK_MS;
       line.shift();
-    }
-    if (now - reportedAt >= 1000 && arrivedMs > 0) {
-      reportedAt = now;
-      reports.push({ at: now + tripMs, audioMs: arrivedMs });
+      if (now - reportedAt >= 1000) {
+        reportedAt = now;
+        reports.push({ at: now + tripMs, audioMs: arrivedMs });
+      }
     }
     while (reports.length > 0 && reports[0].at <= now) uplink.received(reports.shift().audioMs, now);
   }

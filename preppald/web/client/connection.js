@@ -242,7 +242,7 @@ export class Connection {
     const listening = this.#socket?.readyState === WebSocket.OPEN && this.#uplink.unconfirmed;
     if (!listening) this.#quietMs = 0;
     // A look that comes late was kept by a blocked page: what the server said meanwhile has not been read yet.
-    else if (elapsedMs < 2 * WATCH_MS) this.#quietMs += elapsedMs;
+    else this.#quietMs += Math.min(elapsedMs, 2 * WATCH_MS);
     if (this.#quietMs >= QUIET_MS) this.#trouble("line-silent", true);
     if (this.#quietMs >= SILENT_MS) this.#lost(CloseCode.CONNECTION_LOST, "nothing arrives any more");
   }

@@ -9,7 +9,6 @@ import { VOICE_RATE_HZ } from "./sound-format.js";
 import { Troubles } from "./troubles.js";
 import { Turns } from "./turns.js";
 import { encodeHold } from "./wire.js";
-import { TextError, WrittenAnswers } from "./written.js";
 
 /** @typedef {import("./connection.js").Quality} Quality */
 /** @typedef {import("./events.js").InterviewEvents} InterviewEvents */
@@ -56,7 +55,6 @@ export class Interview {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #renewing;
   #samples = new Samples();
-  #written = new WrittenAnswers();
   /** @type {Connection | null} */
   #connection = null;
   /** True once the interviewer's open turn was heard. */
@@ -89,7 +87,7 @@ export class Interview {
     return this.#connection?.state ?? { quality: /** @type {Quality} */ ("good"), lagMs: 0, droppedMs: 0 };
   }
 
-  /** Servers that say their grace take `hold` and written answers, too. */
+  /** Servers that say their grace take `hold`, too. */
   get canHold() {
     return this.#graceMs > 0;
   }
@@ -116,15 +114,6 @@ export class Interview {
     const token = await ask();
     this.#kept.token = token;
     return token;
-  }
-
-  /**
-   * @param {string} text
-   * @throws {TextError}
-   */
-  sendText(text) {
-    if (!this.canHold || this.state === "ended") throw new TextError("text-not-supported");
-    this.#connection?.send(this.#written.take(text, performance.now()));
   }
 
   /** @param {boolean} on */
@@ -192,7 +181,6 @@ export class Interview {
     clearInterval(this.#renewing);
     this.#renewing = setInterval(() => this.#remember(), RENEW_EVERY_MS);
     this.#remember();
-    if (this.canHold) for (const message of this.#written.again(performance.now())) this.#connection?.send(message);
     this.#settle();
   }
 

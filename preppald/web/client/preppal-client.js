@@ -10,9 +10,8 @@ import { Sound } from "./sound.js";
 import { WakeLock } from "./wake-lock.js";
 import { NoticeKind } from "./wire.js";
 import { WORDS, explain, wordsIn } from "./words.js";
-import { MAX_CHARACTERS, TextError } from "./written.js";
 
-export { AudioError, MAX_CHARACTERS, NOT_HELD, NoticeKind, TextError, WORDS, explain };
+export { AudioError, NOT_HELD, NoticeKind, WORDS, explain };
 export { loudspeakers, microphones, onDevicesChanged, preflight };
 
 /** @typedef {import("./audio.js").MicrophoneChoice} MicrophoneChoice */
@@ -115,7 +114,7 @@ export class InterviewClient extends Reporter {
     return this.#interview.holding;
   }
 
-  /** True where the server takes `hold` and `sendText`: an older one does not. */
+  /** True where the server takes `hold`: an older one does not. */
   get canHold() {
     return this.#interview.canHold;
   }
@@ -235,15 +234,6 @@ export class InterviewClient extends Reporter {
    */
   answer(pcm) {
     this.#sound.answer(pcm);
-  }
-
-  /**
-   * Answer in writing: the words stand in the transcript as the candidate's.
-   * @param {string} text at most MAX_CHARACTERS
-   * @throws {TextError}
-   */
-  sendText(text) {
-    this.#interview.sendText(text);
   }
 
   /**

@@ -23,6 +23,9 @@ export const HELD_MS = 5000;
 /** Sent and not yet received: the server reports once a second, and a slow round trip takes half of one. */
 const WINDOW_MS = 1500;
 
+/** The server reports when sound arrives, so with a full window a piece goes all the same, so often. */
+const PROBE_EVERY_MS = 250;
+
 /** From here on the line is called slow … */
 const SLOW_MS = 1500;
 
@@ -66,6 +69,7 @@ export class Uplink {
   /** Where on this connection each piece ends, and when it was said. @type {{endMs: number, capturedAt: number}[]} */
   #marks = [];
   #swiftSince = 0;
+  #sentAt = 0;
 
   /** Sound that is sent and not yet received, as far as is known. */
   get unconfirmed() {
@@ -121,7 +125,10 @@ export class Uplink {
     if (stalled) this.#keep(HELD_MS);
     else this.#dropLate(now, underway / this.#rate);
     const ready = [];
-    for (let room = WINDOW_MS - underway / this.#rate; room > 0 && this.#queue.length > 0; ) {
+    let room = WINDOW_MS - underway / this.#rate;
+    if (room <= 0 && now - this.#sentAt >= PROBE_EVERY_MS && this.#measured) room = Number.MIN_VALUE;
+    while (room > 0 && this.#queue.length > 0) {
+      this.#sentAt = now;
       const piece = this.#shift();
       const lengthMs = piece.pcm.length / BYTES_PER_MS;
       this.#sentMs += lengthMs;

@@ -36,18 +36,13 @@ export declare class Interview {
         lagMs: number;
         droppedMs: number;
     };
-    /** Servers that say their grace take `hold` and written answers, too. */
+    /** Servers that say their grace take `hold`, too. */
     get canHold(): boolean;
     /** @param {{url: string, token?: string | (() => string | Promise<string>) | undefined}} options */
     start({ url, token }: {
         url: string;
         token?: string | (() => string | Promise<string>) | undefined;
     }): void;
-    /**
-     * @param {string} text
-     * @throws {TextError}
-     */
-    sendText(text: string): void;
     /** @param {boolean} on */
     hold(on: boolean): void;
     end(): void;

@@ -5,8 +5,7 @@ import { NOT_HELD } from "./endings.js";
 import { Reporter } from "./events.js";
 import { NoticeKind } from "./wire.js";
 import { WORDS, explain } from "./words.js";
-import { MAX_CHARACTERS, TextError } from "./written.js";
-export { AudioError, MAX_CHARACTERS, NOT_HELD, NoticeKind, TextError, WORDS, explain };
+export { AudioError, NOT_HELD, NoticeKind, WORDS, explain };
 export { loudspeakers, microphones, onDevicesChanged, preflight };
 export type MicrophoneChoice = import("./audio.js").MicrophoneChoice;
 export type Quality = import("./connection.js").Quality;
@@ -94,7 +93,7 @@ export declare class InterviewClient extends Reporter {
     get answering(): boolean;
     /** True while the interview pauses at the candidate's wish. */
     get holding(): boolean;
-    /** True where the server takes `hold` and `sendText`: an older one does not. */
+    /** True where the server takes `hold`: an older one does not. */
     get canHold(): boolean;
     get hasMicrophone(): boolean;
     /** The microphone in use, where the browser says. @returns {string | undefined} */
@@ -156,12 +155,6 @@ export declare class InterviewClient extends Reporter {
      * @param {Int16Array<ArrayBuffer>} pcm PCM16 mono 16 kHz
      */
     answer(pcm: Int16Array<ArrayBuffer>): void;
-    /**
-     * Answer in writing: the words stand in the transcript as the candidate's.
-     * @param {string} text at most MAX_CHARACTERS
-     * @throws {TextError}
-     */
-    sendText(text: string): void;
     /**
      * Ask for a pause, or end one; a `hold` event says whether the interview pauses.
      * @param {boolean} [on]
