@@ -234,3 +234,18 @@ async def test_the_interview_goes_on_after_any_of_them(
     await candidate.end()
     assert await candidate.closed() == (1000, "Interview ended by user")
     assert not world.events("session.crashed")
+
+
+async def test_the_delay_of_a_reply_is_measured_from_the_voice_too(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """Gemini notices the end of an answer after its silence: the candidate has waited for longer than that."""
+    world, _heard, candidate = await begin(nursery)
+    await keep_silent(candidate, 1)
+    await speak(candidate, 2)
+    await keep_silent(candidate, 6)
+    value = world.metrics.registry.get_sample_value
+    assert value("preppald_reply_delay_from_voice_seconds_count") == 1
+    from_voice = value("preppald_reply_delay_from_voice_seconds_sum") or 0.0
+    from_notice = value("preppald_reply_delay_seconds_sum") or 0.0
+    assert from_notice + 1.0 < from_voice < from_notice + 2.0

@@ -250,6 +250,11 @@ class Evidence:
 
     # -------------------------------------------------------------- what it says
 
+    @property
+    def voice_ended_at(self) -> float | None:
+        """When the answer's voice was last heard, as we hear it; None where the interviewer was not answered aloud."""
+        return self._ear.counted_at if self._ear.any_voice else None
+
     def read(self, now: float) -> Reading:
         """Return who has the floor at this instant."""
         conversation = self._conversation

@@ -43,6 +43,9 @@ class Performer:
         self._parts.seat.stop_playing()
 
     def _reply_began(self, effect: ReplyBegan) -> None:
+        voice_ended_at = self._parts.evidence.voice_ended_at
+        if voice_ended_at is not None:
+            self._metrics.reply_delay_from_voice.observe(trio.current_time() - voice_ended_at)
         self._parts.watchdog.answered()
         self._parts.evidence.replied()
         self._parts.client.answered()

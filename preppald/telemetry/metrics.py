@@ -48,6 +48,7 @@ class Metrics:
     interruptions: Counter = field(init=False)
     interventions: Counter = field(init=False)
     reply_delay: Histogram = field(init=False)
+    reply_delay_from_voice: Histogram = field(init=False)
     upstream_gap: Histogram = field(init=False)
     backend_calls: Counter = field(init=False)
     backend_seconds: Histogram = field(init=False)
@@ -86,6 +87,11 @@ class Metrics:
         self.interventions = counter("interventions", "what a watchdog did", "stage")
         self.reply_delay = histogram(
             "reply_delay_seconds", "from Gemini's notice of the end of speech to the reply", REPLY_BUCKETS
+        )
+        self.reply_delay_from_voice = histogram(
+            "reply_delay_from_voice_seconds",
+            "from the end of the candidate's voice, as heard here, to the reply",
+            REPLY_BUCKETS,
         )
         self.upstream_gap = histogram(
             "upstream_gap_seconds", "between two connections of an interview to Gemini", GAP_BUCKETS
