@@ -3,7 +3,7 @@
     <interview>.<epoch>/0001.notes   while it runs, and until it is finished: one file a process
     <interview>.<epoch>.flac         finished; .wav where there was no encoder
 
-Interview ids are made of A-Z a-z 0-9 _ - alone: a name that a token may hold is safe in a file's name.
+An interview's id is safe in a file's name: see INTERVIEW_ID.
 A file of notes is locked by the process that writes it, and a lock dies with its process. An interview may go on in
 another process, of whatever instance: so nobody finishes notes that do not end with the interview.
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 import re
 import shutil
 
+from preppald.core.tokens import INTERVIEW_ID
 from preppald.errors import PreppaldError
 from preppald.recording.notes import over
 
@@ -29,7 +30,7 @@ UNFINISHED = ".unfinished"
 FINISHED_FORMATS = ("flac", "wav")
 # The longest interview lasts four hours, and a candidate may stay away for a quarter of one.
 ABANDONED_SECONDS = 6 * 3600.0
-_NAME = re.compile(r"([A-Za-z0-9_-]{1,64})\.([1-9][0-9]{0,8})")
+_NAME = re.compile(rf"({INTERVIEW_ID.pattern})\.([1-9][0-9]{{0,8}})")
 
 
 class BeingRecorded(PreppaldError):
