@@ -70,11 +70,11 @@ def test_check_prints_what_would_run_and_nothing_when_asked_to_be_quiet(
 def test_a_wrong_configuration_is_told_whole(
     configured: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    configured.setenv("PREPPALD_VOICE", "Nobody")
+    configured.setenv("PREPPALD_THINKING", "hard")
     configured.setenv("PREPPALD_PORT", "80")
     assert cli.main(["check", "--quiet"]) == EX_CONFIG
     told = capsys.readouterr().err
-    assert "PREPPALD_VOICE" in told
+    assert "PREPPALD_THINKING" in told
     assert "PREPPALD_PORT" in told
 
 

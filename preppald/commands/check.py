@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import partial
 import json
 import os
@@ -101,6 +102,7 @@ def _warnings(config: Config) -> list[str]:
     identity = tls.identity(config.tls_cert, config.tls_key)
     warning = identity and identity.warning(wall_clock_ms())
     warnings = [warning] if warning else []
+    warnings += config.warnings(datetime.now(UTC).date())
     return warnings + (_recording_warnings(config) if config.record == "on" else [])
 
 

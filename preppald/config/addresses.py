@@ -48,7 +48,11 @@ class Endpoint:
     @property
     def http(self) -> str:
         """The same origin for plain requests."""
-        return f"{'https' if self.secure else 'http'}://{self.authority}{self.path}"
+        return self.http_at(self.path)
+
+    def http_at(self, path: str) -> str:
+        """Return the URL of another path at this origin, for plain requests."""
+        return f"{'https' if self.secure else 'http'}://{self.authority}{path}"
 
     def __str__(self) -> str:
         return f"{'wss' if self.secure else 'ws'}://{self.authority}{self.path}"

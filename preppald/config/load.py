@@ -7,6 +7,7 @@ Rule 2: all faults are reported at once, each with the setting's name, its value
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -176,8 +177,8 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
             for name, env in (("api_url", "NEXT_PUBLIC_API_URL"), ("worker_secret", "WORKER_SHARED_SECRET"))
             if values.get(name) == ""
         ]
-    if {"gemini_model", "voice", "thinking"} <= values.keys():
-        faults += models.faults(values["gemini_model"], values["voice"], values["thinking"])
+    if {"gemini_model", "thinking"} <= values.keys():
+        faults += models.faults(values["gemini_model"], values["thinking"], datetime.now(UTC).date())
     jwt_secret = values.get("jwt_secret")
     if jwt_secret and jwt_secret == values.get("worker_secret"):
         faults.append("WORKER_SHARED_SECRET: (hidden) equals JWT_SECRET; use two different secrets")

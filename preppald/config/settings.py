@@ -2,16 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from preppald.config import addresses, values as parse
 from preppald.config.addresses import Address, Endpoint, Network
-from preppald.core import gemini, models, prices
+from preppald.core import gemini, languages, models, prices
 from preppald.core.brief import DEFAULT_PERSONA, Brief
+from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.prices import Prices
 from preppald.core.tokens import TokenRules
+from preppald.core.vocabulary import vocabulary
 from preppald.net.proxy import Proxy, bypassed
 
 MINUTE = 60.0
@@ -203,7 +206,12 @@ class Config:
     language: str = setting(
         "PREPPALD_LANGUAGE",
         parse.text,
-        "the language that the interviewer speaks, like German; empty: the candidate's",
+        "the language of the interview, like German or pt-BR; empty: the candidate's",
+    )
+    vocabulary: tuple[str, ...] = setting(
+        "PREPPALD_VOCABULARY",
+        parse.terms,
+        "names and terms for Gemini to hear rightly, separated by commas; those of job description and resume are added",
     )
     prices: Prices = setting(
         "PREPPALD_PRICES",
@@ -404,8 +412,11 @@ class Config:
         without = bypassed(self.no_proxy, parts.hostname or "", parts.port or 443)
         return None if without else self.proxy
 
-    def gemini_setup(self, instruction: str) -> gemini.Setup:
-        """Return the setup of a session with Gemini."""
+    def gemini_setup(self, instruction: str, context: Context = NOTHING_KNOWN) -> gemini.Setup:
+        """Return the setup of a session with Gemini; ``context``: the application's knowledge of the interview."""
+        model = models.model_of(self.gemini_model)
+        code = languages.code(context.language) or languages.code(self.language)
+        documents = (context.job_description, context.resume)
         return gemini.Setup(
             model=self.gemini_model,
             voice=self.voice,
@@ -415,7 +426,22 @@ class Config:
             silence_ms=round(self.vad_silence * 1000),
             prefix_padding_ms=round(self.vad_prefix * 1000),
             thinking=self.thinking,
+            language_codes=(code,) if code and model.language_codes else (),
+            vocabulary=vocabulary(self.vocabulary, documents) if model.vocabulary else (),
         )
+
+    def warnings(self, today: date) -> list[str]:
+        """Return warnings of values that are accepted, and may not be what they seem."""
+        found = list(models.warnings(self.gemini_model, self.voice, today))
+        model = models.model_of(self.gemini_model)
+        if self.language and not languages.code(self.language):
+            found.append(
+                f"PREPPALD_LANGUAGE: {self.language!r} is neither a code like de or pt-BR nor the English name of a "
+                "language that is known here: the interviewer speaks it, but Gemini gets no code to hear it with"
+            )
+        if self.vocabulary and not model.vocabulary:
+            found.append(f"PREPPALD_VOCABULARY: {self.gemini_model} takes none: it is not sent")
+        return found
 
     @property
     def drain_seconds(self) -> float:

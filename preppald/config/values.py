@@ -6,6 +6,7 @@ import re
 
 from preppald.core.brief import DEFAULT_BRIEF, Brief, TemplateError
 from preppald.core.prices import Prices, parse as parse_prices
+from preppald.core.vocabulary import MAX_TERM_CHARS, MAX_TERMS
 
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|)")
@@ -67,6 +68,16 @@ def optional_size(raw: str) -> int | None:
     if match is None or not int(match[1]):
         raise Invalid("is not a size like 512M or 2G")
     return int(match[1]) * _SIZE_UNITS[match[2]]
+
+
+def terms(raw: str) -> tuple[str, ...]:
+    """Return the terms, separated by commas: so many, and so long, as Gemini takes."""
+    found = tuple(filter(None, (" ".join(part.split()) for part in raw.split(","))))
+    if len(found) > MAX_TERMS:
+        raise Invalid(f"names {len(found)} terms; {MAX_TERMS} at most")
+    if too_long := [term for term in found if len(term) > MAX_TERM_CHARS]:
+        raise Invalid(f"holds {too_long[0]!r}, which is longer than {MAX_TERM_CHARS} characters")
+    return found
 
 
 def name(raw: str) -> str:

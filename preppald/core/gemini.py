@@ -1,6 +1,6 @@
 """Gemini Live's JSON: its frames become events, and the daemon's messages become frames.
 
-Protocol: BidiGenerateContent, v1beta. The server sends one JSON object a frame, as binary or text; every key
+Protocol: BidiGenerateContent, v1beta unless the URL names another version. The server sends one JSON object a frame, as binary or text; every key
 that is present counts, whatever the documentation says about "one of". Unknown keys are skipped.
 
 Rule 1: speech is what outputTranscription says. Text in a modelTurn is a thought, flagged as one or not, and never
@@ -10,6 +10,7 @@ Rule 2: one member that cannot be read costs no other member of its frame.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+import re
 from typing import Literal
 
 import msgspec
@@ -40,7 +41,8 @@ from preppald.core.interview import Usage
 from preppald.core.salvage import salvage
 from preppald.errors import RemoteProtocolError
 
-PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
+DEFAULT_VERSION = "v1beta"
+_VERSION = re.compile(r"v[0-9]+(?:alpha|beta)?[0-9]*")
 KEY_HEADER = "x-goog-api-key"
 # A day of audio is three million tokens; a count above this is none.
 MAX_TOKENS = 10**9
@@ -301,6 +303,18 @@ _AUDIO_HEAD = b'{"realtimeInput":{"audio":{"mimeType":"audio/pcm;rate=16000","da
 _AUDIO_TAIL = b"}}}"
 
 
+def versioned(prefix: str) -> tuple[str, str]:
+    """Return a URL's path without the API version at its end, and that version: v1beta where it names none."""
+    head, _, last = prefix.rpartition("/")
+    return (head, last) if _VERSION.fullmatch(last) else (prefix, DEFAULT_VERSION)
+
+
+def path(prefix: str) -> str:
+    """Return the path of the Live service behind a URL's own path, which may end with an API version."""
+    head, version = versioned(prefix)
+    return f"{head}/ws/google.ai.generativelanguage.{version}.GenerativeService.BidiGenerateContent"
+
+
 def audio(pcm: bytes | bytearray | memoryview) -> str:
     """Return PCM (s16le mono 16 kHz) as one realtimeInput. Written by hand: the hot path has no other message."""
     return (_AUDIO_HEAD + msgspec.json.encode(pcm) + _AUDIO_TAIL).decode("ascii")
@@ -333,7 +347,8 @@ def unknown_tools(calls: Iterable[ToolCall]) -> str:
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """The content of the first message. ``instruction``: the interviewer's whole brief and the interview's context.
 
-    ``thinking``: a level for models that want one. The rest is voice activity detection: sensitivities, and
+    ``thinking``: a level for models that want one. ``language_codes`` (BCP-47) and ``vocabulary`` help to hear the
+    candidate, with models that take them. The rest is voice activity detection: sensitivities, and
     durations in milliseconds.
     """
 
@@ -345,6 +360,13 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     silence_ms: int
     prefix_padding_ms: int
     thinking: str = ""
+    language_codes: Sequence[str] = ()
+    vocabulary: Sequence[str] = ()
+
+
+# Optional fields of the setup, without which an interview goes as well: their names on the wire.
+LANGUAGE_CODES = "languageCodes"
+VOCABULARY = "customVocabulary"
 
 
 # Half of the window would be 64k; a smaller target keeps the answers quick, and below 16k
@@ -374,7 +396,7 @@ def setup(options: Setup, handle: str | None = None) -> str:
                     },
                     "turnCoverage": "TURN_INCLUDES_ONLY_ACTIVITY",
                 },
-                "inputAudioTranscription": {},
+                "inputAudioTranscription": _transcription(options),
                 "outputAudioTranscription": {},
                 "contextWindowCompression": {
                     "triggerTokens": str(COMPRESSION_TRIGGER_TOKENS),
@@ -384,6 +406,11 @@ def setup(options: Setup, handle: str | None = None) -> str:
             }
         }
     )
+
+
+def _transcription(options: Setup) -> dict[str, Sequence[str]]:
+    hints = {LANGUAGE_CODES: options.language_codes, VOCABULARY: options.vocabulary}
+    return {name: value for name, value in hints.items() if value}
 
 
 def _thinking(level: str) -> dict[str, dict[str, str]]:

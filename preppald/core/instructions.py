@@ -19,16 +19,16 @@ class Instructions:
         self._persona = persona
         self._language = language
         self._limit = limit_seconds
-        self._context = NOTHING_KNOWN
+        self.context = NOTHING_KNOWN
 
     def learn(self, context: Context) -> float | None:
         """Take what the application knows; return the seconds that it wants the interview to last, if it says."""
-        self._context = context
+        self.context = context
         return max(context.seconds, SHORTEST_SECONDS) if context.seconds else None
 
     def resumed(self) -> str:
         """Return the instruction for a session that Gemini remembers."""
-        context = self._context
+        context = self.context
         asked = max(context.seconds, SHORTEST_SECONDS) if context.seconds else self._limit
         minutes = round(min(self._limit, asked) / 60)
         return self._brief.instruction(

@@ -6,8 +6,10 @@ prices".
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
-# 2.5 closes on an unknown voice; 3.8 speaks with its default and reports nothing. So we check the voice ourselves.
+# 2.5 closes on an unknown voice; 3.8 speaks with its default and reports nothing. So we warn of one. It may be newer
+# than this list, or the operator's own.
 VOICES = frozenset(
     [
         "Zephyr",
@@ -52,6 +54,9 @@ class Model:
     client content in mid-session without being interrupted by it (measured on 3.8: 24 times of 24).
     ``slow``: the seconds that an answer may take at a thinking level, where that is more than usual. Nothing is
     published about that: these are assumed, on the side of patience.
+
+    ``language_codes`` and ``vocabulary``: a setup may say in which languages the candidate is to be heard, and with
+    which terms. ``served_until``: the day on which Google shuts it down; ``announced``: that Google's own page says so.
     """
 
     name: str
@@ -60,28 +65,37 @@ class Model:
     notes: bool = False
     unfit: str = ""
     slow: Mapping[str, float] = field(default_factory=dict)
+    language_codes: bool = False
+    vocabulary: bool = False
+    served_until: date | None = None
+    announced: bool = True
 
 
 DEFAULT = "gemini-3.8-live"
 _KNOWN = (
-    Model(DEFAULT, notes=True),
+    Model(DEFAULT, notes=True, language_codes=True, vocabulary=True),
     Model(
         "gemini-3.8-live-extended-thinking",
         ("low", "medium", "high"),
         must_think=True,
         notes=True,
         slow={"low": 12.0, "medium": 16.0, "high": 24.0},
+        language_codes=True,
+        vocabulary=True,
     ),
     Model(
         "gemini-3.1-flash-live-preview",
         ("minimal", "low", "medium", "high"),
         slow={"medium": 10.0, "high": 14.0},
+        language_codes=True,
+        served_until=date(2026, 11, 17),
+        announced=False,
     ),
     # 2.5 counts thinking in tokens (thinkingBudget) and refuses levels.
-    Model("gemini-2.5-flash-native-audio-preview-12-2025"),
+    Model("gemini-2.5-flash-native-audio-preview-12-2025", served_until=date(2026, 11, 17), announced=False),
     Model("gemini-2.5-flash-native-audio-latest"),
-    Model("gemini-live-2.5-flash-preview", unfit="was shut down"),
-    Model("gemini-2.0-flash-live-001", unfit="was shut down"),
+    Model("gemini-live-2.5-flash-preview", served_until=date(2025, 12, 9)),
+    Model("gemini-2.0-flash-live-001", served_until=date(2025, 12, 9)),
     Model("gemini-2.0-flash-exp", unfit="was shut down"),
     Model("gemini-live-2.5-flash-native-audio", unfit="is served on Vertex only"),
     Model("gemini-3.5-live-translate-preview", unfit="only translates"),
@@ -96,15 +110,35 @@ def model_of(name: str) -> Model:
     return MODELS.get(name.removeprefix("models/"), Model(name))
 
 
-def faults(model_name: str, voice: str, thinking: str) -> Iterator[str]:
+def faults(model_name: str, thinking: str, today: date) -> Iterator[str]:
     """Yield the faults for which Gemini would refuse this combination. ``thinking``: a level, or empty."""
     model = model_of(model_name)
-    if model.unfit:
+    if model.served_until is not None and model.announced and today >= model.served_until:
+        gone = f"was shut down on {model.served_until.isoformat()}"
+        yield f"PREPPALD_GEMINI_MODEL: {model_name!r} {gone}; use {DEFAULT}"
+    elif model.unfit:
         yield f"PREPPALD_GEMINI_MODEL: {model_name!r} {model.unfit}; use {DEFAULT}"
     elif model.must_think and not thinking:
         yield f"PREPPALD_THINKING: is not set, but {model_name} needs it: one of {', '.join(model.thinking)}"
     elif thinking and thinking not in model.thinking:
         takes = f"takes {', '.join(model.thinking)}" if model.thinking else "refuses a thinking level"
         yield f"PREPPALD_THINKING: {thinking!r} does not suit {model_name}, which {takes}"
+
+
+def warnings(model_name: str, voice: str, today: date) -> Iterator[str]:
+    """Yield warnings of values that Gemini may not accept for long, or may not take as they are meant."""
+    until = model_of(model_name).served_until
+    if until is not None and not model_of(model_name).announced:
+        yield (
+            f"PREPPALD_GEMINI_MODEL: {model_name!r} is said to be shut down on {until.isoformat()}, though not on a "
+            f"page of Google's; {DEFAULT} has no such date"
+        )
+    elif until is not None and today < until:
+        yield (
+            f"PREPPALD_GEMINI_MODEL: Google shuts {model_name!r} down on {until.isoformat()}; use {DEFAULT}"
+        )
     if voice not in VOICES:
-        yield f"PREPPALD_VOICE: {voice!r} is not one of {', '.join(sorted(VOICES))}"
+        yield (
+            f"PREPPALD_VOICE: {voice!r} is not one of Gemini's thirty, {', '.join(sorted(VOICES))}: a model may "
+            "refuse this voice, or speak with another"
+        )

@@ -6,6 +6,7 @@ They end from the inside out: no new guests, then the interviews, then what kept
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 import signal
@@ -153,6 +154,7 @@ async def run_daemon(
                 metrics.watch(partial(admin.entrance, server))
                 base.start_soon(supervisor.attend, partial(_status, registry, server, health))
                 _show_identity(server, log, now_ms)
+                _show_warnings(config, log, now_ms)
                 async with trio.open_nursery() as accepting:
                     entrance = await accepting.start(accept, server.accepted, public, sessions, log)
                     serve_admin = partial(admin.serve, metrics, registry, health, log)
@@ -248,6 +250,7 @@ def _reload(services: Services, server: Server, outbox: Outbox, new: Config) -> 
     services.log.info("daemon.reloaded", changed=changed, need_restart=need_restart)
     services.gemini.health.end(Trouble.RELOAD)
     _show_identity(server, services.log, services.now_ms)
+    _show_warnings(services.config, services.log, services.now_ms)
 
 
 def _show_identity(server: Server, log: Logger, now_ms: Callable[[], int]) -> None:
@@ -257,6 +260,12 @@ def _show_identity(server: Server, log: Logger, now_ms: Callable[[], int]) -> No
     log.info("tls.certificate", expires=f"{server.identity.expires:%Y-%m-%dT%H:%M:%SZ}")
     if warning := server.identity.warning(now_ms()):
         log.warning("tls.expires_soon", why=warning)
+
+
+def _show_warnings(config: Config, log: Logger, now_ms: Callable[[], int]) -> None:
+    """Log settings that are accepted, and may not be what they seem."""
+    for words in config.warnings(datetime.fromtimestamp(now_ms() / 1000, UTC).date()):
+        log.warning("config.doubtful", why=words)
 
 
 def _status(registry: Registry, server: Server, health: Health) -> str:

@@ -154,11 +154,14 @@ class Client:
             return self._note(UpstreamError(self._service.quota.cause, detail="not asked again so soon"))
         self._generation += 1
         handle = self._handle.value if rung.resume and self._handle else None
+        setup = self._service.hints.fit(
+            self._config.gemini_setup(self._instruction(resume=rung.resume), self._instructions.context)
+        )
         connecting = connected(
             self._service.dial,
             self._service.url,
             self._service.key(),
-            gemini.setup(self._config.gemini_setup(self._instruction(resume=rung.resume)), handle),
+            gemini.setup(setup, handle),
             generation=self._generation,
             by=rung.by,
         )
@@ -166,12 +169,16 @@ class Client:
         try:
             async with connecting as upstream:
                 set_up = True
+                self._service.hints.accept(setup)
                 await self._begin(upstream, resume=rung.resume)
                 with trio.CancelScope() as self._listening:
                     await upstream.listen(self._listen, self._service.poller)
                 self._lose()
         except UpstreamError as error:
             self._lose()
+            if not set_up and (blamed := self._service.hints.blame(error, setup)):
+                self._log.warning("upstream.hints_refused", fields=sorted(blamed), words=str(error))
+                return await self._converse(rung)
             return self._failed(error, refused=handle is not None and not set_up)
         return None
 

@@ -159,7 +159,7 @@ async def upgraded(stream: trio.abc.Stream, where: Endpoint, key: str, by: float
                     reader,  # type: ignore[arg-type]  # it says Nursery, and needs its start_soon
                     answered,  # type: ignore[arg-type]  # it says SocketStream, and needs no more than Stream
                     where.authority,
-                    where.path + gemini.PATH,
+                    gemini.path(where.path),
                     extra_headers=[(gemini.KEY_HEADER.encode(), key.encode())],
                     receive_buffer_size=HANDSHAKE_BYTES,
                 )

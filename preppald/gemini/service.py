@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from preppald.config.addresses import Endpoint
 from preppald.core.closes import CREDIT, KEY_TROUBLES, Cause
 from preppald.gemini.dial import Dial
+from preppald.gemini.hints import Hints
 from preppald.gemini.quota import Quota
 from preppald.net.poller import Poller
 from preppald.telemetry.health import Health, Trouble
@@ -29,6 +30,7 @@ class GeminiService:
     now_ms: Callable[[], int]
     chance: Callable[[], float]
     quota: Quota = field(default_factory=Quota)
+    hints: Hints = field(default_factory=Hints)
 
     def accepted(self) -> None:
         """Note that Gemini accepted a session: there is quota, and the key is good."""

@@ -13,7 +13,7 @@ import msgspec
 import trio
 
 from preppald.backend import Retry
-from preppald.core import feedback
+from preppald.core import feedback, gemini
 from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import Delivery, Feedback, Kind, Line, TranscriptSubmission, feedback_delivery
 from preppald.core.feedback import FeedbackError
@@ -152,7 +152,8 @@ class FeedbackWriter:
 
     async def _call(self, body: bytes) -> bytes | Retry:
         config = self._services.config
-        url = f"{config.gemini_url.http}/v1beta/models/{config.feedback_model}:generateContent"
+        head, version = gemini.versioned(config.gemini_url.path)
+        url = config.gemini_url.http_at(f"{head}/{version}/models/{config.feedback_model}:generateContent")
         headers = {"x-goog-api-key": config.gemini_key, "Content-Type": "application/json"}
         answer = bytearray()
         with trio.move_on_after(CALL_SECONDS):

@@ -65,7 +65,7 @@ async def down(browser: WebSocketConnection, upstream: WebSocketConnection) -> N
 async def bridge(request: WebSocketRequest) -> None:
     browser = await request.accept()
     try:
-        async with open_websocket_url(os.environ["PREPPALD_GEMINI_URL"] + gemini.PATH) as upstream:
+        async with open_websocket_url(os.environ["PREPPALD_GEMINI_URL"] + gemini.path("")) as upstream:
             await upstream.send_message(json.dumps(SETUP))
             await upstream.get_message()
             async with trio.open_nursery() as nursery:

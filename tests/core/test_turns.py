@@ -1,5 +1,7 @@
 """Fragments and turns, models and their rules, what the interviewer is told: the small parts of the core."""
 
+from datetime import date, timedelta
+
 from hypothesis import given, strategies as st
 import pytest
 
@@ -61,6 +63,8 @@ def test_usage_adds_up_by_modality() -> None:
 
 # ------------------------------------------------------------------ models
 
+TODAY = date(2026, 11, 28)
+
 
 @pytest.mark.parametrize(
     ("name", "thinking", "good"),
@@ -83,28 +87,54 @@ def test_each_model_has_its_thinking_levels_and_an_unknown_one_has_none(
     name: str, thinking: str, *, good: bool
 ) -> None:
     """A level too many, or one too few, is a close frame for every candidate: it is told at start-up instead."""
-    faults = list(models.faults(name, "Puck", thinking))
+    faults = list(models.faults(name, thinking, TODAY))
     assert faults == [] if good else len(faults) == 1 and faults[0].startswith("PREPPALD_THINKING: ")
 
 
-@pytest.mark.parametrize("name", [model.name for model in models.MODELS.values() if model.unfit])
+UNFIT = [model.name for model in models.MODELS.values() if model.unfit]
+SHUT_DOWN = [
+    model.name
+    for model in models.MODELS.values()
+    if model.announced and model.served_until is not None and model.served_until <= TODAY
+]
+
+
+@pytest.mark.parametrize("name", [*UNFIT, *SHUT_DOWN])
 def test_a_model_that_holds_no_interviews_is_refused(name: str) -> None:
     """Shut down, on Vertex only, or for translations."""
-    (fault,) = models.faults(name, "Puck", "")
+    (fault,) = models.faults(name, "", TODAY)
     assert fault.startswith(f"PREPPALD_GEMINI_MODEL: {name!r} ")
     assert fault.endswith("; use gemini-3.8-live")
 
 
 def test_what_gemini_would_refuse_is_told_before_it_is_dialled() -> None:
-    """3.8 says nothing about an unknown voice and speaks with another: it must be caught here."""
-    assert list(models.faults("gemini-3.8-live", "Puck", "")) == []
-    faults = list(models.faults("gemini-2.0-flash-live-001", "alloy", ""))
-    assert len(faults) == 2
-    assert "gemini-2.0-flash-live-001" in faults[0]
-    assert "use gemini-3.8-live" in faults[0]
-    assert "'alloy'" in faults[1]
-    assert "Puck" in faults[1]
+    assert list(models.faults("gemini-3.8-live", "", TODAY)) == []
+    (fault,) = models.faults("gemini-2.0-flash-live-001", "", TODAY)
+    assert "gemini-2.0-flash-live-001" in fault
+    assert "use gemini-3.8-live" in fault
+
+
+def test_an_unknown_voice_is_a_warning() -> None:
+    """3.8 says nothing about one and speaks with another; it may also be newer than the list of thirty."""
+    assert list(models.warnings("gemini-3.8-live", "Puck", TODAY)) == []
+    (warning,) = models.warnings("gemini-3.8-live", "alloy", TODAY)
+    assert "'alloy'" in warning
+    assert "Puck" in warning
     assert len(models.VOICES) == 30
+
+
+def test_a_model_is_warned_of_before_its_day_and_refused_from_then_on() -> None:
+    """Only where Google's own page names the day: a rumour is a warning, before and after."""
+    name, day = "gemini-2.0-flash-live-001", date(2025, 12, 9)
+    assert list(models.faults(name, "", day - timedelta(1))) == []
+    (warning,) = models.warnings(name, "Puck", day - timedelta(1))
+    assert "2025-12-09" in warning
+    assert len(list(models.faults(name, "", day))) == 1
+    assert list(models.warnings(name, "Puck", day)) == []
+    rumoured = "gemini-3.1-flash-live-preview"
+    for today in (date(2026, 11, 1), date(2027, 1, 1)):
+        assert list(models.faults(rumoured, "", today)) == []
+        assert ["2026-11-17" in warning for warning in models.warnings(rumoured, "Puck", today)] == [True]
 
 
 # ------------------------------------------------------------------ the interviewer
