@@ -32,9 +32,10 @@ COMMANDS = {
     "transcript": "print what was said in an interview",
     "recording": "list, fetch and delete what was recorded",
     "outbox": "see and mend what the backend is still owed",
+    "journal": "examine, back up, restore and salvage the journal",
 }
 # These read the state directory, and need no other setting.
-READERS = ("interviews", "transcript", "recording", "outbox")
+READERS = ("interviews", "transcript", "recording", "outbox", "journal")
 
 
 def parser(chosen: str | None = None) -> argparse.ArgumentParser:

@@ -5,6 +5,7 @@ pending.py   what is recorded and not yet durable            (memory)
 packing.py   many fragments a row
 rows.py      columns, checksums, and the one error for a row that cannot be read
 mending.py   damaged rows, set aside one by one
+backup.py    copies of it, made and brought back              (blocking)
 salvage.py   a damaged file, read without SQLite
 store.py     the database as the writer's thread sees it     (blocking)
 schema.py    tables and migrations

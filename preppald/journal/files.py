@@ -56,6 +56,9 @@ class Place(Protocol):
     def release(self) -> None:
         """Gives it back."""
 
+    def was_run(self) -> bool:
+        """Whether a daemon ever had this place: a file that was only copied here has no lock beside it."""
+
     def others(self) -> "Sequence[Place]":
         """The places of other instances beside this one."""
 
@@ -198,6 +201,9 @@ class OnDisk:
         names = (name for name in instances(self._state_dir) if INSTANCE_NAME.fullmatch(name))
         return [OnDisk(self._state_dir, name, reserve_bytes=0) for name in names if name != self._instance]
 
+    def was_run(self) -> bool:
+        return self._lock_file.exists()
+
     def databases(self) -> list[Path]:
         return [file for _, file in self._generations]
 
@@ -242,6 +248,9 @@ class Given:
 
     def others(self) -> Sequence[Place]:
         return ()
+
+    def was_run(self) -> bool:
+        return True
 
     def databases(self) -> list[Path]:
         return []
@@ -295,6 +304,16 @@ def read_only(file: Path) -> sqlite3.Connection:
 
 def writable(file: Path) -> sqlite3.Connection:
     """A connection to a database that must be there."""
+    return _existing(file, "rw")
+
+
+def new(file: Path) -> sqlite3.Connection:
+    """A connection to a database that is made with it.
+
+    Raises:
+        FileExistsError: the file is there already.
+    """
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
     return _existing(file, "rw")
 
 

@@ -121,7 +121,9 @@ def _keep(connection: sqlite3.Connection, error: Unreadable, now_ms: Clock) -> N
         ]
     elif error.table == "recent" and isinstance(error.row[1], str):
         guessed = packing.guessed(error.row[1])
-        owners = [(_known(connection, name), epoch, seq) for (name, epoch), seq in guessed.items()] or owners
+        owners = [
+            (_known(connection, _text(name)), epoch, seq) for (name, epoch), seq in guessed.items()
+        ] or owners
     for interview_id, its_epoch, seq in owners:
         connection.execute(
             writes.PUT_DAMAGED,

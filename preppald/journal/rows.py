@@ -49,10 +49,10 @@ class Unreadable(sqlite3.DatabaseError):
         values = dict(zip(re.findall(r"\w+", COLUMNS[table]), row, strict=False))
         self.table = table
         self.row = row
-        self.why = why
+        self.why = why.encode("utf-8", "replace").decode()
         self.interview_id = _name(values.get("interview_id"))
         self.key = _name(values.get("key"))
-        super().__init__(f"a row of the table {table} cannot be read: {why}")
+        super().__init__(f"a row of the table {table} cannot be read: {self.why}")
 
 
 Report = Callable[[Unreadable], None]
@@ -186,6 +186,14 @@ def passage(row: Row) -> list[Fragment]:
         return packing.in_passage(opened("passage", row, old=True)[-1])
     except packing.Malformed as error:
         raise Unreadable("passage", row, str(error)) from error
+
+
+DECODERS: dict[str, Callable[[Row], object]] = {
+    "interview": interview,
+    "recent": recent,
+    "passage": passage,
+    "outbox": owed,
+}
 
 
 def image(row: Row) -> bytes:

@@ -272,19 +272,11 @@ def _row(number: int | None, record: bytes, kind: int, damaged: Callable[[Unread
     if not _plausible(table, row):
         return None
     try:
-        _decoders[table](row)
+        rows.DECODERS[table](row)
     except Unreadable as error:
         damaged(error)
         return None
     return Found(table, number, row)
-
-
-_decoders: dict[str, Callable[[Row], object]] = {
-    "interview": rows.interview,
-    "recent": rows.recent,
-    "passage": rows.passage,
-    "outbox": rows.owed,
-}
 
 
 def _plausible(table: str, row: Row) -> bool:

@@ -296,8 +296,8 @@ _ROW_FAULT = re.compile(
 _FAULTS = 100
 
 
-def check(connection: sqlite3.Connection) -> bool:
-    """Looks at the file's structure; whether an index was damaged, and has been made anew.
+def check(connection: sqlite3.Connection, *, mend: bool = True) -> bool:
+    """Look at the file's structure; return whether an index was damaged, and was made anew if ``mend``.
 
     Raises:
         sqlite3.DatabaseError: it is damaged (SQLITE_CORRUPT).
@@ -309,6 +309,6 @@ def check(connection: sqlite3.Connection) -> bool:
         damaged = sqlite3.DatabaseError(broken[0] if broken else faults[0] if faults else verdicts[0])
         damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         raise damaged
-    if faults:
+    if faults and mend:
         connection.execute("REINDEX")
     return bool(faults)

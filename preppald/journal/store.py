@@ -1,6 +1,6 @@
 """The database as the journal's thread sees it. Every method blocks; one at a time is called."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
 import itertools
@@ -51,6 +51,7 @@ class Store:
         self._fallback = fallback
         self.damaged_rows = 0
         self._left_behind: set[str] = set()
+        self._foreign: set[str] = set()
         # Met while a question was answered, and set aside after it.
         self._met: list[Unreadable] = []
         # Those that even a DELETE does not find: reported once.
@@ -110,7 +111,43 @@ class Store:
 
     def owing(self) -> list[files.Place]:
         """Other instances whose database has unfinished business, whether they run or not."""
-        return [place for place, files in self._neighbours() if any(_asked(files[-1:], adoption.owes))]
+        return [place for place, files in self._neighbours() if self._owes(place, files)]
+
+    def _owes(self, place: files.Place, databases: Sequence[Path]) -> bool:
+        """Whether an instance has unfinished business, in its newest file or in one that it could not carry over."""
+        try:
+            with closing(files.read_only(databases[-1])) as newest_file:
+                if self._unfinished(place, databases[-1], newest_file):
+                    return True
+                left = [it for it in databases[:-1] if not writes.was_carried(newest_file, it.name)]
+            for file in left:
+                with closing(files.read_only(file)) as connection:
+                    if self._unfinished(place, file, connection):
+                        return True
+        except sqlite3.Error as error:
+            # It is salvaged when it is taken over.
+            return faults.corrupt(error) and place.was_run()
+        except IndexError:
+            return False  # its file was taken away meanwhile
+        return False
+
+    def _unfinished(self, place: files.Place, file: Path, connection: sqlite3.Connection) -> bool:
+        present = schema.version(connection)
+        if present == 0:
+            return False  # it is being made
+        if present < len(schema.MIGRATIONS):
+            return place.was_run()  # it is migrated when it is taken over
+        if schema.identity(connection) not in {file.name, None}:
+            if file.name not in self._foreign:
+                self._foreign.add(file.name)
+                self._log.warning(
+                    "journal.foreign_file",
+                    database=str(file),
+                    made_as=schema.identity(connection),
+                    note="a copy of a journal is nobody's instance; it is left alone",
+                )
+            return False
+        return adoption.owes(connection)
 
     def take_over(self, source: "Store", live: list[Interview]) -> int:
         """One step of what another instance left: see ``adoption.step``."""
