@@ -10,7 +10,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { join, resolve } from "node:path";
 import * as esbuild from "esbuild";
@@ -21,6 +21,7 @@ const [origin, given] = process.argv.slice(2);
 assert.ok(origin && given, "usage: check-package.mjs ORIGIN FOLDER");
 const folder = resolve(given);
 const CLIENT = fileURLToPath(new URL("../../preppald/web/client/", import.meta.url));
+const BIN = (name) => fileURLToPath(new URL(`node_modules/.bin/${name}`, import.meta.url));
 const TSC = fileURLToPath(new URL("node_modules/.bin/tsc", import.meta.url));
 
 const CHROMIUM_ARGS = [
@@ -56,6 +57,9 @@ function install() {
   for (const name of ["index.html", "interview.ts"]) writeFileSync(join(folder, name), fromReadme(name));
   return `${packed.filename}: ${files.length} files, ${packed.size} bytes`;
 }
+
+/** The tarball's name. */
+const packedAs = () => readdirSync(folder).find((name) => name.endsWith(".tgz"));
 
 /** As strict as TypeScript is, and the package's own declarations with it. */
 function checkTypes(moduleResolution) {
@@ -122,6 +126,9 @@ async function holdInterview(url) {
 
 const CHECKS = {
   "packed and installed": install,
+  "publint": () => void run(BIN("publint"), [CLIENT, "--strict"]),
+  // Modules only: a CommonJS program imports it dynamically. The worklet is a file for the audio thread, without types.
+  "are the types wrong": () => void run(BIN("attw"), [join(folder, packedAs()), "--profile", "esm-only", "--exclude-entrypoints", "./sound-worklet.js", "--quiet"]),
   "types, for a bundler": () => checkTypes("bundler"),
   "types, for Node's own resolution": () => checkTypes("nodenext"),
   "imported where there is no browser": () => run("node", ["--input-type=module", "-e", 'import { InterviewClient } from "preppal-client"; new InterviewClient()']),
