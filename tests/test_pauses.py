@@ -157,7 +157,7 @@ class Interview:
             leave=None,
             nudge="nudge",
             interrupted_at=self.evidence.interrupted_at,
-            heard="",
+            heard=self.conversation.last_heard,
         )
         for effect in [*self.hold.look(self.now), *self.watchdog.look(self.now, seen)]:
             self.acts.append((self.now, effect))
