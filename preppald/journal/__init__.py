@@ -1,7 +1,7 @@
-"""Durability: what was recorded survives kill -9 and power loss.
+"""Durability: records survive kill -9 and power loss.
 
-journal.py   the writer task and what sessions call          (Trio, no SQL)
-pending.py   what is recorded and not yet durable            (memory)
+journal.py   the sessions' interface, and the writer task      (Trio, no SQL)
+pending.py   the records that are not yet durable             (memory)
 packing.py   many fragments a row
 rows.py      columns, checksums, and the one error for a row that cannot be read
 mending.py   damaged rows, set aside one by one
@@ -10,11 +10,11 @@ salvage.py   a damaged file, read without SQLite
 store.py     the database as the writer's thread sees it     (blocking)
 schema.py    tables and migrations
 writes.py    the transactions
-adoption.py  those that move what a stopped instance left    (blocking)
-adopter.py   when, and on whose behalf                       (Trio)
+adoption.py  the transactions of taking over an instance      (blocking)
+adopter.py   takes over instances that do not run              (Trio)
 reader.py    the questions, also for the operator's commands
 files.py     the state directory, the lock, the files of one instance
-faults.py    what a failed write means
+faults.py    the meaning of a failed write
 """
 
 from preppald.journal.files import DEFAULT_INSTANCE, Given, OnDisk, Place

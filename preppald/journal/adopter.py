@@ -15,7 +15,7 @@ from preppald.journal.writer import CLOSING_SECONDS
 from preppald.net.threads import InThread
 from preppald.telemetry.interfaces import Log
 
-# How long one place is held at most: its own daemon may be waiting to start, for files.ADOPTED_SECONDS.
+# The longest hold of one place: its own daemon may be waiting to start, for files.ADOPTED_SECONDS.
 HELD_SECONDS = 15.0
 
 
@@ -36,17 +36,17 @@ class Adopter:
         self._in_thread = in_thread
         self._now_ms = now_ms
         self._fallback = fallback
-        # What could not be adopted, and why: told once.
+        # The instances that could not be adopted, with the reason: reported once.
         self._told: dict[str, str] = {}
 
     async def owing(self) -> list[Place]:
-        """Other instances that have unfinished business, whether they run or not."""
+        """Return the other instances that have unfinished business, running or not."""
         return await self._in_thread(self._store.owing)
 
     async def adopt(self, places: Sequence[Place]) -> list[Interview]:
-        """Takes over what those of them that do not run left; the live interviews among it.
+        """Take over the leavings of those that do not run; return the live interviews among them.
 
-        What cannot be taken now is left as it was, for the next call.
+        Everything that cannot be taken now stays as it was, for the next call.
         """
         live: list[Interview] = []
         for place in places:
@@ -61,7 +61,7 @@ class Adopter:
 
     async def _adopt(self, source: Store, live: list[Interview]) -> None:
         if not await self._in_thread(source.enter):
-            return  # it runs
+            return  # that instance runs
         before, moved = len(live), 0
         until = trio.current_time() + HELD_SECONDS
         try:

@@ -1,4 +1,4 @@
-"""What an instance left unfinished when it stopped goes to one that runs: whole interviews, in short transactions.
+"""Moves unfinished interviews from an instance that stopped to one that runs: whole ones, in short transactions.
 
 Unfinished is an interview that is live, that owes the backend something, or on which feedback is due. With all its
 rows it moves from the database of the one that stopped (the source) to that of the one that runs (the target), in
@@ -8,8 +8,8 @@ three transactions:
 2. target: their rows, and that this transfer has arrived;
 3. source: their rows are gone.
 
-Rule 1: only who holds the source's lock moves anything out of it, or ends what was begun.
-Rule 2: a transfer that was cut off has happened where it has arrived, and else has not: nothing is lost, nothing doubled.
+Rule 1: only the holder of the source's lock moves anything out of it, or ends a transfer that was begun.
+Rule 2: an interrupted transfer counts as done if the target recorded its arrival, otherwise as never begun.
 """
 # ruff: noqa: S608 - what is put into the statements' text are names of tables and columns; values are bound.
 
@@ -32,7 +32,7 @@ TABLES = ("passage", "outbox", "damaged", "interview")
 
 
 def owes(source: sqlite3.Connection) -> bool:
-    """Whether anything in this database is unfinished."""
+    """Return whether anything in this database is unfinished."""
     return source.execute(f"SELECT 1 FROM ({UNFINISHED}) LIMIT 1").fetchone() is not None
 
 
@@ -43,7 +43,7 @@ def has_arrived(target: sqlite3.Connection, transfer: str) -> bool:
 def step(
     source: sqlite3.Connection, target: sqlite3.Connection, live: list[Interview], report: rows.Report
 ) -> int:
-    """Moves a few interviews; how many, 0 when nothing is unfinished any more.
+    """Move a few interviews; return how many, 0 when nothing is unfinished any more.
 
     ``live``: those that are live are added to it as soon as they have arrived, whatever fails then.
     """
@@ -54,7 +54,7 @@ def step(
     transfer = _leave(source)
     if transfer is None:
         return 0
-    with writes.transaction(source):  # an operator's command waits: what it changes must not be left behind
+    with writes.transaction(source):  # an operator's command waits: its change must not be left behind
         live += _arrive(source, target, transfer, report)
         count = _forget(source, transfer)
     target.execute("DELETE FROM arrived WHERE transfer = ?", (transfer,))
@@ -62,7 +62,7 @@ def step(
 
 
 def mend(source: sqlite3.Connection, arrived: Callable[[str], bool]) -> None:
-    """Ends transfers that were cut off. ``arrived``: whether any other database has it."""
+    """End interrupted transfers. ``arrived``: returns whether any other database recorded the arrival."""
     for (transfer,) in source.execute("SELECT DISTINCT transfer FROM leaving").fetchall():
         with writes.transaction(source):
             if arrived(transfer):
@@ -72,7 +72,7 @@ def mend(source: sqlite3.Connection, arrived: Callable[[str], bool]) -> None:
 
 
 def _leave(source: sqlite3.Connection) -> str | None:
-    """The transfer's name, when some interviews are on their way."""
+    """Mark interviews as leaving; return the transfer's name, None when there are none."""
     with writes.transaction(source):
         (transfer,) = source.execute("SELECT lower(hex(randomblob(16)))").fetchone()
         found = source.execute(f"{UNFINISHED} LIMIT {STEP_INTERVIEWS}").fetchall()
@@ -86,7 +86,7 @@ def _leave(source: sqlite3.Connection) -> str | None:
 def _arrive(
     source: sqlite3.Connection, target: sqlite3.Connection, transfer: str, report: rows.Report
 ) -> list[Interview]:
-    """Puts the rows into the target; the live interviews. Of what that one knows already, the newer is kept."""
+    """Put the rows into the target, where the newer of two is kept; return the live interviews."""
 
     def copied(columns: str, origin: str, order: str) -> sqlite3.Cursor:
         return source.execute(
@@ -95,7 +95,7 @@ def _arrive(
 
     moved = reader.interviews_of(source, OF_TRANSFER, transfer, report=report)
     with writes.transaction(target):
-        # Begun here before, ended without a word, and begun again there.
+        # The interview began here before, ended without a word, and began again there.
         target.executemany(
             "DELETE FROM interview WHERE interview_id = ? AND epoch < ?",
             [(it.interview_id, it.epoch) for it in moved],

@@ -22,7 +22,7 @@ from preppald.journal.store import newest
 
 T = TypeVar("T")
 
-# As SQLite writes it.
+# The header as SQLite writes it.
 NO_LIMIT = -1
 
 
@@ -61,8 +61,8 @@ class Archive:
             raise JournalError(_forbidden(state_dir)) from error
 
     def interviews(self, which: Which) -> list[Found]:
-        """The chosen interviews, the newest first."""
-        # What may differ between two files of an instance is chosen after they are put together.
+        """Return the chosen interviews, the newest first."""
+        # Columns that may differ between two files of an instance are filtered after the files are put together.
         either = replace(which, phase=None, ending=None, limit=NO_LIMIT)
 
         def ask(connection: sqlite3.Connection) -> tuple[list[Interview], dict[str, State]]:
@@ -105,24 +105,24 @@ class Archive:
         return with_holes([found[seq] for seq in sorted(found)], lost_to)
 
     def owed(self, states: Collection[State] = tuple(State), of: str | None = None) -> list[Owed]:
-        """Deliveries in the order of their making. ``of``: one delivery's key, or an interview for all of its."""
+        """Return deliveries in the order of their making. ``of``: one delivery's key, or an interview for all of its."""
         found: dict[str, Owed] = {}
         for _, owed in self._ask(lambda connection: reader.owed(connection, of=of, report=self._damaged)):
             found |= {row.key: row for row in owed}
         return [row for row in found.values() if row.state in states]
 
     def retry(self, keys: Collection[str]) -> int:
-        """Makes these deliveries due now; how many that was."""
+        """Make these deliveries due now; return how many."""
         return self._change(keys, writes.retry)
 
     def drop(self, keys: Collection[str], now_ms: int) -> int:
-        """Gives these deliveries up; how many that was."""
+        """Give these deliveries up; return how many."""
         return self._change(keys, lambda connection, chosen: writes.drop(connection, chosen, now_ms))
 
     def _change(
         self, keys: Collection[str], change: Callable[[sqlite3.Connection, Collection[str]], int]
     ) -> int:
-        """Applies a change in the newest file that has each key."""
+        """Apply a change in the newest file that has each key."""
         left, changed = set(keys), 0
         for _instance, file in reversed(self._files):
             try:
@@ -135,7 +135,7 @@ class Archive:
         return changed
 
     def _ask(self, query: Callable[[sqlite3.Connection], T]) -> Iterator[tuple[str, T]]:
-        """Each file's answer, the oldest file of an instance first."""
+        """Yield each file's answer, the oldest file of an instance first."""
         for instance, file in self._files:
             try:
                 with closing(files.read_only(file)) as connection:
@@ -146,7 +146,7 @@ class Archive:
                         yield instance, query(connection)
                     elif version:
                         self._fault(f"{file} was written by an older preppald: start the daemon once")
-                    # Version 0: a daemon is just creating it.
+                    # Version 0: a daemon is just creating this file.
             except sqlite3.Error as error:
                 self._fault(f"{file} cannot be read: {error}")
 

@@ -1,4 +1,4 @@
-"""What a failed write means, and how it is said to people."""
+"""Finds the meaning of a failed write, and the words for people."""
 
 import enum
 import errno
@@ -9,7 +9,7 @@ FAMILY = 0xFF
 
 
 class Damage(enum.Enum):
-    """What to do about an error of the database or of its disk."""
+    """The remedies for an error of the database or of its disk."""
 
     FULL = "full"  # the same file goes on when there is space again
     BROKEN = "broken"  # this file can no longer be trusted: the page cache lies after a failed fsync
@@ -17,13 +17,13 @@ class Damage(enum.Enum):
 
 
 def damage(error: sqlite3.Error | OSError) -> Damage:
-    """The kind of damage that this error tells of."""
+    """Return the kind of damage behind this error."""
     if isinstance(error, OSError):
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             return Damage.FULL
         return Damage.BROKEN if error.errno == errno.EIO else Damage.PASSING
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-    # The shared-memory index could not grow: that is a full disk by another name.
+    # The shared-memory index could not grow: a full disk by another name.
     if code == sqlite3.SQLITE_IOERR_SHMSIZE or code & FAMILY == sqlite3.SQLITE_FULL:
         return Damage.FULL
     if code & FAMILY in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
@@ -32,13 +32,13 @@ def damage(error: sqlite3.Error | OSError) -> Damage:
 
 
 def corrupt(error: sqlite3.Error) -> bool:
-    """Whether the file itself is damaged, rather than the disk or the permissions."""
+    """Return whether the file itself is damaged, rather than the disk or the permissions."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     return code & FAMILY in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 def sentence(error: sqlite3.Error | OSError, name: str) -> str:
-    """For /ready and the log."""
+    """Return a sentence for /ready and the log."""
     match damage(error):
         case Damage.FULL:
             return f"the disk of {name} is full: free some space; until then transcripts are kept in memory"

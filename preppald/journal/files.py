@@ -1,9 +1,9 @@
-"""Where a journal lives: the state directory, the lock, the files of one instance.
+"""The journal's place: the state directory, the lock, the files of one instance.
 
     <state_dir>/<instance>.db        the database, with SQLite's -wal and -shm beside it
     <state_dir>/<instance>.2.db      its successor, begun when the disk failed under the first
     <state_dir>/<instance>.lock      held by the daemon, with its pid in it; for moments, by one that adopts
-    <state_dir>/<instance>.reserve   space that is given up when the disk is full
+    <state_dir>/<instance>.reserve   space to give up when the disk is full
     <state_dir>/<instance>.db.corrupt-<stamp>   moved aside, never deleted
 
 Everything is readable by its owner only: transcripts are personal.
@@ -30,9 +30,9 @@ FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
 # An operator's command holds the write lock for milliseconds; more than this is a hung program.
 BUSY_SECONDS = 5.0
-# What another daemon writes into the lock of one that does not run, whose interviews it takes over.
+# A daemon's note in the lock of another that does not run, whose interviews it takes over.
 ADOPTING = "adopting"
-# That takes a moment, and two of our own looks may cross: a start waits so long. Less than TimeoutStartSec=.
+# Adoption takes a moment, and two of our own looks may cross: a start waits so long. Less than TimeoutStartSec=.
 ADOPTED_SECONDS = 30.0
 CROSSED_SECONDS = 0.3
 LOOK_SECONDS = 0.02
@@ -45,46 +45,46 @@ class Place(Protocol):
 
     @property
     def name(self) -> str:
-        """The present file, for people."""
+        """Return the present file's name, for people."""
 
     def hold(self) -> None:
-        """Takes the place for this process. Raises StartError when another one has it."""
+        """Take the place for this process. Raise StartError when another one has it."""
 
     def take(self) -> bool:
-        """Takes the place of an instance that does not run, for a moment; whether it does not."""
+        """Take the place of an instance for a moment, unless that runs; return whether it was taken."""
 
     def release(self) -> None:
-        """Gives it back."""
+        """Give the place back."""
 
     def was_run(self) -> bool:
         """Whether a daemon ever had this place: a file that was only copied here has no lock beside it."""
 
     def others(self) -> "Sequence[Place]":
-        """The places of other instances beside this one."""
+        """Return the places of other instances beside this one."""
 
     def databases(self) -> list[Path]:
-        """The files of this place, the present one last."""
+        """Return the files of this place, the present one last."""
 
     def connect(self) -> sqlite3.Connection:
-        """A connection to the present file, which is made if there is none."""
+        """Return a connection to the present file, which is made if there is none."""
 
     def losses(self) -> list[str]:
         """Sentences: what is missing of the present file since it was last written. Before ``connect``."""
 
     def set_aside(self) -> str:
-        """Moves the present file out of the way; where it is now."""
+        """Move the present file out of the way; return its new path."""
 
     def succeed(self) -> None:
-        """Makes a new file beside the present one the present one. Raises OSError when it cannot."""
+        """Make a new file beside the present one the present one. Raise OSError when that fails."""
 
     def earlier(self) -> list[Path]:
-        """The files that the present one succeeded, oldest first."""
+        """Return the files that the present one succeeded, oldest first."""
 
     def reserve(self) -> bool:
-        """Whether the reserve is there; makes it if there is room."""
+        """Make the reserve if there is room; return whether it is there."""
 
     def free_reserve(self) -> bool:
-        """Gives up the reserve; whether there was one."""
+        """Give up the reserve; return whether there was one."""
 
 
 class OnDisk:
@@ -142,7 +142,7 @@ class OnDisk:
         return self._take(f"{os.getpid()} {ADOPTING}")
 
     def _take(self, note: str) -> bool:
-        """Whether the lock is this process's now, with the note in it."""
+        """Try to lock, with the note in the file; return whether the lock is this process's now."""
         try:
             self._state_dir.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
             lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
@@ -284,7 +284,7 @@ def generation_file(state_dir: Path, instance: str, generation: int) -> Path:
 
 
 def generations(state_dir: Path, instance: str) -> list[tuple[int, Path]]:
-    """The databases of an instance that exist, by their number."""
+    """Return the existing databases of an instance, by their number."""
     named = re.compile(re.escape(instance) + r"(?:\.([1-9][0-9]{0,5}))?\.db")
     if not state_dir.is_dir():
         return []
@@ -293,17 +293,17 @@ def generations(state_dir: Path, instance: str) -> list[tuple[int, Path]]:
 
 
 def instances(state_dir: Path) -> list[str]:
-    """The names of all instances that ever had a database in this state directory."""
+    """Return the names of all instances that ever had a database in this state directory."""
     return sorted({file.name.split(".")[0] for file in state_dir.glob("*.db")})
 
 
 def read_only(file: Path) -> sqlite3.Connection:
-    """A connection that cannot write, and that does not hinder the daemon."""
+    """Return a connection that cannot write, and that does not hinder the daemon."""
     return _existing(file, "ro")
 
 
 def writable(file: Path) -> sqlite3.Connection:
-    """A connection to a database that must be there."""
+    """Return a connection to a database that must be there."""
     return _existing(file, "rw")
 
 

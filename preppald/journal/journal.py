@@ -1,7 +1,7 @@
-"""The journal: what is recorded is on disk 80 ms later, and nothing that records it ever waits.
+"""The journal: a record is on disk 80 ms later, and no caller ever waits for that.
 
 Rule 1: recording is synchronous, touches memory only, and cannot fail.
-Rule 2: what is recorded can be read, whether it is on disk yet or not.
+Rule 2: a record can be read at once, before it is on disk.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -30,7 +30,7 @@ from preppald.telemetry.interfaces import Log
 
 T = TypeVar("T")
 
-# An operator has a week to ask the journal what was delivered.
+# An operator has a week to look up deliveries in the journal.
 RETENTION_MS = 7 * 24 * 3600 * 1000
 
 
@@ -66,11 +66,11 @@ class Journal:
         self._adopter = Adopter(self._store, log=log, in_thread=in_thread, now_ms=now_ms, fallback=fallback)
         self._log = log
         self._now_ms = now_ms
-        # Whether the last look at the outbox had to offer what is not on disk.
+        # True where the last look at the outbox had to offer deliveries that are not on disk.
         self._from_memory = False
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Opens the database, then writes until it is cancelled; what is recorded by then is still written.
+        """Open the database, then write until cancelled; records made by then are still written.
 
         Raises:
             StartError: the database is in use, or cannot be opened.
@@ -86,17 +86,17 @@ class Journal:
 
     @property
     def pending_bytes(self) -> int:
-        """Memory taken by fragments that are not on disk yet, about."""
+        """The bytes of memory that fragments take which are not on disk yet, about."""
         return self._pending.weight
 
     @property
     def recorded(self) -> int:
-        """Records so far."""
+        """The number of records so far."""
         return self._pending.recorded
 
     @property
     def durable(self) -> int:
-        """How many of them are on disk."""
+        """The number of records on disk."""
         return self._pending.durable
 
     @property
@@ -117,7 +117,7 @@ class Journal:
     # Recording
 
     def begin(self, interview: Interview) -> None:
-        """An interview starts, or starts again under a higher epoch."""
+        """Record that an interview starts, or starts again under a higher epoch."""
         known = self._pending.live_one(interview.interview_id)
         if known is not None and known.epoch > interview.epoch:
             self._fenced("begin", interview.interview_id, interview.epoch)
@@ -125,21 +125,21 @@ class Journal:
         self._pending.put_interview(interview)
 
     def add_fragments(self, interview_id: str, epoch: int, fragments: Sequence[Fragment]) -> None:
-        """More of the transcript. Refused only when memory is full of what the disk does not take."""
+        """Add to the transcript. Dropped only when memory is full of records that the disk does not take."""
         self._pending.add_fragments(interview_id, epoch, fragments)
 
     def keep_handle(self, interview_id: str, epoch: int, handle: Handle | None) -> None:
-        """The newest resumption handle; None when it is of no more use."""
+        """Keep the newest resumption handle; None when it is of no more use."""
         if known := self._current("handle", interview_id, epoch):
             self._pending.put_interview(replace(known, handle=handle))
 
     def keep_usage(self, interview_id: str, epoch: int, usage: Usage) -> None:
-        """The sum of all tokens so far."""
+        """Keep the sum of all tokens so far."""
         if known := self._current("usage", interview_id, epoch):
             self._pending.put_interview(replace(known, usage=usage))
 
     def credit(self, interview_id: str, epoch: int, credited_ms: int, deadline_ms: int) -> None:
-        """Lost time is given back: ``credited_ms`` in all so far, and the deadline that follows from it."""
+        """Record time given back: ``credited_ms`` in all so far, and the deadline that follows."""
         if known := self._current("credit", interview_id, epoch):
             self._pending.put_interview(replace(known, credited_ms=credited_ms, deadline_ms=deadline_ms))
 
@@ -158,7 +158,7 @@ class Journal:
         ended_ms: int,
         deliveries: Sequence[Delivery],
     ) -> None:
-        """The interview is over, and this is what the backend is owed for it: one transaction."""
+        """End the interview, with the deliveries that the backend is owed: one transaction."""
         if known := self._current("end", interview_id, epoch):
             self._pending.put_interview(
                 replace(known, phase=Phase.ENDED, ending=ending, cause=cause, ended_ms=ended_ms)
@@ -167,29 +167,29 @@ class Journal:
                 self.add_delivery(delivery)
 
     def add_delivery(self, delivery: Delivery) -> None:
-        """One more delivery, before the end. Making the same one twice changes nothing."""
+        """Add a delivery before the end. Adding the same one twice changes nothing."""
         if not self._pending.owes(delivery.key):
             self.keep_owed(Owed(delivery))
 
     def keep_owed(self, owed: Owed) -> None:
-        """How a delivery stands after a try."""
+        """Record the state of a delivery after a try."""
         self._pending.put_owed(owed)
 
     def note_feedback(self, key: str, *, due: bool) -> None:
-        """Feedback on the transcript that was delivered under this key is due from now on, or no more."""
+        """Record that feedback on the transcript delivered under this key is due from now on, or no more."""
         self._pending.put_due(key, due=due)
 
     async def owing(self) -> list[Place]:
-        """Other instances of the state directory with unfinished business, whether they run or not."""
+        """Return the other instances of the state directory with unfinished business, running or not."""
         return await self._adopter.owing()
 
     async def adopt(self, places: Sequence[Place]) -> None:
-        """Makes this instance's own what those of them that do not run left unfinished."""
+        """Take over the unfinished business of those that do not run."""
         self._pending.found_live(await self._adopter.adopt(places))
         self.outbox_bell.ring()
 
     async def flush(self, *, hurry: bool = True) -> None:
-        """Returns when everything recorded before this call is durable.
+        """Return when everything recorded before this call is durable.
 
         Raises:
             JournalError: it cannot be made durable now. It stays recorded, and is written when that is possible.
@@ -199,33 +199,33 @@ class Journal:
     # Reading
 
     def live(self) -> list[Interview]:
-        """The interviews that are not ended, as last recorded; after a start, those of the last process."""
+        """Return the interviews that are not ended, as last recorded; after a start, those of the last process."""
         return self._pending.live
 
     async def interview(self, interview_id: str) -> Interview | None:
-        """The interview as last recorded, whether that is on disk yet or not."""
+        """Return the interview as last recorded, on disk or not."""
         if (recorded := self._pending.interview(interview_id)) is not None:
             return recorded
         return await self.ask(partial(reader.interview, interview_id=interview_id, report=self._store.met))
 
     async def known(self, interview_id: str) -> Interview | None:
-        """As ``interview``; or as another instance of the state directory has it, where that is newer."""
+        """Return the interview as here or as another instance of the state directory has it, whichever is newer."""
         elsewhere = await self.ask(lambda _: self._store.elsewhere(interview_id))
         return newest((await self.interview(interview_id), elsewhere))
 
     async def was_spoken(self, interview_id: str, epoch: int) -> bool:
-        """Whether the interview has fragments, here or at another instance."""
+        """Return whether the interview has fragments, here or at another instance."""
         return bool(await self.fragments(interview_id, epoch)) or await self.ask(
             lambda _: self._store.was_spoken_elsewhere(interview_id, epoch)
         )
 
     async def interviews(self, which: Which) -> list[Interview]:
-        """The chosen interviews that are on disk, the newest first."""
+        """Return the chosen interviews that are on disk, the newest first."""
         return await self.ask(partial(reader.interviews, which=which, report=self._store.met))
 
     async def fragments(self, interview_id: str, epoch: int, since: int = 0) -> list[Fragment]:
-        """The fragments with a ``seq`` above ``since``, those not yet on disk included."""
-        # Memory first: what is committed between the two looks is then in both, and never in neither.
+        """Return the fragments with a ``seq`` above ``since``, those not yet on disk included."""
+        # Memory first: a record committed between the two looks is then in both, and never in neither.
         found = self._pending.fragments(interview_id, epoch, since)
         report = self._store.met
         ask = partial(reader.fragments, interview_id=interview_id, epoch=epoch, since=since, report=report)
@@ -239,13 +239,13 @@ class Journal:
         return with_holes(await self.fragments(interview_id, epoch), lost_to)
 
     async def feedback_due(self, passing_over: Collection[str]) -> Delivery | None:
-        """The oldest transcript on which feedback is due, as far as that is on disk."""
+        """Return the oldest transcript on which feedback is due, as far as that is on disk."""
         ask = partial(reader.feedback_due, passing_over=frozenset(passing_over), report=self._store.met)
         owed = await self.ask(ask)
         return None if owed is None else owed.delivery
 
     async def queue(self, limit: int, passing_over: Collection[str] = ()) -> Queue:
-        """The outbox now. ``due``: at most ``limit`` deliveries, none of the interviews ``passing_over``.
+        """Return the outbox now. ``due``: at most ``limit`` deliveries, none of the interviews ``passing_over``.
 
         A delivery is offered only when it is durable; with a fault, straight from memory.
         """
@@ -282,10 +282,10 @@ class Journal:
         )
 
     async def ask(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """The answer of the database, to a question of reader.py.
+        """Return the answer of the database to a question of reader.py.
 
         Raises:
-            JournalError: it gave none within 10 seconds, or cannot be read.
+            JournalError: the database gave none within 10 seconds, or cannot be read.
         """
         return await self._writer.ask(query)
 
@@ -301,10 +301,10 @@ class Journal:
 
 
 def _heads(saved: Sequence[Owed], unsaved: dict[str, Owed], interview_ids: Collection[str]) -> list[Owed]:
-    """The first pending delivery of each interview, where memory knows more than the disk."""
+    """Return the first pending delivery of each interview, where memory knows more than the disk."""
     newest = {owed.key: owed for owed in saved}
     for key, owed in unsaved.items():
-        # The rule by which the disk will take it, see writes.PUT_OWED.
+        # The disk's own rule for such a row, see writes.PUT_OWED.
         if key not in newest or owed.attempts > newest[key].attempts:
             newest[key] = owed
     heads: dict[str, Owed] = {}

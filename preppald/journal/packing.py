@@ -1,8 +1,8 @@
-"""How fragments are packed into rows, many to one: what a row costs is then shared.
+"""Packs fragments into rows, many to one, so that they share the cost of a row.
 
     table    a row holds                                     JSON
     recent   what a commit had of one bucket of interviews   [[interview_id, epoch, fragment, block], ...]
-    passage  what an interview said in some seconds          [fragment, ...]
+    passage  an interview's fragments of some seconds         [fragment, ...]
 
 A fragment is ``core.turns.Fragment``, an array: a field that is added at its end is read from older rows, too. The
 block may be absent: 0 then.
@@ -23,7 +23,7 @@ import msgspec
 from preppald.core.turns import Fragment
 
 # Parts of the table recent that are read and settled by themselves: at 500 interviews 60 have a bucket in common, and
-# settling one is a transaction of 10 ms. The number is part of the format: who reads looks in one bucket only.
+# settling one is a transaction of 10 ms. The number is part of the format: a reader looks in one bucket only.
 BUCKETS = 8
 # Some 15 kB. In one bucket of one commit there are more only after the disk was away.
 ROW_FRAGMENTS = 64
@@ -55,12 +55,12 @@ class Malformed(ValueError):
 # Of the same few hundred interviews, some thousand times a second.
 @lru_cache(maxsize=1024)
 def bucket(interview_id: str) -> int:
-    """Where in the table recent this interview's fragments are: the same in every process."""
+    """Return the bucket of this interview's fragments in the table recent: the same in every process."""
     return zlib.crc32(interview_id.encode()) % BUCKETS
 
 
 def rows(said: Iterable[tuple[str, int, Fragment]]) -> Iterator[tuple[int, str]]:
-    """The rows (bucket, fragments) of the table recent. ``said``: interview_id, epoch and fragment, in order."""
+    """Return rows (bucket, fragments) of the table recent. ``said``: interview_id, epoch and fragment, in order."""
     buckets: dict[int, list[tuple[str, int, Fragment]]] = {}
     for it in said:
         buckets.setdefault(bucket(it[0]), []).append(it)

@@ -1,8 +1,8 @@
-"""What is recorded and not yet durable: memory's half of the journal, with one owner.
+"""Owns the records that are not yet durable: memory's half of the journal.
 
 Rule 1: every record is whole by itself, so that a batch can be written into any file, any number of times.
 Rule 2: a later record of the same key replaces the earlier one; fragments are only ever added.
-Rule 3: a batch stays readable while it is written, and is merged with what came meanwhile if that fails.
+Rule 3: a batch stays readable while it is written, and is merged with newer records if that fails.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +13,7 @@ from preppald.core.interview import Interview, Phase
 from preppald.core.turns import Fragment
 from preppald.net.wakeup import Wakeup
 
-# What a fragment weighs in memory besides its text: two objects, their numbers, its share of the list.
+# The weight of a fragment in memory besides its text: two objects, their numbers, its share of the list.
 FRAGMENT_OVERHEAD_BYTES = 300
 # A burst does not wait for the interval: the transaction stays short, some 4 ms.
 COMMIT_RECORDS = 1024
@@ -28,7 +28,7 @@ class Batch:
     interviews: dict[str, Interview] = field(default_factory=dict)
     fragments: list[tuple[str, int, Fragment]] = field(default_factory=list)
     owed: dict[str, Owed] = field(default_factory=dict)
-    # Keys of transcripts: whether feedback is due on them now, or no more.
+    # By key of a transcript: True where feedback is due on it now, False where no more.
     due: dict[str, bool] = field(default_factory=dict)
     weight: int = 0
 
@@ -41,7 +41,7 @@ class Batch:
             self.weight += FRAGMENT_OVERHEAD_BYTES + len(it.text)
 
     def absorb(self, later: "Batch") -> None:
-        """Takes in what was recorded after it."""
+        """Take in the records made after this batch."""
         self.interviews |= later.interviews
         self.fragments += later.fragments
         self.owed |= later.owed
@@ -68,14 +68,14 @@ class Pending:
         self._live: dict[str, Interview] = {}
         self._batch = Batch()
         self._committing = Batch()
-        # ``recorded`` when the commit under way began: all that is in it, and in those before.
+        # ``recorded`` when the commit under way began: its records, and those of the commits before.
         self._target = 0
         self._dropped = 0
 
     # Recording
 
     def put_interview(self, interview: Interview) -> None:
-        """Records the row; a live interview is known as live from now on, an ended one no more."""
+        """Record the row; a live interview is known as live from now on, an ended one no more."""
         if interview.phase is Phase.LIVE:
             self._live[interview.interview_id] = interview
         else:
@@ -84,18 +84,18 @@ class Pending:
         self._note()
 
     def put_owed(self, owed: Owed) -> None:
-        """Records how a delivery stands. A row that is already there keeps its place in the order of making."""
+        """Record the state of a delivery. A row that is already there keeps its place in the order of making."""
         self._batch.owed[owed.key] = owed
         self._note()
         self.outbox.ring()
 
     def put_due(self, key: str, *, due: bool) -> None:
-        """Records whether feedback is due on the transcript of this key."""
+        """Record whether feedback is due on the transcript of this key."""
         self._batch.due[key] = due
         self._note()
 
     def add_fragments(self, interview_id: str, epoch: int, fragments: Sequence[Fragment]) -> None:
-        """Records fragments, or drops and counts them while memory is full of what the disk does not take."""
+        """Record fragments, or drop and count them while memory is full of records that the disk does not take."""
         batch = self._batch
         if self.full:
             self._dropped += len(fragments)
@@ -125,7 +125,7 @@ class Pending:
         return self._live.get(interview_id)
 
     def found_live(self, interviews: Iterable[Interview]) -> None:
-        """Takes in interviews that a database holds as live; what was recorded here is newer and stays."""
+        """Take in interviews that a database holds as live; rows recorded here are newer and stay."""
         for it in interviews:
             self._live.setdefault(it.interview_id, it)
 
@@ -148,22 +148,22 @@ class Pending:
 
     @property
     def owed(self) -> dict[str, Owed]:
-        """Deliveries whose present state is not yet durable, by key, in the order of their making."""
+        """Return the deliveries whose present state is not yet durable, by key, in the order of their making."""
         return self._committing.owed | self._batch.owed
 
     def owes(self, key: str) -> bool:
-        """Whether this delivery is recorded and not yet durable."""
+        """Return whether this delivery is recorded and not yet durable."""
         return key in self._batch.owed or key in self._committing.owed
 
     # Writing
 
     def __len__(self) -> int:
-        """How many records wait for the next commit."""
+        """Return the number of records that wait for the next commit."""
         return len(self._batch)
 
     @property
     def burst(self) -> bool:
-        """Whether so much waits that the next commit should begin at once."""
+        """True where so much waits that the next commit should begin at once."""
         return len(self._batch) >= COMMIT_RECORDS
 
     @property
@@ -173,7 +173,7 @@ class Pending:
 
     @property
     def full(self) -> bool:
-        """Whether fragments are refused."""
+        """True where fragments are refused."""
         return self.weight > MAX_PENDING_BYTES
 
     def begin_commit(self) -> Batch:
@@ -183,11 +183,11 @@ class Pending:
         return self._committing
 
     def add_live_rows(self, batch: Batch) -> None:
-        """Adds the row of every live interview: for a new file, which has nothing of an old one."""
+        """Add the row of every live interview: for a new file, which has nothing of an old one."""
         batch.interviews = self._live | batch.interviews
 
     def end_commit(self, *, durable: bool) -> None:
-        """Forgets what was written; or keeps it, together with what was recorded meanwhile."""
+        """Forget the batch that was written; or keep it, together with newer records."""
         taken, self._committing = self._committing, Batch()
         if durable:
             self.durable = self._target

@@ -42,7 +42,7 @@ class Which:
 class Queue:
     """The outbox at one moment.
 
-    ``due``: what may be posted now, at most one of an interview. ``next_ms``: when the next one will be due,
+    ``due``: deliveries that may be posted now, at most one of an interview. ``next_ms``: when the next one will be due,
     None if nothing waits for a time. ``oldest_ms``: when the oldest pending delivery was made.
     """
 
@@ -54,7 +54,7 @@ class Queue:
 
 
 def live(connection: sqlite3.Connection, report: Report = raised) -> list[Interview]:
-    """All interviews that some process runs, or ran when it died."""
+    """Return all interviews that some process runs, or ran when it died."""
     return interviews_of(connection, "phase = 'live'", report=report)
 
 
@@ -65,13 +65,13 @@ def interview(connection: sqlite3.Connection, interview_id: str, report: Report 
 def interviews_of(
     connection: sqlite3.Connection, condition: str, *values: str, report: Report = raised
 ) -> list[Interview]:
-    """Those for which a condition in SQL holds."""
+    """Return the interviews for which a condition in SQL holds."""
     found = connection.execute(f"SELECT {INTERVIEW_COLUMNS} FROM interview WHERE {condition}", values)
     return list(rows.readable(found, rows.interview, report))
 
 
 def interviews(connection: sqlite3.Connection, which: Which, report: Report = raised) -> list[Interview]:
-    """The chosen interviews, the newest first."""
+    """Return the chosen interviews, the newest first."""
     found = connection.execute(
         f"""
         SELECT {INTERVIEW_COLUMNS} FROM interview
@@ -101,8 +101,8 @@ def fragments(
     block: int = 0,
     report: Report = raised,
 ) -> list[Fragment]:
-    """The interview's fragments with a ``seq`` above ``since``, in their order."""
-    # First those that are still to be settled: what another process moves meanwhile is seen twice, and not never.
+    """Return the interview's fragments with a ``seq`` above ``since``, in their order."""
+    # First those that are still to be settled: a row that another process moves meanwhile is seen twice, not never.
     recent = connection.execute(
         f"SELECT {RECENT_COLUMNS} FROM recent WHERE bucket = ?", (packing.bucket(interview_id),)
     ).fetchall()
@@ -136,7 +136,7 @@ def lost_to(connection: sqlite3.Connection, interview_id: str, epoch: int, *, bl
 
 
 def unsettled(connection: sqlite3.Connection) -> list[int]:
-    """The buckets of the table recent that hold anything."""
+    """Return the buckets of the table recent that hold anything."""
     return [bucket for (bucket,) in connection.execute("SELECT DISTINCT bucket FROM recent ORDER BY bucket")]
 
 
@@ -147,7 +147,7 @@ def queue(
     passing_over: Collection[str],
     report: Report = raised,
 ) -> Queue:
-    """The outbox now; ``due`` holds at most ``limit`` rows, none of the interviews ``passing_over``."""
+    """Return the outbox now; ``due`` holds at most ``limit`` rows, none of the interviews ``passing_over``."""
     asked = {
         "now": now_ms,
         # A wait beyond the cap was computed before the clock was set back: it is over.
@@ -188,7 +188,7 @@ def lines(
     keys: Collection[str],
     report: Report = raised,
 ) -> list[Owed]:
-    """The rows that are pending for these interviews or have one of these keys, in the order of their making."""
+    """Return the rows that are pending for these interviews or have one of these keys, in the order of making."""
     found = connection.execute(
         f"""
         SELECT {OWED_COLUMNS} FROM outbox
@@ -202,7 +202,7 @@ def lines(
 
 
 def owed(connection: sqlite3.Connection, of: str | None = None, report: Report = raised) -> list[Owed]:
-    """Deliveries in the order of their making. ``of``: one delivery's key, or an interview for all of its."""
+    """Return deliveries in the order of their making. ``of``: one delivery's key, or an interview for all of its."""
     found = connection.execute(
         f"""
         SELECT {OWED_COLUMNS} FROM outbox
@@ -216,7 +216,7 @@ def owed(connection: sqlite3.Connection, of: str | None = None, report: Report =
 def feedback_due(
     connection: sqlite3.Connection, passing_over: Collection[str], report: Report = raised
 ) -> Owed | None:
-    """The oldest transcript on which feedback is due, of those whose key is not to be passed over."""
+    """Return the oldest transcript on which feedback is due, of those whose key is not to be passed over."""
     found = connection.execute(
         f"""
         SELECT {OWED_COLUMNS} FROM outbox
@@ -230,7 +230,7 @@ def feedback_due(
 
 
 def standing(connection: sqlite3.Connection) -> dict[str, State]:
-    """The worst state that any delivery of an interview is in, by interview."""
+    """Return the worst state among the deliveries of an interview, by interview."""
     found = connection.execute("SELECT DISTINCT interview_id, state FROM outbox")
     worst: dict[str, State] = {}
     for interview_id, name in found:

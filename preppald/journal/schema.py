@@ -1,4 +1,4 @@
-"""The database: its tables, and how an older one becomes today's.
+"""The database's tables, and the migrations of older ones.
 
 Every change of the schema is one more entry at the end of ``MIGRATIONS``; an entry that was released is
 never edited. ``PRAGMA user_version`` counts the entries that a database has seen.
@@ -196,13 +196,13 @@ MIGRATIONS: tuple[str, ...] = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH)
 
 
 def version(connection: sqlite3.Connection) -> int:
-    """How many migrations this database has seen."""
+    """Return how many migrations this database has seen."""
     (number,) = connection.execute("PRAGMA user_version").fetchone()
     return int(number)
 
 
 def migrate(connection: sqlite3.Connection, migrations: tuple[str, ...] = MIGRATIONS) -> None:
-    """Brings the database up to date; each step is one transaction with its number in it.
+    """Bring the database up to date; each step is one transaction with its number in it.
 
     Raises:
         StartError: a newer preppald wrote it.
@@ -215,7 +215,7 @@ def migrate(connection: sqlite3.Connection, migrations: tuple[str, ...] = MIGRAT
             f"{len(migrations)}): start that version, or point PREPPALD_STATE_DIR elsewhere"
         )
     for number, migration in enumerate(migrations[present:], start=present + 1):
-        # executescript commits what is open and runs as it stands: the transaction is in the script.
+        # executescript commits an open transaction and runs as it stands: the transaction is in the script.
         try:
             connection.executescript(f"BEGIN IMMEDIATE;\n{migration}")
             if migration is SIXTH:
@@ -265,7 +265,7 @@ def _give_checksums(connection: sqlite3.Connection) -> None:
 
 
 def tune(connection: sqlite3.Connection) -> None:
-    """Durability at each commit, with readers beside the writer."""
+    """Set up durability at each commit, with readers beside the writer."""
     connection.execute("PRAGMA journal_mode = WAL")
     # FULL costs the same as NORMAL when commits are grouped; NORMAL may roll back the last ones at power loss.
     connection.execute("PRAGMA synchronous = FULL")

@@ -1,4 +1,4 @@
-"""The journal's writer: the one task that brings what is recorded to the disk.
+"""The journal's writer: the one task that brings records to the disk.
 
 Rule 1: a batch leaves memory only when its transaction is durable.
 Rule 2: after a failed write nothing is forgotten: the batch is kept and tried again, in another file if this
@@ -24,9 +24,9 @@ from preppald.telemetry.interfaces import Log
 
 T = TypeVar("T")
 
-# At power loss at most this much text is lost, and one commit's duration, which is 1 to 4 ms: 0.1 s is promised.
+# The most text that a power loss costs, beside one commit of 1 to 4 ms: 0.1 s is promised.
 COMMIT_SECONDS = 0.080
-# A full disk is looked at once a second: an operator who makes room sees it at once.
+# A full disk is tried once a second: an operator who makes room sees the effect at once.
 RETRY_SECONDS = 1.0
 # Disks answer in milliseconds, seldom in a second. One that takes this long must not hold up an interview.
 PATIENCE_SECONDS = 10.0
@@ -66,7 +66,7 @@ class Writer:
         self._attempts = Changes()
 
     async def flush(self, *, hurry: bool = True) -> None:
-        """Returns when everything recorded before this call is durable.
+        """Return when everything recorded before this call is durable.
 
         ``hurry``: commit at once. Without it the next commit is waited for, which hundreds of talks share.
 
@@ -90,7 +90,7 @@ class Writer:
         raise JournalError(self._stalled_sentence)
 
     async def ask(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """The answer of the database. Raises JournalError when it has none within PATIENCE_SECONDS."""
+        """Return the database's answer. Raise JournalError when none comes within PATIENCE_SECONDS."""
         try:
             with trio.fail_after(PATIENCE_SECONDS):
                 return await self._in_thread(partial(self._store.read, query))
@@ -114,7 +114,7 @@ class Writer:
 
     @property
     def stalled(self) -> bool:
-        """Whether the disk does not answer."""
+        """True while the disk does not answer."""
         began = self._commit_began
         return began is not None and trio.current_time() > began + PATIENCE_SECONDS
 
@@ -123,7 +123,7 @@ class Writer:
         return f"the disk of {self._store.name} has not answered for {PATIENCE_SECONDS:.0f} seconds"
 
     async def open(self) -> None:
-        """Opens the database; ``run`` must follow at once, which closes it.
+        """Open the database; ``run`` must follow at once, which closes it.
 
         Raises:
             StartError: the database is in use, or cannot be opened.
@@ -132,7 +132,7 @@ class Writer:
         self._running = True
 
     async def run(self) -> None:
-        """Writes until it is cancelled; what is recorded by then is still written."""
+        """Write until cancelled; records made by then are still written."""
         try:
             await self._write()
         finally:
@@ -149,7 +149,7 @@ class Writer:
             now = trio.current_time()
             if now >= next_sweep:
                 next_sweep = now + SWEEP_SECONDS
-                # First: what is forgotten must not be settled afterwards.
+                # Before settling: a forgotten interview must not be settled afterwards.
                 self._settle_at = NEVER
                 await self._tend("settle", self._settle)
                 await self._tend("sweep", self._sweep)
@@ -171,7 +171,7 @@ class Writer:
                 await trio.sleep(RETRY_SECONDS)
 
     async def _attempt(self) -> bool:
-        """One commit of all there is; whether it is durable."""
+        """Commit everything once; return whether it is durable."""
         taken = self._pending.begin_commit()
         self._commit_began = trio.current_time()
         failure: str | None = "the commit was cut off"
@@ -193,7 +193,7 @@ class Writer:
         return failure is None
 
     async def _commit(self, taken: Batch) -> str | None:
-        """Why it failed, None when it is durable. A broken file is left for another one, once an attempt."""
+        """Commit; return the failure, None when durable. A broken file is left for another one, once an attempt."""
         try:
             try:
                 await self._in_thread(partial(self._store.commit, taken))
@@ -202,7 +202,7 @@ class Writer:
                     raise
                 if self._failure is None:
                     self._log.error("journal.broken", database=self._store.name, cause=str(error))
-                # The new file has nothing of the old one that cannot be read: give it every live row.
+                # The new file lacks the rows that cannot be read in the old one: give it every live row.
                 self._pending.add_live_rows(taken)
                 await self._in_thread(self._store.move_on)
                 await self._in_thread(partial(self._store.commit, taken))
@@ -213,7 +213,7 @@ class Writer:
         return None
 
     async def _tend(self, work: str, steps: Callable[[], AsyncGenerator[None]]) -> None:
-        """Does work that can wait, in small steps; what is recorded meanwhile is committed between them."""
+        """Do work that can wait, in small steps; newer records are committed between them."""
         try:
             async with aclosing(steps()) as each:
                 async for _ in each:

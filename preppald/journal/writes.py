@@ -1,4 +1,4 @@
-"""Changes to a journal's database: plain functions of a connection, each one transaction."""
+"""Changes a journal's database: plain functions of a connection, each one transaction."""
 # ruff: noqa: S608 - what is put into the statements' text are names of tables and columns; values are bound.
 
 from collections.abc import Callable, Iterable, Iterator
@@ -28,7 +28,7 @@ ON CONFLICT (interview_id, block) DO UPDATE SET
   cause = excluded.cause, context = excluded.context, seq_floor = excluded.seq_floor, checksum = excluded.checksum
 WHERE excluded.epoch >= interview.epoch
 """
-# What another instance had: what is known here stays.
+# For another instance's rows: rows that are known here stay.
 ADD_INTERVIEW = f"{_insert('interview')} ON CONFLICT DO NOTHING"
 PUT_RECENT = _insert("recent")
 PUT_PASSAGE = _insert("passage")
@@ -52,7 +52,7 @@ SETTLE_ROWS = 256
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing. The connection commits by itself otherwise (``isolation_level=None``)."""
+    """Run the block as one transaction. The connection commits by itself otherwise (``isolation_level=None``)."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -65,7 +65,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def commit(connection: sqlite3.Connection, batch: Batch) -> None:
-    """The whole batch in one transaction; durable when this returns."""
+    """Write the whole batch in one transaction; durable when this returns."""
     with transaction(connection):
         connection.executemany(PUT_INTERVIEW, map(rows.interview_row, batch.interviews.values()))
         connection.executemany(PUT_RECENT, map(rows.sealed, packing.rows(batch.fragments)))
@@ -117,7 +117,7 @@ def settle(
     *,
     report: rows.Report = rows.raised,
 ) -> bool:
-    """Moves fragments from the table recent to where an interview's are together; whether there may be more."""
+    """Move fragments from the table recent into passages; return whether there may be more."""
     query = f"SELECT number, {rows.RECENT_COLUMNS} FROM recent WHERE bucket = ? ORDER BY number LIMIT ?"
     found = connection.execute(query, (bucket, limit)).fetchall()
     if found:
@@ -139,10 +139,10 @@ def settle(
 def carry_over(
     source: sqlite3.Connection, file: str, target: sqlite3.Connection, report: rows.Report = rows.raised
 ) -> int:
-    """Takes what is unfinished in an earlier file into the present one; how many rows came.
+    """Take the unfinished rows of an earlier file into the present one; return how many.
 
     Unfinished: live interviews with their fragments, deliveries that are pending or dead, and transcripts on which
-    feedback is due. What the present file already knows is newer and stays. That ``file`` was carried over is in the
+    feedback is due. Rows that the present file already knows are newer and stay. That ``file`` was carried over is in the
     same transaction: a row that is delivered and swept later can never come back from the earlier file.
     """
     if was_carried(target, file):
@@ -223,7 +223,7 @@ def _is_sound(row: rows.Row, report: rows.Report) -> bool:
 
 
 def sweep(connection: sqlite3.Connection, before_ms: int, limit: int = SWEEP_INTERVIEWS) -> int:
-    """Forgets ended interviews whose last delivery was settled before ``before_ms``; how many.
+    """Forget ended interviews whose last delivery was settled before ``before_ms``; return how many.
 
     An interview that owes anything, or whose delivery is dead, is never touched. One that never had a
     delivery goes by its end.
@@ -248,7 +248,7 @@ def sweep(connection: sqlite3.Connection, before_ms: int, limit: int = SWEEP_INT
 
 
 def retry(connection: sqlite3.Connection, keys: Iterable[str]) -> int:
-    """Makes dead and waiting deliveries due now; how many there were.
+    """Make dead and waiting deliveries due now; return how many.
 
     Not a status that was overtaken: it would set the interview back, from completed to in progress.
     """
@@ -264,7 +264,7 @@ def retry(connection: sqlite3.Connection, keys: Iterable[str]) -> int:
 
 
 def drop(connection: sqlite3.Connection, keys: Iterable[str], now_ms: int) -> int:
-    """Gives up deliveries that are pending or dead; how many there were."""
+    """Give up deliveries that are pending or dead; return how many."""
     chosen = f"SELECT {rows.OWED_COLUMNS} FROM outbox WHERE key = ? AND state IN ('dead', 'pending')"
     return _changed(
         connection, chosen, keys, lambda owed: replace(owed, state=State.DROPPED, acked_ms=now_ms)
