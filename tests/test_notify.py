@@ -190,7 +190,7 @@ def test_what_is_no_listening_tcp_socket_is_refused(monkeypatch: pytest.MonkeyPa
     other.close()
     with (tmp_path / "file").open("w") as file:
         handed_down(monkeypatch, file.fileno())
-        with pytest.raises(StartError, match="is none"):
+        with pytest.raises(StartError, match="is no socket"):
             Supervisor({"LISTEN_FDS": "1", "LISTEN_PID": "7"}, 7).sockets()
 
 

@@ -181,8 +181,8 @@ def test_the_recorded_answer_goes_through_real_processes(stage: Stage, tmp_path:
     received = wait_for_transcript(backend, "iv-1")
     procedures = [call["procedure"] for call in received["calls"]]
     assert procedures == ["interview.getContext", "interview.updateStatus", "interview.submitTranscript"]
-    assert received["calls"][0]["body"]["json"]["status"] == "IN_PROGRESS"
-    lines = received["calls"][1]["body"]["json"]["transcript"]
+    assert received["calls"][1]["body"]["json"]["status"] == "IN_PROGRESS"
+    lines = received["calls"][2]["body"]["json"]["transcript"]
     assert [line["speaker"] for line in lines][:3] == ["AI", "USER", "AI"]
     assert [line["content"] for line in lines] == [turn["text"].strip() for turn in turns]
 
