@@ -2,11 +2,19 @@
 
 import sys
 
-from preppald.cli import main as run
+try:
+    from preppald.cli import INTERRUPTED, main as run
+except KeyboardInterrupt:
+    # Ctrl-C while Python still reads its files.
+    sys.exit(130)
 
 
 def main() -> None:
-    sys.exit(run())
+    try:
+        status = run()
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    sys.exit(status)
 
 
 if __name__ == "__main__":

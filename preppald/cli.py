@@ -6,12 +6,15 @@ Trio, httpx and protobuf together take half a second.
 
 import argparse
 from collections.abc import Sequence
+import contextlib
+import errno
 import importlib
+import io
 import os
 import sys
 
 from preppald import __version__
-from preppald.errors import ConfigError, PreppaldError
+from preppald.errors import EX_IOERR, ConfigError, PreppaldError
 
 DESCRIPTION = "The daemon between a candidate's browser and Gemini Live, for spoken interviews."
 EPILOG = """\
@@ -37,6 +40,11 @@ COMMANDS = {
 # These read the state directory, and need no other setting.
 READERS = ("interviews", "transcript", "recording", "outbox", "journal")
 
+# Full or broken: said of an output, which has no name. Every other OSError is a bug of ours.
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
+# As shells report a program that Ctrl-C ended: 128 and the signal's number.
+INTERRUPTED = 130
+
 
 def parser(chosen: str | None = None) -> argparse.ArgumentParser:
     """Return the whole command line, with the arguments of the ``chosen`` command only."""
@@ -57,26 +65,37 @@ def parser(chosen: str | None = None) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    words = sys.argv[1:] if argv is None else argv
+    """Run the command in ``argv`` and return its exit status. A failure for people is a sentence on stderr."""
+    _open_standard_streams()
+    try:
+        try:
+            return _run(sys.argv[1:] if argv is None else argv)
+        finally:
+            sys.stdout.flush()
+    except ConfigError as error:
+        _complain("the configuration is wrong:", *error.faults)
+        return error.exit_status
+    except PreppaldError as error:
+        _complain(str(error))
+        return error.exit_status
+    except BrokenPipeError:
+        # The reader of our output has left: that is its own business, and said by nobody.
+        _drop_output()
+        return 1
+    except OSError as error:
+        if error.errno not in UNWRITABLE or error.filename is not None:
+            raise
+        _drop_output()
+        _complain(f"the output cannot be written ({error.strerror}): make room, or send it elsewhere")
+        return EX_IOERR
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(words: Sequence[str]) -> int:
     # No option before the command takes a value, so the first other word is the command.
     chosen = next((word for word in words if not word.startswith("-")), None)
     arguments = parser(chosen).parse_args(words)
-    try:
-        status: int = _run(arguments)
-    except ConfigError as error:
-        print("preppald: the configuration is wrong:", *error.faults, sep="\n  ", file=sys.stderr)
-        return error.exit_status
-    except PreppaldError as error:
-        print(f"preppald: {error}", file=sys.stderr)
-        return error.exit_status
-    except BrokenPipeError:
-        # The reader of our output has left, and Python must not flush to it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return status
-
-
-def _run(arguments: argparse.Namespace) -> int:
     status: int
     if arguments.command in READERS:
         from preppald.config.load import state_dir  # noqa: PLC0415 - see the top
@@ -85,3 +104,27 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         status = arguments.run(arguments)
     return status
+
+
+def _open_standard_streams() -> None:
+    """Put /dev/null where a standard stream is closed, and ``?`` for what the locale cannot write.
+
+    The next file that is opened would otherwise get the closed stream's number: a database as standard output.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - open for good
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _complain(*lines: str) -> None:
+    # A stderr that cannot be written leaves the exit status to speak.
+    with contextlib.suppress(OSError):
+        print("preppald: " + "\n  ".join(lines), file=sys.stderr, flush=True)
+
+
+def _drop_output() -> None:
+    """Keep Python from writing at exit what could not be written now."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

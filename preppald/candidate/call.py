@@ -20,7 +20,7 @@ from preppald.candidate.clock import Clock
 from preppald.candidate.display import Display, View
 from preppald.candidate.endings import Ending, Outcome, ending_of
 from preppald.candidate.hearing import Hearing
-from preppald.candidate.link import Address, Backoff, LinkError, linked, printable
+from preppald.candidate.link import Address, Backoff, LinkError, linked, one_line
 from preppald.candidate.microphone import END_SECONDS, Microphone
 from preppald.candidate.playback import Playback
 from preppald.candidate.report import Report
@@ -188,7 +188,7 @@ class Call:
             except RemoteProtocolError as error:
                 await link.aclose(PROTOCOL_ERROR)
                 return Outcome(Ending.PROTOCOL, PROTOCOL_ERROR, str(error))
-        code, reason = link.close_code or 1000, printable(link.close_reason or "")
+        code, reason = link.close_code or 1000, one_line(link.close_reason or "")
         ending = ending_of(self._hearing.said, code, reason)
         if self._microphone.unconfirmed and not self._hearing.ended:
             return Outcome(Ending.PROTOCOL, code, f"It did not confirm the end within {END_SECONDS:.0f} s.")

@@ -11,8 +11,9 @@ import shutil
 from typing import Protocol, TextIO
 import unicodedata
 
-from preppald.candidate.link import printable
+from preppald.candidate.link import one_line
 from preppald.candidate.transcript import Turn
+from preppald.candidate.wav import CannotWriteError
 
 BAR_COLUMNS = 20
 METER_COLUMNS = 6
@@ -76,7 +77,7 @@ class PlainDisplay:
             put(self._transcript, line_of(turn) + "\n")
 
     def remark(self, text: str) -> None:
-        put(self._progress, f"-- {printable(text)}\n")
+        put(self._progress, f"-- {one_line(text)}\n")
 
     def draw(self, view: View) -> None:
         if view.state != self._state:
@@ -107,7 +108,7 @@ class TerminalDisplay:
             self._redraw()
 
     def remark(self, text: str) -> None:
-        self._print(f"-- {printable(text)}")
+        self._print(f"-- {one_line(text)}")
 
     def draw(self, view: View) -> None:
         self._view = view
@@ -117,7 +118,7 @@ class TerminalDisplay:
         self._saying = self._view = None
         for turn in unfinished:
             self._print(line_of(turn))
-        self._print(f"-- {printable(closing)}")
+        self._print(f"-- {one_line(closing)}")
 
     def _print(self, line: str) -> None:
         put(self._terminal, self._erase() + line + "\n")
@@ -142,7 +143,7 @@ class TerminalDisplay:
 
 def line_of(turn: Turn) -> str:
     """Return a line such as ``AI: Tell me about yourself.``."""
-    return f"{turn.speaker}: {printable(turn.text)}" + (" [interrupted]" if turn.interrupted else "")
+    return f"{turn.speaker}: {one_line(turn.text)}" + (" [interrupted]" if turn.interrupted else "")
 
 
 def status(view: View) -> str:
@@ -174,13 +175,24 @@ def tail(text: str, columns: int) -> str:
 
 
 def put(stream: TextIO, text: str) -> None:
-    """Write at once. Characters that the stream cannot encode become ``?``; a reader that left is no error."""
+    """Write at once. Characters that the stream cannot encode become ``?``; a reader that left is no error.
+
+    Raises:
+        CannotWriteError: the disk behind the stream is full or broken.
+    """
     encoding = stream.encoding or "utf-8"
     try:
         stream.write(text.encode(encoding, "replace").decode(encoding))
         stream.flush()
     except BrokenPipeError:
-        # Python flushes once more when it exits.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+        _drop(stream)
+    except OSError as error:
+        _drop(stream)
+        raise CannotWriteError(f"the output cannot be written: {error.strerror or error}") from error
+
+
+def _drop(stream: TextIO) -> None:
+    """Write to nowhere from now on: Python flushes once more when it exits."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

@@ -163,10 +163,10 @@ def _explained(error: Exception) -> LinkError:
 
 def _refusal(error: InvalidStatus) -> LinkError:
     response = error.response
-    text = printable((response.body or b"").decode("utf-8", "replace"))[:MAX_REASON_CHARS]
+    text = one_line((response.body or b"").decode("utf-8", "replace"))[:MAX_REASON_CHARS]
     where = response.headers.get("Location")
     if where is not None:
-        text = f"it redirects to {printable(where)[:MAX_REASON_CHARS]}, which is not followed"
+        text = f"it redirects to {one_line(where)[:MAX_REASON_CHARS]}, which is not followed"
     status = response.status_code
     return LinkError(
         Ending.REFUSED,
@@ -187,10 +187,10 @@ def _cause(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         return _cause(error.exceptions[0])
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return printable(text)[:MAX_REASON_CHARS].rstrip(".") + "."
+    return one_line(text)[:MAX_REASON_CHARS].rstrip(".") + "."
 
 
-def printable(text: str) -> str:
+def one_line(text: str) -> str:
     """Return one line without control characters: text from elsewhere must not steer a terminal."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 

@@ -1,15 +1,13 @@
 """``preppald call``: be the candidate, from the command line."""
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 import contextlib
 from datetime import UTC, datetime
 from functools import partial
 import os
 from pathlib import Path
 import sys
-
-import trio
 
 from preppald.candidate.admission import (
     SECRET_VARIABLE,
@@ -30,7 +28,9 @@ from preppald.candidate.slow_line import slow_line
 from preppald.candidate.speech import SAMPLE_ANSWER, Speech
 from preppald.candidate.transcript import Transcript
 from preppald.candidate.wav import BadWavError, CannotWriteError, WavWriter
-from preppald.config.load import signing_secret
+from preppald.commands.arguments import count, number
+from preppald.commands.running import run_trio
+from preppald.config.load import daemon_url, signing_secret
 
 DEFAULT_URL = "ws://127.0.0.1:8787"
 
@@ -78,7 +78,9 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.set_defaults(run=run)
 
     where = parser.add_argument_group("whom to call")
-    where.add_argument("--url", default=DEFAULT_URL, help="the daemon (default %(default)s)")
+    where.add_argument(
+        "--url", help=f"the daemon (default: PREPPALD_LISTEN's, the daemon's own; else {DEFAULT_URL})"
+    )
     where.add_argument(
         "--ca",
         metavar="PEM",
@@ -96,14 +98,14 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     how.add_argument(
         "--speed",
         metavar="N",
-        type=_number(at_least=0.1, at_most=100),
+        type=number(at_least=0.1, at_most=100),
         default=1.0,
         help="times real time; waits and playback go as fast (default 1)",
     )
     how.add_argument(
         "--wait",
         metavar="SECONDS",
-        type=_number(at_least=0.1, at_most=3600),
+        type=number(at_least=0.1, at_most=3600),
         default=15.0,
         help="how long to bear an interviewer who is silent (default 15); who speaks is heard out",
     )
@@ -111,14 +113,14 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     how.add_argument(
         "--repeat",
         metavar="N",
-        type=_count,
+        type=count,
         default=1,
         help="say the file N times, hearing a reply after each (default 1)",
     )
     how.add_argument(
         "--hold",
         metavar="SECONDS",
-        type=_number(at_least=0, at_most=86_400),
+        type=number(at_least=0, at_most=86_400),
         default=0.0,
         help="after the last reply, stay silent for so long before ending (default 0)",
     )
@@ -126,7 +128,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     how.add_argument(
         "--slow-line",
         metavar="KB",
-        type=_number(at_least=0.5, at_most=10_000),
+        type=number(at_least=0.5, at_most=10_000),
         help="take at most so many kilobytes a second; the interviewer's voice needs 49",
     )
 
@@ -165,7 +167,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _call(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Report:
     path = _speech_path(arguments)
-    url = checked_url(arguments.url)
+    url = checked_url(arguments.url or daemon_url(environ) or DEFAULT_URL)
     trust = trusted(arguments.ca)
     for output in (arguments.save, arguments.transcript):
         _check_output(output, path)
@@ -196,13 +198,7 @@ def _call(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Report:
             made = Call(address, speech, behaviour, display, save=save)
             return await made.run(), made.transcript
 
-        try:
-            report, transcript = trio.run(call)
-        except BaseExceptionGroup as group:
-            # Ctrl-C in the moment before the call heeds signals itself; anything else is a bug.
-            if group.split(KeyboardInterrupt)[1] is not None:
-                raise
-            raise KeyboardInterrupt from group
+        report, transcript = run_trio(call)
         if arguments.transcript is not None:
             _write(arguments.transcript, transcript.as_json())
     return report
@@ -249,19 +245,3 @@ def _display(arguments: argparse.Namespace) -> Display:
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         return TerminalDisplay(sys.stdout)
     return PlainDisplay(sys.stdout, sys.stderr)
-
-
-def _number(*, at_least: float, at_most: float) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        with contextlib.suppress(ValueError):
-            if at_least <= (value := float(text)) <= at_most:
-                return value
-        raise argparse.ArgumentTypeError(f"{text!r} must be a number from {at_least:g} to {at_most:g}")
-
-    return number
-
-
-def _count(text: str) -> int:
-    if text.isdecimal() and 1 <= int(text) <= 1000:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} must be a whole number from 1 to 1000")

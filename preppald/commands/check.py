@@ -13,9 +13,11 @@ import trio
 
 from preppald.backend import backend_for
 from preppald.commands.serve import wall_clock_ms
+from preppald.commands.surroundings import nearest, ports_in_use, state_dir_fault, state_dir_warning
 from preppald.config.load import load, secret_text, shown
 from preppald.config.settings import ENV_FILE, Config, settings
 from preppald.config.values import Invalid
+from preppald.config.warnings import warnings
 from preppald.core import gemini
 from preppald.errors import EX_UNAVAILABLE, ConfigError
 from preppald.gemini.connection import UpstreamError, connected, dialler
@@ -64,15 +66,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.begun:
         return _begun(os.environ)
     config = _load(os.environ)
-    warnings = _warnings(config)
+    cautions = _warnings(config)
     found = trio.run(_online, config) if arguments.online else []
     if arguments.json:
         answers = [{"what": what, "good": good, "answer": words} for what, good, words in found]
-        print(json.dumps({"settings": shown(config), "warnings": warnings, "online": answers}, indent=2))
+        print(json.dumps({"settings": shown(config), "warnings": cautions, "online": answers}, indent=2))
     else:
         if not arguments.quiet:
             _show(config)
-        for warning in warnings:
+        for warning in cautions:
             print(f"warning: {warning}", file=sys.stderr)
         for what, good, words in found:
             if not (good and arguments.quiet):
@@ -101,18 +103,32 @@ def _warnings(config: Config) -> list[str]:
     """Return warnings: of things that will not be right for long, and of things that interviews go on without."""
     identity = tls.identity(config.tls_cert, config.tls_key)
     warning = identity and identity.warning(wall_clock_ms())
+<<<<<<< HEAD
     warnings = [warning] if warning else []
     warnings += config.warnings(datetime.now(UTC).date())
     return warnings + (_recording_warnings(config) if config.record == "on" else [])
+=======
+    found = [*warnings(config), *([warning] if warning else []), *ports_in_use(config)]
+    if config.record == "on":
+        return found + _recording_warnings(config)
+    state = state_dir_warning(config.state_dir)
+    return [*found, state] if state else found
+>>>>>>> d43d2f1 (commands: every mistake is a sentence with an exit status)
 
 
 def _load(env: Mapping[str, str]) -> Config:
     try:
-        return load(env)
+        return _usable(load(env))
     except ConfigError:
         if hint := _elsewhere(env):
             print(hint, file=sys.stderr)
         raise
+
+
+def _usable(config: Config) -> Config:
+    if fault := state_dir_fault(config.state_dir):
+        raise ConfigError([fault])
+    return config
 
 
 def _elsewhere(env: Mapping[str, str]) -> str:
@@ -145,8 +161,7 @@ def _begun(env: Mapping[str, str]) -> int:
 
 def _recording_warnings(config: Config) -> list[str]:
     found = []
-    place = (config.state_dir / DIRECTORY).absolute()
-    existing = next(it for it in (place, *place.parents) if it.exists())
+    existing = nearest(config.state_dir / DIRECTORY)
     if not os.access(existing, os.W_OK | os.X_OK):
         found.append(f"recordings cannot be written: this user may not write to {existing}")
     if encoder("flac") is None:

@@ -5,20 +5,22 @@ from functools import partial
 from http import HTTPStatus
 import importlib.resources
 from pathlib import Path
+import re
 import secrets
+import shlex
 import tempfile
 
 import msgspec
 import trio
 
-from preppald.commands.running import run_trio
+from preppald.commands.running import invoked_as, run_trio
 from preppald.commands.serve import wall_clock_ms
 from preppald.config.load import load
 from preppald.config.settings import Config
 from preppald.core import tokens as auth
 from preppald.core.turns import fold, in_order
 from preppald.daemon.run import Running, StopSwitch, run_daemon, stop_on_signals
-from preppald.errors import StartError
+from preppald.errors import ConfigError, StartError
 from preppald.interview.services import Services
 from preppald.server import http as http1
 from preppald.server.http import Answer
@@ -32,10 +34,18 @@ from preppald.simulator import (
 )
 from preppald.telemetry import logs
 
-EPILOG = """\
+NOTHING_LEAVES = "Nothing leaves this machine; the interviewer is simulated. Ctrl-C ends it."
+EPILOG = f"""\
 Open the printed URL in a browser, or call it: preppald call --sample
-Nothing leaves this machine; the interviewer is simulated. Ctrl-C ends it.
+{NOTHING_LEAVES}
 """
+# A fault is told by the name under which it was given.
+OPTIONS = {
+    "PREPPALD_LISTEN": "--listen",
+    "PREPPALD_SESSION_LIMIT": "--limit",
+    "PREPPALD_TLS_CERT": "--tls-cert",
+    "PREPPALD_TLS_KEY": "--tls-key",
+}
 DEFAULT_LISTEN = "127.0.0.1:8787"
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -88,12 +98,29 @@ def run(arguments: argparse.Namespace) -> int:
     except ScenarioError as error:
         raise StartError(f"--scenario: {error}") from error
     log, close_log = logs.configure("console", "info" if arguments.verbose else "warning")
-    with tempfile.TemporaryDirectory(prefix="preppald-demo-") as state_dir:
-        try:
+    try:
+        with _state_dir() as state_dir:
             run_trio(_demo, arguments, scenario, Path(state_dir), log)
-        finally:
-            close_log()
+    except ConfigError as error:
+        raise ConfigError([_as_options(fault) for fault in error.faults]) from error
+    except StartError as error:
+        raise StartError(_as_options(str(error))) from error
+    finally:
+        close_log()
     return 0
+
+
+def _state_dir() -> "tempfile.TemporaryDirectory[str]":
+    try:
+        return tempfile.TemporaryDirectory(prefix="preppald-demo-")
+    except OSError as error:
+        raise StartError(f"the demo needs a temporary directory: {error.strerror}") from error
+
+
+def _as_options(fault: str) -> str:
+    for setting, option in OPTIONS.items():
+        fault = re.sub(rf"\b{setting}\b", option, fault)
+    return fault
 
 
 async def _demo(arguments: argparse.Namespace, scenario: Scenario, state_dir: Path, log: logs.Logger) -> None:
@@ -136,8 +163,22 @@ async def _demo(arguments: argparse.Namespace, scenario: Scenario, state_dir: Pa
                 )
             )
             scheme = "https" if arguments.tls_cert else "http"
-            print(f"The demo is at {scheme}://{running.listen}/\n{EPILOG}", end="", flush=True)
+            call = f"{invoked_as()} call --sample{_reached_by(arguments, running)}"
+            print(
+                f"The demo is at {scheme}://{running.listen}/",
+                f"Open it in a browser, or call it from another terminal: {call}",
+                NOTHING_LEAVES,
+                sep="\n",
+                flush=True,
+            )
         nursery.cancel_scope.cancel()
+
+
+def _reached_by(arguments: argparse.Namespace, running: Running) -> str:
+    """Return the options that a call to this demo needs."""
+    if arguments.tls_cert:
+        return f" --url wss://{running.listen} --ca {shlex.quote(arguments.tls_cert)}"
+    return "" if str(running.listen) == DEFAULT_LISTEN else f" --url ws://{running.listen}"
 
 
 class DemoPages:

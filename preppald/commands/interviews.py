@@ -13,6 +13,9 @@ from preppald.core.prices import Prices
 from preppald.journal.archive import Archive, Found
 from preppald.journal.reader import DEFAULT_LIMIT, Which
 
+# More than any journal has, and within what SQLite takes.
+MOST_ROWS = 2**31
+
 EPILOG = """\
 columns:
   COST      estimated, in US dollars, by PREPPALD_PRICES
@@ -68,7 +71,7 @@ def run(arguments: argparse.Namespace, state_dir: Path) -> int:
         user_id=arguments.user,
         ending=arguments.ending,
         since_ms=None if arguments.since is None else now_ms() - arguments.since,
-        limit=max(arguments.limit, 0),
+        limit=min(max(arguments.limit, 0), MOST_ROWS),
     )
     found = archive.interviews(which)
     if arguments.json:

@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from preppald.config.values import UNIT_SECONDS
 from preppald.errors import EX_IOERR, PreppaldError
 from preppald.journal.archive import Archive
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _AGE = re.compile(r"([0-9]{1,6})([smhd])")
 # A transcript is personal: only its owner reads a command's output file.
 OUTPUT_MODE = 0o600
@@ -44,7 +44,7 @@ def age(text: str) -> int:
     match = _AGE.fullmatch(text)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not an age like 90s, 15m, 2h or 7d")
-    return int(match[1]) * _UNITS[match[2]] * 1000
+    return int(match[1]) * round(UNIT_SECONDS[match[2]] * 1000)
 
 
 def printable(text: str) -> str:

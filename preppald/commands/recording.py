@@ -10,8 +10,9 @@ import sys
 import tempfile
 from typing import Any
 
+from preppald.commands.arguments import whole
 from preppald.commands.listing import as_json, moment, now_ms, printable, span, table
-from preppald.errors import EX_IOERR, EX_UNAVAILABLE, PreppaldError
+from preppald.errors import EX_IOERR, EX_UNAVAILABLE, JournalError, PreppaldError
 from preppald.recording import files
 from preppald.recording.finish import finish
 from preppald.recording.notes import NotesError
@@ -57,7 +58,10 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--format", choices=files.FORMATS, help="default: as the file's name ends, else as it is kept"
     )
     parser.add_argument(
-        "--epoch", metavar="N", type=int, help="which try, where there were several (the last)"
+        "--epoch",
+        metavar="N",
+        type=whole(at_least=1, at_most=999_999_999),
+        help="which try, where there were several (the last)",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--json", action="store_true", help="list as a JSON array, with everything")
@@ -81,11 +85,17 @@ def run(arguments: argparse.Namespace, state_dir: Path) -> int:
             f"{error.filename} may not be read by this user: try as the daemon's, or as root"
         ) from error
     except OSError as error:
-        print(f"preppald: {error}", file=sys.stderr)
+        if error.filename is None:
+            raise  # of our own output: main() knows what to say
+        print(f"preppald: {error.filename}: {error.strerror}", file=sys.stderr)
         return EX_IOERR
 
 
 def _run(arguments: argparse.Namespace, shelf: Shelf) -> int:
+    if not shelf.directory.parent.is_dir():
+        raise JournalError(
+            f"there is no state directory {shelf.directory.parent}: is PREPPALD_STATE_DIR what the daemon has?"
+        )
     interview_id = arguments.interview
     if interview_id is None and (
         arguments.delete or arguments.finish or arguments.output or arguments.format

@@ -4,14 +4,15 @@ import argparse
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+import ssl
 import sys
 import textwrap
 
 import trio
 
+from preppald.commands.arguments import listen, number
 from preppald.commands.running import run_trio
-from preppald.config.addresses import Address, address
-from preppald.config.values import Invalid
+from preppald.config.addresses import Address
 from preppald.errors import StartError
 from preppald.simulator import (
     BACKEND_ADDRESS,
@@ -51,9 +52,9 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         epilog=EPILOG.format(flaws=_flaws()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--listen", type=_address, metavar="HOST:PORT", default=Address(*GEMINI_ADDRESS))
+    parser.add_argument("--listen", type=listen, metavar="HOST:PORT", default=Address(*GEMINI_ADDRESS))
     parser.add_argument(
-        "--backend-listen", type=_address, metavar="HOST:PORT", default=Address(*BACKEND_ADDRESS)
+        "--backend-listen", type=listen, metavar="HOST:PORT", default=Address(*BACKEND_ADDRESS)
     )
     parser.add_argument(
         "--scenario",
@@ -62,7 +63,11 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help=f"what happens; ready ones: {', '.join(scenario_names())}",
     )
     parser.add_argument(
-        "--speed", type=float, default=1.0, metavar="N", help="makes its clocks N times faster"
+        "--speed",
+        type=number(at_least=0.1, at_most=1000),
+        default=1.0,
+        metavar="N",
+        help="makes its clocks N times faster",
     )
     parser.add_argument("--certificate", type=Path, metavar="PEM", help="speak wss with this certificate")
     parser.add_argument(
@@ -79,13 +84,6 @@ def _flaws() -> str:
     return "\n".join(
         textwrap.fill(line, 100, initial_indent="  ", subsequent_indent=" " * 28) for line in lines
     )
-
-
-def _address(raw: str) -> Address:
-    try:
-        return address(raw)
-    except Invalid as error:
-        raise argparse.ArgumentTypeError(f"{raw!r} {error}") from error
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -110,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
             planned=PLANNED,
         )
     except PLANNED as error:
-        raise StartError(f"the simulator cannot start: {error}") from error
+        raise StartError(f"the simulator cannot start: {_why(error)}") from error
     except KeyboardInterrupt:
         pass
     finally:
@@ -130,3 +128,13 @@ async def _announced(
             f"{Address(arguments.listen.host, running.gemini_port)}",
             backend=f"http://{Address(arguments.backend_listen.host, running.backend_port or 0)}",
         )
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case ssl.SSLError():
+            return f"--certificate and --key are no certificate in PEM and its key ({error.reason})"
+        case OSError(filename=str() | Path() as name, strerror=str() as words):
+            return f"{name}: {words}"
+        case _:
+            return str(error)

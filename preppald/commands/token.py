@@ -4,6 +4,7 @@ import argparse
 import os
 import secrets
 
+from preppald.commands.arguments import interview_id, whole
 from preppald.commands.serve import wall_clock_ms
 from preppald.config.load import signing_secret
 from preppald.config.settings import MIN_SECRET_BYTES
@@ -15,6 +16,8 @@ Example: preppald token --interview first-try
 Needs JWT_SECRET, from where the daemon has it: the environment, JWT_SECRET_FILE, PREPPALD_ENV_FILE. The token opens one interview, within five minutes.
 """
 LIFETIME_SECONDS = 300
+# A token for a test is no password: it is over within a month.
+MAX_LIFETIME_SECONDS = 30 * 24 * 3600
 
 
 def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -26,13 +29,17 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--interview", metavar="ID", default="", help="the interview's id (default: a new one)"
+        "--interview", metavar="ID", type=interview_id, help="the interview's id (default: a new one)"
     )
     parser.add_argument(
         "--user", metavar="ID", default="test-user", help="the user's id (default: %(default)s)"
     )
     parser.add_argument(
-        "--lifetime", metavar="SECONDS", type=int, default=LIFETIME_SECONDS, help="default: %(default)s"
+        "--lifetime",
+        metavar="SECONDS",
+        type=whole(at_least=1, at_most=MAX_LIFETIME_SECONDS),
+        default=LIFETIME_SECONDS,
+        help="default: %(default)s",
     )
     parser.set_defaults(run=run)
 

@@ -135,7 +135,7 @@ def http_url(raw: str) -> str:
 
 
 def proxy(raw: str) -> Proxy | None:
-    """A proxy's URL, perhaps with a user and a password; None for "not set". The scheme may be left out."""
+    """Return a proxy's address, perhaps with a user and a password; None for "not set". The scheme may be left out."""
     if not raw:
         return None
     example = "http://proxy.example.com:3128"

@@ -8,10 +8,12 @@ Rule 2: all faults are reported at once, each with the setting's name, its value
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+import difflib
 from pathlib import Path
 from typing import Any
 
 from preppald.config import secret_files as private_files, values as parse
+from preppald.config.addresses import Address
 from preppald.config.settings import ENV_FILE, Config, Setting, settings
 from preppald.config.values import Invalid
 from preppald.core import models, prices
@@ -19,6 +21,10 @@ from preppald.core.prices import Prices
 from preppald.errors import ConfigError
 from preppald.net import tls
 
+# Below it, names of settings that differ would be taken for each other: they all begin with PREPPALD_.
+ALIKE = 0.8
+# A caller on the machine itself, of a daemon that listens at all addresses.
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}  # noqa: S104 - compared, not listened at
 # StateDirectory= of the units in systemd/.
 SERVICE_STATE_DIR = Path("/var/lib/preppald")
 
@@ -31,10 +37,7 @@ def load(env: Mapping[str, str]) -> Config:
     Raises:
         ConfigError: all faults at once.
     """
-    try:
-        env = with_file(env)
-    except Invalid as error:
-        raise ConfigError([f"{ENV_FILE}: {error}"]) from error
+    env = _with_file_or_fault(env)
     faults = list(_unknown(env))
     values: dict[str, Any] = {}
     for name, item in settings().items():
@@ -68,6 +71,13 @@ def with_file(env: Mapping[str, str]) -> Mapping[str, str]:
     return {**env, **private_files.env_file(Path(named))} if named else env
 
 
+def _with_file_or_fault(env: Mapping[str, str]) -> Mapping[str, str]:
+    try:
+        return with_file(env)
+    except Invalid as error:
+        raise ConfigError([f"{ENV_FILE}: {error}"]) from error
+
+
 def changes(old: Config, new: Config) -> tuple[list[str], list[str]]:
     """Return the names of settings that a reload changes: those that take effect, and those that need a restart."""
     changed = [
@@ -88,7 +98,11 @@ def state_dir(env: Mapping[str, str]) -> Path:
 
     Without a setting, and without a database here, that is the packaged service's. A folder named var is not enough:
     every machine has one in its root directory.
+
+    Raises:
+        ConfigError: the file that PREPPALD_ENV_FILE names cannot be used.
     """
+    env = _with_file_or_fault(env)
     if said := env.get("PREPPALD_STATE_DIR") or env.get("STATE_DIRECTORY"):
         return Path(said)
     here = Path(settings()["state_dir"].default)
@@ -114,6 +128,27 @@ def signing_secret(env: Mapping[str, str]) -> str:
         return secret_text(item, with_file(env)).strip()
     except Invalid as error:
         raise ConfigError([f"{item.env}: {error}"]) from error
+
+
+def daemon_url(env: Mapping[str, str]) -> str:
+    """Return the WebSocket URL of the daemon that has this configuration, as its own machine reaches it.
+
+    Empty where PREPPALD_LISTEN is not set.
+
+    Raises:
+        ConfigError: the setting, or the file that PREPPALD_ENV_FILE names, cannot be used.
+    """
+    env = _with_file_or_fault(env)
+    item = settings()["listen"]
+    said = env.get(item.env, "").strip()
+    if not said:
+        return ""
+    try:
+        where: Address = item.read(said)[0]
+    except Invalid as error:
+        raise ConfigError([f"{item.env}: {said!r} {error}"]) from error
+    scheme = "wss" if env.get("PREPPALD_TLS_CERT") else "ws"
+    return f"{scheme}://{LOOPBACK.get(where.host, where.host)}:{where.port}"
 
 
 def _value(item: Setting, env: Mapping[str, str]) -> Any:
@@ -162,10 +197,15 @@ def _unknown(env: Mapping[str, str]) -> list[str]:
     known |= {f"{item.env}_FILE" for item in settings().values() if item.secret}
     known.add("PREPPALD_TOKEN")  # read by `preppald call`
     return [
-        f"{name}: is not a setting; `preppald check --list` names them all"
+        f"{name}: is not a setting; {_meant(name, known)}`preppald check --list` names them all"
         for name in sorted(env)
         if name.startswith("PREPPALD_") and name not in known
     ]
+
+
+def _meant(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=ALIKE)
+    return f"did you mean {close[0]}? " if close else ""
 
 
 def _contradictions(values: Mapping[str, Any]) -> list[str]:

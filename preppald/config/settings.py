@@ -20,6 +20,8 @@ from preppald.net.proxy import Proxy, bypassed
 MINUTE = 60.0
 HOUR = 3600.0
 YEAR = 365 * 24 * HOUR
+# Google's own. A simulator or a proxy may take any key.
+GEMINI_HOST = "generativelanguage.googleapis.com"
 # HS256 is as strong as its key: RFC 7518 §3.2 asks for at least the hash's 256 bits.
 MIN_SECRET_BYTES = 32
 # Names the file that is read before the environment: a setting like others, and yet read first.
@@ -149,7 +151,7 @@ class Config:
         "PREPPALD_GEMINI_URL",
         addresses.websocket_endpoint,
         "another Gemini: the simulator, a proxy (ws:// or wss://, path optional)",
-        default="wss://generativelanguage.googleapis.com",
+        default=f"wss://{GEMINI_HOST}",
         restart=True,
     )
     proxy: Proxy | None = setting(

@@ -8,7 +8,7 @@ from preppald.core.brief import DEFAULT_BRIEF, Brief, TemplateError
 from preppald.core.prices import Prices, parse as parse_prices
 from preppald.core.vocabulary import MAX_TERM_CHARS, MAX_TERMS
 
-_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+UNIT_SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|)")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _SIZE = re.compile(r"([0-9]{1,15})([KMGT]?)")
@@ -122,7 +122,7 @@ def duration(*, least: float, most: float) -> Callable[[str], float]:
         match = _DURATION.fullmatch(raw)
         if match is None:
             raise Invalid("is not a duration like 90s, 15m or 1h")
-        seconds = float(match[1]) * _UNITS[match[2]]
+        seconds = float(match[1]) * UNIT_SECONDS[match[2]]
         if not least <= seconds <= most:
             raise Invalid(f"is not between {as_duration(least)} and {as_duration(most)}")
         return seconds
@@ -163,7 +163,7 @@ def secret(least: int) -> Callable[[str], str]:
 def as_duration(seconds: float) -> str:
     """Return the shortest exact way to write a duration."""
     for unit in ("d", "h", "m"):
-        size = _UNITS[unit]
+        size = UNIT_SECONDS[unit]
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:g}{unit}"
     return f"{seconds:g}s"

@@ -61,6 +61,8 @@ async def run_simulator(
 
 
 def _tls(certificate: str | Path, key: str | Path | None) -> ssl.SSLContext:
+    for file in (certificate, key or certificate):
+        Path(file).open("rb").close()  # ssl does not name a file that it cannot open
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     return context

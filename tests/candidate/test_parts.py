@@ -9,7 +9,7 @@ import pytest
 
 from preppald.candidate import playback as playback_module
 from preppald.candidate.endings import Ending, Outcome, Said, ending_of
-from preppald.candidate.link import LASTING_SECONDS, RECONNECT_SECONDS, Address, Backoff, printable
+from preppald.candidate.link import LASTING_SECONDS, RECONNECT_SECONDS, Address, Backoff, one_line
 from preppald.candidate.playback import RATE_HZ, Playback
 from preppald.candidate.transcript import Transcript
 from preppald.candidate.turntaking import MAX_HEARING_SECONDS, Manners, Stage, TurnTaking
@@ -309,4 +309,4 @@ def test_a_proxy_is_never_asked_for_this_machine(url: str, loopback: bool) -> No
 
 
 def test_foreign_text_cannot_steer_a_terminal() -> None:
-    assert printable("a\x1b[31m\r\nb\u202e\tc") == "a [31m b c"
+    assert one_line("a\x1b[31m\r\nb\u202e\tc") == "a [31m b c"

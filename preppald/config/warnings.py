@@ -1,0 +1,40 @@
+"""Warnings: settings that work, and that an operator should know of before somebody else makes use of them."""
+
+import ipaddress
+
+from preppald.config.addresses import Address
+from preppald.config.settings import GEMINI_HOST, Config
+
+# Google's keys have 39 characters today, and need not tomorrow; so short a one is a slip of the hand.
+SHORTEST_GEMINI_KEY = 8
+
+
+def warnings(config: Config) -> list[str]:
+    """Return a sentence for each, by the names of the settings. `check` prints them, `serve` logs each once."""
+    found = []
+    public = [str(where) for where in config.listen if not _on_loopback(where)]
+    if public and not config.allowed_origins:
+        found.append(
+            f"PREPPALD_ALLOWED_ORIGINS: is not set, and {', '.join(public)} is no loopback address: "
+            "a page of anybody may connect with a token that it got hold of"
+        )
+    if not _on_loopback(config.admin_listen):
+        found.append(
+            f"PREPPALD_ADMIN_LISTEN: {config.admin_listen} is no loopback address: "
+            "everybody who reaches it reads the metrics"
+        )
+    if config.jwt_secret_previous == config.jwt_secret:
+        found.append(
+            "PREPPALD_JWT_SECRET_PREVIOUS: (hidden) equals JWT_SECRET: "
+            "remove it, or set it to the secret from before the rotation"
+        )
+    if config.gemini_url.host == GEMINI_HOST and len(config.gemini_key) < SHORTEST_GEMINI_KEY:
+        found.append(
+            f"GEMINI_API_KEY: (hidden) has {len(config.gemini_key)} characters, fewer than any key of Google's: "
+            "is it whole?"
+        )
+    return found
+
+
+def _on_loopback(where: Address) -> bool:
+    return where.host == "localhost" or ipaddress.ip_address(where.host).is_loopback
