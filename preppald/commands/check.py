@@ -103,17 +103,12 @@ def _warnings(config: Config) -> list[str]:
     """Return warnings: of things that will not be right for long, and of things that interviews go on without."""
     identity = tls.identity(config.tls_cert, config.tls_key)
     warning = identity and identity.warning(wall_clock_ms())
-<<<<<<< HEAD
-    warnings = [warning] if warning else []
-    warnings += config.warnings(datetime.now(UTC).date())
-    return warnings + (_recording_warnings(config) if config.record == "on" else [])
-=======
-    found = [*warnings(config), *([warning] if warning else []), *ports_in_use(config)]
+    today = datetime.now(UTC).date()
+    found = [*warnings(config, today), *([warning] if warning else []), *ports_in_use(config)]
     if config.record == "on":
         return found + _recording_warnings(config)
     state = state_dir_warning(config.state_dir)
     return [*found, state] if state else found
->>>>>>> d43d2f1 (commands: every mistake is a sentence with an exit status)
 
 
 def _load(env: Mapping[str, str]) -> Config:

@@ -1,7 +1,6 @@
 """``preppald serve``: the daemon."""
 
 import argparse
-from collections.abc import Iterable
 from functools import partial
 import gc
 import os
@@ -13,7 +12,6 @@ import trio
 from preppald.commands.running import run_trio
 from preppald.config.load import load
 from preppald.config.settings import Config
-from preppald.config.warnings import warnings
 from preppald.daemon.run import Running, StopSwitch, run_daemon, stop_on_signals
 from preppald.daemon.systemd import Supervisor, to_journal
 from preppald.errors import ConfigError
@@ -66,11 +64,6 @@ def run(_arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _warn(log: Logger, sentences: Iterable[str]) -> None:
-    for sentence in sentences:
-        log.warning("config.warning", why=sentence)
-
-
 async def _serve(config: Config, log: Logger, supervisor: Supervisor) -> None:
     running: Running | None = None
 
@@ -79,17 +72,12 @@ async def _serve(config: Config, log: Logger, supervisor: Supervisor) -> None:
             return  # it has only just read everything
         supervisor.reloading()
         try:
-            new = load(os.environ)
-            running.reload(new)
-            _warn(log, set(warnings(new)) - said)
-            said.update(warnings(new))
+            running.reload(load(os.environ))
         except ConfigError as error:
             log.error("reload.refused", faults=error.faults)  # noqa: TRY400 - a fault of the operator, no bug
             running.health.begin(Trouble.RELOAD, "the last reload was refused")
         supervisor.ready()
 
-    said = set(warnings(config))
-    _warn(log, said)
     switch = StopSwitch()
     async with trio.open_nursery() as nursery:
         await nursery.start(partial(stop_on_signals, switch, reload=reload))

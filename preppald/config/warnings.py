@@ -1,5 +1,6 @@
 """Warnings: settings that work, and that an operator should know of before somebody else makes use of them."""
 
+from datetime import date
 import ipaddress
 
 from preppald.config.addresses import Address
@@ -9,9 +10,9 @@ from preppald.config.settings import GEMINI_HOST, Config
 SHORTEST_GEMINI_KEY = 8
 
 
-def warnings(config: Config) -> list[str]:
-    """Return a sentence for each, by the names of the settings. `check` prints them, `serve` logs each once."""
-    found = []
+def warnings(config: Config, today: date) -> list[str]:
+    """Return a sentence for each, by the names of the settings. `check` prints them, `serve` logs them."""
+    found = config.warnings(today)
     public = [str(where) for where in config.listen if not _on_loopback(where)]
     if public and not config.allowed_origins:
         found.append(

@@ -20,6 +20,7 @@ from preppald.config.addresses import Address
 from preppald.config.current import Current
 from preppald.config.load import changes, reloaded
 from preppald.config.settings import Config
+from preppald.config.warnings import warnings
 from preppald.daemon import admin
 from preppald.daemon.environment import Environment, addresses, real
 from preppald.daemon.systemd import Supervisor
@@ -264,7 +265,7 @@ def _show_identity(server: Server, log: Logger, now_ms: Callable[[], int]) -> No
 
 def _show_warnings(config: Config, log: Logger, now_ms: Callable[[], int]) -> None:
     """Log settings that are accepted, and may not be what they seem."""
-    for words in config.warnings(datetime.fromtimestamp(now_ms() / 1000, UTC).date()):
+    for words in warnings(config, datetime.fromtimestamp(now_ms() / 1000, UTC).date()):
         log.warning("config.doubtful", why=words)
 
 

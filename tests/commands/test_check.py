@@ -1,6 +1,7 @@
 """``preppald check``: faults are what can never work, warnings what an operator should know of."""
 
 from collections.abc import Callable
+from datetime import date
 import os
 from pathlib import Path
 import socket
@@ -75,7 +76,7 @@ def test_a_setting_to_know_of_is_a_warning(check: Check, settings: dict[str, str
     ],
 )
 def test_what_is_as_it_should_be_is_not_warned_of(settings: dict[str, str]) -> None:
-    assert warnings(load({**SETTINGS, **settings})) == []
+    assert warnings(load({**SETTINGS, **settings}), date(2026, 11, 29)) == []
 
 
 def test_a_port_in_use_is_a_warning_that_names_its_holder(check: Check, tmp_path: Path) -> None:
