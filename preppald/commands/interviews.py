@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace, state_dir: Path) -> int:
 def _row(found: Found, at_ms: int, prices: Prices) -> tuple[str, ...]:
     it = found.interview
     return (
-        it.interview_id,
+        f"{it.interview_id} block {it.block}" if it.block else it.interview_id,
         it.user_id,
         moment(it.started_ms),
         span((at_ms if it.ended_ms is None else it.ended_ms) - it.started_ms),
@@ -106,6 +106,7 @@ def _described(found: Found, prices: Prices) -> dict[str, Any]:
     it = found.interview
     return {
         "interview": it.interview_id,
+        "block": it.block or None,
         "instance": found.instance,
         "user": it.user_id,
         "epoch": it.epoch,

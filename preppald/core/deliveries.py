@@ -203,8 +203,8 @@ def transcript_delivery(
         interview_id=interview_id,
         kind=Kind.TRANSCRIPT,
         payload=msgspec.json.encode(TranscriptSubmission(lines, ended_ms, block, missing(turns))),
-        block=block,
         created_ms=now_ms,
+        block=block,
     )
 
 

@@ -149,15 +149,19 @@ def received(audio_seconds: float) -> bytes:
 
 
 def session_started(
-    interview_id: str, *, remaining_seconds: float, resumed: bool, grace_seconds: float = 0.0
+    interview_id: str, *, remaining_seconds: float, resumed: bool, grace_seconds: float = 0.0, block: int = 0
 ) -> bytes:
-    """Return a SessionStarted's bytes. ``grace_seconds``: how long a lost candidate's interview is held."""
+    """Return a SessionStarted's bytes.
+
+    ``grace_seconds``: how long a lost candidate's interview is held. ``block``: the block that began; 0 for none.
+    """
     started = SessionStarted(
         interview_id=interview_id,
         output_sample_rate_hz=OUTPUT_SAMPLE_RATE_HZ,
         remaining_ms=_milliseconds(remaining_seconds),
         resumed=resumed,
         grace_ms=_milliseconds(grace_seconds),
+        block_number=block or None,
     )
     return ServerToClientMessage(session_started=started).SerializeToString()
 

@@ -9,6 +9,8 @@ from preppald.core.turns import Turn
 
 # An application that asks for less has made a mistake: that is no interview.
 SHORTEST_SECONDS = 60.0
+# In a block that is shorter nobody is told the time.
+TOLD_FROM_SECONDS = 180.0
 
 
 class Instructions:
@@ -24,13 +26,30 @@ class Instructions:
     def learn(self, context: Context) -> float | None:
         """Take what the application knows; return the seconds that it wants the interview to last, if it says."""
         self.context = context
-        return max(context.seconds, SHORTEST_SECONDS) if context.seconds else None
+        return self._asked or None
+
+    @property
+    def opening(self) -> str:
+        """Return the first prompt: neutral for a block, whose own prompt says how it begins."""
+        return interviewer.BEGIN if self.context.system_prompt else interviewer.GREETING
+
+    @property
+    def tells_time(self) -> bool:
+        """False for a block too short to be told the time in: the words would take a good part of it."""
+        return not self.context.system_prompt or self._asked >= TOLD_FROM_SECONDS
+
+    @property
+    def _asked(self) -> float:
+        """The seconds that the application asked for; a block may be as short as it likes. 0: it did not say."""
+        seconds = self.context.seconds
+        return seconds if self.context.system_prompt or not seconds else max(seconds, SHORTEST_SECONDS)
 
     def resumed(self) -> str:
         """Return the instruction for a session that Gemini remembers."""
         context = self.context
-        asked = max(context.seconds, SHORTEST_SECONDS) if context.seconds else self._limit
-        minutes = round(min(self._limit, asked) / 60)
+        if context.system_prompt:
+            return context.system_prompt  # verbatim: the application wrote all of it
+        minutes = round(min(self._limit, self._asked or self._limit) / 60)
         return self._brief.instruction(
             context, persona=self._persona, language=self._language, minutes=minutes
         )

@@ -11,6 +11,8 @@ from preppald.core.turns import Speaker, Turn
 
 # Before the microphone is opened, so that the model does not answer into noise.
 GREETING = "(The candidate has joined. Greet them and ask the first question.)"
+# For a block, whose prompt is the application's alone.
+BEGIN = "Begin."
 NUDGE = "(The candidate has finished and waits for you. Please go on.)"
 CONTINUE = (
     "(The connection failed for a moment. Go on where you were, without a second greeting; if you did not hear the "

@@ -197,7 +197,7 @@ class Client:
         self._lifespan = Lifespan(now, self._config.rotate_after)
         prompt = None
         if not self._conversation.begun:
-            prompt = interviewer.GREETING
+            prompt = self._instructions.opening
         elif self._evidence.prompt_due(now):
             prompt = interviewer.go_on(*self._conversation.unfinished)
         if prompt is not None:

@@ -5,10 +5,14 @@ The reasons are errors of this domain: the server maps each to an HTTP answer, i
 
 from dataclasses import replace
 
+import msgspec
+
+from preppald.core.context import Context
 from preppald.core.endings import DAEMON_STOPPED
 from preppald.core.interview import Interview, Phase
 from preppald.core.tokens import Claims
 from preppald.errors import JournalError, PreppaldError
+from preppald.interview.prompting import block_context
 from preppald.interview.services import Services
 
 
@@ -86,6 +90,13 @@ class AlreadyEnded(NoSeat):
         super().__init__("the interview already ended")
 
 
+class BlockUnknown(NoSeat):
+    """The application does not say what this block of the interview is: nothing has begun."""
+
+    def __init__(self) -> None:
+        super().__init__("the application does not answer, and the block needs its prompt: try again")
+
+
 class Admission:
     """``draining``: no interview begins any more."""
 
@@ -129,10 +140,42 @@ class Admission:
                 raise TokenExpired from error
             raise JournalUnreadable(str(error)) from error
 
-    async def begin(self, claims: Claims, known: Interview | None) -> Interview:
-        """Put a new interview on record; ``known`` is the row that there was.
+    async def block_of(self, claims: Claims, asked: int) -> tuple[int, Context | None]:
+        """Return the block that is to begin and its context; 0 and None for an ordinary interview.
 
-        An interview that ended before a word was said may be tried again.
+        ``asked``: the number that the page asks for. The newest page asks for block 1 of ordinary interviews, too: the
+        application's answer decides.
+
+        Raises:
+            AlreadyEnded: that block is over; others may go on.
+            BlockUnknown: the application gives no answer about a later block.
+        """
+        if not asked or claims.untimely:
+            return 0, None
+        try:
+            rows = await self._services.journal.sessions(claims.interview_id)
+        except JournalError as error:
+            raise JournalUnreadable(str(error)) from error
+        if any(it.block == 0 for it in rows):
+            return 0, None  # an ordinary one, which was decided when it began
+        for it in rows:
+            if it.block == asked and it.phase is Phase.ENDED and await self._was_spoken(it):
+                raise AlreadyEnded
+        log = self._services.log.bind(interview=claims.interview_id)
+        context = await block_context(self._services, claims.interview_id, asked, log)
+        if context is None and asked > 1:
+            raise BlockUnknown
+        if context is None or not context.system_prompt:
+            return 0, context
+        return asked, context
+
+    async def begin(
+        self, claims: Claims, known: Interview | None, block: int = 0, context: Context | None = None
+    ) -> Interview:
+        """Put a new interview on record; ``known`` is the row that there was, of a block interview the newest.
+
+        An interview that ended before a word was said may be tried again. ``context``: a block's, which is kept: asking
+        again would begin it again.
 
         Raises:
             NoSeat: it may not begin.
@@ -147,11 +190,13 @@ class Admission:
             model=services.config.gemini_model,
             started_ms=now_ms,
             deadline_ms=now_ms + round(services.config.session_limit * 1000),
+            block=block,
+            context=msgspec.json.encode(context).decode() if block else None,
         )
         if known is not None:
             if known.phase is Phase.LIVE:
                 raise BeingTakenOver
-            if await self._was_spoken(known):
+            if known.block == block and await self._was_spoken(known):
                 raise AlreadyEnded
             interview = replace(interview, epoch=known.epoch + 1)
         if self.draining:  # since ``check_ready``

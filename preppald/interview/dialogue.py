@@ -179,6 +179,7 @@ class Dialogue:
             remaining_seconds=remaining,
             resumed=resumed,
             grace_seconds=self._config.reconnect_grace,
+            block=self._interview.block,
         )
 
     # -------------------------------------------------------------- time
@@ -195,6 +196,8 @@ class Dialogue:
 
     def tell_time(self) -> None:
         """Tell both sides how little time is left: the candidate to see it, the interviewer to close in time."""
+        if not self._parts.instructions.tells_time:
+            return
         left = self._parts.clock.left(trio.current_time())
         told = Tell(NoticeKind.ENDING_SOON, f"The interview ends in {interviewer.in_words(left)}.")
         quiet = left > interviewer.CLOSING_SECONDS and model_of(self._interview.model).notes

@@ -61,7 +61,8 @@ class FeedbackWriter:
 
     def delivered(self, delivery: Delivery) -> None:
         """Note an acknowledged delivery; after a transcript feedback is due, in the acknowledgement's transaction."""
-        if delivery.kind is Kind.TRANSCRIPT and self._services.config.feedback == "on":
+        # The application itself writes the feedback on blocks.
+        if delivery.kind is Kind.TRANSCRIPT and not delivery.block and self._services.config.feedback == "on":
             self._services.journal.note_feedback(delivery.key, due=True)
             self._delivered += 1
             self._changed.unpark()

@@ -9,17 +9,35 @@ from preppald.telemetry.logs import Logger
 
 # The candidate waits meanwhile. A backend that works answers in milliseconds; one that does not is not worth more.
 CONTEXT_SECONDS = 5.0
+# A later block cannot begin without its prompt: a backend that is being restarted is waited for.
+BLOCK_SECONDS = 15.0
 # Between two tries: a backend that is being restarted is back after a few of these.
 PAUSE_SECONDS = 0.5
 
 
 async def context_of(services: Services, interview_id: str, log: Logger) -> Context:
     """Return the interview's context. Without an answer the interview goes on without: logged, and counted."""
+    return await asked(services, interview_id, 0, CONTEXT_SECONDS, log) or NOTHING_KNOWN
+
+
+async def block_context(services: Services, interview_id: str, block: int, log: Logger) -> Context | None:
+    """Return what the application says of a block, which marks it as begun; None where it does not answer.
+
+    A context without a system prompt means that the interview is an ordinary one.
+    """
+    seconds = CONTEXT_SECONDS if block == 1 else BLOCK_SECONDS
+    return await asked(services, interview_id, block, seconds, log)
+
+
+async def asked(
+    services: Services, interview_id: str, block: int, seconds: float, log: Logger
+) -> Context | None:
+    """Ask the application for so many seconds; return None, logged and counted, where it gives no context."""
     began = trio.current_time()
-    cause = f"nothing came within {CONTEXT_SECONDS:.0f} seconds"
-    with trio.move_on_after(CONTEXT_SECONDS):
+    cause = f"nothing came within {seconds:.0f} seconds"
+    with trio.move_on_after(seconds):
         while True:
-            answer = await services.backend.context(interview_id)
+            answer = await services.backend.context(interview_id, block)
             outcome = "delivered" if isinstance(answer, Context) else type(answer).__name__.lower()
             services.metrics.backend_call("context", outcome, trio.current_time() - began)
             match answer:
@@ -36,5 +54,5 @@ async def context_of(services: Services, interview_id: str, log: Logger) -> Cont
                 case _:
                     pass
             break
-    log.error("context.missing", cause=cause)
-    return NOTHING_KNOWN
+    log.error("context.missing", cause=cause, **({"block": block} if block else {}))
+    return None

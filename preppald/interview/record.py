@@ -30,6 +30,7 @@ class Record:
         self._journal = journal
         self._config = config
         self._key = (interview.interview_id, interview.epoch)
+        self._block = interview.block
         self._log = log
         self._said: list[Fragment] = []
         self._kept = Wakeup()
@@ -48,7 +49,9 @@ class Record:
 
     def started(self, now_ms: int) -> None:
         """Owe the backend the news that the interview is in progress."""
-        self._journal.add_delivery(status_delivery(*self._key, Status.IN_PROGRESS, now_ms=now_ms))
+        self._journal.add_delivery(
+            status_delivery(*self._key, Status.IN_PROGRESS, now_ms=now_ms, block=self._block)
+        )
 
     def keep_handle(self, handle: Handle | None) -> None:
         self._journal.keep_handle(*self._key, handle)
@@ -93,6 +96,7 @@ class Record:
             *self._key,
             turns,
             ended_ms=ended_ms,
+            block=self._block,
             partial=self._config.partial,
             feedback=self._config.feedback == "on",
         )

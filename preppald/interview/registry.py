@@ -5,13 +5,15 @@ from dataclasses import replace
 
 import trio
 
-from preppald.core.endings import DAEMON_STOPPED
+from preppald.core.context import Context
+from preppald.core.endings import BLOCK_LEFT, DAEMON_STOPPED
 from preppald.core.interview import Interview, Phase
 from preppald.core.tokens import EXPIRED, Claims
 from preppald.core.turns import SEQ_LEAP, Fragment, fold
 from preppald.errors import JournalError
 from preppald.interview.admission import (
     Admission,
+    AlreadyEnded,
     JournalUnreadable,
     NotReady,
     TokenExpired,
@@ -60,24 +62,31 @@ class Registry:
         """Return why no new interview may begin here, if so."""
         return self._admission.unready(len(self._sessions))
 
-    async def session_for(self, claims: Claims) -> Session:
-        """Return the live session of these claims, or a new one.
+    async def session_for(self, claims: Claims, block: int = 0) -> Session:
+        """Return the live session of these claims, or a new one. ``block``: the one that the page asks for; 0: none.
 
         Raises:
             NoSeat: there is none for them.
         """
+        begun: tuple[int, Context | None] | None = None
         while True:
-            if session := self._joined(claims):
+            if session := self._joined(claims, block):
                 return session
             if ending := self._sessions.get(claims.interview_id):
                 # Not with the lock: a goodbye may take seconds, and is nobody else's affair.
                 await ending.done.wait()
                 continue
+            if begun is None:
+                # Not with the lock either: the application may take seconds to answer.
+                begun = await self._admission.block_of(claims, block)
+                continue
             async with self._opening:
-                if claims.interview_id not in self._sessions and (session := await self._open(claims)):
+                if claims.interview_id not in self._sessions and (
+                    session := await self._open(claims, *begun)
+                ):
                     return session
 
-    async def _open(self, claims: Claims) -> Session | None:
+    async def _open(self, claims: Claims, block: int, context: Context | None) -> Session | None:
         """Begin an interview; None when it is here by now: another instance, which had it, died."""
         if not claims.untimely:
             self._admission.check_ready(len(self._sessions))
@@ -89,15 +98,21 @@ class Registry:
         if not claims.guest:  # a guest's user is the host, who may have invited many
             own = [it.claims for it in self._sessions.values() if not it.claims.guest]
             self._admission.check_user(sum(it.user_id == claims.user_id for it in own))
-        session = Session(self._services, claims, await self._admission.begin(claims, known))
+        session = Session(self._services, claims, await self._admission.begin(claims, known, block, context))
         await self._start(session)
         return session
 
-    def _joined(self, claims: Claims) -> Session | None:
+    def _joined(self, claims: Claims, block: int) -> Session | None:
         session = self._sessions.get(claims.interview_id)
         if session is None or session.over:
             return None
         check_join(claims, session.interview)
+        here = session.interview.block
+        if here and block > here:  # the page went on, and its close is still on the way
+            session.end(BLOCK_LEFT, f"the page went on to block {block}")
+            return None
+        if here and block and block < here:
+            raise AlreadyEnded
         return session
 
     async def _known(self, claims: Claims) -> Interview | None:

@@ -12,11 +12,13 @@ ends this interview in the same order, as ``BUG``, and no other interview.
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
+import msgspec
 import trio
 
 from preppald.browser.connection import Browser
 from preppald.browser.reader import Reader
-from preppald.core.endings import BUG, DAEMON_STOPPED, MISUSED, TIME_UP, USER_ENDED, Ending
+from preppald.core.context import Context
+from preppald.core.endings import BLOCK_LEFT, BUG, DAEMON_STOPPED, MISUSED, TIME_UP, USER_ENDED, Ending
 from preppald.core.events import AudioHeard, BrowserEvent, ClientMisused, EndRequested, HoldAsked
 from preppald.core.interview import Interview
 from preppald.core.tokens import Claims
@@ -56,7 +58,8 @@ class Session:
         self.done = trio.Event()
         self._services = services
         self.config = config = services.config
-        self._log = services.log.bind(interview=interview.interview_id, epoch=interview.epoch)
+        identity = {"block": interview.block} if interview.block else {}
+        self._log = services.log.bind(interview=interview.interview_id, epoch=interview.epoch, **identity)
         self._parts = parts = parts_of(services, config, interview, self._log, turns=turns, last_seq=last_seq)
         self._dialogue = Dialogue(services, config, interview, parts, self._log, recovered=recovered)
         self._seat = parts.seat
@@ -175,6 +178,8 @@ class Session:
             await Reader(browser, hear, self._services.ticker, self._phase, skipped).run()
         except WebSocketClosed as gone:
             if browser is self._seat.browser and not self.over:
+                if gone.code == BLOCK_LEFT.plain.code:
+                    self.end(BLOCK_LEFT, "the page went on to the next block")
                 self._seat.leave()
                 self._log.info("browser.left", code=gone.code, cut=browser.cut)
                 if browser.cut is not None:
@@ -221,11 +226,16 @@ class Session:
     async def upstream_reader(self) -> None:
         """Dial once a browser is there: an interview taken over from a dead process may never be wanted."""
         await self._wanted.wait()
-        interview_id = self.interview.interview_id
-        self._dialogue.briefed(await context_of(self._services, interview_id, self._log))
+        self._dialogue.briefed(await self._context())
         self._retimed.unpark_all()
         if outcome := await self._parts.client.run(self._dialogue.hear):
             self.end(*outcome)
+
+    async def _context(self) -> Context:
+        """Return what the application knows; a block's was kept when it began, for asking begins it."""
+        if self.interview.context is not None:
+            return msgspec.json.decode(self.interview.context, type=Context)
+        return await context_of(self._services, self.interview.interview_id, self._log)
 
     async def upstream_writer(self) -> None:
         await self._parts.writer.run()

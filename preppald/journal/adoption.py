@@ -97,8 +97,8 @@ def _arrive(
     with writes.transaction(target):
         # The interview began here before, ended without a word, and began again there.
         target.executemany(
-            "DELETE FROM interview WHERE interview_id = ? AND epoch < ?",
-            [(it.interview_id, it.epoch) for it in moved],
+            "DELETE FROM interview WHERE interview_id = ? AND block = ? AND epoch < ?",
+            [(it.interview_id, it.block, it.epoch) for it in moved],
         )
         target.executemany(writes.ADD_INTERVIEW, map(rows.interview_row, moved))
         # As they are stored, with their checksums: what is damaged is found by the one that reads it.

@@ -213,6 +213,18 @@ class Journal:
         elsewhere = await self.ask(lambda _: self._store.elsewhere(interview_id))
         return newest((await self.interview(interview_id), elsewhere))
 
+    async def sessions(self, interview_id: str) -> list[Interview]:
+        """Return the newest row of each block of the interview (0: the ordinary one), here or at another instance."""
+        ask = partial(reader.sessions, interview_id=interview_id, report=self._store.met)
+        found = [
+            *self._pending.sessions(interview_id),
+            *await self.ask(ask),
+            *await self.ask(lambda _: self._store.sessions_elsewhere(interview_id)),
+        ]
+        blocks = {it.block for it in found}
+        best = (newest(it for it in found if it.block == block) for block in sorted(blocks))
+        return [it for it in best if it is not None]
+
     async def was_spoken(self, interview_id: str, epoch: int) -> bool:
         """Return whether the interview has fragments, here or at another instance."""
         return bool(await self.fragments(interview_id, epoch)) or await self.ask(

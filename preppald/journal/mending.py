@@ -327,8 +327,8 @@ def owe_again(connection: sqlite3.Connection, interview: Interview, partial: end
     if ending is None:
         return 0
     name, epoch = interview.interview_id, interview.epoch
-    said = reader.fragments(connection, name, epoch, block=interview.block, report=lambda _error: None)
-    lost_to = reader.lost_to(connection, name, epoch, block=interview.block)
+    said = reader.fragments(connection, name, epoch, report=lambda _error: None)
+    lost_to = reader.lost_to(connection, name, epoch)
     turns = in_order(fold(with_holes(said, lost_to)).values())
     made = 0
     with writes.transaction(connection):

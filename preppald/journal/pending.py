@@ -23,9 +23,9 @@ MAX_PENDING_BYTES = 64 * 1024 * 1024
 
 @dataclass(slots=True)
 class Batch:
-    """``fragments``: interview_id, epoch and fragment. ``weight``: bytes of memory that they take, about."""
+    """``interviews``: by id and block. ``fragments``: interview_id, epoch and fragment. ``weight``: bytes of memory that they take, about."""
 
-    interviews: dict[str, Interview] = field(default_factory=dict)
+    interviews: dict[tuple[str, int], Interview] = field(default_factory=dict)
     fragments: list[tuple[str, int, Fragment]] = field(default_factory=list)
     owed: dict[str, Owed] = field(default_factory=dict)
     # By key of a transcript: True where feedback is due on it now, False where no more.
@@ -80,7 +80,7 @@ class Pending:
             self._live[interview.interview_id] = interview
         else:
             self._live.pop(interview.interview_id, None)
-        self._batch.interviews[interview.interview_id] = interview
+        self._batch.interviews[interview.interview_id, interview.block] = interview
         self._note()
 
     def put_owed(self, owed: Owed) -> None:
@@ -133,10 +133,12 @@ class Pending:
 
     def interview(self, interview_id: str) -> Interview | None:
         """Return the row as recorded and not yet durable, None without one."""
-        for batch in (self._batch, self._committing):
-            if interview_id in batch.interviews:
-                return batch.interviews[interview_id]
-        return None
+        return max(self.sessions(interview_id), key=lambda it: it.epoch, default=None)
+
+    def sessions(self, interview_id: str) -> list[Interview]:
+        """Return every row of the interview that is recorded and not yet durable: one a block."""
+        both = self._committing.interviews | self._batch.interviews
+        return [it for (name, _), it in both.items() if name == interview_id]
 
     def fragments(self, interview_id: str, epoch: int, since: int) -> dict[int, Fragment]:
         """Return the fragments that are not yet durable and whose ``seq`` is above ``since``, by ``seq``."""
@@ -184,7 +186,7 @@ class Pending:
 
     def add_live_rows(self, batch: Batch) -> None:
         """Add the row of every live interview: for a new file, which has nothing of an old one."""
-        batch.interviews = self._live | batch.interviews
+        batch.interviews = {(it.interview_id, it.block): it for it in self._live.values()} | batch.interviews
 
     def end_commit(self, *, durable: bool) -> None:
         """Forget the batch that was written; or keep it, together with newer records."""

@@ -59,7 +59,14 @@ def live(connection: sqlite3.Connection, report: Report = raised) -> list[Interv
 
 
 def interview(connection: sqlite3.Connection, interview_id: str, report: Report = raised) -> Interview | None:
-    return next(iter(interviews_of(connection, "interview_id = ?", interview_id, report=report)), None)
+    """Return the interview's row; of a block interview the newest block's."""
+    found = interviews_of(connection, "interview_id = ? ORDER BY epoch DESC", interview_id, report=report)
+    return next(iter(found), None)
+
+
+def sessions(connection: sqlite3.Connection, interview_id: str, report: Report = raised) -> list[Interview]:
+    """Return every row of the interview: one a block, or the ordinary one."""
+    return interviews_of(connection, "interview_id = ?", interview_id, report=report)
 
 
 def interviews_of(
@@ -98,10 +105,12 @@ def fragments(
     epoch: int,
     since: int = 0,
     *,
-    block: int = 0,
     report: Report = raised,
 ) -> list[Fragment]:
-    """Return the interview's fragments with a ``seq`` above ``since``, in their order."""
+    """Return the interview's fragments with a ``seq`` above ``since``, in their order.
+
+    Each block of an interview has an epoch of its own.
+    """
     # First those that are still to be settled: a row that another process moves meanwhile is seen twice, not never.
     recent = connection.execute(
         f"SELECT {RECENT_COLUMNS} FROM recent WHERE bucket = ?", (packing.bucket(interview_id),)
@@ -109,28 +118,28 @@ def fragments(
     passages = connection.execute(
         f"""
         SELECT {PASSAGE_COLUMNS} FROM passage
-        WHERE interview_id = ? AND block = ? AND epoch = ? AND last_seq > ?
+        WHERE interview_id = ? AND epoch = ? AND last_seq > ?
         """,
-        (interview_id, block, epoch, since),
+        (interview_id, epoch, since),
     ).fetchall()
     # By number: a batch that was written twice, for its first commit seemed to fail, counts once.
     found = {it.seq: it for own in rows.readable(passages, rows.passage, report) for it in own}
-    owner = (interview_id, block, epoch)
+    owner = (interview_id, epoch)
     for all_of_them in rows.readable(recent, rows.recent, report):
         for said in all_of_them:
-            if (said.interview_id, said.block, said.epoch) == owner:
+            if (said.interview_id, said.epoch) == owner:
                 fragment = packing.unpacked(said)
                 found[fragment.seq] = fragment
     return [found[seq] for seq in sorted(found) if seq > since]
 
 
-def lost_to(connection: sqlite3.Connection, interview_id: str, epoch: int, *, block: int = 0) -> int:
+def lost_to(connection: sqlite3.Connection, interview_id: str, epoch: int) -> int:
     """The highest number of a fragment that is known to have been in a row that was set aside; 0 without any."""
     (seq,) = connection.execute(
         """
-        SELECT max(last_seq) FROM damaged WHERE interview_id = ? AND block = ? AND (epoch = ? OR epoch IS NULL)
+        SELECT max(last_seq) FROM damaged WHERE interview_id = ? AND (epoch = ? OR epoch IS NULL)
         """,
-        (interview_id, block, epoch),
+        (interview_id, epoch),
     ).fetchone()
     return seq or 0
 

@@ -172,6 +172,11 @@ class Store:
         ask = partial(reader.interview, interview_id=interview_id, report=_passed_over)
         return newest(found for _, files in self._neighbours() for found in _asked(files, ask))
 
+    def sessions_elsewhere(self, interview_id: str) -> list[Interview]:
+        """Return every row of the interview, one a block, that another instance has."""
+        ask = partial(reader.sessions, interview_id=interview_id, report=_passed_over)
+        return [it for _, files in self._neighbours() for found in _asked(files, ask) for it in found]
+
     def was_spoken_elsewhere(self, interview_id: str, epoch: int) -> bool:
         ask = partial(reader.fragments, interview_id=interview_id, epoch=epoch, report=_passed_over)
         return any(found for _, files in self._neighbours() for found in _asked(files, ask))
@@ -353,8 +358,8 @@ class Store:
     def _note_hole(self, interview: Interview) -> None:
         """Says where a part of what was said is missing."""
         ask = (self._open_connection, interview.interview_id, interview.epoch)
-        said = reader.fragments(*ask, block=interview.block, report=self.met)
-        lost_to = reader.lost_to(*ask, block=interview.block)
+        said = reader.fragments(*ask, report=self.met)
+        lost_to = reader.lost_to(*ask)
         holes = len(with_holes(said, lost_to)) - len(said)
         if holes:
             self._log.error(

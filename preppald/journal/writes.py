@@ -189,7 +189,8 @@ def put_salvaged(connection: sqlite3.Connection, table: str, number: int | None,
     """
     if table == "interview":
         new = rows.interview(row)
-        old = reader.interview(connection, new.interview_id, lambda _error: None)
+        known = reader.sessions(connection, new.interview_id, lambda _error: None)
+        old = next((it for it in known if it.block == new.block), None)
         if old is not None and (old.epoch, old.phase is Phase.ENDED) > (new.epoch, new.phase is Phase.ENDED):
             return 0
         return connection.execute(PUT_INTERVIEW, row).rowcount
@@ -233,6 +234,10 @@ def sweep(connection: sqlite3.Connection, before_ms: int, limit: int = SWEEP_INT
             """
             SELECT interview_id FROM interview
             WHERE phase = 'ended' AND ended_ms < :before
+              AND NOT EXISTS (
+                SELECT 1 FROM interview AS block
+                WHERE block.interview_id = interview.interview_id
+                  AND (block.phase = 'live' OR block.ended_ms >= :before))
               AND NOT EXISTS (
                 SELECT 1 FROM outbox
                 WHERE outbox.interview_id = interview.interview_id

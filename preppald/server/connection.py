@@ -229,7 +229,7 @@ class Server:
             if elsewhere := await hand_over():
                 return elsewhere
             try:
-                return await self._registry.session_for(admitted.claims)
+                return await self._registry.session_for(admitted.claims, admitted.block)
             except NoSeat as error:
                 if isinstance(error, AlreadyEnded) or handed or self._registry.unready() is None:
                     raise

@@ -72,7 +72,7 @@ def truth(directory: Path) -> Truth:
             store.read(lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
         handle = Handle(f"handle-of-{name}", "gemini-3.8-live", EPOCH_MS)
         row = interview(name, handle=handle, usage=Usage(prompt_audio=number))
-        batch = Batch(interviews={name: row})
+        batch = Batch(interviews={(name, 0): row})
         batch.add_fragments(name, 1, words(name))
         store.commit(batch)
         if number % 4 == 0:
@@ -87,7 +87,7 @@ def truth(directory: Path) -> Truth:
                 found.owed[owed.key] = delivery.payload
             else:
                 owed = owed.acknowledged(EPOCH_MS)
-            store.commit(Batch(interviews={name: over}, owed={owed.key: owed}))
+            store.commit(Batch(interviews={(name, 0): over}, owed={owed.key: owed}))
     # Half of the buckets are settled: fragments stand in both tables.
     for bucket in range(4):
         while store.settle(bucket):

@@ -194,7 +194,7 @@ async def test_an_older_epoch_on_disk_loses(autojump_clock: object) -> None:
     rig = Rig()
     place = in_memory(rig)
     async with running(place) as journal:
-        newer = Batch(interviews={"iv": interview(epoch=3)})
+        newer = Batch(interviews={("iv", 0): interview(epoch=3)})
         await journal.ask(lambda connection: writes.commit(connection, newer))
         journal.begin(interview(epoch=2))
         await journal.flush()

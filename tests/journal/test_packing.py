@@ -23,7 +23,7 @@ def connect() -> sqlite3.Connection:
 
 
 def commit(connection: sqlite3.Connection, interview_id: str, fragments: list[Fragment]) -> None:
-    batch = Batch(interviews={interview_id: interview(interview_id)})
+    batch = Batch(interviews={(interview_id, 0): interview(interview_id)})
     batch.add_fragments(interview_id, 1, fragments)
     writes.commit(connection, batch)
 

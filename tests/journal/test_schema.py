@@ -32,7 +32,7 @@ def test_each_version_comes_forward(start: int) -> None:
 def test_rows_survive_a_migration() -> None:
     connection = database()
     schema.migrate(connection)
-    batch = Batch(interviews={"iv": interview()})
+    batch = Batch(interviews={("iv", 0): interview()})
     batch.add_fragments("iv", 1, said(3))
     writes.commit(connection, batch)
     schema.migrate(connection, (*schema.MIGRATIONS, ONE_MORE))

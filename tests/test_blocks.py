@@ -1,0 +1,220 @@
+"""Block interviews: one connection and one prompt a block, one transcript with its number."""
+
+import msgspec
+import pytest
+import trio
+
+from preppald.backend import Outcome, Retry
+from preppald.core.context import NOTHING_KNOWN, Context
+from preppald.core.deliveries import Kind, TranscriptSubmission
+from preppald.core.frames import NoticeKind
+from preppald.core.interview import Phase
+from preppald.core.interviewer import BEGIN
+from preppald.core.turns import fold
+from preppald.interview.session import Session
+from preppald.simulator import Scenario
+from preppald.simulator.scenario import Reply
+from tests.candidates import Candidate
+from tests.overheard import Overheard, overhear
+from tests.world import World
+
+HELLO = Scenario(speech=("I drive trains.",), reply=(Reply(text="Hello there.", seconds=1),))
+MANDARIN = Context(seconds=25.0, system_prompt="Ask one question about trains, in Mandarin.", language="zh")
+ENGLISH = Context(seconds=120.0, system_prompt="Ask one question about trams.", language="en")
+
+
+class Application:
+    """What the application says of each block, and what it was asked."""
+
+    def __init__(self, *blocks: Context) -> None:
+        self.blocks = blocks
+        self.asked: list[int] = []
+        self.silent = False
+
+    async def context(self, _interview_id: str, block: int = 0) -> Context | Outcome:
+        await trio.lowlevel.checkpoint()
+        self.asked.append(block)
+        if self.silent:
+            return Retry(503, "away")
+        return self.blocks[block - 1] if 0 < block <= len(self.blocks) else NOTHING_KNOWN
+
+
+async def begin(nursery: trio.Nursery, application: Application) -> tuple[World, Overheard]:
+    world = World({}, HELLO)
+    world.backend.context = application.context  # type: ignore[method-assign]
+    heard = overhear(world, HELLO)
+    return await world.start(nursery), heard
+
+
+async def joined(world: World, nursery: trio.Nursery, block: int | None) -> Candidate:
+    candidate = Candidate(world.connection())
+    query = "" if block is None else f"?block={block}"
+    await candidate.open(f"/iv-1{query}", world.token())
+    if candidate.status == 101:
+        nursery.start_soon(candidate.run)
+    return candidate
+
+
+def transcripts(world: World) -> list[tuple[int, str]]:
+    """Each transcript that the backend has: its block, and its key."""
+    return [
+        (msgspec.json.decode(it.payload, type=TranscriptSubmission).block, it.key)
+        for it in world.backend.posts
+        if it.kind is Kind.TRANSCRIPT
+    ]
+
+
+async def leave(candidate: Candidate) -> None:
+    """The page closes its socket as it does between two blocks."""
+    candidate.protocol.send_close(4005, "Block transition")
+    await candidate.flush()
+    await candidate.closed()
+
+
+async def test_two_blocks_are_two_sessions(nursery: trio.Nursery, autojump_clock: object) -> None:
+    """Each has its prompt verbatim, a neutral beginning, its length, and one transcript with its number."""
+    application = Application(MANDARIN, ENGLISH)
+    world, heard = await begin(nursery, application)
+    for block, context in ((1, MANDARIN), (2, ENGLISH)):
+        candidate = await joined(world, nursery, block)
+        await candidate.greeted()
+        started = (await candidate.until("session_started")).session_started
+        assert started.block_number == block
+        assert started.remaining_ms <= context.seconds * 1000
+        assert world.session().interview.block == block
+        assert heard.instruction(max(heard.setups)) == context.system_prompt
+        await leave(candidate)
+        await trio.sleep(2)
+        assert len(world.registry) == 0
+    assert application.asked == [1, 2]
+    assert transcripts(world) == [(1, "iv-1.1:1:transcript"), (2, "iv-1.2:2:transcript")]
+    assert "ERROR" not in world.backend.received("iv-1")
+    assert "COMPLETED" not in world.backend.received("iv-1")
+
+
+async def test_nobody_is_told_the_time_in_a_short_block(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    world, _ = await begin(nursery, Application(MANDARIN))
+    candidate = await joined(world, nursery, 1)
+    await candidate.closed()
+    assert not any(int(it.notice.kind) == int(NoticeKind.ENDING_SOON) for it in candidate.messages)
+    assert candidate.close == (1000, "Session timeout (1 hour limit)")
+    assert world.events("session.ended")[0]["seconds"] == pytest.approx(25, abs=1)
+
+
+async def test_a_block_that_ended_is_over_and_the_next_is_not(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    world, _ = await begin(nursery, Application(MANDARIN, ENGLISH))
+    first = await joined(world, nursery, 1)
+    await first.greeted()
+    await leave(first)
+    await trio.sleep(2)
+    again = await joined(world, nursery, 1)
+    assert await again.closed() == (4410, "Interview already ended")
+    second = await joined(world, nursery, 2)
+    await second.greeted()
+    earlier = await joined(world, nursery, 1)
+    assert await earlier.closed() == (4410, "Interview already ended")
+    assert second.close is None
+
+
+async def test_the_next_connection_may_come_before_the_close(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    world, _ = await begin(nursery, Application(MANDARIN, ENGLISH))
+    first = await joined(world, nursery, 1)
+    await first.greeted()
+    second = await joined(world, nursery, 2)
+    await second.greeted()
+    await second.end()
+    await second.closed()
+    await trio.sleep(1)
+    assert [block for block, _ in transcripts(world)] == [1, 2]
+
+
+async def test_block_1_of_an_ordinary_interview_is_forgotten(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """The newest page asks for it of every interview."""
+    world, _ = await begin(nursery, Application())
+    candidate = await joined(world, nursery, 1)
+    await candidate.greeted()
+    assert not (await candidate.until("session_started")).session_started.HasField("block_number")
+    again = await joined(world, nursery, 1)
+    assert await candidate.closed() == (4409, "Replaced by a newer connection")
+    await again.end()
+    await again.closed()
+    await trio.sleep(1)
+    assert transcripts(world) == [(0, "iv-1:1:transcript")]
+
+
+async def test_a_later_block_without_an_answer_begins_nothing(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """It is tried for a quarter of a minute, and refused as one that may be asked for again."""
+    application = Application(MANDARIN, ENGLISH)
+    application.silent = True
+    world, _ = await begin(nursery, application)
+    began = trio.current_time()
+    refused = await joined(world, nursery, 2)
+    assert refused.status == 503
+    assert 14 < trio.current_time() - began < 17
+    assert world.backend.posts == []
+    application.silent = False
+    candidate = await joined(world, nursery, 2)
+    await candidate.greeted()
+    assert world.session().interview.block == 2
+
+
+async def test_a_backend_that_is_away_at_the_first_block_costs_seconds_and_no_interview(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    application = Application(MANDARIN)
+    application.silent = True
+    world, _ = await begin(nursery, application)
+    candidate = await joined(world, nursery, 1)
+    await candidate.greeted()
+    assert world.session().interview.block == 0
+
+
+async def test_the_first_prompt_is_neutral(nursery: trio.Nursery, autojump_clock: object) -> None:
+    world, heard = await begin(nursery, Application(MANDARIN))
+    candidate = await joined(world, nursery, 1)
+    await candidate.greeted()
+    assert heard.prompts == [(1, BEGIN)]
+
+
+async def test_a_block_is_restored_with_its_prompt_and_asks_nothing(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """A kill in the second block: the row has the block and its context; asking again would begin it again."""
+    application = Application(MANDARIN, ENGLISH)
+    world, _ = await begin(nursery, application)
+    first = await joined(world, nursery, 1)
+    await first.greeted()
+    await leave(first)
+    await trio.sleep(2)
+    second = await joined(world, nursery, 2)
+    await second.greeted()
+    await world.journal.flush()
+    (row,) = world.journal.live()
+    assert (row.block, row.epoch) == (2, 2)
+    assert row.context is not None
+    assert msgspec.json.decode(row.context, type=Context) == ENGLISH
+    said = await world.journal.fragments("iv-1", row.epoch)
+    assert said
+    # As the registry of the next process runs it.
+    resumed = Session(
+        world.services,
+        world.session().claims,
+        row,
+        turns=tuple(fold(said).values()),
+        last_seq=99,
+        recovered=True,
+    )
+    assert await resumed._context() == ENGLISH
+    assert application.asked == [1, 2]
+    rows = await world.journal.sessions("iv-1")
+    assert [(it.block, it.phase) for it in rows] == [(1, Phase.ENDED), (2, Phase.LIVE)]
