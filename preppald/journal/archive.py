@@ -93,7 +93,7 @@ class Archive:
         return newest(reversed(answers))
 
     def fragments(self, interview_id: str, epoch: int) -> list[Fragment]:
-        """What was said, with a mark wherever a part cannot be read: see ``core.turns.with_holes``."""
+        """Return the fragments, with a mark wherever a part cannot be read: see ``core.turns.with_holes``."""
 
         def ask(connection: sqlite3.Connection) -> tuple[list[Fragment], int]:
             said = reader.fragments(connection, interview_id, epoch, report=self._damaged)

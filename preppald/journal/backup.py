@@ -36,7 +36,7 @@ class Copied(msgspec.Struct):
 
 
 class Manifest(msgspec.Struct):
-    """What a backup has. ``recordings`` are named, not copied: copy that directory with your own tools."""
+    """The content of a backup. ``recordings`` are named, not copied: copy that directory with your own tools."""
 
     made: str
     databases: list[Copied]
@@ -159,7 +159,7 @@ def _databases(state_dir: Path) -> Iterator[Path]:
 
 
 def _copy(file: Path, target: Path) -> Copied:
-    """By SQLite, which takes no half of a transaction, and with what is in the -wal."""
+    """Copy by SQLite, which takes whole transactions only, and those in the -wal, too."""
     descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, files.FILE_MODE)
     os.close(descriptor)
     with closing(files.read_only(file)) as source, closing(sqlite3.connect(target)) as copy:

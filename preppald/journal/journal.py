@@ -246,7 +246,7 @@ class Journal:
         return [found[seq] for seq in sorted(found)]
 
     async def history(self, interview_id: str, epoch: int) -> list[Fragment]:
-        """All fragments, with a mark wherever a part cannot be read: see ``core.turns.with_holes``."""
+        """Return all fragments, with a mark wherever a part cannot be read: see ``core.turns.with_holes``."""
         lost_to = await self.ask(partial(reader.lost_to, interview_id=interview_id, epoch=epoch))
         return with_holes(await self.fragments(interview_id, epoch), lost_to)
 

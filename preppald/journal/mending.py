@@ -1,7 +1,7 @@
-"""Damage is contained in what is damaged: rows that cannot be read are set aside one by one when a database is opened.
+"""Contains damage: when a database is opened, rows that cannot be read are set aside one by one.
 
 Rule 1: a row that is set aside is kept in the table damaged, as it stood, and everything else goes on.
-Rule 2: nothing is guessed of what was said. Of an interview's row only what decides whether it goes on is restored:
+Rule 2: no speech is guessed. Of an interview's row only the part that decides whether it goes on is restored:
         a live one goes on without its handle, with the time limit from its start.
 Rule 3: a delivery that an ended interview owes is made anew from its fragments, under the same key.
 """
@@ -23,7 +23,7 @@ from preppald.core.turns import SEQ_LEAP, fold, in_order, with_holes
 from preppald.journal import packing, reader, rows, writes
 from preppald.journal.rows import Unreadable
 
-# How long passages are checked when a database is opened, the newest first. The rest is checked when it is read.
+# The bound of checking passages when a database is opened, the newest first. The rest is checked when it is read.
 PASSAGES_SECONDS = 5.0
 # An interview is begun again a few times at most, and a process that runs it dies a few hundred times at most.
 PLAUSIBLE_EPOCH = 1000
@@ -36,8 +36,8 @@ _KEY = re.compile(r"(.+?)(?:\.[1-9][0-9]?)?:([1-9][0-9]{0,3}):(status:[A-Z_]+|tr
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """What counts where a row is damaged: the time limit in milliseconds, the model ("": the row's own), and what a
-    failed interview with a transcript posts.
+    """Values for a damaged row: the time limit in milliseconds, the model ("": the row's own), and the posts of a
+    failed interview with a transcript.
     """
 
     limit_ms: int = 3_600_000
@@ -47,7 +47,7 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A damaged row and what was done about it, for the log and for people."""
+    """A damaged row and its treatment, for the log and for people."""
 
     table: str
     interview_id: str | None
@@ -57,7 +57,7 @@ class Finding:
 
 
 def mend(connection: sqlite3.Connection, *, now_ms: Clock, fallback: Fallback) -> list[Finding]:
-    """Sets aside every damaged row that would be in the way; what was found.
+    """Set aside every damaged row that would be in the way; return the findings.
 
     Raises:
         sqlite3.Error: the file cannot be read or written.
@@ -73,7 +73,7 @@ def mend(connection: sqlite3.Connection, *, now_ms: Clock, fallback: Fallback) -
 def take_in(
     connection: sqlite3.Connection, damaged: Collection[Unreadable], now_ms: Clock, fallback: Fallback
 ) -> Iterator[Finding]:
-    """Deals with rows that a salvage found damaged, after it took all others into a new file."""
+    """Deal with rows that a salvage found damaged, after it took all others into a new file."""
     for error in damaged:
         if error.table == "interview":
             sound = {it for (it,) in connection.execute("SELECT interview_id FROM interview")}
@@ -100,7 +100,7 @@ def take_in(
 def set_aside(
     connection: sqlite3.Connection, error: Unreadable, now_ms: Clock, done: str = "set aside"
 ) -> Finding:
-    """Moves one row into the table damaged, in a transaction of its own; a live interview's goes on in the next start."""
+    """Move one row into the table damaged, in its own transaction; a live interview's goes on at the next start."""
     with writes.transaction(connection):
         _keep(connection, error, now_ms)
         _delete(connection, error)
@@ -108,7 +108,7 @@ def set_aside(
 
 
 def _keep(connection: sqlite3.Connection, error: Unreadable, now_ms: Clock) -> None:
-    """The row, as it stood; of fragments once for each interview whose they seem to be."""
+    """Keep the row as it stood; a row of fragments once for each interview that they seem to belong to."""
     stored = rows.image(error.row)
     owners: list[tuple[str | None, int | None, int | None]] = [(error.interview_id, None, None)]
     if error.table == "passage":
@@ -174,7 +174,7 @@ def _restored(
     now_ms: Clock,
     fallback: Fallback,
 ) -> Interview | None:
-    """The interview as far as its row and its other rows tell; None when not even its name is known."""
+    """Return the interview as far as its rows tell; None when not even its name is known."""
     names = re.findall(r"\w+", rows.INTERVIEW_COLUMNS)
     values: dict[str, Any] = dict(zip(names, error.row, strict=True))
     interview_id = _own_name(connection, _text(values["interview_id"]), sound)
@@ -209,7 +209,7 @@ _ENDINGS = {it.name: it for it in endings.PRECEDENCE}
 
 
 def _own_name(connection: sqlite3.Connection, name: str, sound: Collection[str]) -> str:
-    """The interview's name: where fragments or deliveries exist under one that differs in one character, that one."""
+    """Return the interview's name: where other rows have a name that differs in one character, the other rows' name."""
     others = {
         it
         for (it,) in connection.execute(
@@ -223,7 +223,7 @@ def _own_name(connection: sqlite3.Connection, name: str, sound: Collection[str])
 
 
 def _nearest(name: str, others: Collection[str]) -> str | None:
-    """The one of the others that has one character different, if it is the only one."""
+    """Return the only one of the others that differs in one character, if there is such a one."""
     found = [
         it
         for it in others
@@ -233,7 +233,7 @@ def _nearest(name: str, others: Collection[str]) -> str | None:
 
 
 def _known(connection: sqlite3.Connection, name: str | None) -> str | None:
-    """The name, or that of the interview from which it differs in one character."""
+    """Return the name, or that of the interview from which it differs in one character."""
     if (
         name is None
         or connection.execute("SELECT 1 FROM interview WHERE interview_id = ?", (name,)).fetchone()
@@ -246,7 +246,7 @@ def _known(connection: sqlite3.Connection, name: str | None) -> str | None:
 
 
 def _epoch(connection: sqlite3.Connection, interview_id: str, noted: int | None) -> int:
-    """The epoch as noted, if there are fragments of it or none at all; else the latest that has any."""
+    """Return the noted epoch, if there are fragments of it or none at all; else the latest that has any."""
     query = "SELECT DISTINCT epoch FROM passage WHERE interview_id = ?"
     known = {epoch for (epoch,) in connection.execute(query, (interview_id,))}
     recent = connection.execute(
@@ -308,7 +308,7 @@ def _outbox(connection: sqlite3.Connection, now_ms: Clock, partial: endings.Part
 
 
 def _made_anew(connection: sqlite3.Connection, error: Unreadable, partial: endings.Partial) -> int:
-    """Owes again what can be made from other rows; how many deliveries that were."""
+    """Owe again the deliveries that can be made from other rows; return how many."""
     if error.row[-2] is not None:  # acked_ms: it was settled
         return 0
     match = _KEY.fullmatch(error.key or "")
@@ -322,7 +322,7 @@ def _made_anew(connection: sqlite3.Connection, error: Unreadable, partial: endin
 
 
 def owe_again(connection: sqlite3.Connection, interview: Interview, partial: endings.Partial) -> int:
-    """Makes the deliveries of an ended interview that are in no row of the outbox; how many those were."""
+    """Make the deliveries of an ended interview that are in no row of the outbox; return how many."""
     ending = _ENDINGS.get(interview.ending or "")
     if ending is None:
         return 0

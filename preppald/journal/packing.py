@@ -70,7 +70,7 @@ def rows(said: Iterable[tuple[str, int, Fragment]]) -> Iterator[tuple[int, str]]
 
 
 def passages(recent: Iterable[Said]) -> Iterator[tuple[str, int, int, int, str]]:
-    """The rows (interview_id, block, epoch, last_seq, fragments) of the table passage that these add up to."""
+    """Yield the rows (interview_id, block, epoch, last_seq, fragments) of the table passage for these fragments."""
     parts: dict[tuple[str, int, int], list[msgspec.Raw]] = {}
     for it in recent:
         parts.setdefault((it.interview_id, it.block, it.epoch), []).append(it.raw)
@@ -80,7 +80,7 @@ def passages(recent: Iterable[Said]) -> Iterator[tuple[str, int, int, int, str]]
 
 
 def in_recent(row: str) -> list[Said]:
-    """The fragments in a row of recent. Raises Malformed."""
+    """Return the fragments in a row of recent. Raise Malformed."""
     return _decoded(_recent, row)
 
 
@@ -89,14 +89,14 @@ def unpacked(said: Said) -> Fragment:
 
 
 def in_passage(row: str) -> list[Fragment]:
-    """The fragments in a row of passage. Raises Malformed."""
+    """Return the fragments in a row of passage. Raise Malformed."""
     return _decoded(_fragments, row)
 
 
 def guessed(row: str) -> dict[tuple[str, int], int]:
-    """Of a damaged row of recent: whose fragments seem to be in it, and the highest number of each.
+    """Return the interviews whose fragments a damaged row of recent seems to hold, and the highest number of each.
 
-    Nothing of it may be taken for true; it says where something is missing.
+    None of this may be taken for true; it only says where something is missing.
     """
     found: dict[tuple[str, int], int] = {}
     for interview_id, epoch, seq in _BEGINNING.findall(row):
@@ -106,7 +106,7 @@ def guessed(row: str) -> dict[tuple[str, int], int]:
 
 
 def last_seq(row: str) -> int:
-    """Of a damaged row of passage: the number of its last fragment, as it seems to be; 0 for none."""
+    """Return the seeming number of the last fragment in a damaged row of passage; 0 for none."""
     found = _NUMBER.findall(row)
     return int(found[-1]) if found else 0
 

@@ -1,8 +1,8 @@
 """Reads a database file without SQLite, for one that SQLite calls corrupt: every leaf page, every frame of the -wal.
 
-Of SQLite's format (https://www.sqlite.org/fileformat2.html) only what is needed: pages, cells, records, overflow
-chains, the list of free pages, and the frames of a -wal. Nothing in a damaged file can be relied on, so nothing is: a
-row counts if it has its own checksum, wherever it was found.
+Only the needed parts of SQLite's format (https://www.sqlite.org/fileformat2.html) are here: pages, cells, records,
+overflow chains, the list of free pages, and the frames of a -wal. Nothing in a damaged file can be relied on, so
+nothing is: a row counts if it has its own checksum, wherever it was found.
 
 Rule 1: the file is only read; memory is bounded by the -wal, of which no more than ``MOST_LOG_BYTES`` are read.
 Rule 2: a page that the -wal has in a newer version, and one in the list of free pages, is not read: rows that were
@@ -59,9 +59,9 @@ class Found:
 def rows_of(
     database: Path, damaged: Callable[[Unreadable], None], stop: Callable[[], bool] = lambda: False
 ) -> Iterator[Found]:
-    """Every row that can be had of a database and the -wal beside it; later versions come later.
+    """Yield every row that can be read of a database and the -wal beside it; later versions come later.
 
-    ``damaged`` is called with what looks like a row and does not have its checksum. ``stop`` is asked at each page.
+    ``damaged`` is called with records that look like rows and lack their checksum. ``stop`` is asked at each page.
 
     Raises:
         OSError: the file cannot be read at all.
@@ -87,7 +87,7 @@ class Log:
             self._data = b""
 
     def frames(self, size: int) -> list[tuple[int, bytes]]:
-        """The pages in it, with their numbers, in the order of writing. ``size``: of a page, bytes."""
+        """Yield the pages in it, with their numbers, in the order of writing. ``size``: of a page, bytes."""
         header, step = self._data[:WAL_HEADER_BYTES], FRAME_HEADER_BYTES + size
         starts = range(WAL_HEADER_BYTES, len(self._data) - step + 1, step)
         if len(header) < WAL_HEADER_BYTES or not starts:
@@ -106,14 +106,14 @@ class Log:
         ]
 
     def newest(self, size: int) -> dict[int, bytes]:
-        """The last version of each page."""
+        """Return the last version of each page."""
         return dict(self.frames(size))
 
 
 def hidden_rows(
     frames: Sequence[tuple[int, bytes]], damaged: Callable[[Unreadable], None]
 ) -> Iterator[Found]:
-    """Rows in frames of the -wal that SQLite passed over, for they stand behind one that is damaged."""
+    """Yield rows in frames of the -wal that SQLite passed over, since they stand behind a damaged one."""
     newest = dict(frames)
     # Each frame repeats its page: only records that are new in it are looked at.
     seen: set[bytes] = set()
@@ -122,7 +122,7 @@ def hidden_rows(
 
 
 def _sound(header: bytes) -> bool:
-    """Whether a -wal's header has its checksum, and ours is the only order of bytes there is on this host."""
+    """Return whether a -wal's header has its checksum, in this host's order of bytes."""
     (magic,) = struct.unpack(">I", header[:4])
     words = struct.unpack(f"{'>' if magic & 1 else '<'}6I", header[:24])
     one = two = 0
@@ -133,7 +133,7 @@ def _sound(header: bytes) -> bool:
 
 
 def _page_size(file: BinaryIO) -> int:
-    """As the header has it; where that is damaged, the size with which most rows are found."""
+    """Return the header's size of a page; where that is damaged, the size with which most rows are found."""
     file.seek(0)
     header = file.read(HEADER_BYTES)
     if header[:16] == MAGIC:
@@ -162,7 +162,7 @@ def _pages(
     most: int | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Found]:
-    """The rows of all pages: of the file, and in place of some of them newer ones of the -wal."""
+    """Yield the rows of all pages: of the file, and in place of some of them newer ones of the -wal."""
     fetch = _fetch(file, size, newest)
     count = file.seek(0, 2) // size
     free = _free_pages(fetch, max(count, max(newest, default=0)))
@@ -191,7 +191,7 @@ def _fetch(file: BinaryIO, size: int, newest: dict[int, bytes]) -> Fetch:
 
 
 def _free_pages(fetch: Fetch, count: int) -> set[int]:
-    """The pages in the list of free ones, as far as it can be followed."""
+    """Return the pages in the list of free ones, as far as the list can be followed."""
     free: set[int] = set()
     first = fetch(1)
     if first[:16] != MAGIC:
@@ -216,7 +216,7 @@ def _cells(
     damaged: Callable[[Unreadable], None],
     seen: set[bytes] | None = None,
 ) -> Iterator[Found]:
-    """The rows on one page. A page of a kind that there is not may be any of those that hold rows."""
+    """Yield the rows on one page. A page of an unknown kind may be of any kind that holds rows."""
     for kind in _KINDS.get(page[start], (TABLE_LEAF, INDEX_LEAF)):
         begin = start + (12 if kind == INDEX_INTERIOR else 8)
         (count,) = struct.unpack(">H", page[start + 3 : start + 5])
@@ -236,7 +236,7 @@ def _cells(
                 yield found
 
 
-# By the kind that a page says it is: the kinds that it may be, if one bit of that is wrong. The first byte of an
+# By the kind that a page claims: its possible kinds, if one bit of that is wrong. The first byte of an
 # overflow page is 0.
 _KINDS = {
     0: (),
@@ -248,7 +248,7 @@ _KINDS = {
 
 
 def _cell(page: bytes, at: int, kind: int, fetch: Fetch) -> tuple[int | None, bytes]:
-    """A cell's rowid, None in an index, and its record."""
+    """Return a cell's rowid, None in an index, and its record."""
     length, at = _varint(page, at)
     number: int | None = None
     if kind == TABLE_LEAF:
@@ -259,7 +259,7 @@ def _cell(page: bytes, at: int, kind: int, fetch: Fetch) -> tuple[int | None, by
 
 
 def _row(number: int | None, record: bytes, kind: int, damaged: Callable[[Unreadable], None]) -> Found | None:
-    """The row of one of our tables that a record is; None for any other record."""
+    """Return a record as a row of one of our tables; None for any other record."""
     values = _record(record)
     if kind == TABLE_LEAF and len(values) == _OLD_PASSAGE:
         values += (0, None)
@@ -280,7 +280,7 @@ def _row(number: int | None, record: bytes, kind: int, damaged: Callable[[Unread
 
 
 def _plausible(table: str, row: Row) -> bool:
-    """Whether it may be a row of this table at all, damaged or not: sqlite_schema has records, too."""
+    """Return whether it may be a row of this table at all, damaged or not: sqlite_schema has records, too."""
     match table:
         case "recent":
             return isinstance(row[0], int) and isinstance(row[1], str) and row[1].startswith("[")
@@ -293,7 +293,7 @@ def _plausible(table: str, row: Row) -> bool:
 
 
 def _payload(page: bytes, at: int, length: int, kind: int, fetch: Fetch) -> bytes:
-    """The record of a cell, put together from its overflow pages."""
+    """Return the record of a cell, put together from its overflow pages."""
     size = len(page)  # no page has reserved space in a file of ours
     most = size - 35 if kind == TABLE_LEAF else (size - 12) * 64 // 255 - 23
     if length <= most:
@@ -313,7 +313,7 @@ def _payload(page: bytes, at: int, length: int, kind: int, fetch: Fetch) -> byte
 
 
 def _record(data: bytes) -> Row:
-    """The values of a record."""
+    """Return the values of a record."""
     header, at = _varint(data, 0)
     if header > len(data):
         raise ValueError("no record")

@@ -229,7 +229,7 @@ def migrate(connection: sqlite3.Connection, migrations: tuple[str, ...] = MIGRAT
 
 
 def _give_checksums(connection: sqlite3.Connection) -> None:
-    """The sixth migration's rows. One that damage has made of wrong types is kept in the table damaged, as it stands."""
+    """Move the rows of the sixth migration. A row with wrong types goes into the table damaged, as it stands."""
     old = connection.execute(
         """
         SELECT interview_id, 0, user_id, epoch, token_digest, model, started_ms, deadline_ms, phase, handle, usage,
@@ -284,11 +284,11 @@ def identity(connection: sqlite3.Connection) -> str | None:
     return None if found is None else str(found[0])
 
 
-# What SQLite says of an index that is damaged, while the table under it is well: it is made anew.
+# SQLite's words for a damaged index over a sound table: the index is made anew.
 _INDEX_FAULT = re.compile(
     r"row \d+ missing from index |wrong # of entries in index |non-unique entry in index "
 )
-# What it says of a row that holds what it should not: a matter of that row, see mending.py.
+# SQLite's words for a row with wrong values: a matter of that row, see mending.py.
 _ROW_FAULT = re.compile(
     r"NULL value in |CHECK constraint failed in |non-\w+ value in |\w+ value in |NUMERIC value "
 )

@@ -92,17 +92,17 @@ def put_owed(connection: sqlite3.Connection, row: rows.Row) -> None:
 
 
 def change_owed(connection: sqlite3.Connection, owed: Owed) -> int:
-    """Writes a delivery over its row; how many rows that were."""
+    """Write a delivery over its row; return how many rows that were."""
     key, *values = rows.owed_row(owed)
     return connection.execute(CHANGE_OWED, (*values, key)).rowcount
 
 
 def outranks(new: Owed, old: Owed) -> bool:
-    """Whether a delivery stands as ``new`` has it, where ``old`` is on disk.
+    """Return whether ``new`` takes the place of ``old``, which is on disk.
 
-    A delivery that is made a second time changes nothing, however the first one fared: only a try does. What is
-    settled stays settled, whoever settled it; only an acknowledgement outranks an operator's drop. A dead letter may
-    be owed again without a try.
+    A delivery that is made a second time changes nothing, however the first one fared: only a try does. A settled
+    delivery stays settled; only an acknowledgement outranks an operator's drop. A dead letter may be owed again without
+    a try.
     """
     if new.attempts > old.attempts:
         done = new.state is State.DONE and old.state is not State.DONE
@@ -178,14 +178,14 @@ def carry_over(
 
 
 def was_carried(target: sqlite3.Connection, file: str) -> bool:
-    """Whether an earlier file was carried over into this one."""
+    """Return whether an earlier file was carried over into this one."""
     return target.execute("SELECT 1 FROM carried WHERE file = ?", (file,)).fetchone() is not None
 
 
 def put_salvaged(connection: sqlite3.Connection, table: str, number: int | None, row: rows.Row) -> int:
-    """Adds a row that was found in a damaged file, under its old number; how many rows that were.
+    """Add a row that was found in a damaged file, under its old number; return how many rows that were.
 
-    What is known already stays, but for an interview's newer row and for a delivery that fared better.
+    Known rows stay, but for an interview's newer row and for a delivery that fared better.
     """
     if table == "interview":
         new = rows.interview(row)
