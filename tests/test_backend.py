@@ -24,7 +24,7 @@ from preppald.backend import (
     trpc,
 )
 from preppald.core.context import NOTHING_KNOWN, Context
-from preppald.core.deliveries import Delivery, Kind, Status, status_delivery
+from preppald.core.deliveries import Delivery, DeliveryKind, Status, status_delivery
 from tests.durable import EPOCH_MS, begun, finished
 from tests.http_server import Handler, response, serving
 
@@ -105,9 +105,9 @@ async def test_a_payload_that_cannot_be_read() -> None:
     """It can never be posted: a dead letter, and no word of it in the cause."""
     async with TrpcBackend("http://127.0.0.1:9", SECRET) as backend:
         for kind, payload in (
-            (Kind.STATUS, b'{"status": "secret words"}'),
-            (Kind.TRANSCRIPT, b"secret words"),
-            (Kind.STATUS, b'{"status": "ERROR", "ended_ms": 99999999999999999}'),
+            (DeliveryKind.STATUS, b'{"status": "secret words"}'),
+            (DeliveryKind.TRANSCRIPT, b"secret words"),
+            (DeliveryKind.STATUS, b'{"status": "ERROR", "ended_ms": 99999999999999999}'),
         ):
             outcome = await backend.post(Delivery("k", "iv", kind, payload, EPOCH_MS))
             assert isinstance(outcome, Refused)

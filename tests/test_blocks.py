@@ -6,7 +6,7 @@ import trio
 
 from preppald.backend import Outcome, Retry
 from preppald.core.context import NOTHING_KNOWN, Context
-from preppald.core.deliveries import Kind, TranscriptSubmission
+from preppald.core.deliveries import DeliveryKind, TranscriptSubmission
 from preppald.core.frames import NoticeKind
 from preppald.core.interview import Phase
 from preppald.core.interviewer import BEGIN
@@ -60,7 +60,7 @@ def transcripts(world: World) -> list[tuple[int, str]]:
     return [
         (msgspec.json.decode(it.payload, type=TranscriptSubmission).block, it.key)
         for it in world.backend.posts
-        if it.kind is Kind.TRANSCRIPT
+        if it.kind is DeliveryKind.TRANSCRIPT
     ]
 
 

@@ -16,7 +16,7 @@ from preppald.backend.outbox import Outbox
 from preppald.config.current import Current
 from preppald.config.load import load
 from preppald.core.context import Context
-from preppald.core.deliveries import Delivery, Feedback, Kind, transcript_delivery
+from preppald.core.deliveries import Delivery, DeliveryKind, Feedback, transcript_delivery
 from preppald.core.interview import Interview
 from preppald.core.turns import Speaker, Turn
 from preppald.errors import JournalError
@@ -108,7 +108,7 @@ class Rig:
             while value("preppald_feedback_total", {"outcome": outcome}) != times:  # noqa: ASYNC110 - no bell
                 await trio.sleep(0.01)
 
-    async def delivered(self, kind: Kind) -> Delivery:
+    async def delivered(self, kind: DeliveryKind) -> Delivery:
         with trio.fail_after(20):
             while True:
                 for post in self.backend.posts:
@@ -148,8 +148,8 @@ async def test_it_is_written_after_the_transcript_and_delivered() -> None:
     """Five parts, in the journal before they are posted; tokens and cost on the interview's row."""
     async with rigged() as rig:
         rig.end(SPOKEN)
-        delivery = await rig.delivered(Kind.FEEDBACK)
-        assert [post.kind for post in rig.backend.posts] == [Kind.TRANSCRIPT, Kind.FEEDBACK]
+        delivery = await rig.delivered(DeliveryKind.FEEDBACK)
+        assert [post.kind for post in rig.backend.posts] == [DeliveryKind.TRANSCRIPT, DeliveryKind.FEEDBACK]
         assert delivery.key == "iv:1:feedback"
         written = msgspec.json.decode(delivery.payload, type=Feedback)
         assert written.strengths == "(strengths, simulated)"
@@ -167,7 +167,7 @@ async def test_it_is_written_after_the_transcript_and_delivered() -> None:
 async def test_off_is_off() -> None:
     async with rigged(PREPPALD_FEEDBACK="off") as rig:
         rig.end(SPOKEN)
-        await rig.delivered(Kind.TRANSCRIPT)
+        await rig.delivered(DeliveryKind.TRANSCRIPT)
         await trio.sleep(0.1)
         assert len(rig.backend.posts) == 1
 
@@ -182,7 +182,7 @@ async def test_who_said_nothing_gets_none() -> None:
 async def test_what_passes_is_tried_again() -> None:
     async with rigged(Generate(statuses=(503, 429))) as rig:
         rig.end(SPOKEN)
-        await rig.delivered(Kind.FEEDBACK)
+        await rig.delivered(DeliveryKind.FEEDBACK)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ async def test_its_failure_changes_nothing(
         await rig.counted("failed")
         (line,) = rig.events("feedback.failed")
         assert line["cause"] == cause
-        assert [post.kind for post in rig.backend.posts] == [Kind.TRANSCRIPT]
+        assert [post.kind for post in rig.backend.posts] == [DeliveryKind.TRANSCRIPT]
         row = await rig.journal.interview("iv")
         assert row is not None
         assert row.ending == "user_ended"
@@ -224,7 +224,7 @@ async def test_a_bug_costs_one_feedback() -> None:
         await rig.counted("failed")
         rig.backend.known = Context
         rig.end(SPOKEN, "second")
-        assert (await rig.delivered(Kind.FEEDBACK)).interview_id == "second"
+        assert (await rig.delivered(DeliveryKind.FEEDBACK)).interview_id == "second"
         assert rig.events("feedback.bug")
 
 
@@ -266,7 +266,7 @@ async def test_switching_it_on_gives_feedback_from_then_on(tmp_path: Path) -> No
     """Not on a week of interviews, which nobody asked for and somebody pays."""
     async with rigged(place=OnDisk(tmp_path, reserve_bytes=0), PREPPALD_FEEDBACK="off") as rig:
         rig.end(SPOKEN)
-        await rig.delivered(Kind.TRANSCRIPT)
+        await rig.delivered(DeliveryKind.TRANSCRIPT)
         await rig.journal.flush()
     async with rigged(place=OnDisk(tmp_path, reserve_bytes=0)) as rig:
         await trio.sleep(0.3)
@@ -286,6 +286,6 @@ async def test_it_waits_for_a_disk_that_does_not_answer(monkeypatch: pytest.Monk
 
         monkeypatch.setattr(rig.journal, "interview", interview)
         rig.end(SPOKEN)
-        await rig.delivered(Kind.FEEDBACK)
+        await rig.delivered(DeliveryKind.FEEDBACK)
         assert not failures
         assert not rig.events("feedback.bug")

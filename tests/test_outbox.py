@@ -17,8 +17,8 @@ from preppald.backend.outbox import LOOK_SECONDS, TRIES_BEFORE_ASKING, UNKNOWN, 
 from preppald.core.deliveries import (
     RETRY_CAP_SECONDS,
     Delivery,
+    DeliveryKind,
     Feedback,
-    Kind,
     Status,
     feedback_delivery,
     status_delivery,
@@ -354,7 +354,9 @@ async def test_a_procedure_that_an_application_may_lack_is_closed_quietly(autoju
     """Feedback that nobody takes is asked for once an hour, or after a reload; nothing else waits for it."""
     lacking = True
     application = Application(
-        lambda delivery: Absent(404, "none") if lacking and delivery.kind is Kind.FEEDBACK else Delivered()
+        lambda delivery: (
+            Absent(404, "none") if lacking and delivery.kind is DeliveryKind.FEEDBACK else Delivered()
+        )
     )
     words = Feedback("a", "b", "c", "d", "e")
     async with world(application) as it:

@@ -21,7 +21,14 @@ from preppald.backend import (
 )
 from preppald.backend.wire import elsewhere
 from preppald.core.context import NOTHING_KNOWN, Context
-from preppald.core.deliveries import Delivery, Feedback, Kind, Status, feedback_delivery, status_delivery
+from preppald.core.deliveries import (
+    Delivery,
+    DeliveryKind,
+    Feedback,
+    Status,
+    feedback_delivery,
+    status_delivery,
+)
 from preppald.pb.interview_pb2 import (
     ApiError,
     GetContextResponse,
@@ -116,7 +123,9 @@ def test_a_turn_keeps_its_time_to_the_millisecond() -> None:
 
 async def test_a_payload_that_cannot_be_read_is_a_dead_letter() -> None:
     async with ProtobufBackend("http://127.0.0.1:9", SECRET) as backend:
-        outcome = await backend.post(Delivery("k", "iv", Kind.FEEDBACK, b'{"summary": "secret"}', EPOCH_MS))
+        outcome = await backend.post(
+            Delivery("k", "iv", DeliveryKind.FEEDBACK, b'{"summary": "secret"}', EPOCH_MS)
+        )
     assert isinstance(outcome, Refused)
     assert "secret" not in outcome.cause
 

@@ -19,7 +19,7 @@ from preppald.config.load import load
 from preppald.config.settings import Config
 from preppald.core import tokens as auth
 from preppald.core.context import NOTHING_KNOWN, Context
-from preppald.core.deliveries import Delivery, Kind, StatusUpdate, TranscriptSubmission
+from preppald.core.deliveries import Delivery, DeliveryKind, StatusUpdate, TranscriptSubmission
 from preppald.gemini.connection import UpstreamError
 from preppald.gemini.service import GeminiService
 from preppald.interview.dialogue import Dialogue
@@ -80,7 +80,7 @@ class RecordingBackend:
         for delivery in self.posts:
             if delivery.interview_id != interview_id:
                 continue
-            if delivery.kind is Kind.STATUS:
+            if delivery.kind is DeliveryKind.STATUS:
                 found.append(str(msgspec.json.decode(delivery.payload, type=StatusUpdate).status))
             else:
                 submission = msgspec.json.decode(delivery.payload, type=TranscriptSubmission)

@@ -14,7 +14,14 @@ import trio
 
 from preppald.backend.breaker import IN_FLIGHT, SLOW_SECONDS, Breaker, Flow
 from preppald.backend.outcomes import Absent, Backend, Delivered, Outcome, Refused, Retry, Unauthorized
-from preppald.core.deliveries import RETRY_CAP_SECONDS, RETRY_EXPONENT_CAP, Delivery, Kind, Owed, retry_delay
+from preppald.core.deliveries import (
+    RETRY_CAP_SECONDS,
+    RETRY_EXPONENT_CAP,
+    Delivery,
+    DeliveryKind,
+    OutboxEntry,
+    retry_delay,
+)
 from preppald.errors import JournalError
 from preppald.journal import Journal, Queue
 from preppald.telemetry.interfaces import DeliveryMeters, Log, NoMeters
@@ -31,7 +38,7 @@ FORBIDDEN_SECONDS = 30.0
 # A procedure that the application lacks is offered again after this, or at a reload: an upgrade is noticed by then.
 ABSENT_SECONDS = 3600.0
 # Deliveries whose procedure an application may lack.
-OPTIONAL = frozenset({Kind.FEEDBACK})
+OPTIONAL = frozenset({DeliveryKind.FEEDBACK})
 NOT_TAKEN = "not taken here: the application has no procedure for it"
 UNKNOWN = "the application does not know this interview: deleted there?"
 
@@ -76,9 +83,9 @@ class Outbox:
         # When each post in flight began, by interview.
         self._in_flight: dict[str, float] = {}
         # Dead letters of the refusals that may turn out to be about the whole backend.
-        self._suspects: list[Owed] = []
+        self._suspects: list[OutboxEntry] = []
         # Until when each optional kind counts as absent (Trio's clock).
-        self._absent: dict[Kind, float] = {}
+        self._absent: dict[DeliveryKind, float] = {}
         # Interviews with a delivery in flight, or acknowledged and not yet durable.
         self._busy: set[str] = set()
         # True where the last look passed over such interviews: it says nothing about their other deliveries.
@@ -166,7 +173,7 @@ class Outbox:
         until_ms = self._now_ms() + (deadline - trio.current_time()) * 1000
         return bool(self._queue.due) or (self._queue.next_ms is not None and self._queue.next_ms < until_ms)
 
-    async def _deliver(self, owed: Owed) -> None:
+    async def _deliver(self, owed: OutboxEntry) -> None:
         interview_id = owed.delivery.interview_id
         began = trio.current_time()
         try:
@@ -181,7 +188,7 @@ class Outbox:
         self._busy.discard(interview_id)
         self._journal.outbox_bell.ring()
 
-    async def _post(self, owed: Owed) -> Outcome:
+    async def _post(self, owed: OutboxEntry) -> Outcome:
         if trio.current_time() < self._absent.get(owed.delivery.kind, 0.0):
             return Absent(0, NOT_TAKEN)
         try:
@@ -198,7 +205,7 @@ class Outbox:
             return Retry(None, f"a bug ({type(error).__name__})", ambiguous=True)
         return outcome
 
-    def _take(self, owed: Owed, outcome: Outcome) -> None:
+    def _take(self, owed: OutboxEntry, outcome: Outcome) -> None:
         """Record what an outcome means for the delivery and for the flow."""
         before = self._breaker.flow
         now_ms = self._now_ms()
@@ -220,7 +227,7 @@ class Outbox:
             self._revive(after)
         self._report(before, after)
 
-    def _accepted(self, owed: Owed, now_ms: int) -> Owed:
+    def _accepted(self, owed: OutboxEntry, now_ms: int) -> OutboxEntry:
         after = owed.acknowledged(now_ms)
         self._breaker.answered(owed.key)
         self._suspects.clear()
@@ -229,7 +236,7 @@ class Outbox:
         self._delivered(owed.delivery)
         return after
 
-    def _refused(self, owed: Owed, status: int | None, cause: str) -> Owed:
+    def _refused(self, owed: OutboxEntry, status: int | None, cause: str) -> OutboxEntry:
         """Make a dead letter of the delivery, unless every interview is refused alike."""
         told = cause != UNKNOWN and status is not None and owed.delivery.kind not in OPTIONAL
         if told and self._breaker.refused(
@@ -242,7 +249,7 @@ class Outbox:
         self._log.error("delivery.dead", **_identity(after), status=status, cause=cause)
         return after
 
-    def _unauthorized(self, owed: Owed, status: int, now_ms: int) -> Owed:
+    def _unauthorized(self, owed: OutboxEntry, status: int, now_ms: int) -> OutboxEntry:
         """Hold this interview alone with a growing wait; never a dead letter, for a secret is mended by people."""
         cause = f"the backend refuses WORKER_SHARED_SECRET ({status})"
         if self._breaker.refused(
@@ -254,7 +261,7 @@ class Outbox:
         self._log.warning("delivery.retried", **_identity(after), status=status, cause=cause, wait=wait)
         return after
 
-    def _lacking(self, owed: Owed, status: int, cause: str, now_ms: int) -> Owed:
+    def _lacking(self, owed: OutboxEntry, status: int, cause: str, now_ms: int) -> OutboxEntry:
         """Close what an application may lack; wait with everything else until it has the procedure again."""
         if owed.delivery.kind in OPTIONAL:
             if cause != NOT_TAKEN:
@@ -264,7 +271,7 @@ class Outbox:
         self._breaker.hold(trio.current_time())
         return owed.postponed(now_ms, status, cause)
 
-    def _failed(self, owed: Owed, outcome: Retry, now_ms: int) -> Owed:
+    def _failed(self, owed: OutboxEntry, outcome: Retry, now_ms: int) -> OutboxEntry:
         delay = retry_delay(owed.attempts, self._chance(), outcome.retry_after)
         after = owed.postponed(now_ms + int(delay * 1000), outcome.status, outcome.cause)
         self._breaker.failed(owed.key, trio.current_time())
@@ -275,7 +282,7 @@ class Outbox:
             cause=outcome.cause,
             wait=round(delay, 3),
         )
-        if outcome.ambiguous and owed.delivery.kind is Kind.TRANSCRIPT:
+        if outcome.ambiguous and owed.delivery.kind is DeliveryKind.TRANSCRIPT:
             self._log.warning(
                 "delivery.ambiguous",
                 **_identity(after),
@@ -285,7 +292,7 @@ class Outbox:
             )
         return after
 
-    def _revive(self, last: Owed) -> None:
+    def _revive(self, last: OutboxEntry) -> None:
         """Owe again the dead letters of equal refusals: they were about the backend."""
         alike = [dead for dead in self._suspects if dead.last_error == last.last_error]
         for dead in alike:
@@ -294,7 +301,7 @@ class Outbox:
             self._log.info("delivery.revived", count=len(alike), cause=last.last_error)
         self._suspects.clear()
 
-    def _report(self, before: Flow, after: Owed) -> None:
+    def _report(self, before: Flow, after: OutboxEntry) -> None:
         flow = self._breaker.flow
         if flow is before:
             return
@@ -314,7 +321,7 @@ class Outbox:
             self._log.warning("outbox.not_durable", cause=str(error))
 
 
-def _identity(owed: Owed) -> dict[str, object]:
+def _identity(owed: OutboxEntry) -> dict[str, object]:
     return {
         "interview": owed.delivery.interview_id,
         "kind": owed.delivery.kind.value,

@@ -10,7 +10,15 @@ import msgspec
 from preppald.backend.outcomes import Delivered, Outcome, Refused, Retry, Unauthorized
 from preppald.backend.wire import REFUSED, UNAUTHORIZED, Request, delay, elsewhere
 from preppald.core.context import Context
-from preppald.core.deliveries import Delivery, Feedback, Kind, Status, StatusUpdate, TranscriptSubmission, iso
+from preppald.core.deliveries import (
+    Delivery,
+    DeliveryKind,
+    Feedback,
+    Status,
+    StatusUpdate,
+    TranscriptSubmission,
+    iso,
+)
 from preppald.core.turns import Speaker
 from preppald.pb.interview_pb2 import (
     InterviewStatus,
@@ -39,7 +47,7 @@ def encode(delivery: Delivery) -> Request:
         msgspec.DecodeError: the payload is not what its kind says.
     """
     match delivery.kind:
-        case Kind.STATUS:
+        case DeliveryKind.STATUS:
             update = msgspec.json.decode(delivery.payload, type=StatusUpdate)
             return _request(
                 WorkerApiRequest(
@@ -50,7 +58,7 @@ def encode(delivery: Delivery) -> Request:
                     )
                 )
             )
-        case Kind.TRANSCRIPT:
+        case DeliveryKind.TRANSCRIPT:
             submission = msgspec.json.decode(delivery.payload, type=TranscriptSubmission)
             transcript = Transcript()
             for line in submission.lines:
@@ -69,7 +77,7 @@ def encode(delivery: Delivery) -> Request:
                     )
                 )
             )
-        case Kind.FEEDBACK:
+        case DeliveryKind.FEEDBACK:
             feedback = msgspec.json.decode(delivery.payload, type=Feedback)
             parts = msgspec.structs.asdict(feedback)
             return _request(

@@ -15,7 +15,7 @@ import msgspec
 from preppald.backend.outcomes import Absent, Delivered, Outcome, Refused, Retry, Unauthorized
 from preppald.backend.wire import GATEWAY, REFUSED, UNAUTHORIZED, Request, delay, elsewhere
 from preppald.core.context import Context
-from preppald.core.deliveries import Delivery, Feedback, Kind, StatusUpdate, TranscriptSubmission, iso
+from preppald.core.deliveries import Delivery, DeliveryKind, Feedback, StatusUpdate, TranscriptSubmission, iso
 
 # tRPC's codes, like BAD_REQUEST.
 CODE = re.compile(r"[A-Z][A-Z_]{0,39}")
@@ -36,13 +36,13 @@ def encode(delivery: Delivery, transformer: Transformer) -> Request:
         msgspec.DecodeError: the payload is not what its kind says.
     """
     match delivery.kind:
-        case Kind.STATUS:
+        case DeliveryKind.STATUS:
             update = msgspec.json.decode(delivery.payload, type=StatusUpdate)
             given = {"interviewId": delivery.interview_id, "status": update.status.value}
             if update.ended_ms is not None:
                 given["endedAt"] = iso(update.ended_ms)
             return request("interview.updateStatus", given, transformer)
-        case Kind.TRANSCRIPT:
+        case DeliveryKind.TRANSCRIPT:
             submission = msgspec.json.decode(delivery.payload, type=TranscriptSubmission)
             lines = [
                 {"speaker": line.speaker.value, "content": line.content, "timestamp": iso(line.at_ms)}
@@ -57,7 +57,7 @@ def encode(delivery: Delivery, transformer: Transformer) -> Request:
                 },
                 transformer,
             )
-        case Kind.FEEDBACK:
+        case DeliveryKind.FEEDBACK:
             feedback = msgspec.json.decode(delivery.payload, type=Feedback)
             return request(
                 "interview.submitFeedback",

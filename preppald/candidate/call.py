@@ -26,7 +26,7 @@ from preppald.candidate.playback import Playback
 from preppald.candidate.report import Report
 from preppald.candidate.speech import Speech
 from preppald.candidate.transcript import Transcript
-from preppald.candidate.turntaking import Manners, Stage, TurnTaking
+from preppald.candidate.turntaking import CallStage, Manners, TurnTaking
 from preppald.candidate.wav import CannotWriteError, WavWriter
 from preppald.core.turns import Speaker
 from preppald.errors import RemoteProtocolError
@@ -202,7 +202,7 @@ class Call:
         return Outcome(ending, code, reason or self._hearing.error)
 
     def _outcome_of(self, error: LinkError) -> Outcome:
-        if self._links and self._turn_taking.stage is Stage.LEAVING:
+        if self._links and self._turn_taking.stage is CallStage.LEAVING:
             # Our EndRequest was the last message; there is nothing to come back to.
             return Outcome(Ending.USER, reason="The connection was lost before the daemon confirmed it.")
         return Outcome(error.ending, reason=str(error))

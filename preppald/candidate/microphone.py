@@ -12,7 +12,7 @@ from preppald.candidate.endings import Ending
 from preppald.candidate.hearing import Hearing, audio, end_request
 from preppald.candidate.playback import Playback
 from preppald.candidate.speech import FRAME_SECONDS, SILENCE, SILENT_DBFS, Frame, Speech
-from preppald.candidate.turntaking import Stage, TurnTaking
+from preppald.candidate.turntaking import CallStage, TurnTaking
 from preppald.candidate.wav import BadWavError
 
 # These are bounds on machines and networks: real seconds, whatever the speed.
@@ -102,8 +102,8 @@ class Microphone:
         """Return the microphone's next 20 ms; None when the candidate is leaving."""
         self._playback.advance(now)
         stage = self._turn_taking.tick(now, playing=self._playback.playing)
-        frame = self._next_spoken(now) if stage is Stage.ANSWERING else None
-        if self._turn_taking.stage is Stage.LEAVING:
+        frame = self._next_spoken(now) if stage is CallStage.ANSWERING else None
+        if self._turn_taking.stage is CallStage.LEAVING:
             return None
         self.level = SILENT_DBFS if frame is None else frame.level
         if frame is None:

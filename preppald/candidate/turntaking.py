@@ -17,7 +17,7 @@ MAX_HEARING_SECONDS = 300.0
 BARGE_IN_SECONDS = 1.0
 
 
-class Stage(enum.Enum):
+class CallStage(enum.Enum):
     """The candidate's stages; the values are for people."""
 
     WAITING = "waiting for the interviewer"
@@ -57,7 +57,7 @@ class TurnTaking:
         self._answers_left = manners.answers
         self.latencies: list[float | None] = []
         self.started = False
-        self.stage = Stage.WAITING
+        self.stage = CallStage.WAITING
         self._stage_at = now  # when the stage was entered
         self._voiced_at = now  # when the candidate last said something
         self._audible_at = now  # when the interviewer last was heard, or could first have been
@@ -68,8 +68,8 @@ class TurnTaking:
     def start(self, now: float) -> None:
         """Note that the interview started, or went on after a lost connection."""
         self.started = True
-        if self.stage is Stage.WAITING:
-            self._enter(Stage.GREETING, now)
+        if self.stage is CallStage.WAITING:
+            self._enter(CallStage.GREETING, now)
         self._audible_at = now
 
     def hear(self, now: float) -> None:
@@ -80,7 +80,7 @@ class TurnTaking:
 
     def read(self, now: float) -> None:
         """Note that some of the interviewer's speech arrived, audio or text."""
-        if self.stage is Stage.WAITING:
+        if self.stage is CallStage.WAITING:
             self.start(now)  # a daemon that does not announce the start
         self._begun = True
         self._audible_at = now
@@ -101,41 +101,41 @@ class TurnTaking:
 
     def finish_answer(self, now: float) -> None:
         """Note that the file was spoken to its end. A reply may have begun during the silence at its end."""
-        if self.stage is Stage.ANSWERING:
+        if self.stage is CallStage.ANSWERING:
             self._answers_left -= 1
-            self.stage = Stage.LISTENING
+            self.stage = CallStage.LISTENING
             self._stage_at = self._audible_at = now
 
     def leave(self, now: float) -> None:
         """End the interview now."""
-        if self.stage is Stage.LISTENING:
+        if self.stage is CallStage.LISTENING:
             self._note_latency()
-        if self.stage is not Stage.LEAVING:
-            self._enter(Stage.LEAVING, now)
+        if self.stage is not CallStage.LEAVING:
+            self._enter(CallStage.LEAVING, now)
 
-    def tick(self, now: float, *, playing: bool) -> Stage:
+    def tick(self, now: float, *, playing: bool) -> CallStage:
         """Return the stage at ``now``. ``playing``: the interviewer can be heard at this moment."""
         if playing:
             self._audible_at = now
         following = self._following(now, playing=playing)
         if following is not self.stage:
-            if self.stage is Stage.LISTENING:
+            if self.stage is CallStage.LISTENING:
                 self._note_latency()
             self._enter(following, now)
         return self.stage
 
-    def _following(self, now: float, *, playing: bool) -> Stage:
+    def _following(self, now: float, *, playing: bool) -> CallStage:
         match self.stage:
-            case Stage.WAITING if now - self._stage_at >= self._manners.start:
-                return Stage.LEAVING
-            case Stage.GREETING if self._done(now, playing=playing) or self._may_barge_in(now):
-                return Stage.ANSWERING
-            case Stage.LISTENING if self._done(now, playing=playing):
+            case CallStage.WAITING if now - self._stage_at >= self._manners.start:
+                return CallStage.LEAVING
+            case CallStage.GREETING if self._done(now, playing=playing) or self._may_barge_in(now):
+                return CallStage.ANSWERING
+            case CallStage.LISTENING if self._done(now, playing=playing):
                 if self._answers_left:
-                    return Stage.ANSWERING
-                return Stage.HOLDING if self._manners.hold else Stage.LEAVING
-            case Stage.HOLDING if now - self._stage_at >= self._manners.hold:
-                return Stage.LEAVING
+                    return CallStage.ANSWERING
+                return CallStage.HOLDING if self._manners.hold else CallStage.LEAVING
+            case CallStage.HOLDING if now - self._stage_at >= self._manners.hold:
+                return CallStage.LEAVING
             case stage:
                 return stage
 
@@ -156,7 +156,7 @@ class TurnTaking:
     def _note_latency(self) -> None:
         self.latencies.append(None if self._heard_at is None else round(self._heard_at - self._voiced_at, 3))
 
-    def _enter(self, stage: Stage, now: float) -> None:
+    def _enter(self, stage: CallStage, now: float) -> None:
         self.stage = stage
         self._stage_at = self._voiced_at = now
         self._forget_reply(now)

@@ -7,7 +7,7 @@ from typing import Any
 
 from preppald.commands.listing import age, as_json, finish, moment, now_ms, span, table
 from preppald.config.load import price_table
-from preppald.core.deliveries import State, iso
+from preppald.core.deliveries import DeliveryState, iso
 from preppald.core.interview import Phase
 from preppald.core.prices import Prices
 from preppald.journal.archive import Archive, Found
@@ -121,5 +121,5 @@ def _described(found: Found, prices: Prices) -> dict[str, Any]:
         "tokens": it.usage,
         "cost_dollars": round(prices.cost(it.usage), 4),
         "backend": found.worst,
-        "delivered": found.worst is State.DONE,
+        "delivered": found.worst is DeliveryState.DONE,
     }

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 
 from preppald.commands.listing import age, as_json, finish, now_ms, printable, put, span, table, unknown
-from preppald.core.deliveries import Owed, State, iso
+from preppald.core.deliveries import DeliveryState, OutboxEntry, iso
 from preppald.errors import PreppaldError
 from preppald.journal.archive import Archive
 
 # Retries of a backend that is back are done within six minutes: older than this, somebody should look.
 DEFAULT_MAX_AGE = "15m"
-UNSETTLED = (State.PENDING, State.DEAD)
+UNSETTLED = (DeliveryState.PENDING, DeliveryState.DEAD)
 DEAD_LETTERS = 1
 OVERDUE = 2
 
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace, state_dir: Path) -> int:
 
 
 def _list(arguments: argparse.Namespace, archive: Archive) -> int:
-    found = archive.owed(tuple(State) if arguments.all else UNSETTLED)
+    found = archive.owed(tuple(DeliveryState) if arguments.all else UNSETTLED)
     at_ms = now_ms()
     if arguments.json:
         print(as_json([_described(it) for it in found]))
@@ -118,11 +118,11 @@ def _list(arguments: argparse.Namespace, archive: Archive) -> int:
     return verdict(found, at_ms, arguments.max_age)
 
 
-def verdict(owed: Sequence[Owed], at_ms: int, max_age_ms: int) -> int:
+def verdict(owed: Sequence[OutboxEntry], at_ms: int, max_age_ms: int) -> int:
     """Return the exit status for monitors; the graver wins."""
-    if any(it.state is State.PENDING and at_ms - it.delivery.created_ms > max_age_ms for it in owed):
+    if any(it.state is DeliveryState.PENDING and at_ms - it.delivery.created_ms > max_age_ms for it in owed):
         return OVERDUE
-    return DEAD_LETTERS if any(it.state is State.DEAD for it in owed) else 0
+    return DEAD_LETTERS if any(it.state is DeliveryState.DEAD for it in owed) else 0
 
 
 def _show(arguments: argparse.Namespace, archive: Archive) -> int:
@@ -135,7 +135,7 @@ def _show(arguments: argparse.Namespace, archive: Archive) -> int:
 
 def _retry(arguments: argparse.Namespace, archive: Archive) -> int:
     if arguments.all_dead:
-        found = archive.owed([State.DEAD])
+        found = archive.owed([DeliveryState.DEAD])
     else:
         found = [it for it in _chosen(arguments.id, archive) if it.state in UNSETTLED]
     changed = archive.retry([it.key for it in found])
@@ -167,15 +167,15 @@ def _export(arguments: argparse.Namespace, archive: Archive) -> int:
     return 0
 
 
-def _chosen(name: str, archive: Archive) -> list[Owed]:
+def _chosen(name: str, archive: Archive) -> list[OutboxEntry]:
     found = archive.owed(of=name)
     if not found:
         unknown(archive, f"no delivery is called {printable(name)!r}, and no interview that had any")
     return found
 
 
-def _row(it: Owed, at_ms: int) -> tuple[str, ...]:
-    waits = it.state is State.PENDING
+def _row(it: OutboxEntry, at_ms: int) -> tuple[str, ...]:
+    waits = it.state is DeliveryState.PENDING
     return (
         it.key,
         it.state.value,
@@ -187,7 +187,7 @@ def _row(it: Owed, at_ms: int) -> tuple[str, ...]:
     )
 
 
-def _described(it: Owed) -> dict[str, Any]:
+def _described(it: OutboxEntry) -> dict[str, Any]:
     return {
         "id": it.key,
         "interview": it.delivery.interview_id,
@@ -195,14 +195,14 @@ def _described(it: Owed) -> dict[str, Any]:
         "state": it.state,
         "attempts": it.attempts,
         "created": iso(it.delivery.created_ms),
-        "next_try": iso(it.next_ms) if it.state is State.PENDING and it.next_ms else None,
+        "next_try": iso(it.next_ms) if it.state is DeliveryState.PENDING and it.next_ms else None,
         "last_status": it.last_status,
         "last_error": it.last_error,
         "settled": None if it.acked_ms is None else iso(it.acked_ms),
     }
 
 
-def _posted(it: Owed, *, with_content: bool) -> dict[str, Any]:
+def _posted(it: OutboxEntry, *, with_content: bool) -> dict[str, Any]:
     if not with_content:
         return {"payload": f"{len(it.delivery.payload)} bytes; --payload prints them"}
     try:

@@ -37,7 +37,7 @@ from preppald.core.minutes import Minutes
 from preppald.core.playback import Playback, Samples
 from preppald.core.reply import STALE_SECONDS, Reply, Stale
 from preppald.core.turns import Speaker, Turn, joined, sentence_ends
-from preppald.core.words import PLACES, Heard, Place, Spoken
+from preppald.core.words import PLACES, HeardWord, Placement, SpokenWord
 
 # Sound that comes at the pace of speech comes in pieces of up to 250 ms.
 STORELESS_SECONDS = 0.25
@@ -204,18 +204,18 @@ class Conversation:
             self.since = now
         reply = self._reply
         over_at = None if reply is None else reply.over_at
-        found = Spoken(
+        found = SpokenWord(
             open=reply is not None and over_at is None,
             cut=self._stale.until > now or self.state is State.CUT,
             over_for=None if over_at is None else now - over_at,
             awaited=self.state is State.AWAITED,
         )
         place = PLACES[found.situation]
-        if reply is None or place is Place.NEW:
+        if reply is None or place is Placement.NEW:
             reply = self._open_reply(now)
         return [
             self._late_tail(reply, event.text, now)
-            if place is Place.LATE
+            if place is Placement.LATE
             else self._spoken(reply, event.text, now)
         ]
 
@@ -324,7 +324,7 @@ class Conversation:
             self.since = now
         reply = self._reply
         over_at = None if reply is None else reply.over_at
-        found = Heard(
+        found = HeardWord(
             open=self._minutes.is_open(Speaker.USER),
             replied=reply is not None and reply.sounding,
             replying=reply is not None and reply.sounding and over_at is None,
@@ -335,10 +335,10 @@ class Conversation:
             late_for=None if self._late_at is None else now - self._late_at,
         )
         match PLACES[found.situation]:
-            case Place.LATE:
+            case Placement.LATE:
                 self._late_at = now
                 return [self._heard_before_reply(event.text)]
-            case Place.NEW:
+            case Placement.NEW:
                 # The text of a whole utterance comes at its end; the turn began when the voice did.
                 began = activity.began_at or now
                 activity.began_at = None

@@ -21,7 +21,7 @@ RETRY_CAP_SECONDS = 300.0
 RETRY_EXPONENT_CAP = 9
 
 
-class Kind(enum.StrEnum):
+class DeliveryKind(enum.StrEnum):
     """The kinds of delivery."""
 
     STATUS = "status"
@@ -44,7 +44,7 @@ class StatusUpdate(msgspec.Struct, frozen=True):
     ended_ms: int | None = None
 
 
-class Line(msgspec.Struct, frozen=True):
+class TranscriptLine(msgspec.Struct, frozen=True):
     """One line of a transcript; ``at_ms`` is when its turn began, wall clock in milliseconds."""
 
     speaker: Speaker
@@ -65,7 +65,7 @@ class TranscriptSubmission(msgspec.Struct, frozen=True, omit_defaults=True):
     ``block``: the block's number, 0 for an ordinary interview. ``missing``: the parts that could not be read.
     """
 
-    lines: tuple[Line, ...]
+    lines: tuple[TranscriptLine, ...]
     ended_ms: int
     block: int = 0
     missing: tuple[Missing, ...] = ()
@@ -96,13 +96,13 @@ class Delivery:
 
     key: str
     interview_id: str
-    kind: Kind
+    kind: DeliveryKind
     payload: bytes
     created_ms: int
     block: int = 0
 
 
-class State(enum.StrEnum):
+class DeliveryState(enum.StrEnum):
     """The states of a delivery."""
 
     PENDING = "pending"  # owed
@@ -112,7 +112,7 @@ class State(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
+class OutboxEntry:
     """A delivery and its tries: the outbox's row. All times are the wall clock in milliseconds.
 
     ``attempts``: tries made. ``next_ms``: not before then. ``last_status``: the last HTTP status, None when
@@ -121,7 +121,7 @@ class Owed:
     """
 
     delivery: Delivery
-    state: State = State.PENDING
+    state: DeliveryState = DeliveryState.PENDING
     attempts: int = 0
     next_ms: int = 0
     last_status: int | None = None
@@ -134,34 +134,39 @@ class Owed:
 
     def due(self, now_ms: int) -> bool:
         """Return whether a try is due. A wait longer than the cap means that the clock was set back: due, too."""
-        return self.state is State.PENDING and not now_ms < self.next_ms <= now_ms + RETRY_CAP_SECONDS * 1000
+        return (
+            self.state is DeliveryState.PENDING
+            and not now_ms < self.next_ms <= now_ms + RETRY_CAP_SECONDS * 1000
+        )
 
-    def acknowledged(self, now_ms: int) -> "Owed":
+    def acknowledged(self, now_ms: int) -> "OutboxEntry":
         return replace(
             self,
-            state=State.DONE,
+            state=DeliveryState.DONE,
             attempts=self.attempts + 1,
             last_status=None,
             last_error=None,
             acked_ms=now_ms,
         )
 
-    def closed(self, now_ms: int, why: str) -> "Owed":
+    def closed(self, now_ms: int, why: str) -> "OutboxEntry":
         """Give it up: the application has no use for this kind."""
-        return replace(self, state=State.DROPPED, attempts=self.attempts + 1, last_error=why, acked_ms=now_ms)
+        return replace(
+            self, state=DeliveryState.DROPPED, attempts=self.attempts + 1, last_error=why, acked_ms=now_ms
+        )
 
-    def revived(self) -> "Owed":
+    def revived(self) -> "OutboxEntry":
         """Owe a dead letter again: the refusal was about the backend. Due at once; no try is counted."""
-        return replace(self, state=State.PENDING, next_ms=0)
+        return replace(self, state=DeliveryState.PENDING, next_ms=0)
 
-    def postponed(self, next_ms: int, status: int | None, cause: str) -> "Owed":
+    def postponed(self, next_ms: int, status: int | None, cause: str) -> "OutboxEntry":
         return replace(
             self, attempts=self.attempts + 1, next_ms=next_ms, last_status=status, last_error=cause
         )
 
-    def refused(self, status: int | None, cause: str) -> "Owed":
+    def refused(self, status: int | None, cause: str) -> "OutboxEntry":
         return replace(
-            self, state=State.DEAD, attempts=self.attempts + 1, last_status=status, last_error=cause
+            self, state=DeliveryState.DEAD, attempts=self.attempts + 1, last_status=status, last_error=cause
         )
 
 
@@ -176,9 +181,9 @@ def status_delivery(
 ) -> Delivery:
     """Return the post that sets the interview's status."""
     return Delivery(
-        key=_key(interview_id, block, epoch, f"{Kind.STATUS}:{status}"),
+        key=_key(interview_id, block, epoch, f"{DeliveryKind.STATUS}:{status}"),
         interview_id=interview_id,
-        kind=Kind.STATUS,
+        kind=DeliveryKind.STATUS,
         payload=msgspec.json.encode(StatusUpdate(status, ended_ms)),
         created_ms=now_ms,
         block=block,
@@ -197,11 +202,11 @@ def transcript_delivery(
     interview_id: str, epoch: int, turns: Sequence[Turn], *, now_ms: int, ended_ms: int, block: int = 0
 ) -> Delivery:
     """Return the post that stores the transcript; ``turns`` are in their order and have text."""
-    lines = tuple(Line(turn.speaker, turn.spoken.strip(), turn.started_ms) for turn in turns)
+    lines = tuple(TranscriptLine(turn.speaker, turn.spoken.strip(), turn.started_ms) for turn in turns)
     return Delivery(
-        key=_key(interview_id, block, epoch, Kind.TRANSCRIPT),
+        key=_key(interview_id, block, epoch, DeliveryKind.TRANSCRIPT),
         interview_id=interview_id,
-        kind=Kind.TRANSCRIPT,
+        kind=DeliveryKind.TRANSCRIPT,
         payload=msgspec.json.encode(TranscriptSubmission(lines, ended_ms, block, missing(turns))),
         created_ms=now_ms,
         block=block,
@@ -211,9 +216,9 @@ def transcript_delivery(
 def feedback_delivery(interview_id: str, epoch: int, feedback: Feedback, *, now_ms: int) -> Delivery:
     """Return the post that stores the feedback."""
     return Delivery(
-        key=f"{interview_id}:{epoch}:{Kind.FEEDBACK}",
+        key=f"{interview_id}:{epoch}:{DeliveryKind.FEEDBACK}",
         interview_id=interview_id,
-        kind=Kind.FEEDBACK,
+        kind=DeliveryKind.FEEDBACK,
         payload=msgspec.json.encode(feedback),
         created_ms=now_ms,
     )

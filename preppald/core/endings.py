@@ -37,7 +37,7 @@ ERROR_AI_SERVICE = 4002
 ERROR_INTERNAL = 5000
 
 
-class Owed(enum.Enum):
+class Debt(enum.Enum):
     """The debts of an ending to the backend."""
 
     TRANSCRIPT = "the transcript, which completes the interview"
@@ -65,7 +65,7 @@ class Ending:
     name: str
     plain: Close
     distinct: int
-    owed: Owed
+    owed: Debt
     ended: EndedReason | None = None
     error: tuple[int, str] | None = None
 
@@ -77,42 +77,42 @@ USER_ENDED = Ending(
     name="user_ended",
     plain=Close(1000, "Interview ended by user"),
     distinct=4001,
-    owed=Owed.TRANSCRIPT,
+    owed=Debt.TRANSCRIPT,
     ended=EndedReason.USER_INITIATED,
 )
 TIME_UP = Ending(
     name="time_up",
     plain=Close(1000, "Session timeout (1 hour limit)"),
     distinct=4002,
-    owed=Owed.TRANSCRIPT,
+    owed=Debt.TRANSCRIPT,
     ended=EndedReason.TIMEOUT,
 )
 TOKENS_SPENT = Ending(
     name="tokens_spent",
     plain=Close(1000, "Session token limit"),
     distinct=4002,
-    owed=Owed.TRANSCRIPT,
+    owed=Debt.TRANSCRIPT,
     ended=EndedReason.TIMEOUT,
 )
 AI_ENDED = Ending(
     name="ai_ended",
     plain=Close(1000, "AI ended session"),
     distinct=4003,
-    owed=Owed.TRANSCRIPT,
+    owed=Debt.TRANSCRIPT,
     ended=EndedReason.GEMINI_ENDED,
 )
 AI_UNREACHABLE = Ending(
     name="ai_unreachable",
     plain=Close(4002, "Failed to connect to AI service"),
     distinct=4004,
-    owed=Owed.ERROR,
+    owed=Debt.ERROR,
     error=(ERROR_AI_SERVICE, "Failed to connect to AI service"),
 )
 AI_FAILED = Ending(
     name="ai_failed",
     plain=Close(4002, "AI service error"),
     distinct=4004,
-    owed=Owed.PARTIAL_THEN_ERROR,
+    owed=Debt.PARTIAL_THEN_ERROR,
     error=(ERROR_AI_SERVICE, "AI service error"),
 )
 BLOCK_LEFT = Ending(
@@ -120,33 +120,33 @@ BLOCK_LEFT = Ending(
     # The page has closed already, with the same code.
     plain=Close(4005, "Block transition"),
     distinct=4005,
-    owed=Owed.TRANSCRIPT,
+    owed=Debt.TRANSCRIPT,
 )
 CANDIDATE_GONE = Ending(
     name="candidate_gone",
     # Nobody is there to read it; a candidate who returns later is told this.
     plain=Close(4410, "Interview already ended"),
     distinct=4410,
-    owed=Owed.PARTIAL,
+    owed=Debt.PARTIAL,
 )
 MISUSED = Ending(
     name="misused",
     plain=Close(1008, "Too many messages that cannot be read"),
     distinct=1008,
-    owed=Owed.PARTIAL,
+    owed=Debt.PARTIAL,
 )
 DAEMON_STOPPED = Ending(
     name="daemon_stopped",
     plain=Close(1012, "Service restart"),
     distinct=1012,
-    owed=Owed.PARTIAL,
+    owed=Debt.PARTIAL,
     ended=EndedReason.REASON_UNSPECIFIED,
 )
 BUG = Ending(
     name="bug",
     plain=Close(1011, "Internal error"),
     distinct=4004,
-    owed=Owed.PARTIAL_THEN_ERROR,
+    owed=Debt.PARTIAL_THEN_ERROR,
     error=(ERROR_INTERNAL, "Internal error"),
 )
 
@@ -199,13 +199,13 @@ def deliveries(
     def status(status: Status) -> Delivery:
         return status_delivery(interview_id, epoch, status, now_ms=ended_ms, ended_ms=ended_ms)
 
-    if turns and ending.owed is not Owed.ERROR:
+    if turns and ending.owed is not Debt.ERROR:
         transcript = transcript_delivery(interview_id, epoch, turns, now_ms=ended_ms, ended_ms=ended_ms)
-        if ending.owed is Owed.PARTIAL_THEN_ERROR and partial == "error":
+        if ending.owed is Debt.PARTIAL_THEN_ERROR and partial == "error":
             return [transcript, status(Status.ERROR)]
         return [transcript]
     # The backend refuses an empty transcript, so an interview in which nothing was said sets its status instead.
-    owed = [status(Status.COMPLETED if ending.owed is Owed.TRANSCRIPT else Status.ERROR)]
+    owed = [status(Status.COMPLETED if ending.owed is Debt.TRANSCRIPT else Status.ERROR)]
     if feedback:
         owed.append(feedback_delivery(interview_id, epoch, NOTHING_SAID, now_ms=ended_ms))
     return owed

@@ -9,7 +9,7 @@ import msgspec
 
 from preppald.core.brief import document, one_line
 from preppald.core.context import Context
-from preppald.core.deliveries import Feedback, Line
+from preppald.core.deliveries import Feedback, TranscriptLine
 from preppald.core.interview import Usage
 from preppald.core.turns import Speaker
 
@@ -78,12 +78,12 @@ class _Answer(_Message):
     usage_metadata: _Counts | None = None
 
 
-def worth_it(lines: Sequence[Line]) -> bool:
+def worth_it(lines: Sequence[TranscriptLine]) -> bool:
     """Return whether the candidate said anything."""
     return any(line.speaker is Speaker.USER and line.content.strip() for line in lines)
 
 
-def request(lines: Sequence[Line], context: Context) -> bytes:
+def request(lines: Sequence[TranscriptLine], context: Context) -> bytes:
     """Return the body of the call."""
     # One line a turn, so that nobody's words can look like the other's.
     said = "\n".join(f"{_NAMES[line.speaker]}: {' '.join(line.content.split())}" for line in lines)

@@ -17,7 +17,7 @@ MISSING_SECONDS = 3.0
 PIECES_SECONDS = 1.5
 
 
-class Place(enum.Enum):
+class Placement(enum.Enum):
     """Where a word goes."""
 
     CONTINUES = "at the end of the speaker's open turn"
@@ -39,19 +39,19 @@ class Situation(enum.Enum):
 
 
 PLACES = {
-    Situation.REPLY_UNDER_WAY: Place.CONTINUES,
-    Situation.REPLY_CUT: Place.LATE,
-    Situation.REPLY_JUST_OVER: Place.LATE,
-    Situation.REPLY_TO_COME: Place.NEW,
-    Situation.ANSWER_UNDER_WAY: Place.CONTINUES,
-    Situation.ANSWER_OVERTAKEN: Place.LATE,
-    Situation.ANSWER_MISSING: Place.LATE,
-    Situation.ANSWER_TO_COME: Place.NEW,
+    Situation.REPLY_UNDER_WAY: Placement.CONTINUES,
+    Situation.REPLY_CUT: Placement.LATE,
+    Situation.REPLY_JUST_OVER: Placement.LATE,
+    Situation.REPLY_TO_COME: Placement.NEW,
+    Situation.ANSWER_UNDER_WAY: Placement.CONTINUES,
+    Situation.ANSWER_OVERTAKEN: Placement.LATE,
+    Situation.ANSWER_MISSING: Placement.LATE,
+    Situation.ANSWER_TO_COME: Placement.NEW,
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spoken:
+class SpokenWord:
     """The knowledge when a word of the interviewer's comes.
 
     ``cut``: the last reply was spoken over and is not closed. ``over_for``: seconds since the last reply was over, or
@@ -77,7 +77,7 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class HeardWord:
     """The knowledge when a word of the candidate's comes.
 
     ``replied``: there was a reply. ``replying``: one is being given. ``tells_activity``: this Gemini reports voice

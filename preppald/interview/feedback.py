@@ -15,7 +15,14 @@ import trio
 from preppald.backend import Retry
 from preppald.core import feedback, gemini
 from preppald.core.context import NOTHING_KNOWN, Context
-from preppald.core.deliveries import Delivery, Feedback, Kind, Line, TranscriptSubmission, feedback_delivery
+from preppald.core.deliveries import (
+    Delivery,
+    DeliveryKind,
+    Feedback,
+    TranscriptLine,
+    TranscriptSubmission,
+    feedback_delivery,
+)
 from preppald.core.feedback import FeedbackError
 from preppald.core.interview import Interview, Usage
 from preppald.errors import JournalError
@@ -62,7 +69,11 @@ class FeedbackWriter:
     def delivered(self, delivery: Delivery) -> None:
         """Note an acknowledged delivery; after a transcript feedback is due, in the acknowledgement's transaction."""
         # The application itself writes the feedback on blocks.
-        if delivery.kind is Kind.TRANSCRIPT and not delivery.block and self._services.config.feedback == "on":
+        if (
+            delivery.kind is DeliveryKind.TRANSCRIPT
+            and not delivery.block
+            and self._services.config.feedback == "on"
+        ):
             self._services.journal.note_feedback(delivery.key, due=True)
             self._delivered += 1
             self._changed.unpark()
@@ -133,7 +144,7 @@ class FeedbackWriter:
         services.metrics.feedback.labels("written").inc()
         services.log.info("feedback.written", interview=interview.interview_id)
 
-    async def _ask(self, interview: Interview, lines: tuple[Line, ...]) -> Feedback:
+    async def _ask(self, interview: Interview, lines: tuple[TranscriptLine, ...]) -> Feedback:
         known = await self._services.backend.context(interview.interview_id)
         body = feedback.request(lines, known if isinstance(known, Context) else NOTHING_KNOWN)
         for wait in (*WAITS, None):

@@ -12,7 +12,7 @@ from pathlib import Path
 import sqlite3
 from typing import TypeVar
 
-from preppald.core.deliveries import Owed, State
+from preppald.core.deliveries import DeliveryState, OutboxEntry
 from preppald.core.interview import Interview
 from preppald.core.turns import Fragment, with_holes
 from preppald.errors import JournalError
@@ -32,7 +32,7 @@ class Found:
 
     instance: str
     interview: Interview
-    worst: State | None
+    worst: DeliveryState | None
 
 
 class Archive:
@@ -65,7 +65,7 @@ class Archive:
         # Columns that may differ between two files of an instance are filtered after the files are put together.
         either = replace(which, phase=None, ending=None, limit=NO_LIMIT)
 
-        def ask(connection: sqlite3.Connection) -> tuple[list[Interview], dict[str, State]]:
+        def ask(connection: sqlite3.Connection) -> tuple[list[Interview], dict[str, DeliveryState]]:
             return reader.interviews(connection, either, self._damaged), reader.standing(connection)
 
         found: dict[str, Found] = {}
@@ -104,9 +104,11 @@ class Archive:
         lost_to = max((lost_to for _, lost_to in answers), default=0)
         return with_holes([found[seq] for seq in sorted(found)], lost_to)
 
-    def owed(self, states: Collection[State] = tuple(State), of: str | None = None) -> list[Owed]:
+    def owed(
+        self, states: Collection[DeliveryState] = tuple(DeliveryState), of: str | None = None
+    ) -> list[OutboxEntry]:
         """Return deliveries in the order of their making. ``of``: one delivery's key, or an interview for all of its."""
-        found: dict[str, Owed] = {}
+        found: dict[str, OutboxEntry] = {}
         for _, owed in self._ask(lambda connection: reader.owed(connection, of=of, report=self._damaged)):
             found |= {row.key: row for row in owed}
         return [row for row in found.values() if row.state in states]

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import trio
 
-from preppald.core.deliveries import Delivery, Owed, State
+from preppald.core.deliveries import Delivery, DeliveryState, OutboxEntry
 from preppald.core.interview import Handle, Interview, Phase, Usage
 from preppald.core.turns import Fragment, with_holes
 from preppald.errors import JournalError
@@ -169,9 +169,9 @@ class Journal:
     def add_delivery(self, delivery: Delivery) -> None:
         """Add a delivery before the end. Adding the same one twice changes nothing."""
         if not self._pending.owes(delivery.key):
-            self.keep_owed(Owed(delivery))
+            self.keep_owed(OutboxEntry(delivery))
 
-    def keep_owed(self, owed: Owed) -> None:
+    def keep_owed(self, owed: OutboxEntry) -> None:
         """Record the state of a delivery after a try."""
         self._pending.put_owed(owed)
 
@@ -266,9 +266,9 @@ class Journal:
         passed_over = mixed.union(passing_over)
         mixed.difference_update(passing_over)
         now_ms, fault = self._now_ms(), self.fault
-        queue, saved, report = Queue(), list[Owed](), self._store.met
+        queue, saved, report = Queue(), list[OutboxEntry](), self._store.met
 
-        def look(connection: sqlite3.Connection) -> tuple[Queue, list[Owed]]:
+        def look(connection: sqlite3.Connection) -> tuple[Queue, list[OutboxEntry]]:
             return (
                 reader.queue(connection, now_ms, limit, passed_over, report),
                 reader.lines(connection, mixed, unsaved, report) if fault else [],
@@ -312,16 +312,18 @@ class Journal:
         self._log.warning("record.fenced", record=record, interview=interview_id, epoch=epoch)
 
 
-def _heads(saved: Sequence[Owed], unsaved: dict[str, Owed], interview_ids: Collection[str]) -> list[Owed]:
+def _heads(
+    saved: Sequence[OutboxEntry], unsaved: dict[str, OutboxEntry], interview_ids: Collection[str]
+) -> list[OutboxEntry]:
     """Return the first pending delivery of each interview, where memory knows more than the disk."""
     newest = {owed.key: owed for owed in saved}
     for key, owed in unsaved.items():
         # The disk's own rule for such a row, see writes.PUT_OWED.
         if key not in newest or owed.attempts > newest[key].attempts:
             newest[key] = owed
-    heads: dict[str, Owed] = {}
+    heads: dict[str, OutboxEntry] = {}
     for owed in newest.values():
         interview_id = owed.delivery.interview_id
-        if owed.state is State.PENDING and interview_id in interview_ids:
+        if owed.state is DeliveryState.PENDING and interview_id in interview_ids:
             heads.setdefault(interview_id, owed)
     return list(heads.values())

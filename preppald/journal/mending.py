@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from preppald.core import endings
-from preppald.core.deliveries import Owed
+from preppald.core.deliveries import OutboxEntry
 from preppald.core.interview import Interview, Phase, Usage
 from preppald.core.turns import SEQ_LEAP, fold, in_order, with_holes
 from preppald.journal import packing, reader, rows, writes
@@ -341,7 +341,7 @@ def owe_again(connection: sqlite3.Connection, interview: Interview, partial: end
             block=interview.block,
             partial=partial,
         ):
-            row = rows.owed_row(Owed(delivery))
+            row = rows.owed_row(OutboxEntry(delivery))
             made += connection.execute(writes.ADD_OWED, row).rowcount
     return made
 

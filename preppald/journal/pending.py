@@ -8,7 +8,7 @@ Rule 3: a batch stays readable while it is written, and is merged with newer rec
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from preppald.core.deliveries import Owed
+from preppald.core.deliveries import OutboxEntry
 from preppald.core.interview import Interview, Phase
 from preppald.core.turns import Fragment
 from preppald.net.wakeup import Wakeup
@@ -27,7 +27,7 @@ class Batch:
 
     interviews: dict[tuple[str, int], Interview] = field(default_factory=dict)
     fragments: list[tuple[str, int, Fragment]] = field(default_factory=list)
-    owed: dict[str, Owed] = field(default_factory=dict)
+    owed: dict[str, OutboxEntry] = field(default_factory=dict)
     # By key of a transcript: True where feedback is due on it now, False where no more.
     due: dict[str, bool] = field(default_factory=dict)
     weight: int = 0
@@ -83,7 +83,7 @@ class Pending:
         self._batch.interviews[interview.interview_id, interview.block] = interview
         self._note()
 
-    def put_owed(self, owed: Owed) -> None:
+    def put_owed(self, owed: OutboxEntry) -> None:
         """Record the state of a delivery. A row that is already there keeps its place in the order of making."""
         self._batch.owed[owed.key] = owed
         self._note()
@@ -149,7 +149,7 @@ class Pending:
         }
 
     @property
-    def owed(self) -> dict[str, Owed]:
+    def owed(self) -> dict[str, OutboxEntry]:
         """Return the deliveries whose present state is not yet durable, by key, in the order of their making."""
         return self._committing.owed | self._batch.owed
 

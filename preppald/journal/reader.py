@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import json
 import sqlite3
 
-from preppald.core.deliveries import RETRY_CAP_SECONDS, Owed, State
+from preppald.core.deliveries import RETRY_CAP_SECONDS, DeliveryState, OutboxEntry
 from preppald.core.interview import Interview, Phase
 from preppald.core.turns import Fragment
 from preppald.journal import packing, rows
@@ -46,7 +46,7 @@ class Queue:
     None if nothing waits for a time. ``oldest_ms``: when the oldest pending delivery was made.
     """
 
-    due: Sequence[Owed] = ()
+    due: Sequence[OutboxEntry] = ()
     next_ms: int | None = None
     pending: int = 0
     dead: int = 0
@@ -196,7 +196,7 @@ def lines(
     interview_ids: Collection[str],
     keys: Collection[str],
     report: Report = raised,
-) -> list[Owed]:
+) -> list[OutboxEntry]:
     """Return the rows that are pending for these interviews or have one of these keys, in the order of making."""
     found = connection.execute(
         f"""
@@ -210,7 +210,7 @@ def lines(
     return list(rows.readable(found, rows.owed, report))
 
 
-def owed(connection: sqlite3.Connection, of: str | None = None, report: Report = raised) -> list[Owed]:
+def owed(connection: sqlite3.Connection, of: str | None = None, report: Report = raised) -> list[OutboxEntry]:
     """Return deliveries in the order of their making. ``of``: one delivery's key, or an interview for all of its."""
     found = connection.execute(
         f"""
@@ -224,7 +224,7 @@ def owed(connection: sqlite3.Connection, of: str | None = None, report: Report =
 
 def feedback_due(
     connection: sqlite3.Connection, passing_over: Collection[str], report: Report = raised
-) -> Owed | None:
+) -> OutboxEntry | None:
     """Return the oldest transcript on which feedback is due, of those whose key is not to be passed over."""
     found = connection.execute(
         f"""
@@ -238,18 +238,18 @@ def feedback_due(
     return next(rows.readable(found.fetchall(), rows.owed, report), None)
 
 
-def standing(connection: sqlite3.Connection) -> dict[str, State]:
+def standing(connection: sqlite3.Connection) -> dict[str, DeliveryState]:
     """Return the worst state among the deliveries of an interview, by interview."""
     found = connection.execute("SELECT DISTINCT interview_id, state FROM outbox")
-    worst: dict[str, State] = {}
+    worst: dict[str, DeliveryState] = {}
     for interview_id, name in found:
         if name not in _STATES:  # damaged; the row itself is reported where it is read
             continue
-        state = State(name)
-        if _BADNESS[state] >= _BADNESS[worst.get(interview_id, State.DONE)]:
+        state = DeliveryState(name)
+        if _BADNESS[state] >= _BADNESS[worst.get(interview_id, DeliveryState.DONE)]:
             worst[interview_id] = state
     return worst
 
 
-_STATES = {state.value for state in State}
-_BADNESS = {State.DONE: 0, State.DROPPED: 1, State.PENDING: 2, State.DEAD: 3}
+_STATES = {state.value for state in DeliveryState}
+_BADNESS = {DeliveryState.DONE: 0, DeliveryState.DROPPED: 1, DeliveryState.PENDING: 2, DeliveryState.DEAD: 3}

@@ -14,7 +14,7 @@ import zlib
 
 import msgspec
 
-from preppald.core.deliveries import Delivery, Kind, Owed, State
+from preppald.core.deliveries import Delivery, DeliveryKind, DeliveryState, OutboxEntry
 from preppald.core.interview import Handle, Interview, Usage
 from preppald.core.turns import Fragment
 from preppald.journal import packing
@@ -143,7 +143,7 @@ def interview(row: Row) -> Interview:
         raise Unreadable("interview", row, f"it holds what no interview does ({error})") from error
 
 
-def owed_row(it: Owed) -> Row:
+def owed_row(it: OutboxEntry) -> Row:
     """Return the row of ``OWED_COLUMNS``."""
     return sealed(
         (
@@ -163,11 +163,15 @@ def owed_row(it: Owed) -> Row:
     )
 
 
-def owed(row: Row) -> Owed:
+def owed(row: Row) -> OutboxEntry:
     """Return what ``owed_row`` made a row of. Raises Unreadable."""
     key, interview_id, block, kind, payload, created_ms, state, *fared = opened("outbox", row)
     try:
-        return Owed(Delivery(key, interview_id, Kind(kind), payload, created_ms, block), State(state), *fared)
+        return OutboxEntry(
+            Delivery(key, interview_id, DeliveryKind(kind), payload, created_ms, block),
+            DeliveryState(state),
+            *fared,
+        )
     except ValueError as error:
         raise Unreadable("outbox", row, f"it holds what no delivery does ({error})") from error
 

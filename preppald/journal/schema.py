@@ -48,7 +48,7 @@ CREATE TABLE fragment (
   PRIMARY KEY (interview_id, epoch, seq)
 ) STRICT, WITHOUT ROWID;
 
--- What the backend is owed: core.deliveries.Owed. number is the order in which the rows were made.
+-- What the backend is owed: core.deliveries.OutboxEntry. number is the order in which the rows were made.
 CREATE TABLE outbox (
   number       INTEGER PRIMARY KEY AUTOINCREMENT,
   key          TEXT NOT NULL UNIQUE,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import re
 import sqlite3
 
-from preppald.core.deliveries import Owed, State
+from preppald.core.deliveries import DeliveryState, OutboxEntry
 from preppald.core.interview import Phase
 from preppald.journal import packing, reader, rows
 from preppald.journal.pending import Batch
@@ -91,13 +91,13 @@ def put_owed(connection: sqlite3.Connection, row: rows.Row) -> None:
             change_owed(connection, replace(new, delivery=old.delivery))
 
 
-def change_owed(connection: sqlite3.Connection, owed: Owed) -> int:
+def change_owed(connection: sqlite3.Connection, owed: OutboxEntry) -> int:
     """Write a delivery over its row; return how many rows that were."""
     key, *values = rows.owed_row(owed)
     return connection.execute(CHANGE_OWED, (*values, key)).rowcount
 
 
-def outranks(new: Owed, old: Owed) -> bool:
+def outranks(new: OutboxEntry, old: OutboxEntry) -> bool:
     """Return whether ``new`` takes the place of ``old``, which is on disk.
 
     A delivery that is made a second time changes nothing, however the first one fared: only a try does. A settled
@@ -105,9 +105,13 @@ def outranks(new: Owed, old: Owed) -> bool:
     a try.
     """
     if new.attempts > old.attempts:
-        done = new.state is State.DONE and old.state is not State.DONE
-        return done or old.state is State.PENDING
-    return new.attempts == old.attempts and new.state is State.PENDING and old.state is State.DEAD
+        done = new.state is DeliveryState.DONE and old.state is not DeliveryState.DONE
+        return done or old.state is DeliveryState.PENDING
+    return (
+        new.attempts == old.attempts
+        and new.state is DeliveryState.PENDING
+        and old.state is DeliveryState.DEAD
+    )
 
 
 def settle(
@@ -265,14 +269,16 @@ def retry(connection: sqlite3.Connection, keys: Iterable[str]) -> int:
             WHERE later.interview_id = outbox.interview_id
               AND later.number > outbox.number AND later.state = 'done'))
         """
-    return _changed(connection, chosen, keys, lambda owed: replace(owed, state=State.PENDING, next_ms=0))
+    return _changed(
+        connection, chosen, keys, lambda owed: replace(owed, state=DeliveryState.PENDING, next_ms=0)
+    )
 
 
 def drop(connection: sqlite3.Connection, keys: Iterable[str], now_ms: int) -> int:
     """Give up deliveries that are pending or dead; return how many."""
     chosen = f"SELECT {rows.OWED_COLUMNS} FROM outbox WHERE key = ? AND state IN ('dead', 'pending')"
     return _changed(
-        connection, chosen, keys, lambda owed: replace(owed, state=State.DROPPED, acked_ms=now_ms)
+        connection, chosen, keys, lambda owed: replace(owed, state=DeliveryState.DROPPED, acked_ms=now_ms)
     )
 
 
@@ -296,13 +302,16 @@ def drop_overtaken(connection: sqlite3.Connection, now_ms: Callable[[], int]) ->
         why = "a later delivery of this interview came first"
         with transaction(connection):
             for owed in found:
-                dropped = replace(owed, state=State.DROPPED, acked_ms=now_ms(), last_error=why)
+                dropped = replace(owed, state=DeliveryState.DROPPED, acked_ms=now_ms(), last_error=why)
                 change_owed(connection, dropped)
     return [owed.key for owed in found]
 
 
 def _changed(
-    connection: sqlite3.Connection, chosen: str, keys: Iterable[str], change: Callable[[Owed], Owed]
+    connection: sqlite3.Connection,
+    chosen: str,
+    keys: Iterable[str],
+    change: Callable[[OutboxEntry], OutboxEntry],
 ) -> int:
     changed = 0
     with transaction(connection):

@@ -32,7 +32,7 @@ class NotesError(PreppaldError):
     exit_status = EX_DATAERR
 
 
-class Kind(enum.IntEnum):
+class NoteKind(enum.IntEnum):
     """The kinds of record."""
 
     CANDIDATE = 1  # sound that came from the candidate: s16le mono 16 kHz
@@ -53,7 +53,7 @@ def head(of: Head) -> bytes:
     return MAGIC + msgspec.json.encode(of) + b"\n"
 
 
-def record(kind: Kind, at_us: int, pcm: bytes) -> bytes:
+def record(kind: NoteKind, at_us: int, pcm: bytes) -> bytes:
     return RECORD.pack(kind, len(pcm), at_us) + pcm
 
 
@@ -94,7 +94,7 @@ def index(file: Path) -> Index:
                 place += RECORD.size
                 if kind not in _KINDS or size > LARGEST_BYTES or place + size > end:
                     break
-                if kind == Kind.OVER:
+                if kind == NoteKind.OVER:
                     break  # the record comes after the goodbye, when nobody speaks any more
                 found.kinds.append(kind)
                 found.times.append(at_us)
@@ -112,10 +112,10 @@ def over(file: Path) -> bool:
     with file.open("rb") as stream:
         stream.seek(-min(RECORD.size, file.stat().st_size), os.SEEK_END)
         end = stream.read()
-    return len(end) == RECORD.size and RECORD.unpack(end)[:2] == (Kind.OVER, 0)
+    return len(end) == RECORD.size and RECORD.unpack(end)[:2] == (NoteKind.OVER, 0)
 
 
-_KINDS = frozenset(Kind)
+_KINDS = frozenset(NoteKind)
 
 
 def _head(stream: BinaryIO, file: Path) -> Head:

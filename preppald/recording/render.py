@@ -14,7 +14,7 @@ from typing import BinaryIO
 from preppald.audio import downsample
 from preppald.core.frames import BYTES_PER_SAMPLE, INPUT_SAMPLE_RATE_HZ, OUTPUT_SAMPLE_RATE_HZ
 from preppald.recording import notes
-from preppald.recording.notes import Kind
+from preppald.recording.notes import NoteKind
 from preppald.recording.timeline import MICROSECONDS, Heard, Span, spoken
 
 RATE_HZ = INPUT_SAMPLE_RATE_HZ
@@ -68,10 +68,10 @@ class Notes:
         at_us = index.times[record] + late_us
         place, length = index.places[record], index.sizes[record] // BYTES_PER_SAMPLE
         match index.kinds[record]:
-            case Kind.CANDIDATE:
+            case NoteKind.CANDIDATE:
                 self._candidate.add(number, place, length)
                 self._came.append(at_us)
-            case Kind.INTERVIEWER:
+            case NoteKind.INTERVIEWER:
                 self._heard.sent(self._interviewer.add(number, place, length), length, at_us)
             case _:
                 self._heard.cut(at_us)

@@ -6,7 +6,7 @@ from typing import Protocol
 import trio
 
 from preppald.core.frames import BYTES_PER_SAMPLE
-from preppald.recording.notes import Head, Kind
+from preppald.recording.notes import Head, NoteKind
 
 
 class Tape(Protocol):
@@ -44,7 +44,7 @@ class NoTape:
 NO_TAPE = NoTape()
 
 # Kind, Trio's time in seconds, sound.
-Entry = tuple[Kind, float, bytes]
+Entry = tuple[NoteKind, float, bytes]
 
 
 class RunningTape:
@@ -66,16 +66,16 @@ class RunningTape:
             pcm = self._odd + pcm
             whole = len(pcm) - len(pcm) % BYTES_PER_SAMPLE
             pcm, self._odd = pcm[:whole], pcm[whole:]
-        self._note(Kind.CANDIDATE, pcm)
+        self._note(NoteKind.CANDIDATE, pcm)
 
     def played(self, pcm: bytes) -> None:
-        self._note(Kind.INTERVIEWER, pcm)
+        self._note(NoteKind.INTERVIEWER, pcm)
 
     def silenced(self) -> None:
-        self._note(Kind.SILENCED, b"")
+        self._note(NoteKind.SILENCED, b"")
 
     def close(self) -> None:
-        self._note(Kind.OVER, b"")
+        self._note(NoteKind.OVER, b"")
         self.closed = True
 
     def taken(self) -> list[Entry]:
@@ -83,6 +83,6 @@ class RunningTape:
         entries, self.entries = self.entries, []
         return entries
 
-    def _note(self, kind: Kind, pcm: bytes) -> None:
+    def _note(self, kind: NoteKind, pcm: bytes) -> None:
         if not self.closed and self._room(len(pcm)):
             self.entries.append((kind, trio.current_time(), pcm))

@@ -12,7 +12,7 @@ from preppald.candidate.endings import Ending, Outcome, Said, ending_of
 from preppald.candidate.link import LASTING_SECONDS, RECONNECT_SECONDS, Address, Backoff, one_line
 from preppald.candidate.playback import RATE_HZ, Playback
 from preppald.candidate.transcript import Transcript
-from preppald.candidate.turntaking import MAX_HEARING_SECONDS, Manners, Stage, TurnTaking
+from preppald.candidate.turntaking import MAX_HEARING_SECONDS, CallStage, Manners, TurnTaking
 from preppald.core.turns import Speaker
 
 
@@ -139,16 +139,16 @@ def test_the_late_end_of_an_interrupted_turn_is_not_the_end_of_the_reply() -> No
     turns = candidate()
     turns.start(0)
     turns.hear(0)
-    assert turns.tick(2, playing=False) is Stage.ANSWERING
+    assert turns.tick(2, playing=False) is CallStage.ANSWERING
     turns.voice(3)
     turns.hear(3.1)  # the rest of the greeting, on its way
     turns.finish_answer(3.2)
     turns.interrupt(3.3)
     turns.read_end_of_turn()
-    assert turns.tick(6, playing=False) is Stage.LISTENING
+    assert turns.tick(6, playing=False) is CallStage.LISTENING
     turns.hear(7)
     turns.read_end_of_turn()
-    assert turns.tick(7.1, playing=False) is Stage.LEAVING
+    assert turns.tick(7.1, playing=False) is CallStage.LEAVING
     assert turns.latencies == [4.0]
 
 
@@ -162,8 +162,8 @@ def test_a_reply_to_a_pause_within_the_answer_is_no_reply_to_the_answer() -> Non
     turns.read_end_of_turn()
     turns.voice(4.5)
     turns.finish_answer(5)
-    assert turns.tick(8, playing=False) is Stage.LISTENING
-    assert turns.tick(20, playing=False) is Stage.LEAVING
+    assert turns.tick(8, playing=False) is CallStage.LISTENING
+    assert turns.tick(20, playing=False) is CallStage.LEAVING
     assert turns.latencies == [None]
 
 
@@ -176,8 +176,8 @@ def test_a_reply_that_begins_in_the_silence_at_the_end_of_the_file_counts() -> N
     turns.hear(3.5)
     turns.read_end_of_turn()
     turns.finish_answer(4)
-    assert turns.tick(4.1, playing=True) is Stage.LISTENING
-    assert turns.tick(5, playing=False) is Stage.LEAVING
+    assert turns.tick(4.1, playing=True) is CallStage.LISTENING
+    assert turns.tick(5, playing=False) is CallStage.LEAVING
     assert turns.latencies == [0.5]
 
 
@@ -185,7 +185,7 @@ def test_an_interviewer_who_never_stops_is_not_heard_for_ever() -> None:
     turns = candidate()
     turns.start(0)
     now = 0.0
-    while turns.stage is Stage.GREETING:
+    while turns.stage is CallStage.GREETING:
         now += 1
         turns.hear(now)
         turns.tick(now, playing=True)
@@ -200,7 +200,7 @@ def test_who_leaves_while_listening_still_reports_the_latency() -> None:
     turns.leave(17)
     turns.leave(18)
     turns.finish_answer(19)
-    assert (turns.stage, turns.latencies) == (Stage.LEAVING, [None])
+    assert (turns.stage, turns.latencies) == (CallStage.LEAVING, [None])
 
 
 # ------------------------------------------------------------ endings

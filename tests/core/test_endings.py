@@ -9,9 +9,9 @@ from preppald.core import deliveries as deliveries_module, endings
 from preppald.core.deliveries import (
     NOTHING_SAID,
     Delivery,
+    DeliveryKind,
+    DeliveryState,
     Feedback,
-    Kind,
-    State,
     Status,
     StatusUpdate,
     TranscriptSubmission,
@@ -31,7 +31,7 @@ ENDED_MS = 1_800_000_000_123
 
 
 def told(delivery: Delivery) -> str:
-    if delivery.kind is Kind.TRANSCRIPT:
+    if delivery.kind is DeliveryKind.TRANSCRIPT:
         return "transcript"
     return msgspec.json.decode(delivery.payload, type=StatusUpdate).status.value
 
@@ -61,7 +61,7 @@ def test_what_the_backend_is_owed(ending: Ending, with_text: list[str], without:
         assert all(delivery.created_ms == ENDED_MS for delivery in owed)
         assert len({delivery.key for delivery in owed}) == len(owed)
         for delivery in owed:
-            if delivery.kind is Kind.STATUS:
+            if delivery.kind is DeliveryKind.STATUS:
                 assert msgspec.json.decode(delivery.payload, type=StatusUpdate).ended_ms == ENDED_MS
 
 
@@ -89,10 +89,10 @@ def test_a_block_owes_its_transcript_and_nothing_else(ending: Ending) -> None:
 def test_feedback_says_that_nothing_was_said() -> None:
     """A page that waits for it waits for ever otherwise."""
     status, feedback = deliveries(endings.USER_ENDED, "iv", 2, [], ended_ms=ENDED_MS, feedback=True)
-    assert (status.kind, feedback.kind) == (Kind.STATUS, Kind.FEEDBACK)
+    assert (status.kind, feedback.kind) == (DeliveryKind.STATUS, DeliveryKind.FEEDBACK)
     assert msgspec.json.decode(feedback.payload, type=Feedback) == NOTHING_SAID
     assert [it.kind for it in deliveries(endings.USER_ENDED, "iv", 2, TURNS, ended_ms=1, feedback=True)] == [
-        Kind.TRANSCRIPT
+        DeliveryKind.TRANSCRIPT
     ]
 
 
@@ -166,8 +166,8 @@ def test_a_clock_that_was_set_back_delays_nothing_for_long() -> None:
     assert owed.due(ENDED_MS - 3_600_000)
 
 
-def endings_owed(delivery: Delivery, *, next_ms: int) -> deliveries_module.Owed:
-    return deliveries_module.Owed(delivery).postponed(next_ms, 503, "answered 503")
+def endings_owed(delivery: Delivery, *, next_ms: int) -> deliveries_module.OutboxEntry:
+    return deliveries_module.OutboxEntry(delivery).postponed(next_ms, 503, "answered 503")
 
 
 def test_a_delivery_remembers_how_it_fared() -> None:
@@ -176,10 +176,10 @@ def test_a_delivery_remembers_how_it_fared() -> None:
     tried = endings_owed(delivery, next_ms=ENDED_MS)
     assert (tried.attempts, tried.last_status, tried.key) == (1, 503, delivery.key)
     done = tried.acknowledged(ENDED_MS + 1)
-    assert (done.state, done.attempts, done.last_error) == (State.DONE, 2, None)
+    assert (done.state, done.attempts, done.last_error) == (DeliveryState.DONE, 2, None)
     assert not done.due(ENDED_MS + 2)
     dead = tried.refused(400, "answered 400 BAD_REQUEST")
-    assert (dead.state, dead.last_status) == (State.DEAD, 400)
+    assert (dead.state, dead.last_status) == (DeliveryState.DEAD, 400)
 
 
 def test_times_are_written_as_javascript_writes_them() -> None:

@@ -24,7 +24,7 @@ from preppald.core.events import (
 from preppald.core.floor import State
 from preppald.core.reply import end_of_word
 from preppald.core.turns import CUT_MARK, Fragment, Turn, fold, in_order, joined
-from preppald.core.words import PLACES, Heard, Place, Situation, Spoken
+from preppald.core.words import PLACES, HeardWord, Placement, Situation, SpokenWord
 from tests.core.test_conversation import EPOCH_MS, Talk, kept, voice
 
 # ------------------------------------------------------------------ the table
@@ -44,16 +44,16 @@ REPLIED = {**NO_ANSWER, "replied": True, "over_for": 0.5}
 
 
 def spoken(**known: object) -> Situation:
-    return Spoken(**{**NO_REPLY, **known}).situation  # type: ignore[arg-type]
+    return SpokenWord(**{**NO_REPLY, **known}).situation  # type: ignore[arg-type]
 
 
 def heard(**known: object) -> Situation:
-    return Heard(**{**NO_ANSWER, **known}).situation  # type: ignore[arg-type]
+    return HeardWord(**{**NO_ANSWER, **known}).situation  # type: ignore[arg-type]
 
 
 def test_every_situation_has_one_place() -> None:
     assert set(PLACES) == set(Situation)
-    assert set(PLACES.values()) == set(Place)
+    assert set(PLACES.values()) == set(Placement)
 
 
 def test_while_a_reply_is_under_way_its_words_go_on() -> None:

@@ -12,7 +12,14 @@ from preppald.backend import Absent, Delivered, Refused, Retry, Transformer, Trp
 from preppald.backend.breaker import Flow
 from preppald.backend.outbox import Outbox
 from preppald.core.context import NOTHING_KNOWN, Context
-from preppald.core.deliveries import Delivery, Feedback, Kind, Status, feedback_delivery, status_delivery
+from preppald.core.deliveries import (
+    Delivery,
+    DeliveryKind,
+    Feedback,
+    Status,
+    feedback_delivery,
+    status_delivery,
+)
 from preppald.journal import Given
 from tests.durable import EPOCH_MS, Notes, begun, finished as transcript, interview, running, wall_ms
 from tests.foreign.programs import HERE, Program, started
@@ -179,7 +186,7 @@ async def delivering(
     ):
         outbox = Outbox(journal, backend, log=notes, now_ms=wall_ms, chance=lambda: 0.0)
         for delivery in deliveries:
-            if delivery.kind is Kind.TRANSCRIPT:
+            if delivery.kind is DeliveryKind.TRANSCRIPT:
                 journal.begin(interview(delivery.interview_id))
             journal.add_delivery(delivery)
         await journal.flush()

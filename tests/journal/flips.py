@@ -22,7 +22,13 @@ import time
 import msgspec
 
 from preppald.core import endings
-from preppald.core.deliveries import Owed, State, Status, TranscriptSubmission, transcript_delivery
+from preppald.core.deliveries import (
+    DeliveryState,
+    OutboxEntry,
+    Status,
+    TranscriptSubmission,
+    transcript_delivery,
+)
 from preppald.core.interview import Handle, Interview, Phase, Usage
 from preppald.core.turns import UNREADABLE, Fragment, fold, in_order, with_holes
 from preppald.journal import OnDisk, reader
@@ -82,7 +88,7 @@ def truth(directory: Path) -> Truth:
         turns = in_order(fold(words(name)).values())
         told = transcript_delivery(name, 1, turns, now_ms=EPOCH_MS, ended_ms=EPOCH_MS)
         for delivery in (begun(name), told):
-            owed = Owed(delivery)
+            owed = OutboxEntry(delivery)
             if number % 4 == 1:
                 found.owed[owed.key] = delivery.payload
             else:
@@ -183,7 +189,7 @@ def examine(the: Truth, store: Store, notes: Notes) -> Iterator[str]:
         elif known is not None and known.delivery.payload != payload:
             yield from compare_lines(key, payload, known.delivery.payload)
     for key in owed.keys() - the.owed.keys():
-        if owed[key].state in {State.PENDING, State.DEAD}:
+        if owed[key].state in {DeliveryState.PENDING, DeliveryState.DEAD}:
             yield f"{key} is owed again"
 
 

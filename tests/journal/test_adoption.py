@@ -9,7 +9,7 @@ import time
 import pytest
 import trio
 
-from preppald.core.deliveries import State
+from preppald.core.deliveries import DeliveryState
 from preppald.core.interview import Interview, Phase
 from preppald.errors import StartError
 from preppald.journal import Journal, OnDisk, files, schema
@@ -271,7 +271,7 @@ async def owners(state_dir: Path, order: str) -> dict[str, list[str]]:
                 assert await journal.fragments(it.interview_id, 1) == said(10)
                 found.setdefault(it.interview_id, []).append(instance)
             for owed in (await journal.queue(100)).due:
-                assert owed.state is State.PENDING
+                assert owed.state is DeliveryState.PENDING
                 found.setdefault(owed.key, []).append(instance)
     return found
 

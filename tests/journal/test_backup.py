@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from preppald.cli import main
-from preppald.core.deliveries import State
+from preppald.core.deliveries import DeliveryState
 from preppald.errors import EX_DATAERR, EX_IOERR
 from preppald.journal import OnDisk, reader
 from tests.durable import EPOCH_MS, Notes, begun, finished, interview, running, said
@@ -64,7 +64,7 @@ async def test_a_backup_of_a_journal_that_runs_is_restored_on_an_empty_host(
         assert [it.key for it in owed_now] == [
             it.key for name in names[:50] for it in (begun(name), finished(name))
         ]
-        assert {it.state for it in owed_now} == {State.PENDING}
+        assert {it.state for it in owed_now} == {DeliveryState.PENDING}
 
 
 async def test_nothing_is_overwritten(

@@ -8,7 +8,7 @@ import sqlite3
 
 import pytest
 
-from preppald.core.deliveries import Owed, State
+from preppald.core.deliveries import DeliveryState, OutboxEntry
 from preppald.core.interview import Handle, Usage
 from preppald.core.turns import SEQ_LEAP, UNREADABLE, fold, with_holes
 from preppald.journal import OnDisk, Which, files, reader, rows, schema, writes
@@ -105,7 +105,7 @@ async def test_a_damaged_value_of_a_neighbour_is_contained(
         await journal.adopt(await journal.owing())
         assert {it.interview_id for it in journal.live()} == {"live", "live-too"}
         assert await journal.owing() == []
-        owed = {it.key for it in await journal.ask(reader.owed) if it.state is State.PENDING}
+        owed = {it.key for it in await journal.ask(reader.owed) if it.state is DeliveryState.PENDING}
         assert {"over:1:transcript", "over-too:1:transcript"} <= owed
     assert "journal.row_damaged" in notes.events("error")
 
@@ -197,8 +197,8 @@ async def test_statuses_that_were_overtaken_are_dropped(autojump_clock: object, 
     notes = Notes()
     async with running(at(tmp_path), notes) as journal:
         states = {it.key: it.state for it in await journal.ask(reader.owed)}
-    assert states["iv:1:status:IN_PROGRESS"] is State.DROPPED
-    assert states["other:2:status:IN_PROGRESS"] is State.PENDING
+    assert states["iv:1:status:IN_PROGRESS"] is DeliveryState.DROPPED
+    assert states["other:2:status:IN_PROGRESS"] is DeliveryState.PENDING
     assert notes.events() == ["delivery.overtaken"]
 
 
@@ -211,7 +211,7 @@ def test_rows_of_an_older_schema_get_their_checksums(tmp_path: Path) -> None:
     marks = ", ".join("?" * len(values))
     connection.execute(f"INSERT INTO interview VALUES ({marks})", values)
     connection.execute("INSERT INTO recent (bucket, fragments) VALUES (0, '[]')")
-    owed = list(rows.owed_row(Owed(finished()))[:-1])
+    owed = list(rows.owed_row(OutboxEntry(finished()))[:-1])
     del owed[2]
     columns = rows.OWED_COLUMNS.replace(" block,", "").replace(", checksum", "")
     connection.execute(f"INSERT INTO outbox ({columns}) VALUES ({', '.join('?' * len(owed))})", owed)

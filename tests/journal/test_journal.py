@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 import trio
 
-from preppald.core.deliveries import State
+from preppald.core.deliveries import DeliveryState
 from preppald.core.interview import Handle, Interview, Phase, Usage
 from preppald.errors import JournalError
 from preppald.journal import Given, OnDisk, Which, packing, reader, writes
@@ -439,7 +439,7 @@ async def test_a_commit_that_is_cut_off_is_written_later(autojump_clock: object,
 
 def test_states_are_those_of_the_table() -> None:
     """The CHECK in the schema and the enum cannot drift apart."""
-    assert all(f"'{state.value}'" in FIRST for state in State)
+    assert all(f"'{state.value}'" in FIRST for state in DeliveryState)
     assert all(f"'{phase.value}'" in FIRST for phase in Phase)
 
 

@@ -20,7 +20,7 @@ from preppald import cli
 from preppald.recording import files, shelf
 from preppald.recording.finish import finish
 from preppald.recording.keeper import Keeper, in_a_process
-from preppald.recording.notes import Head, Kind, head, record
+from preppald.recording.notes import Head, NoteKind, head, record
 from preppald.recording.recorder import Recorder
 from preppald.recording.render import Notes as Rendered
 from preppald.recording.shelf import ABANDONED_SECONDS, BeingRecorded, Recording, Shelf
@@ -49,13 +49,13 @@ def noted(
         if records is None:
             answer = b"".join(bytes([0, 16]) * 24_000 for _ in range(4))
             records = [
-                record(Kind.CANDIDATE, 4_000_000, tone(1.0)),
-                record(Kind.INTERVIEWER, 5_000_000, answer),
-                record(Kind.SILENCED, 7_000_000, b""),
-                record(Kind.SILENCED, 8_000_000, b""),
+                record(NoteKind.CANDIDATE, 4_000_000, tone(1.0)),
+                record(NoteKind.INTERVIEWER, 5_000_000, answer),
+                record(NoteKind.SILENCED, 7_000_000, b""),
+                record(NoteKind.SILENCED, 8_000_000, b""),
             ]
             if over:
-                records.append(record(Kind.OVER, 9_000_000, b""))
+                records.append(record(NoteKind.OVER, 9_000_000, b""))
         for each in records:
             stream.write(each)
 
@@ -145,9 +145,9 @@ def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
     """Six minutes are 11 MB of notes, and 23 of WAV: less than two are in memory at any time."""
     chunk, answer = tone(0.2), bytes([0, 16]) * 24_000
     records = (
-        record(Kind.INTERVIEWER, at * 200_000, answer)
+        record(NoteKind.INTERVIEWER, at * 200_000, answer)
         if at % 600 == 0
-        else record(Kind.CANDIDATE, at * 200_000, chunk)
+        else record(NoteKind.CANDIDATE, at * 200_000, chunk)
         for at in range(6 * 60 * 5)
     )
     noted(tmp_path, records=records)
@@ -198,7 +198,7 @@ async def test_a_failure_is_told_with_its_reason(nursery: trio.Nursery, tmp_path
     """The child's own sentence."""
     noted(tmp_path)
     file = the_one(tmp_path).notes[0]
-    file.write_bytes(b"something else, and longer than a head" + record(Kind.OVER, 0, b""))
+    file.write_bytes(b"something else, and longer than a head" + record(NoteKind.OVER, 0, b""))
     why = await in_a_process(tmp_path)(the_one(tmp_path))
     assert why is not None
     assert why.startswith("preppald: ")
@@ -266,7 +266,7 @@ def test_the_list_says_what_there_is(
     finish(Shelf(tmp_path), the_one(tmp_path))
     noted(tmp_path, "iv-2")
     writing, _ = shelf.new_notes(tmp_path / shelf.DIRECTORY, "iv-3.2")
-    os.write(writing, head(Head("iv-3", 2, EPOCH_MS)) + record(Kind.CANDIDATE, 1_000_000, tone(1)))
+    os.write(writing, head(Head("iv-3", 2, EPOCH_MS)) + record(NoteKind.CANDIDATE, 1_000_000, tone(1)))
     assert preppald(tmp_path, monkeypatch=monkeypatch) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
     assert sorted((line[0], line[1], line[-4], line[-1]) for line in lines) == [

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from preppald.recording import notes, shelf
-from preppald.recording.notes import Kind
+from preppald.recording.notes import NoteKind
 from preppald.recording.recorder import FREE_BYTES, PENDING_BYTES, TOO_SLOW, WRITE_SECONDS, Recorder
 from preppald.recording.tape import RunningTape
 from tests.durable import EPOCH_MS, Notes, inline, interview
@@ -244,7 +244,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 def test_a_damaged_record_ends_what_is_read(tmp_path: Path) -> None:
     """What is before it is whole."""
     head = notes.head(notes.Head("iv-1", 1, EPOCH_MS))
-    good = notes.record(Kind.CANDIDATE, 1_000_000, SECOND)
+    good = notes.record(NoteKind.CANDIDATE, 1_000_000, SECOND)
     file = tmp_path / "0001.notes"
     file.write_bytes(head + good + b"\xff" * 40 + good)
     assert len(notes.index(file)) == 1

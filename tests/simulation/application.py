@@ -8,7 +8,7 @@ import trio
 
 from preppald.backend import Delivered, Outcome, Probe, Retry, Unauthorized
 from preppald.core.context import NOTHING_KNOWN, Context
-from preppald.core.deliveries import Delivery, State
+from preppald.core.deliveries import Delivery, DeliveryState
 from tests.simulation.disk import LOSS_SECONDS, Disk
 
 # The client's own bound: a post that hangs comes back as this.
@@ -95,7 +95,7 @@ class Application:
         match self._disk.state_of(delivery.key):
             case None:
                 self.faults.append(f"{delivery.key} was posted before it was durable")
-            case State.DONE:
+            case DeliveryState.DONE:
                 self.faults.append(f"{delivery.key} was posted again after its acknowledgement was durable")
             case _:
                 pass

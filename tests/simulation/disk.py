@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from preppald.core.deliveries import State
+from preppald.core.deliveries import DeliveryState
 from preppald.journal import reader
 from tests.durable import failure, full
 
@@ -52,7 +52,7 @@ class Disk:
             self._known = (self.flushes, connection)
         return self._known[1]
 
-    def state_of(self, key: str) -> State | None:
+    def state_of(self, key: str) -> DeliveryState | None:
         """How a delivery stands durably; None when it is not there."""
         if not self.image:
             return None

@@ -7,7 +7,7 @@ import sqlite3
 
 import msgspec
 
-from preppald.core.deliveries import Kind, State, TranscriptSubmission
+from preppald.core.deliveries import DeliveryKind, DeliveryState, TranscriptSubmission
 from preppald.core.turns import Turn, fold, in_order
 from preppald.journal import Which, reader
 from tests.simulation.disk import LOSS_SECONDS, Disk
@@ -49,7 +49,7 @@ def _outbox(machine: Machine) -> Iterator[str]:
     """Nothing is owed or dead any more; what the disk calls delivered is what the backend has."""
     owed = reader.owed(machine.disk.durable())
     for row in owed:
-        if row.state is not State.DONE:
+        if row.state is not DeliveryState.DONE:
             yield f"{row.key} is {row.state} in the end ({row.last_error})"
     keys = {row.key for row in owed}
     yield from (
@@ -75,7 +75,7 @@ def _transcripts(machine: Machine) -> Iterator[str]:
             for key, delivery in machine.application.stored.items()
             if key.startswith(f"{interview_id}:{epoch}:") and not key.endswith("IN_PROGRESS")
         ]
-        transcripts = [delivery for delivery in finals if delivery.kind is Kind.TRANSCRIPT]
+        transcripts = [delivery for delivery in finals if delivery.kind is DeliveryKind.TRANSCRIPT]
         if not finals:
             yield f"{interview_id} has no ending at the backend"
         if bool(turns) != bool(transcripts):
