@@ -32,9 +32,9 @@ COMMANDS = {
     "simulate": "run a Gemini Live service and a backend to develop against",
     "token": "sign a token for a test",
     "interviews": "list the interviews, live and past",
-    "transcript": "print what was said in an interview",
-    "recording": "list, fetch and delete what was recorded",
-    "outbox": "see and mend what the backend is still owed",
+    "transcript": "print the transcript of an interview",
+    "recording": "list, fetch and delete recordings",
+    "outbox": "show and mend the deliveries that the backend is still owed",
     "journal": "examine, back up, restore and salvage the journal",
 }
 # These read the state directory, and need no other setting.

@@ -44,7 +44,7 @@ what happens:
   The candidate connects, streams silence, hears the greeting to its end, says FILE, hears the
   reply to its end, and ends the interview. The file may have one or two channels and any sample
   rate from 8 to 192 kHz; its samples must be 16-bit PCM. A lost connection is made again for up
-  to a minute; what is being said waits meanwhile. Ctrl-C ends the interview politely, a second
+  to a minute; speech waits meanwhile. Ctrl-C ends the interview politely, a second
   one at once; either way the files are finished.
 
 examples:
@@ -73,11 +73,11 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", metavar="FILE.wav", type=Path, nargs="?", help="what to say")
+    parser.add_argument("file", metavar="FILE.wav", type=Path, nargs="?", help="the recording to speak")
     parser.add_argument("--sample", action="store_true", help="say the answer that comes with preppald")
     parser.set_defaults(run=run)
 
-    where = parser.add_argument_group("whom to call")
+    where = parser.add_argument_group("the daemon and the interview")
     where.add_argument(
         "--url", help=f"the daemon (default: PREPPALD_LISTEN's, the daemon's own; else {DEFAULT_URL})"
     )
@@ -85,7 +85,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--ca",
         metavar="PEM",
         type=Path,
-        help="whose certificates to believe with wss:// (default: the system's)",
+        help="the authorities to trust with wss:// (default: the system's)",
     )
     where.add_argument("--interview", metavar="ID", help="default: the token's, or a new call-<8 hex digits>")
     where.add_argument(
@@ -107,7 +107,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         metavar="SECONDS",
         type=number(at_least=0.1, at_most=3600),
         default=15.0,
-        help="how long to bear an interviewer who is silent (default 15); who speaks is heard out",
+        help="how long to bear a silent interviewer (default 15); one that speaks is heard out",
     )
     how.add_argument("--barge-in", action="store_true", help="begin to speak while the greeting still plays")
     how.add_argument(
@@ -132,9 +132,9 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="take at most so many kilobytes a second; the interviewer's voice needs 49",
     )
 
-    output = parser.add_argument_group("what to keep and show")
+    output = parser.add_argument_group("output")
     output.add_argument(
-        "--save", metavar="WAV", type=Path, help="what would have been heard of the interviewer, 24 kHz"
+        "--save", metavar="WAV", type=Path, help="the interviewer's voice as it would have been heard, 24 kHz"
     )
     output.add_argument(
         "--transcript",
@@ -143,7 +143,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="the turns: [{turn, speaker, text, began, complete, interrupted}]",
     )
     output.add_argument("--json", action="store_true", help="print only one JSON object, at the end")
-    output.add_argument("--quiet", action="store_true", help="print only what went wrong")
+    output.add_argument("--quiet", action="store_true", help="print failures only")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -206,7 +206,7 @@ def _call(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Report:
 
 def _speech_path(arguments: argparse.Namespace) -> Path:
     if arguments.sample == (arguments.file is not None):
-        raise UsageError("say what to say: either FILE.wav or --sample")
+        raise UsageError("nothing to speak: give FILE.wav or --sample")
     path: Path = SAMPLE_ANSWER if arguments.sample else arguments.file
     if arguments.repeat > 1 and path.exists() and not path.is_file():
         raise UsageError(f"{path} can be read only once: --repeat needs a regular file")

@@ -29,7 +29,7 @@ EPILOG = """\
 Exit status: 0 all is well; 78 the configuration is wrong (every fault is printed); 69 --online found a fault.
 
 Examples:
-  preppald check                       what the daemon would run with, secrets hidden
+  preppald check                       the daemon's configuration, secrets hidden
   preppald check --online              also connects to Gemini and asks the backend
   preppald check --list                every setting with its meaning and default
 """
@@ -49,9 +49,9 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--online", action="store_true", help="also try Gemini and the backend")
-    parser.add_argument("--list", action="store_true", help="print every setting and what it means")
+    parser.add_argument("--list", action="store_true", help="print every setting with its meaning")
     parser.add_argument("--json", action="store_true", help="print for machines")
-    parser.add_argument("--quiet", action="store_true", help="print only what is wrong")
+    parser.add_argument("--quiet", action="store_true", help="print faults only")
     parser.add_argument(
         "--begun",
         action="store_true",

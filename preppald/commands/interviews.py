@@ -25,7 +25,7 @@ columns:
 
 examples:
   preppald interviews                          the newest first
-  preppald interviews --live                   what a restart would interrupt
+  preppald interviews --live                   those that a restart would interrupt
   preppald interviews --ended --since 24h --json
   preppald interviews --user u-123 --ending gemini_failed
 

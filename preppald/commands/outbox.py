@@ -22,7 +22,7 @@ EPILOG = """\
 ID is a delivery's key as `list` shows it, or an interview, for all of its deliveries.
 
 examples:
-  preppald outbox list                         what is pending or dead
+  preppald outbox list                         the pending and the dead ones
   preppald outbox list --max-age 10m >/dev/null; echo $?     for a monitor
   preppald outbox show iv-42                   everything about one interview's deliveries
   preppald outbox retry --all-dead             after the backend was repaired
@@ -47,8 +47,8 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     """Declare ``outbox`` among the commands."""
     parser = subparsers.add_parser(
         "outbox",
-        help="see and mend what the backend is still owed",
-        description="See what the backend is still owed, and mend what it refused.",
+        help="show and mend the deliveries that the backend is still owed",
+        description="Show the deliveries that the backend is still owed, and mend those that it refused.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -45,7 +45,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     """Declare ``recording`` among the commands."""
     parser = subparsers.add_parser(
         "recording",
-        help="list, fetch and delete what was recorded",
+        help="list, fetch and delete recordings",
         description="List the recordings, fetch one, or delete what there is of an interview.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

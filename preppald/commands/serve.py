@@ -26,7 +26,7 @@ SIGHUP reads PREPPALD_ENV_FILE and the secrets' files again; docs/configuration.
 A configuration with a fault is refused, and the daemon goes on with the one it has.
 
 SIGTERM drains: no new interviews, those that run may finish (PREPPALD_DRAIN). A second SIGTERM ends them now, with
-what was said so far delivered as a partial transcript; within a second of the first it counts as the same one.
+their partial transcripts delivered; within a second of the first it counts as the same one.
 
 Under systemd it says when it is ready and how many interviews it holds, feeds the watchdog from its loop, and takes
 the sockets that systemd opened (FileDescriptorName=admin: the operator's; any other: browsers') in place of

@@ -60,7 +60,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--scenario",
         metavar="NAME|FILE",
         default="",
-        help=f"what happens; ready ones: {', '.join(scenario_names())}",
+        help=f"the course of events; ready ones: {', '.join(scenario_names())}",
     )
     parser.add_argument(
         "--speed",

@@ -27,7 +27,7 @@ examples:
   preppald transcript iv-42 --format protobuf --output iv-42.pb
 
 exit status: 0; 69 when there is no such interview; 74 when a database could not be read.
-It works while the interview goes on, too: what was said until a moment ago is there.
+It works while the interview goes on, too: the words of a moment ago are there.
 Where a part cannot be read from the disk [unreadable] stands, and "missing" says so.
 """
 _SPEAKERS = {Speaker.USER: pb.USER, Speaker.AI: pb.AI}
@@ -39,8 +39,8 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     """Declare ``transcript`` among the commands."""
     parser = subparsers.add_parser(
         "transcript",
-        help="print what was said in an interview",
-        description="Print what was said in an interview, live or past.",
+        help="print the transcript of an interview",
+        description="Print the transcript of an interview, live or past.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
