@@ -37,7 +37,7 @@ from preppald.core.minutes import Minutes
 from preppald.core.playback import Playback, Samples
 from preppald.core.reply import STALE_SECONDS, Reply, Stale
 from preppald.core.turns import Speaker, Turn, joined, sentence_ends
-from preppald.core.words import PLACES, HeardWord, Placement, SpokenWord
+from preppald.core.words import PLACES, Placement, heard_word, spoken_word
 
 # Sound that comes at the pace of speech comes in pieces of up to 250 ms.
 STORELESS_SECONDS = 0.25
@@ -203,13 +203,8 @@ class Conversation:
             # The answer is being written: its sound is due from here on.
             self.since = now
         reply = self._reply
-        over_at = None if reply is None else reply.over_at
-        found = SpokenWord(
-            open=reply is not None and over_at is None,
-            cut=self._stale.until > now or self.state is State.CUT,
-            over_for=None if over_at is None else now - over_at,
-            awaited=self.state is State.AWAITED,
-        )
+        cut = self._stale.until > now or self.state is State.CUT
+        found = spoken_word(reply, now, cut=cut, awaited=self.state is State.AWAITED)
         place = PLACES[found.situation]
         if reply is None or place is Placement.NEW:
             reply = self._open_reply(now)
@@ -322,18 +317,8 @@ class Conversation:
         if self.state is State.AWAITED:
             # Where text comes word by word, the answer is due after the last one.
             self.since = now
-        reply = self._reply
-        over_at = None if reply is None else reply.over_at
-        found = HeardWord(
-            open=self._minutes.is_open(Speaker.USER),
-            replied=reply is not None and reply.sounding,
-            replying=reply is not None and reply.sounding and over_at is None,
-            tells_activity=activity.told,
-            spoke_since=activity.since_reply,
-            answers_unheard=reply is not None and reply.answers_unheard,
-            over_for=None if over_at is None else now - over_at,
-            late_for=None if self._late_at is None else now - self._late_at,
-        )
+        answering = self._minutes.is_open(Speaker.USER)
+        found = heard_word(self._reply, activity, self._late_at, now, answering=answering)
         match PLACES[found.situation]:
             case Placement.LATE:
                 self._late_at = now

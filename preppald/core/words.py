@@ -7,6 +7,9 @@ by the flag that came last: each word is in one of these situations, and each si
 from dataclasses import dataclass
 import enum
 
+from preppald.core.activity import Activity
+from preppald.core.reply import Reply
+
 # The rest of a reply's text came this long after its turnComplete, while nobody had answered.
 TAIL_SECONDS = 2.0
 # Where an answer is awaited already, its reply could begin with text: so late a tail only.
@@ -108,3 +111,31 @@ class HeardWord:
         if going_on or (self.answers_unheard and just_over and self.late_for is None):
             return Situation.ANSWER_MISSING
         return Situation.ANSWER_TO_COME
+
+
+def spoken_word(reply: Reply | None, now: float, *, cut: bool, awaited: bool) -> SpokenWord:
+    """Return what is known of a word of the interviewer's that comes now; ``reply``: the last one."""
+    over_at = None if reply is None else reply.over_at
+    return SpokenWord(
+        open=reply is not None and over_at is None,
+        cut=cut,
+        over_for=None if over_at is None else now - over_at,
+        awaited=awaited,
+    )
+
+
+def heard_word(
+    reply: Reply | None, activity: Activity, late_at: float | None, now: float, *, answering: bool
+) -> HeardWord:
+    """Return what is known of a word of the candidate's that comes now; ``late_at``: when the last late one came."""
+    over_at = None if reply is None else reply.over_at
+    return HeardWord(
+        open=answering,
+        replied=reply is not None and reply.sounding,
+        replying=reply is not None and reply.sounding and over_at is None,
+        tells_activity=activity.told,
+        spoke_since=activity.since_reply,
+        answers_unheard=reply is not None and reply.answers_unheard,
+        over_for=None if over_at is None else now - over_at,
+        late_for=None if late_at is None else now - late_at,
+    )

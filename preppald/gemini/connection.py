@@ -7,7 +7,7 @@ from functools import partial
 import trio
 
 from preppald.config.addresses import Endpoint
-from preppald.core import closes, gemini
+from preppald.core import closes, gemini_frames
 from preppald.core.closes import Cause
 from preppald.core.events import GeminiEvent, SetupCompleted, Unreadable
 from preppald.errors import RemoteProtocolError
@@ -95,7 +95,7 @@ class Upstream:
         events: list[GeminiEvent] = []
         for message in messages:
             try:
-                events += gemini.decode(message)
+                events += gemini_frames.decode(message)
             except RemoteProtocolError:
                 events.append(Unreadable("frame"))
         return events

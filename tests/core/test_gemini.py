@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, strategies as st
 import pytest
 
-from preppald.core import gemini
+from preppald.core import gemini, gemini_frames
 from preppald.core.events import (
     AtWork,
     AudioSpoken,
@@ -36,7 +36,7 @@ from preppald.errors import RemoteProtocolError
 
 
 def decoded(frame: object) -> list[GeminiEvent]:
-    return gemini.decode(json.dumps(frame).encode())
+    return gemini_frames.decode(json.dumps(frame).encode())
 
 
 def content(**fields: object) -> list[GeminiEvent]:
@@ -205,8 +205,8 @@ def test_what_was_heard_is_told_before_the_end_of_speech() -> None:
 
 def test_text_frames_and_odd_white_space_are_read_as_well() -> None:
     """The real service sends binary frames with a newline at their end; others send text."""
-    assert gemini.decode('\n{\n "setupComplete": { } }\n') == [SetupCompleted()]
-    assert gemini.decode(b'{"serverContent":{"outputTranscription":{"text":"\\ud83d\\ude00"}}}') == [
+    assert gemini_frames.decode('\n{\n "setupComplete": { } }\n') == [SetupCompleted()]
+    assert gemini_frames.decode(b'{"serverContent":{"outputTranscription":{"text":"\\ud83d\\ude00"}}}') == [
         TextSpoken("😀")
     ]
 
@@ -235,7 +235,7 @@ def test_text_frames_and_odd_white_space_are_read_as_well() -> None:
 def test_a_frame_that_is_no_message_is_refused_without_its_text(frame: bytes) -> None:
     """It is dropped and counted by the caller; what was in it may be somebody's words."""
     with pytest.raises(RemoteProtocolError, match=r"cannot be read \(\w+\)$"):
-        gemini.decode(frame)
+        gemini_frames.decode(frame)
 
 
 @pytest.mark.parametrize(
@@ -273,12 +273,12 @@ def test_a_frame_that_is_no_message_is_refused_without_its_text(frame: bytes) ->
 )
 def test_one_odd_member_costs_no_other(frame: str, events: list[GeminiEvent]) -> None:
     """Nulls and quoted numbers are ProtoJSON; half a character is U+FFFD; what is left out is named."""
-    assert gemini.decode(frame) == gemini.decode(frame.encode()) == events
+    assert gemini_frames.decode(frame) == gemini_frames.decode(frame.encode()) == events
 
 
 def test_a_byte_that_is_no_utf8_costs_its_character_only() -> None:
     frame = b'{"serverContent":{"outputTranscription":{"text":"caf\xe9"}}}'
-    assert gemini.decode(frame) == [TextSpoken("caf\ufffd")]
+    assert gemini_frames.decode(frame) == [TextSpoken("caf\ufffd")]
 
 
 @pytest.mark.parametrize(
@@ -323,9 +323,9 @@ def test_a_function_that_nobody_declared_is_answered_as_unknown() -> None:
     called = decoded({"toolCall": {"functionCalls": calls}})[1]
     assert isinstance(called, ToolCalled)
     responses = json.loads(gemini.unknown_tools(called.calls))["toolResponse"]["functionResponses"]
-    assert len(responses) == gemini.MAX_TOOL_CALLS
+    assert len(responses) == gemini_frames.MAX_TOOL_CALLS
     no_such = {"error": "there is no such function"}
-    assert responses[0] == {"id": "1", "name": "f" * gemini.MAX_TOOL_CHARS, "response": no_such}
+    assert responses[0] == {"id": "1", "name": "f" * gemini_frames.MAX_TOOL_CHARS, "response": no_such}
     assert responses[1] == {"id": "", "name": "g", "response": no_such}
 
 
@@ -338,7 +338,7 @@ def test_a_null_is_like_nothing() -> None:
 def test_any_bytes_are_events_or_refused(frame: bytes | str) -> None:
     """Nothing else ever leaves the decoder."""
     with contextlib.suppress(RemoteProtocolError):
-        assert isinstance(gemini.decode(frame), list)
+        assert isinstance(gemini_frames.decode(frame), list)
 
 
 KEYS = [
@@ -371,7 +371,7 @@ JSON = st.recursive(
 def test_any_json_with_known_keys_is_events_or_refused(frame: dict[str, object]) -> None:
     """Right names, wrong shapes."""
     with contextlib.suppress(RemoteProtocolError):
-        assert isinstance(gemini.decode(json.dumps(frame)), list)
+        assert isinstance(gemini_frames.decode(json.dumps(frame)), list)
 
 
 @given(st.binary(max_size=2000))

@@ -21,7 +21,7 @@ from preppald.browser.connection import Browser
 from preppald.config import load as config, secret_files as private_files
 from preppald.config.settings import ENV_FILE, settings
 from preppald.config.values import Invalid
-from preppald.core import closes, frames, gemini, tokens as auth
+from preppald.core import closes, frames, gemini_frames, tokens as auth
 from preppald.core.tokens import Claims, TokenRules
 from preppald.errors import ConfigError, Refusal, RemoteProtocolError, TokenError
 from preppald.net.websocket import WebSocketClosed
@@ -50,7 +50,7 @@ def frame(data: bytes) -> None:
 def gemini_frame(data: bytes) -> None:
     """Gemini's JSON. Text that comes out of it can be written anywhere."""
     try:
-        events = gemini.decode(data)
+        events = gemini_frames.decode(data)
     except RemoteProtocolError:
         return
     for event in events:
