@@ -9,7 +9,7 @@ import trio
 
 # How often it takes something: finer than a piece of the interviewer's voice.
 STEP_SECONDS = 0.05
-# What the kernel takes on our behalf is off the daemon's hands: the least that Linux allows is 2 304 bytes.
+# Bytes that the kernel takes on our behalf have left the daemon: the least that Linux allows is 2 304 bytes.
 RECEIVE_BUFFER_BYTES = 4096
 
 

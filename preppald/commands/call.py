@@ -206,7 +206,7 @@ def _call(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Report:
 
 def _speech_path(arguments: argparse.Namespace) -> Path:
     if arguments.sample == (arguments.file is not None):
-        raise UsageError("nothing to speak: give FILE.wav or --sample")
+        raise UsageError("say what to say: either FILE.wav or --sample")
     path: Path = SAMPLE_ANSWER if arguments.sample else arguments.file
     if arguments.repeat > 1 and path.exists() and not path.is_file():
         raise UsageError(f"{path} can be read only once: --repeat needs a regular file")

@@ -136,7 +136,7 @@ def _salvage(arguments: argparse.Namespace, state_dir: Path) -> int:
 
 
 def _names(found: salvage.Found) -> set[str]:
-    """The interview of which this row is; none for a row that is of many."""
+    """Return the interview of a row; none for a row of many."""
     match found.table:
         case "interview" | "passage":
             return {str(found.row[0])}

@@ -187,7 +187,7 @@ def with_holes(fragments: Sequence[Fragment], lost_to: int = 0) -> list[Fragment
 
 
 def _hole(last: Fragment | None, following: Fragment | None, cut: Collection[int], new_turn: int) -> Fragment:
-    """A mark in the turn before the hole; where there is none, or only a part of it was heard, in the one after it."""
+    """Return a mark in the turn before the hole; where there is none, or only a part of it was heard, in the one after it."""
     if last is not None and last.turn not in cut:
         return Fragment(last.seq + 1, last.turn, last.speaker, UNREADABLE, last.at_ms)
     if following is not None:

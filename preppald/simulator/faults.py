@@ -118,7 +118,7 @@ Flaw = Literal[
     "whole-utterances",
     "odd-members",
 ]
-# What each of them does, for the help of `preppald simulate`.
+# The effect of each flaw, for the help of `preppald simulate`.
 FLAWS: dict[Flaw, str] = {
     "no-answer": "the reply never comes; with `resumed = true` and all turns: a poisoned resume",
     "premature-turn-complete": "turnComplete half way through the sentence, the rest never comes",
