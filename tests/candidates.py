@@ -33,11 +33,13 @@ def silence(seconds: float) -> bytes:
 class Candidate:
     """``open`` it, then ``run`` in the background; look at ``messages``, or wait ``until`` one is there.
 
-    ``old``: a page from before the subprotocol preppal.v1, with its token in the query.
+    ``old``: a page from before the subprotocol preppal.v1, with its token in the query. ``clock``: says when what was
+    read last arrived, for ``arrivals``.
     """
 
     stream: trio.abc.Stream
     old: bool = False
+    clock: Callable[[], float] = trio.current_time
     messages: list[ServerToClientMessage] = field(default_factory=list)
     arrivals: list[float] = field(default_factory=list)
     subprotocol: str = "preppal.v1"
@@ -200,6 +202,6 @@ class Candidate:
             self._response = event
         elif isinstance(event, Frame) and event.opcode is Opcode.BINARY:
             self.messages.append(ServerToClientMessage.FromString(bytes(event.data)))
-            self.arrivals.append(trio.current_time())
+            self.arrivals.append(self.clock())
         elif isinstance(event, Frame) and event.opcode is Opcode.PING:
             self.pings.append(trio.current_time())

@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -31,6 +32,10 @@ WORKER_SECRET = "another-secret-for-tests-of-32-bytes"
 # A process on a busy machine.
 PATIENCE_SECONDS = 30.0
 LOOK_SECONDS = 0.01
+# socket(7), of which Python has no name: the time of arrival comes with what is read.
+SO_TIMESTAMPNS = 35
+TIMESPEC = struct.Struct("qq")
+RECEIVE_BYTES = 65536
 # How long the backend takes: long enough to be killed meanwhile.
 ANSWER_SECONDS = 0.05
 
@@ -54,7 +59,7 @@ class Backend(BackendSimulator):
 
 @dataclass
 class Host:
-    """``deaths``: when daemons were killed, on Trio's clock; ``births``: when they were seen to be ready."""
+    """``deaths``: between which two times each daemon died, on Trio's clock; ``births``: when they were seen ready."""
 
     directory: Path
     settings: Mapping[str, str]
@@ -66,7 +71,7 @@ class Host:
     backend_port: int
     process: trio.Process | None = None
     starts: int = 0
-    deaths: list[float] = field(default_factory=list)
+    deaths: list[tuple[float, float]] = field(default_factory=list)
     births: list[float] = field(default_factory=list)
 
     @property
@@ -115,9 +120,10 @@ class Host:
     async def kill(self) -> None:
         """kill -9."""
         assert self.process is not None
+        alive = trio.current_time()
         self.process.kill()
-        self.deaths.append(trio.current_time())
         await self.process.wait()
+        self.deaths.append((alive, trio.current_time()))
         self.process = None
 
     def signal(self, number: signal.Signals) -> None:
@@ -170,12 +176,48 @@ class Host:
 
     # -------------------------------------------------------------- candidates
 
-    async def connect(self) -> trio.abc.Stream:
-        return await trio.open_tcp_stream("127.0.0.1", self.port)
+    async def connect(self) -> "Stamped":
+        return Stamped(await trio.open_tcp_stream("127.0.0.1", self.port))
 
     def token(self, interview_id: str) -> str:
         now = time.time_ns() // 10**9
         return auth.sign(SECRET, user_id=interview_id, interview_id=interview_id, now=now)
+
+
+class Stamped(trio.abc.Stream):
+    """A connection that knows when its bytes arrived, from the kernel: the test may be late in reading them."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream = stream
+        self._arrived = trio.current_time()
+        stream.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+
+    def arrived_at(self) -> float:
+        """Return when the last bytes that were read had arrived, on Trio's clock."""
+        return self._arrived
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        try:
+            data, notes, _, _ = await self._stream.socket.recvmsg(
+                max_bytes or RECEIVE_BYTES, socket.CMSG_SPACE(TIMESPEC.size)
+            )
+        except OSError as error:
+            raise trio.BrokenResourceError from error
+        for level, kind, note in notes:
+            if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+                seconds, nanoseconds = TIMESPEC.unpack(note)
+                ago = time.time_ns() / 1e9 - (seconds + nanoseconds / 1e9)
+                self._arrived = trio.current_time() - ago
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 def free_ports(count: int) -> list[int]:

@@ -45,6 +45,7 @@ class Tab:
     chance: random.Random
     note: Callable[[str, dict[str, object]], None]
     hurry: float = 4.0
+    clock_of: Callable[[trio.abc.Stream], Callable[[], float]] = lambda _stream: trio.current_time
     shown: dict[int, tuple[str, float]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     last_close: int = 0
@@ -92,7 +93,7 @@ class Tab:
         except OSError:
             return 502
         try:
-            return await self._converse(Candidate(stream), token, began)
+            return await self._converse(Candidate(stream, clock=self.clock_of(stream)), token, began)
         finally:
             await trio.aclose_forcefully(stream)
 
