@@ -30,6 +30,7 @@ ROOMS = (
     "daemon",
     "gemini",
     "interview",
+    "journal",
     "net",
     "recording",
     "server",

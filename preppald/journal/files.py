@@ -57,7 +57,7 @@ class Place(Protocol):
         """Give the place back."""
 
     def was_run(self) -> bool:
-        """Whether a daemon ever had this place: a file that was only copied here has no lock beside it."""
+        """Return whether a daemon ever had this place: a file that was only copied here has no lock beside it."""
 
     def others(self) -> "Sequence[Place]":
         """Return the places of other instances beside this one."""
@@ -308,7 +308,7 @@ def writable(file: Path) -> sqlite3.Connection:
 
 
 def new(file: Path) -> sqlite3.Connection:
-    """A connection to a database that is made with it.
+    """Return a connection to a database that is made with it.
 
     Raises:
         FileExistsError: the file is there already.

@@ -134,7 +134,7 @@ def fragments(
 
 
 def lost_to(connection: sqlite3.Connection, interview_id: str, epoch: int) -> int:
-    """The highest number of a fragment that is known to have been in a row that was set aside; 0 without any."""
+    """Return the highest number of a fragment known to have been in a row that was set aside; 0 without any."""
     (seq,) = connection.execute(
         """
         SELECT max(last_seq) FROM damaged WHERE interview_id = ? AND (epoch = ? OR epoch IS NULL)

@@ -93,7 +93,7 @@ class Store:
             raise
 
     def enter(self) -> bool:
-        """As ``open``, for a moment and in the name of an instance that does not run; whether it does not.
+        """Open the place of an instance for a moment, unless that runs; return whether it was opened.
 
         Raises:
             StartError: a newer preppald wrote it.
@@ -110,11 +110,11 @@ class Store:
         return True
 
     def owing(self) -> list[files.Place]:
-        """Other instances whose database has unfinished business, whether they run or not."""
+        """Return the other instances whose database has unfinished business, running or not."""
         return [place for place, files in self._neighbours() if self._owes(place, files)]
 
     def _owes(self, place: files.Place, databases: Sequence[Path]) -> bool:
-        """Whether an instance has unfinished business, in its newest file or in one that it could not carry over."""
+        """Return whether an instance has unfinished business, in its newest file or in one not carried over."""
         try:
             with closing(files.read_only(databases[-1])) as newest_file:
                 if self._unfinished(place, databases[-1], newest_file):
@@ -150,7 +150,7 @@ class Store:
         return adoption.owes(connection)
 
     def take_over(self, source: "Store", live: list[Interview]) -> int:
-        """One step of what another instance left: see ``adoption.step``."""
+        """Take one step of another instance's leavings: see ``adoption.step``."""
         before = len(live)
         moved = source.read(
             partial(adoption.step, target=self._open_connection, live=live, report=source.met)
@@ -161,14 +161,14 @@ class Store:
         return moved
 
     def met(self, error: Unreadable) -> None:
-        """Takes note of a row that cannot be read: logged now, set aside after the question that met it."""
+        """Note a row that cannot be read: logged now, set aside after the question that met it."""
         image = rows.image(error.row)
         if image not in self._reported:
             self._reported.add(image)
             self._met.append(error)
 
     def elsewhere(self, interview_id: str) -> Interview | None:
-        """The interview as another instance has it; the newest, where there are several."""
+        """Return the interview as another instance has it; the newest, where there are several."""
         ask = partial(reader.interview, interview_id=interview_id, report=_passed_over)
         return newest(found for _, files in self._neighbours() for found in _asked(files, ask))
 
@@ -182,7 +182,7 @@ class Store:
         return any(found for _, files in self._neighbours() for found in _asked(files, ask))
 
     def commit(self, batch: Batch) -> None:
-        """Writes the batch in one transaction. A full disk is given the reserve first."""
+        """Write the batch in one transaction. A full disk is given the reserve first."""
         try:
             writes.commit(self._open_connection, batch)
         except (sqlite3.Error, OSError) as error:
@@ -193,15 +193,15 @@ class Store:
             writes.commit(self._open_connection, batch)
 
     def renew_reserve(self) -> None:
-        """Puts the reserve back when there is room for it again."""
+        """Put the reserve back when there is room for it again."""
         if self.short_of_space and self._place.reserve():
             self.short_of_space = False
 
     def move_on(self) -> None:
-        """Leaves a file whose disk failed for a new one beside it, with all unfinished business.
+        """Leave a file whose disk failed for a new one beside it, with all unfinished business.
 
-        The old file is never written again, also when no new one can be made yet: then call this again. What
-        cannot be read of it now is tried again at the next start.
+        The old file is never written again, also when no new one can be made yet: then call this again. Rows that
+        cannot be read now are tried again at the next start.
         """
         if self._left is None:
             self._left = (self.name, self._open_connection)
@@ -216,7 +216,7 @@ class Store:
         self._log.error("journal.moved_on", failed=left, database=self.name)
 
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """The answer of the database; what was met on the way is set aside then."""
+        """Return the database's answer; damaged rows met on the way are set aside then."""
         connection = self._open_connection
         answer = query(connection)
         met, self._met = self._met, []
@@ -254,7 +254,7 @@ class Store:
         return self._connection
 
     def _checked(self) -> sqlite3.Connection:
-        """A connection to the present file; or, where it is damaged, to a new one with what can be had of it."""
+        """Return a connection to the present file; or, where that is damaged, to a new one with its readable rows."""
         for loss in self._place.losses():
             self._log.error("journal.shortened", database=self.name, what=loss, todo=RESTORE)
         # Before SQLite has the file: see salvage.py, rule 3.
@@ -282,7 +282,7 @@ class Store:
         return connection
 
     def _hidden(self, connection: sqlite3.Connection, log: salvage.Log) -> list[tuple[int, bytes]]:
-        """The frames of the -wal that SQLite does not take, for one before them is damaged."""
+        """Return the frames of the -wal that SQLite does not take, since one before them is damaged."""
         (size,) = connection.execute("PRAGMA page_size").fetchone()
         frames = log.frames(size)
         if not frames:
@@ -291,7 +291,7 @@ class Store:
         return frames[max(taken, 0) :]
 
     def _salvaged(self, old: sqlite3.Connection, why: sqlite3.Error) -> sqlite3.Connection:
-        """Moves the damaged file aside, and puts what can be had of it into a new one."""
+        """Move the damaged file aside, and put its readable rows into a new one."""
         damaged_file = self.name
         # Before it is closed: closing would delete the -wal, which may hold the newest rows.
         aside = self._place.set_aside()
@@ -318,7 +318,7 @@ class Store:
         return connection
 
     def _gather(self) -> None:
-        """Takes in what earlier files have, sets aside what cannot be read, ends what another instance began."""
+        """Take in the rows of earlier files, set damaged ones aside, end transfers that another instance began."""
         for finding in mending.mend(self._open_connection, now_ms=self._now_ms, fallback=self._fallback):
             self._note(finding)
         self.carry_over()
@@ -328,7 +328,7 @@ class Store:
             self._note_hole(interview)
 
     def carry_over(self) -> list[Interview]:
-        """Takes in what earlier files have and could not be had of them yet; the live interviews that came."""
+        """Take in rows of earlier files that could not be read before; return the live interviews among them."""
         before = {it.interview_id for it in reader.live(self._open_connection, self.met)}
         left = [it for it in self._place.earlier() if not writes.was_carried(self._open_connection, it.name)]
         for file in left:
@@ -356,7 +356,7 @@ class Store:
         )
 
     def _note_hole(self, interview: Interview) -> None:
-        """Says where a part of what was said is missing."""
+        """Report the place of missing speech."""
         ask = (self._open_connection, interview.interview_id, interview.epoch)
         said = reader.fragments(*ask, report=self.met)
         lost_to = reader.lost_to(*ask)
@@ -367,12 +367,12 @@ class Store:
             )
 
     def _arrived(self, transfer: str) -> bool:
-        """What cannot be read has not: the same keys told twice are better than never."""
+        """Count an unreadable database as "not arrived": delivering twice under one key is better than never."""
         ask = partial(adoption.has_arrived, transfer=transfer)
         return any(any(_asked(files, ask)) for _, files in self._neighbours())
 
     def _neighbours(self) -> list[tuple[files.Place, list[Path]]]:
-        """Other instances and their databases; none while the directory cannot be read."""
+        """Return other instances and their databases; none while the directory cannot be read."""
         with suppress(OSError):
             return [(place, place.databases()) for place in self._place.others()]
         return []
@@ -397,14 +397,14 @@ class Store:
                     self._log.warning("journal.carried_over", database=file, rows=count)
 
     def _passed_over(self, error: Unreadable) -> None:
-        """A damaged row of a file that is left: it stays there."""
+        """Pass over a damaged row of a file that is left: the row stays there."""
         self._note(
             mending.Finding(error.table, error.interview_id, error.key, error.why, "left in the earlier file")
         )
 
 
 def _prepared(connection: sqlite3.Connection, place: files.Place) -> sqlite3.Connection:
-    """The connection, to a database with today's tables and with its own name in it; closed if that fails."""
+    """Give the database today's tables and its name, and return the connection; close it if that fails."""
     try:
         schema.tune(connection)
         schema.migrate(connection)
@@ -416,7 +416,7 @@ def _prepared(connection: sqlite3.Connection, place: files.Place) -> sqlite3.Con
 
 
 def _put(connection: sqlite3.Connection, found: Iterable[salvage.Found]) -> dict[str, int]:
-    """Puts salvaged rows into a database; how many of each table. What is there already stays, or the newer."""
+    """Put salvaged rows into a database, where the newer of two stays; return how many of each table."""
     counts = dict.fromkeys(rows.COLUMNS, 0)
     each = iter(found)
     while some := list(itertools.islice(each, SALVAGE_ROWS)):
@@ -427,17 +427,17 @@ def _put(connection: sqlite3.Connection, found: Iterable[salvage.Found]) -> dict
 
 
 def _passed_over(_error: Unreadable) -> None:
-    """Another instance's damaged row is that one's to report."""
+    """Pass over another instance's damaged row, which that instance reports."""
 
 
 def newest(found: Iterable[Interview | None]) -> Interview | None:
-    """Of several rows of one interview. One that has ended does not live again under the same epoch."""
+    """Return the newest of an interview's rows. An ended interview does not live again under the same epoch."""
     known = [it for it in found if it is not None]
     return max(known, key=lambda it: (it.epoch, it.phase is Phase.ENDED), default=None)
 
 
 def _asked(databases: Iterable[Path], query: Callable[[sqlite3.Connection], T]) -> Iterator[T]:
-    """The answers of other instances' databases, as far as they can be read."""
+    """Yield the answers of other instances' databases, as far as they can be read."""
     for file in databases:
         with suppress(sqlite3.Error), closing(files.read_only(file)) as connection:
             yield query(connection)
