@@ -32,7 +32,7 @@ const confirm = view.endDialog();
 const answer = fetchAnswer("/demo/answer.wav");
 answer.catch(() => (view.element("sample").hidden = true));
 
-/** For automation: everything a test wants to know. @type {{client: InterviewClient | null, state: string, transcript: readonly object[], ending: string | null, results: Results | null}} */
+/** For tests: the whole state of the page. @type {{client: InterviewClient | null, state: string, transcript: readonly object[], ending: string | null, results: Results | null}} */
 const demo = {
   client: null,
   get state() {
@@ -53,11 +53,11 @@ let withoutMicrophone = null;
 
 const live = () => demo.client !== null && demo.state !== "ended";
 
-/** All that begin something: grey while one of them does. */
+/** Buttons that begin something: all grey while one of them is at work. */
 const BEGINNINGS = ["start", "start-silent", "check-sound", "start-checked", "continue", "continue-silent"];
 
 /**
- * Do what a button began, once at a time; whatever fails leaves no microphone open and the page as it was.
+ * Carry out one button's action at a time; a failure leaves no microphone open, and the page as before.
  * @param {string} shown the section that is seen again if it fails
  * @param {() => Promise<void>} work
  */
@@ -197,7 +197,7 @@ function hold(client, interviewId) {
  */
 function noticeBanner(kind, message) {
   if (kind === NoticeKind.RECONNECTED) return [""];
-  // The clock goes on saying it; of the others the conversation itself says when they are over.
+  // The clock goes on showing this one; the conversation itself shows the end of the others.
   const passing = kind === NoticeKind.ENDING_SOON || kind === NoticeKind.SILENT || kind === NoticeKind.STILL_THERE;
   return passing ? [message, ENDING_SOON_SHOWN_MS] : [message];
 }

@@ -1,4 +1,4 @@
-/** What the page shows; it knows the document and nothing of the interview's inner life. */
+/** Shows the interview: knows the document, and nothing of the interview's inner life. */
 
 import { asText, asVtt } from "./transcript-files.js";
 import { words } from "./words.js";
@@ -8,7 +8,7 @@ import { words } from "./words.js";
 
 const NAMES = { USER: words.you, AI: words.interviewer };
 
-/** How the kept transcript marks a turn that was spoken over; the page has a mark of its own. */
+/** The kept transcript's mark for a turn that was spoken over; the page has a mark of its own. */
 const INTERRUPTED = /\s*\[interrupted\]$/;
 
 /** A reader who scrolled up further than this reads; do not pull them back down. */
@@ -71,7 +71,7 @@ export function showTroubles(troubles) {
         item.append(" ", button);
       }
     }
-    // Moved only when it must be: what is moved is read out again.
+    // Moved only when necessary: a screen reader reads a moved line again.
     if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
   });
 }
@@ -116,7 +116,7 @@ export class TranscriptView {
   #scroller = element("scroller");
   /** @type {Map<number, HTMLLIElement>} */
   #items = new Map();
-  /** Whether the reader is at the end, and wants to see what comes. */
+  /** True while the reader is at the end, and wants to see new lines. */
   #follows = true;
 
   constructor() {
@@ -181,7 +181,7 @@ function fill(item, turn, atMs) {
 }
 
 /**
- * What was heard of a turn that was spoken over, and what was not, where that is known.
+ * The heard and the unheard part of a turn that was spoken over, where that is known.
  * @param {ShownTurn} turn
  */
 function cutText({ text, heardLength }) {
@@ -249,7 +249,7 @@ function offerTranscript({ turns, interviewId }) {
       link.href = URL.createObjectURL(new Blob([make(turns, NAMES)], { type }));
       link.download = `${interviewId}.${suffix}`;
       link.click();
-      // The download has begun by then, and holds what it needs.
+      // The download has begun by then, and holds its data.
       setTimeout(() => URL.revokeObjectURL(link.href), 1000);
     };
   }
