@@ -185,6 +185,14 @@ def test_every_limit_is_what_the_code_has(constant: str, words: str) -> None:
     assert any(re.search(rf"(?<![\d.]){re.escape(way)}\b", words) for way in ways), words
 
 
+def test_the_table_of_tasks_has_the_children_of_an_interviews_nursery() -> None:
+    started = re.findall(
+        r"self\._start\(self\.(\w+)", (ROOT / "preppald/interview/session.py").read_text("utf-8")
+    )
+    table = PAGES["architecture"].partition("## The tasks")[2].partition("\n## ")[0]
+    assert sorted(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == sorted(started)
+
+
 def test_the_table_of_limits_is_read() -> None:
     assert len(limits()) > 40
 
