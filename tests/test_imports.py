@@ -37,7 +37,7 @@ RESERVED = {
     "wsproto": ("gemini/dial.py", "simulator/"),
     # The framing of both ends and the public handshake; the simulator and the candidate each for itself.
     "websockets": ("net/", "server/http.py", "simulator/", "candidate/", "commands/call.py"),
-    "h11": ("server/http.py", "simulator/"),
+    "h11": ("server/http.py", "net/proxy.py", "simulator/"),
     "httpx": ("backend/", "interview/feedback.py", "net/", "candidate/"),
     "sqlite3": ("journal/", "commands/"),
     "prometheus_client": ("telemetry/",),

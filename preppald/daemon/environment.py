@@ -104,7 +104,7 @@ async def _open(addresses: Sequence[Address], setting: str) -> Listeners:
         try:
             listeners += await _listen(where, addresses)
         except OSError as error:
-            await _close(listeners)
+            await _close(listeners)  # noqa: ASYNC120 - cancelled, the process ends anyway
             raise StartError(
                 f"{setting}={where} cannot be listened on ({error.strerror}): "
                 "stop what uses it, or choose another address"

@@ -80,10 +80,10 @@ def dialler(endpoint: Endpoint, trust: ssl.SSLContext | None = None, proxy: Prox
         try:
             await stream.handshake()
         except (ssl.SSLError, trio.BrokenResourceError) as error:
-            await stream.hang_up()
+            await stream.hang_up()  # noqa: ASYNC120 - shielded, and closes without waiting
             raise UpstreamError(closes.TLS, detail=_tls_words(error)) from error
         except BaseException:
-            await stream.hang_up()
+            await stream.hang_up()  # noqa: ASYNC102 - shielded, and closes without waiting
             raise
         return stream
 

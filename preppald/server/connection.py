@@ -235,7 +235,7 @@ class Server:
                     raise
                 # It could have begun here when the others were asked; a drain may have begun since: ask once more.
                 opening.decided = False
-                if elsewhere := await hand_over():
+                if elsewhere := await hand_over():  # noqa: ASYNC120 - cancelled, the connection is gone anyway
                     return elsewhere
                 raise
 
