@@ -14,6 +14,7 @@ from typing import Any
 
 from preppald.config import secret_files as private_files, values as parse
 from preppald.config.addresses import Address
+from preppald.config.env_file import EnvFileError
 from preppald.config.settings import ENV_FILE, Config, Setting, settings
 from preppald.config.values import Invalid
 from preppald.core import models, prices
@@ -74,6 +75,8 @@ def with_file(env: Mapping[str, str]) -> Mapping[str, str]:
 def _with_file_or_fault(env: Mapping[str, str]) -> Mapping[str, str]:
     try:
         return with_file(env)
+    except EnvFileError as error:
+        raise ConfigError([f"{ENV_FILE}: {fault}" for fault in error.faults]) from error
     except Invalid as error:
         raise ConfigError([f"{ENV_FILE}: {error}"]) from error
 
@@ -125,7 +128,7 @@ def signing_secret(env: Mapping[str, str]) -> str:
     """
     item = settings()["jwt_secret"]
     try:
-        return secret_text(item, with_file(env)).strip()
+        return secret_text(item, _with_file_or_fault(env)).strip()
     except Invalid as error:
         raise ConfigError([f"{item.env}: {error}"]) from error
 

@@ -1,12 +1,12 @@
 """Files that hold secrets: read only where not everybody on this machine may, and within a bound."""
 
 from pathlib import Path
-import re
 import stat
 
+from preppald.config import env_file as env_files
+from preppald.config.env_file import EnvFileError
 from preppald.config.values import Invalid
 
-_LINE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 # A secret in a file is a line; a larger file is a mistake.
 MAX_SECRET_FILE_BYTES = 16 * 1024
 # The whole configuration is 3 KiB with all comments.
@@ -14,36 +14,43 @@ MAX_ENV_FILE_BYTES = 64 * 1024
 
 
 def secret_file(file: Path) -> str:
-    """Return the text of a file that only its owner (and group) may read, without the white space around it."""
-    return _private_text(file, MAX_SECRET_FILE_BYTES, "not a secret").strip()
+    """Return the text of a file that only its owner (and group) may read, without the white space around it.
+
+    Raises:
+        Invalid: it cannot be used; the text names the file and the reason.
+    """
+    try:
+        return _private_bytes(file, MAX_SECRET_FILE_BYTES, "not a secret").decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{file} is not text") from error
 
 
 def env_file(file: Path) -> dict[str, str]:
-    """Read ``NAME=value`` lines as of systemd's EnvironmentFile=: values bare or in quotes, # and ; for comments."""
-    found: dict[str, str] = {}
-    text = _private_text(file, MAX_ENV_FILE_BYTES, "not an env file")
-    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
-        if not line or line[0] in "#;":
-            continue
-        match = _LINE.fullmatch(line)
-        if match is None:
-            # The line may hold a secret: its number has to do.
-            raise Invalid(f"{file}, line {number}: is not NAME=value")
-        value = match[2].strip()
-        quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'"
-        found[match[1]] = value[1:-1] if quoted else value
-    return found
+    """Return the assignments in a file as of systemd's EnvironmentFile=.
+
+    Raises:
+        EnvFileError: every fault of it.
+        Invalid: it cannot be read at all.
+    """
+    try:
+        return env_files.parse(_private_bytes(file, MAX_ENV_FILE_BYTES, "not an env file"))
+    except EnvFileError as error:
+        raise EnvFileError([f"{file}, {fault}" for fault in error.faults]) from error
 
 
-def _private_text(file: Path, most_bytes: int, what_else: str) -> str:
+def _private_bytes(file: Path, most_bytes: int, what_else: str) -> bytes:
     try:
         state = file.stat()
-        if state.st_mode & stat.S_IROTH:
+        if stat.S_ISCHR(state.st_mode) or stat.S_ISBLK(state.st_mode):
+            raise Invalid(f"{file} is a device: {what_else}")
+        if state.st_mode & stat.S_IROTH and not stat.S_ISDIR(state.st_mode):
             raise Invalid(f"{file} may be read by everybody on this machine: chmod o-r it")
         if state.st_size > most_bytes:
             raise Invalid(f"{file} is larger than {most_bytes} bytes: {what_else}")
-        return file.read_text(encoding="utf-8")
+        with file.open("rb") as stream:
+            data = stream.read(most_bytes + 1)  # a pipe has no size
     except OSError as error:
         raise Invalid(f"{file} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise Invalid(f"{file} is not text") from error
+    if len(data) > most_bytes:
+        raise Invalid(f"{file} is larger than {most_bytes} bytes: {what_else}")
+    return data

@@ -89,7 +89,7 @@ class Config:
     )
     gemini_key: str = setting(
         "GEMINI_API_KEY",
-        parse.secret(1),
+        parse.api_key,
         "the key for Gemini",
         secret=True,
         needed=True,

@@ -160,6 +160,13 @@ def secret(least: int) -> Callable[[str], str]:
     return read
 
 
+def api_key(raw: str) -> str:
+    """Return a key for Gemini. A blank in it is a comment, or half of another line."""
+    if " " in raw:
+        raise Invalid("holds a blank, as no key does: a comment needs a line of its own")
+    return secret(1)(raw)
+
+
 def as_duration(seconds: float) -> str:
     """Return the shortest exact way to write a duration."""
     for unit in ("d", "h", "m"):
