@@ -3,7 +3,7 @@
 from collections.abc import Callable
 import random
 
-from preppald.simulator import GeminiSimulator, Scenario
+from preppald.simulator import FLAWS, GeminiSimulator, Scenario
 from preppald.simulator.faults import Close, Drop, Fault, Flawed, Hang, Http, Silence
 from preppald.simulator.scenario import Audio, GoAway, Limits, Reply, Timing
 
@@ -54,6 +54,10 @@ class Gemini(GeminiSimulator):
             Silence(connection="all", at=moment, after=after),  # type: ignore[arg-type]
             Http(connection="all", status=503),
             Hang(connection="all"),
-            Flawed(connection="all", flaw="no-answer", turn=self._chance.randint(1, 4)),
+            Flawed(
+                connection="all",
+                flaw=self._chance.choice(list(FLAWS)),
+                turn=self._chance.choice((1, 2, 3, 4, "all")),
+            ),
         ]
         return (self._chance.choice(kinds),)

@@ -99,7 +99,7 @@ class Tab:
 
     async def _converse(self, candidate: Candidate, token: str, began: float) -> int:
         try:
-            query = f"?since={self._last_seq}" if self._last_seq else ""
+            query = "?turns=1" + (f"&since={self._last_seq}" if self._last_seq else "")
             with trio.fail_after(OPEN_SECONDS):
                 await candidate.open(f"/{self.interview_id}{query}", token)
         except (trio.TooSlowError, trio.BrokenResourceError, AssertionError):
