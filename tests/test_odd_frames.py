@@ -3,6 +3,7 @@
 import pytest
 import trio
 
+from preppald.core.turns import fold
 from preppald.simulator import Scenario, load_scenario
 from preppald.simulator.faults import Fault, Flawed, Send
 from preppald.simulator.scenario import Reply, ToolCall
@@ -153,6 +154,41 @@ async def test_text_in_every_odd_order_makes_a_true_transcript(
         if update.text:
             shown[update.turn] = shown.get(update.turn, "") + update.text
     assert {text.strip() for text in shown.values()} >= {text for _, text in transcript}
+
+
+def shown_by_an_old_page(candidate: Candidate) -> list[tuple[str, str]]:
+    """The lines that the client package showed before it knew turns: its ``Turns.add``, which has no numbers."""
+    lines: list[list[str]] = []
+    complete: list[bool] = []
+    for message in candidate.messages:
+        update = message.transcript_update
+        if not message.HasField("transcript_update"):
+            continue
+        own = [place for place, line in enumerate(lines) if line[0] == update.speaker]
+        if not own or complete[own[-1]]:
+            if not update.text.strip():
+                continue
+            lines.append([update.speaker, ""])
+            complete.append(False)
+            own.append(len(lines) - 1)
+        lines[own[-1]][1] += update.text
+        complete[own[-1]] = update.turn_complete
+    return [(speaker, text.strip()) for speaker, text in lines]
+
+
+async def test_a_page_of_before_shows_nothing_wrong(nursery: trio.Nursery, autojump_clock: object) -> None:
+    """Every line is a turn's, in their order; where a rest came late, its beginning.
+
+    It also has the words of a reply without sound: nobody knows that when they come.
+    """
+    world, candidate = await odd_words(nursery, "?since=0")
+    shown = shown_by_an_old_page(candidate)
+    await ended(world, candidate)
+    turns = fold(await world.journal.fragments("iv-1", 1, since=0)).values()
+    wanted = iter(sorted(turns, key=lambda turn: (turn.started_ms, turn.number)))
+    for speaker, text in shown:
+        assert any(turn.speaker == speaker and turn.text.strip().startswith(text) for turn in wanted), text
+    assert len(shown) == len(turns)
 
 
 async def test_a_page_that_knows_no_turns_gets_no_late_rest(

@@ -12,7 +12,7 @@ from preppald.core import frames
 from preppald.core.allowance import Allowance
 from preppald.core.endings import REPLACED, CloseCodes, Ending
 from preppald.core.frames import NoticeKind
-from preppald.core.turns import Fragment
+from preppald.core.turns import CutReply, Fragment
 from preppald.recording import NO_TAPE, Tape
 
 # A send to the browser that takes longer has lost its connection.
@@ -80,12 +80,12 @@ class Seat:
             self._tape.played(pcm)
             self.browser.post(frames.audio(pcm), audio=True)
 
-    def stop_playing(self) -> None:
+    def stop_playing(self, cut: CutReply | None = None) -> None:
         """Silence a reply that the candidate spoke over: in our queue, and in the browser's."""
         if self.browser is not None and not self.browser.plays_all:
             self._tape.silenced()
             self.browser.drop_audio()
-            self.browser.post(frames.interrupted())
+            self.browser.post(frames.interrupted(cut))
 
     def show(self, fragment: Fragment) -> None:
         if self._replaying:

@@ -36,7 +36,7 @@ from preppald.core.frames import OUTPUT_BYTES_PER_SECOND
 from preppald.core.minutes import Minutes
 from preppald.core.playback import Playback, Samples
 from preppald.core.reply import STALE_SECONDS, Reply, Stale
-from preppald.core.turns import Speaker, Turn, joined, sentence_ends
+from preppald.core.turns import CutReply, Speaker, Turn, joined, sentence_ends
 from preppald.core.words import PLACES, Placement, heard_word, spoken_word
 
 # Sound that comes at the pace of speech comes in pieces of up to 250 ms.
@@ -118,6 +118,11 @@ class Conversation:
     def cut_short(self) -> bool:
         """True where the candidate spoke over the last reply before it was heard out."""
         return self._reply is not None and self._reply.cut
+
+    @property
+    def cut_reply(self) -> CutReply | None:
+        """How much of the last reply was heard, where the candidate spoke over it; None where it was heard out."""
+        return None if self._reply is None else self._reply.cut_reply
 
     @property
     def last_heard(self) -> str:

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 
 from preppald.core.endings import EndedReason
 from preppald.core.events import AudioHeard, ClientEvent, EndRequested, HoldAsked
-from preppald.core.turns import Fragment
+from preppald.core.turns import CutReply, Fragment
 from preppald.errors import RemoteProtocolError
 from preppald.pb.interview_pb2 import (
     AudioResponse,
@@ -127,8 +127,12 @@ def transcript(fragment: Fragment, started_ms: int = 0) -> bytes:
     return message.SerializeToString()
 
 
-def interrupted() -> bytes:
-    return ServerToClientMessage(interrupted=Interrupted()).SerializeToString()
+def interrupted(cut: CutReply | None = None) -> bytes:
+    """Return an Interrupted's bytes; ``cut``: how much of which turn was heard, where that is known."""
+    heard = Interrupted()
+    if cut is not None:
+        heard.turn, heard.heard_ms, heard.heard_code_points = cut.turn, cut.heard_ms, cut.heard_chars
+    return ServerToClientMessage(interrupted=heard).SerializeToString()
 
 
 def hold_state(*, on: bool, remaining_seconds: float) -> bytes:

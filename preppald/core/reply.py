@@ -12,7 +12,7 @@ import unicodedata
 
 from preppald.core.events import AudioSpoken
 from preppald.core.frames import OUTPUT_BYTES_PER_SECOND
-from preppald.core.turns import unspaced
+from preppald.core.turns import CutReply, unspaced
 
 # Sound over which the stream's own characters a second are believed.
 MEASURED_SECONDS = 1.0
@@ -86,6 +86,13 @@ class Reply:
         self._cut_at = position
         if self._text:
             self._cut_chars = self._chars_at(position)
+
+    @property
+    def cut_reply(self) -> CutReply | None:
+        """How much of it was heard, where it was cut."""
+        if self._cut_at is None:
+            return None
+        return CutReply(self.number, round(self._cut_at * 1000), self.heard_chars())
 
     def typical_rate(self) -> float | None:
         """Return its characters a second, where all of it came and it is long enough to tell."""

@@ -109,6 +109,14 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
         )
 
 
+class CutReply(msgspec.Struct, frozen=True, gc=False):
+    """How much of a reply was heard before the candidate spoke over it: of its sound, and of its turn's text."""
+
+    turn: int
+    heard_ms: int
+    heard_chars: int
+
+
 def begun(fragment: Fragment) -> Turn:
     """Return the turn that this first fragment opens."""
     return Turn(

@@ -40,7 +40,7 @@ class Performer:
 
     def _stop_playing(self, _effect: StopPlaying) -> None:
         self._metrics.interruptions.inc()
-        self._parts.seat.stop_playing()
+        self._parts.seat.stop_playing(self._parts.conversation.cut_reply)
 
     def _reply_began(self, effect: ReplyBegan) -> None:
         voice_ended_at = self._parts.evidence.voice_ended_at

@@ -7,7 +7,7 @@ from preppald.core import frames
 from preppald.core.endings import EndedReason
 from preppald.core.events import AudioHeard, EndRequested
 from preppald.core.frames import NoticeKind
-from preppald.core.turns import Fragment, Speaker
+from preppald.core.turns import CutReply, Fragment, Speaker
 from preppald.errors import RemoteProtocolError
 from preppald.pb import interview_pb2 as pb
 
@@ -127,6 +127,8 @@ def test_the_other_messages_say_what_they_are_given() -> None:
     assert (started.interview_id, started.remaining_ms, started.resumed) == ("iv", 3_600_000, True)
     assert started.output_sample_rate_hz == 24_000
     assert sent(frames.interrupted()).WhichOneof("payload") == "interrupted"
+    cut = sent(frames.interrupted(CutReply(3, 1500, 21))).interrupted
+    assert (cut.turn, cut.heard_ms, cut.heard_code_points) == (3, 1500, 21)
     error = sent(frames.error(5000, "Failed")).error
     assert (error.code, error.message) == (5000, "Failed")
     notice = sent(frames.notice(NoticeKind.ENDING_SOON, "soon", remaining_seconds=-3)).notice

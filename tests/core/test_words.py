@@ -23,7 +23,7 @@ from preppald.core.events import (
 )
 from preppald.core.floor import State
 from preppald.core.reply import end_of_word
-from preppald.core.turns import CUT_MARK, Fragment, Turn, fold, in_order, joined
+from preppald.core.turns import CUT_MARK, CutReply, Fragment, Turn, fold, in_order, joined
 from preppald.core.words import PLACES, HeardWord, Placement, Situation, SpokenWord
 from tests.core.test_conversation import EPOCH_MS, Talk, kept, voice
 
@@ -324,6 +324,18 @@ def test_a_voice_that_is_known_says_how_much_of_a_text_that_came_at_once_was_hea
     talk.at(40, voice(0.04), TextSpoken(SENTENCE), voice(5))
     talk.at(43, ReplyInterrupted())
     assert talk.conversation.turns[-1].heard == end_of_word(SENTENCE, 30)
+
+
+def test_an_interruption_says_how_much_was_heard_of_which_turn() -> None:
+    """Where nothing played any more there is nothing to say."""
+    talk = Talk()
+    talk.at(10, voice(4), TextSpoken("Hello there, tell me about a problem."))
+    talk.at(12, ReplyInterrupted())
+    assert talk.conversation.cut_reply == CutReply(1, 2000, len("Hello there, tell me"))
+    other = Talk()
+    other.at(10, voice(1), TextSpoken("Hello."), ReplyGenerated(), TurnCompleted())
+    other.at(14, ReplyInterrupted())
+    assert other.conversation.cut_reply is None
 
 
 @pytest.mark.parametrize(
