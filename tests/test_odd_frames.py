@@ -1,5 +1,9 @@
 """Frames that the protocol allows and nobody expects, in a whole interview: nothing is lost, and nothing is shown."""
 
+import base64
+import json
+from pathlib import Path
+
 import pytest
 import trio
 
@@ -75,15 +79,31 @@ async def test_a_model_at_work_is_not_nudged(nursery: trio.Nursery, autojump_clo
 
 
 async def test_totals_without_details_reach_the_ceiling(
-    nursery: trio.Nursery, autojump_clock: object
+    nursery: trio.Nursery, autojump_clock: object, tmp_path: Path
 ) -> None:
-    """A server that says only how many tokens a turn took: the second turn is one too many."""
-    usage = '{"usageMetadata":{"promptTokenCount":5000,"responseTokenCount":300,"totalTokenCount":5300}}'
-    first, second = (
-        Send(at="generating", turn="all", json=usage, connection=1, after=after) for after in (0.1, 0.2)
-    )
-    _world, candidate = await begin(nursery, first, second, PREPPALD_MAX_TOKENS="9000")
+    """A server that says only how many tokens a turn took, 5 300 of at most 6 000: the second turn is one too many."""
+    usage = {"promptTokenCount": 5000, "responseTokenCount": 300, "totalTokenCount": 5300}
+    replay = tmp_path / "replay.jsonl"
+    turn = {"serverContent": {"turnComplete": True}, "usageMetadata": usage}
+    pcm = base64.b64encode(bytes(48_000)).decode()
+    voice = {"serverContent": {"modelTurn": {"parts": [{"inlineData": {"data": pcm}}]}}}
+    frames = [
+        (0.0, {"setupComplete": {}}),
+        (0.5, voice),
+        (2.0, turn),
+        (10.0, voice),
+        (12.0, turn),
+        (20.0, voice),
+        (22.0, turn),
+    ]
+    lines = [{"t": at, "connection": 1, "direction": "out", "frame": frame} for at, frame in frames]
+    replay.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    world = World({"PREPPALD_MAX_TOKENS": "6000"}, Scenario(replay=str(replay)))
+    await world.start(nursery)
+    candidate = await world.candidate()
     assert await candidate.closed() == (1000, "Session token limit")
+    (line,) = world.events("session.ended")
+    assert line["tokens"] == 10_600
 
 
 async def test_what_cannot_be_read_is_counted_at_once_and_logged_once(

@@ -209,12 +209,13 @@ def _content(content: _ServerContent) -> Iterator[GeminiEvent]:
     if content.input_transcription is not None and (heard := _text(content.input_transcription)):
         yield TextHeard(heard)
     if content.model_turn is not None:
-        parts = content.model_turn.parts
-        if any(part.text or part.thought for part in parts):
-            yield AtWork()
-        for part in parts:
+        thought = False
+        for part in content.model_turn.parts:
             if part.inline_data is not None and part.inline_data.data:
                 yield AudioSpoken(part.inline_data.data)
+            elif (part.text or part.thought) and not thought:
+                thought = True
+                yield AtWork()
     if content.output_transcription is not None and (spoken := _text(content.output_transcription)):
         yield TextSpoken(spoken)
     yield from _flags(content)
