@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
+import errno
 from functools import partial
 import itertools
 from pathlib import Path
@@ -182,7 +183,13 @@ class Store:
         return any(found for _, files in self._neighbours() for found in _asked(files, ask))
 
     def commit(self, batch: Batch) -> None:
-        """Write the batch in one transaction. A full disk is given the reserve first."""
+        """Write the batch in one transaction. A full disk is given the reserve first.
+
+        Raises:
+            sqlite3.Error, OSError: it is not durable; EIO when the file is not the one that was opened any more.
+        """
+        if trouble := self._place.trouble():
+            raise OSError(errno.EIO, trouble)
         try:
             writes.commit(self._open_connection, batch)
         except (sqlite3.Error, OSError) as error:
@@ -191,6 +198,16 @@ class Store:
             self._log.error("journal.reserve_used", database=self.name)
             self.short_of_space = True
             writes.commit(self._open_connection, batch)
+        self._place.written()
+
+    @property
+    def watched(self) -> bool:
+        """Return whether anything can happen to the file under us."""
+        return self._place.watched
+
+    def trouble(self) -> str | None:
+        """Return what happened to the file under us; None when nothing did, or it is left already."""
+        return None if self._connection is None else self._place.trouble()
 
     def renew_reserve(self) -> None:
         """Put the reserve back when there is room for it again."""

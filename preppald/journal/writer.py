@@ -36,6 +36,10 @@ CLOSING_SECONDS = 10.0
 # a time, the longer the cheaper.
 SETTLE_SECONDS = 20.0
 SWEEP_SECONDS = 3600.0
+# How often it is looked whether the files are still those that were opened; and how often those that could not be
+# carried over are tried again.
+LOOK_SECONDS = 1.0
+CARRY_SECONDS = 15.0
 # A time that never comes, on Trio's clock.
 NEVER = float("inf")
 
@@ -144,9 +148,17 @@ class Writer:
 
     async def _write(self) -> None:
         next_sweep = trio.current_time()
+        next_look = next_sweep if self._store.watched else NEVER
+        next_carry = next_sweep + CARRY_SECONDS
         busy = False
         while True:
             now = trio.current_time()
+            if now >= next_look:
+                next_look = now + LOOK_SECONDS
+                await self._look()
+            if now >= next_carry:
+                next_carry = now + CARRY_SECONDS
+                await self._carry_over()
             if now >= next_sweep:
                 next_sweep = now + SWEEP_SECONDS
                 # Before settling: a forgotten interview must not be settled afterwards.
@@ -158,7 +170,7 @@ class Writer:
                 await self._tend("settle", self._settle)
             # While records come all the time, one wait a commit is enough.
             if not busy and not self._pending:
-                patience = min(next_sweep, self._settle_at) - trio.current_time()
+                patience = min(next_sweep, next_look, self._settle_at) - trio.current_time()
                 if not await self._pending.dirty.heard(
                     RETRY_SECONDS if self._store.short_of_space else patience
                 ):
@@ -169,6 +181,20 @@ class Writer:
             busy = bool(self._pending)
             if busy and not await self._attempt():
                 await trio.sleep(RETRY_SECONDS)
+
+    async def _look(self) -> None:
+        """Goes on in a new file where the present one was removed, replaced or cut."""
+        if self._failure is None and await self._in_thread(self._store.trouble) is not None:
+            await self._attempt()
+
+    async def _carry_over(self) -> None:
+        """Tries again what could not be carried over from earlier files."""
+        if self._failure is None and self._store.left_files:
+            try:
+                self._pending.found_live(await self._in_thread(self._store.carry_over))
+            except (sqlite3.Error, OSError) as error:
+                self._log.warning("journal.untended", work="carry over", cause=str(error))
+            self._pending.outbox.ring()
 
     async def _attempt(self) -> bool:
         """Commit everything once; return whether it is durable."""

@@ -75,7 +75,8 @@ def truth(directory: Path) -> Truth:
     for number in range(INTERVIEWS):
         name = f"iv-{number:02}-{number * 7919:x}"
         if number == SETTLED:
-            store.read(lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+            store.close()
+            store.open()
         handle = Handle(f"handle-of-{name}", "gemini-3.8-live", EPOCH_MS)
         row = interview(name, handle=handle, usage=Usage(prompt_audio=number))
         batch = Batch(interviews={(name, 0): row})
