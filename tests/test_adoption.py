@@ -2,13 +2,14 @@
 
 import hashlib
 from pathlib import Path
+import shutil
 
 import pytest
 import trio
 
 from preppald.core.endings import CANDIDATE_GONE
 from preppald.core.interview import Interview, Phase
-from preppald.core.turns import Fragment, Speaker
+from preppald.core.turns import SEQ_LEAP, Fragment, Speaker
 from preppald.errors import JournalError
 from preppald.interview.registry import ADOPT_SECONDS
 from preppald.journal import Journal, OnDisk
@@ -133,3 +134,18 @@ async def test_what_cannot_be_read_back_at_once_is_tried_again(
     assert len(world.registry) == 1
     (live,) = world.journal.live()
     assert live.phase is Phase.LIVE
+
+
+async def test_no_number_is_used_again_after_two_kills(autojump_clock: object, tmp_path: Path) -> None:
+    """D11: though nothing that the second process said got to the disk, the third goes on above its numbers."""
+    state = tmp_path / "life-0"
+    async with running(at(state, "a")) as journal:
+        begin(journal, "token")
+    for life in (1, 2, 3):
+        async with trio.open_nursery() as process:
+            world = await World({}, SCENARIO, at(state, "a")).start(process)
+            (live,) = world.journal.live()
+            assert live.seq_floor == 1 + life * SEQ_LEAP
+            # As a kill would leave it now.
+            state = Path(shutil.copytree(state, tmp_path / f"life-{life}"))
+            process.cancel_scope.cancel()

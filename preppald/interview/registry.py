@@ -138,12 +138,15 @@ class Registry:
         """
         while not self.draining:
             if self._services.journal.fault is None:
-                places = await self._services.journal.owing()
-                async with self._opening:
-                    try:
+                try:
+                    places = await self._services.journal.owing()
+                    async with self._opening:
                         await self._adopt(places)
-                    except JournalError as error:
-                        self._services.log.error("interviews.not_resumed", cause=str(error))  # noqa: TRY400 - the disk's fault
+                except JournalError as error:
+                    self._services.log.error("interviews.not_resumed", cause=str(error))  # noqa: TRY400 - the disk's fault
+                except Exception:
+                    # A neighbour's trouble: this instance has candidates of its own.
+                    self._services.log.exception("interviews.not_adopted")
             await trio.sleep(ADOPT_SECONDS)
 
     async def _adopt(self, places: Sequence[Place]) -> None:

@@ -26,6 +26,10 @@ from preppald.journal.rows import (
 # A command's list that is longer than this is not read by anybody; --limit raises it.
 DEFAULT_LIMIT = 1000
 
+# A candidate, or a page with results, waits for a delivery that was made since: those go before what is old. Longer,
+# and an hour's interviews would hold up what the last backlog left.
+FRESH_MS = 5 * 60 * 1000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Which:
@@ -162,6 +166,7 @@ def queue(
         # A wait beyond the cap was computed before the clock was set back: it is over.
         "latest": now_ms + int(RETRY_CAP_SECONDS * 1000),
         "limit": limit,
+        "fresh": now_ms - FRESH_MS,
         "passing_over": json.dumps(sorted(passing_over)),
     }
     # Only the first pending row of an interview may be tried; a dead one does not hold up those after it.
@@ -177,7 +182,7 @@ def queue(
     due = connection.execute(
         f"""
         SELECT {OWED_COLUMNS} {heads} AND NOT (next_ms > :now AND next_ms <= :latest)
-        ORDER BY next_ms, number LIMIT :limit
+        ORDER BY created_ms <= :fresh, next_ms, number LIMIT :limit
         """,
         asked,
     ).fetchall()

@@ -483,3 +483,17 @@ async def test_what_feedback_is_due_on(autojump_clock: object) -> None:
             lambda connection: connection.execute("SELECT * FROM feedback_due").fetchall()
         )
         assert marks == []
+
+
+async def test_what_a_candidate_waits_for_goes_before_what_is_old(autojump_clock: object) -> None:
+    """D12: 5 000 deliveries are owed since yesterday; a new interview's first one is the first to be offered."""
+    rig = Rig()
+    async with running(in_memory(rig)) as journal:
+        for number in range(2500):
+            for delivery in (begun(f"old-{number}"), finished(f"old-{number}", 2)):
+                journal.add_delivery(replace(delivery, created_ms=EPOCH_MS - DAY_MS))
+        await journal.flush()
+        journal.add_delivery(replace(begun("new"), created_ms=wall_ms()))
+        await journal.flush()
+        due = (await journal.queue(8)).due
+        assert [it.delivery.interview_id for it in due] == ["new", *(f"old-{number}" for number in range(7))]
