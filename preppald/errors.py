@@ -47,6 +47,12 @@ class StartError(PreppaldError):
     """The daemon cannot start, though its configuration reads well."""
 
 
+class NewerSchemaError(StartError):
+    """Raised where a newer preppald wrote the database: no further try can help, so none is made."""
+
+    exit_status = EX_CONFIG
+
+
 class RemoteProtocolError(PreppaldError):
     """A peer sent something that its protocol does not allow."""
 

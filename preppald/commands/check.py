@@ -14,7 +14,7 @@ import trio
 from preppald.backend import backend_for
 from preppald.commands.serve import wall_clock_ms
 from preppald.commands.surroundings import nearest, ports_in_use, state_dir_fault, state_dir_warning
-from preppald.config.load import load, secret_text, shown
+from preppald.config.load import load, secret_text, shown, with_file
 from preppald.config.settings import ENV_FILE, Config, settings
 from preppald.config.values import Invalid
 from preppald.config.warnings import warnings
@@ -36,6 +36,10 @@ Examples:
 
 # EnvironmentFile= of the units in systemd/.
 SERVICE_ENV_FILE = Path("/etc/preppald/preppald.env")
+# Of LoadCredential=, as systemd.exec(5) has it.
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+# systemd.service(5) gives it to ExecReload=: then the ports in use are those of the daemon that asks.
+MAIN_PROCESS = "MAINPID"
 # systemd skips a unit whose ExecCondition= exits with 1 to 254: neither failed nor restarted.
 NOT_CONFIGURED = 1
 
@@ -66,6 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.begun:
         return _begun(os.environ)
     config = _load(os.environ)
+    if config is None:
+        return 0
     cautions = _warnings(config)
     found = trio.run(_online, config) if arguments.online else []
     if arguments.json:
@@ -104,20 +110,37 @@ def _warnings(config: Config) -> list[str]:
     identity = tls.identity(config.tls_cert, config.tls_key)
     warning = identity and identity.warning(wall_clock_ms())
     today = datetime.now(UTC).date()
-    found = [*warnings(config, today), *([warning] if warning else []), *ports_in_use(config)]
+    found = [
+        *warnings(config, today),
+        *([warning] if warning else []),
+        *(() if os.environ.get(MAIN_PROCESS) else ports_in_use(config)),
+    ]
     if config.record == "on":
         return found + _recording_warnings(config)
     state = state_dir_warning(config.state_dir)
     return [*found, state] if state else found
 
 
-def _load(env: Mapping[str, str]) -> Config:
+def _load(env: Mapping[str, str]) -> Config | None:
+    """Return the configuration; None where only credentials are missing that this process is not shown."""
     try:
         return _usable(load(env))
-    except ConfigError:
+    except ConfigError as error:
+        if all(_is_hidden(fault, env) for fault in error.faults):
+            print(f"warning: {env[CREDENTIALS]} is not shown to this command: not checked", file=sys.stderr)
+            return None
         if hint := _elsewhere(env):
             print(hint, file=sys.stderr)
         raise
+
+
+def _is_hidden(fault: str, env: Mapping[str, str]) -> bool:
+    """Return whether a fault is only that systemd names credentials and does not mount them.
+
+    Systemd 252 does so for ExecReload= and ExecCondition=; the daemon itself has them.
+    """
+    directory = env.get(CREDENTIALS)
+    return bool(directory) and f": {directory}/" in fault and not os.access(str(directory), os.X_OK)
 
 
 def _usable(config: Config) -> Config:
@@ -139,7 +162,12 @@ def _elsewhere(env: Mapping[str, str]) -> str:
 
 def _begun(env: Mapping[str, str]) -> int:
     """Return whether anything is configured: the service of a package just installed is skipped, and is no failure."""
+    # Credentials are somebody's doing. For ExecCondition= they may be named and not be there: systemd 252 does not
+    # mount them for it.
+    if env.get(CREDENTIALS):
+        return 0
     try:
+        env = with_file(env)
         begun = any(secret_text(item, env) for item in settings().values() if item.secret)
     except Invalid:
         begun = True  # somebody has tried: `check` reports the faults

@@ -186,11 +186,18 @@ def secret_text(item: Setting, env: Mapping[str, str]) -> str:
 
 
 def _credential(item: Setting, env: Mapping[str, str]) -> str:
-    """Return the file of systemd's LoadCredential= with the setting's name; empty where there is none."""
+    """Return the file of systemd's LoadCredential= with the setting's name; empty where there is none.
+
+    Raises:
+        Invalid: there is a directory of credentials that this user may not look into.
+    """
     if credentials := env.get("CREDENTIALS_DIRECTORY"):
         held = Path(credentials) / item.env
-        if held.exists():
-            return str(held)
+        try:
+            if held.exists():
+                return str(held)
+        except OSError as error:
+            raise Invalid(f"{held} cannot be read: {error.strerror}") from error
     return ""
 
 

@@ -10,7 +10,7 @@ import contextlib
 import re
 import sqlite3
 
-from preppald.errors import StartError
+from preppald.errors import NewerSchemaError
 from preppald.journal import rows
 
 FIRST = """
@@ -205,12 +205,12 @@ def migrate(connection: sqlite3.Connection, migrations: tuple[str, ...] = MIGRAT
     """Bring the database up to date; each step is one transaction with its number in it.
 
     Raises:
-        StartError: a newer preppald wrote it.
+        NewerSchemaError: a newer preppald wrote it.
     """
     rows.equip(connection)
     present = version(connection)
     if present > len(migrations):
-        raise StartError(
+        raise NewerSchemaError(
             f"the database was written by a newer preppald (schema {present}, this one knows "
             f"{len(migrations)}): start that version, or point PREPPALD_STATE_DIR elsewhere"
         )

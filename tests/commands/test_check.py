@@ -142,3 +142,68 @@ def test_a_misspelt_name_is_recognised(check: Check, name: str, meant: str) -> N
 
 def test_a_name_like_no_other_is_not_guessed_at(check: Check) -> None:
     assert "did you mean" not in check(PREPPALD_JUGGLE="1")[1]
+
+
+# ------------------------------------------------------------------ under systemd
+
+
+@pytest.fixture
+def hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory of credentials that is named and may not be looked into, as systemd 252 has it for some commands."""
+    directory = tmp_path / "credentials"
+    real = Path.exists
+
+    def exists(self: Path, **options: bool) -> bool:
+        if self.parent == directory:
+            raise PermissionError(13, "Permission denied", str(self))
+        return real(self, **options)
+
+    monkeypatch.setattr(Path, "exists", exists)
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != directory)
+    return directory
+
+
+def test_credentials_that_are_not_shown_are_not_judged(check: Check, hidden: Path) -> None:
+    """A reload with credentials would fail for ever."""
+    status, said = check(JWT_SECRET="", CREDENTIALS_DIRECTORY=str(hidden))
+    assert said == f"warning: {hidden} is not shown to this command: not checked\n"
+    assert status == 0
+
+
+def test_other_faults_beside_them_are(check: Check, hidden: Path) -> None:
+    status, said = check(JWT_SECRET="", CREDENTIALS_DIRECTORY=str(hidden), PREPPALD_VAD_END="loud")
+    assert "PREPPALD_VAD_END: 'loud' is not one of low, high" in said
+    assert status == EX_CONFIG
+
+
+def test_a_service_that_asks_about_itself_holds_its_ports(check: Check) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert check(PREPPALD_LISTEN=address, MAINPID="123") == (0, "")
+
+
+def test_a_service_with_credentials_is_begun(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], hidden: Path
+) -> None:
+    """Though the directory cannot be looked into."""
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(hidden))
+    assert cli.main(["check", "--begun"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("line", "expected"), [("JWT_SECRET=anything", 0), ("PREPPALD_VOICE=Puck", 1)])
+def test_a_service_with_its_settings_in_a_file_is_begun(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, expected: int
+) -> None:
+    """The file that PREPPALD_ENV_FILE names is the only one that a reload reads again."""
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    file = tmp_path / "settings.env"
+    file.write_text(line, "utf-8")
+    file.chmod(0o600)
+    monkeypatch.setenv("PREPPALD_ENV_FILE", str(file))
+    assert cli.main(["check", "--begun"]) == expected
+    file.unlink()
+    assert cli.main(["check", "--begun"]) == 0, "somebody has tried: serve says what is wrong"
