@@ -15,7 +15,7 @@ from typing import TypeVar
 import trio
 
 from preppald.errors import JournalError
-from preppald.journal import faults, reader
+from preppald.journal import faults, reader, writes
 from preppald.journal.pending import Batch, Pending
 from preppald.journal.store import Store
 from preppald.net.threads import InThread
@@ -222,7 +222,7 @@ class Writer:
         """Commit; return the failure, None when durable. A broken file is left for another one, once an attempt."""
         try:
             try:
-                await self._in_thread(partial(self._store.commit, taken))
+                await self._commit_all(taken)
             except (sqlite3.Error, OSError) as error:
                 if faults.damage(error) is not faults.Damage.BROKEN:
                     raise
@@ -231,12 +231,26 @@ class Writer:
                 # The new file lacks the rows that cannot be read in the old one: give it every live row.
                 self._pending.add_live_rows(taken)
                 await self._in_thread(self._store.move_on)
-                await self._in_thread(partial(self._store.commit, taken))
+                await self._commit_all(taken)
             if self._store.short_of_space:
                 await self._in_thread(self._store.renew_reserve)
         except (sqlite3.Error, OSError) as error:
             return faults.sentence(error, self._store.name)
         return None
+
+    async def _commit_all(self, taken: Batch) -> None:
+        """Commit; a record of one interview that cannot be written at all is left out, and no other."""
+        try:
+            await self._in_thread(partial(self._store.commit, taken))
+        except (sqlite3.Error, OSError):
+            raise
+        except Exception as error:
+            unwritable = writes.sift(taken)
+            if not unwritable:
+                raise
+            for what in unwritable:
+                self._log.error("record.unwritable", what=what, exc_info=error)
+            await self._in_thread(partial(self._store.commit, taken))
 
     async def _tend(self, work: str, steps: Callable[[], AsyncGenerator[None]]) -> None:
         """Do work that can wait, in small steps; newer records are committed between them."""

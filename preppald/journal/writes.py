@@ -4,6 +4,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 import re
 import sqlite3
 
@@ -73,6 +74,40 @@ def commit(connection: sqlite3.Connection, batch: Batch) -> None:
             put_owed(connection, rows.owed_row(owed))
         for key, due in batch.due.items():
             connection.execute(PUT_DUE if due else DELETE_DUE, (key,))
+
+
+def sift(batch: Batch) -> list[str]:
+    """Take out of a batch every record that cannot be made a row of; return in words which ones.
+
+    It is a bug that made such a record; it must not keep all others from the disk.
+    """
+    found: list[str] = []
+
+    def sound(what: str, make: Callable[[], object]) -> bool:
+        try:
+            make()
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            found.append(f"{what} ({type(error).__name__})")
+            return False
+        return True
+
+    batch.interviews = {
+        name: it
+        for name, it in batch.interviews.items()
+        if sound(f"the row of interview {name}", partial(rows.interview_row, it))
+    }
+    batch.fragments = [
+        it
+        for it in batch.fragments
+        if sound(
+            f"a fragment of interview {it[0]}",
+            lambda it=it: [rows.sealed(row) for row in packing.rows([it])],  # type: ignore[misc]
+        )
+    ]
+    batch.owed = {
+        key: it for key, it in batch.owed.items() if sound(f"delivery {key}", partial(rows.owed_row, it))
+    }
+    return found
 
 
 def put_owed(connection: sqlite3.Connection, row: rows.Row) -> None:

@@ -122,7 +122,10 @@ class Keeper:
 
     async def _finished(self, recording: Recording) -> bool:
         began = trio.current_time()
-        why = await self._finish(recording)
+        try:
+            why = await self._finish(recording)
+        except Exception as error:  # noqa: BLE001 - one recording's trouble ends no other
+            why = f"a bug ({type(error).__name__})"
         if why is None:
             self._log.info(
                 "recording.finished",

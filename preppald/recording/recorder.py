@@ -125,7 +125,10 @@ class Recorder:
     ) -> None:
         short = self._short() if batch else None
         for tape, entries in batch:
-            why = short or self._append(tape, entries)
+            try:
+                why = short or self._append(tape, entries)
+            except Exception as error:  # noqa: BLE001 - one recording's trouble ends no other
+                why = f"a bug ({type(error).__name__})"
             if why is not None:
                 losses.append((_size(entries), why))
                 self._leave(tape)
