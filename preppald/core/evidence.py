@@ -25,6 +25,7 @@ from preppald.core.events import (
     TextHeard,
     ToolCalled,
     UpstreamReady,
+    UpstreamResumed,
     UtteranceCompleted,
     WaitingForInput,
 )
@@ -160,6 +161,8 @@ class Evidence:
         self._waits = False
         # Whenever it was:
         self._last_word_at = 0.0
+        # When Gemini was last back: an interview that another process began has no earlier time on this clock.
+        self._back_at: float | None = None
         self._lost_at: float | None = None
         self._was_owed = conversation.owed
 
@@ -223,6 +226,9 @@ class Evidence:
         if self._activity_at is not None and not self._ear.any_voice:
             self._activity_spoke |= now - self._activity_at - self._silence >= VOICE_SECONDS
 
+    def _back(self, now: float) -> None:
+        self._back_at = now
+
     def _worked(self, now: float) -> None:
         self._worked_at = now
 
@@ -246,6 +252,7 @@ class Evidence:
         WaitingForInput: _chose_to_wait,
         ReplyInterrupted: _interrupted,
         UpstreamReady: asked,
+        UpstreamResumed: _back,
     }
 
     # -------------------------------------------------------------- what it says
@@ -265,7 +272,7 @@ class Evidence:
         voice = self._voice(now)
         case = (conversation.state, voice, self._sign(), now >= heard_out_at)
         floor = ROWS[TABLE[case]][-1]
-        since = heard_out_at
+        since = _latest(heard_out_at, self._back_at)
         candidate_at = _latest(self._last_word_at, self._ear.counted_at)
         if floor is Floor.OWED:
             counted = None if self._sounds(now) else self._ear.counted_at

@@ -79,8 +79,9 @@ async def test_without_descriptors_it_waits_quietly_and_recovers(tmp_path: Path)
         before = running.cpu_seconds
         await trio.sleep(2)
         assert running.cpu_seconds - before < 0.5
-        (warning,) = running.lines("library.warned")
-        assert "EMFILE" in str(warning["text"])
+        (line,) = running.lines("connections.not_accepted")
+        assert "Too many open files" in str(line["cause"])
+        assert "LimitNOFILE" in str(line["what_to_do"])
         assert running.log.stat().st_size < 4096
         for held in sockets:
             held.close()
