@@ -267,8 +267,16 @@ runpy.run_module("preppald", run_name="__main__", alter_sys=True)
 """
 
 
-@pytest.mark.parametrize("command", ["serve", "check", "demo", "call --sample", "simulate", "interviews"])
-@pytest.mark.parametrize("stage", ["preppald.cli", "preppald.errors", "trio", "msgspec", "preppald.journal"])
+@pytest.mark.parametrize(
+    ("stage", "command"),
+    [
+        (stage, command)
+        for stage in ("preppald.cli", "preppald.errors", "trio", "msgspec", "preppald.journal")
+        for command in ("serve", "check", "demo", "call --sample", "simulate", "interviews")
+        # The simulator never reads the journal, so that nothing would end it.
+        if (stage, command) != ("preppald.journal", "simulate")
+    ],
+)
 def test_ctrl_c_while_it_starts(desk: Desk, command: str, stage: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTING, stage, *command.split()],
