@@ -3,14 +3,17 @@
 The peers are our own other end, OpenSSL's s_server and s_client, and ssl objects driven by hand.
 """
 
+from array import array
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+import fcntl
 from functools import partial
 from pathlib import Path
 import shutil
 import socket
 import ssl
 import subprocess
+import termios
 
 import pytest
 import trio
@@ -296,12 +299,21 @@ async def test_key_updates_of_a_server_go_unnoticed(
                 heard += await stream.receive(RECORD_BYTES)
             process.stdin.write(b"K\n")
             process.stdin.flush()
+            await _read_by_openssl(process.stdin.fileno())
         stream.send(b"ours\n")
         assert process.stdout is not None
         line = b""
         while b"ours" not in line:
             line = await trio.to_thread.run_sync(process.stdout.readline)
     await stream.hang_up()
+
+
+async def _read_by_openssl(pipe: int) -> None:
+    """Wait until what was written is read: OpenSSL's programs take a command only at the beginning of a read."""
+    unread = array("i", [1])
+    while unread[0]:
+        await trio.sleep(0.01)  # noqa: ASYNC110 - it is another process
+        fcntl.ioctl(pipe, termios.FIONREAD, unread)
 
 
 @asynccontextmanager
@@ -362,12 +374,12 @@ async def test_openssls_client_is_served_and_its_goodbye_heard(
 
 async def test_key_updates_of_a_client_go_unnoticed(openssl: str, certificates: Certificates) -> None:
     async with s_client(openssl, certificates, "-tls1_3") as (stream, process):
-        assert process.stdin is not None
+        assert isinstance(process.stdin, trio.lowlevel.FdStream)
         for command in (b"K\n", b"k\n"):
             await process.stdin.send_all(b"hello\n")
             await said(stream, b"hello\n")
             await process.stdin.send_all(command)
-            await trio.sleep(0.2)  # s_client takes a command only at the beginning of what it reads
+            await _read_by_openssl(process.stdin.fileno())
         await process.stdin.send_all(b"hello\n")
         await said(stream, b"hello\n")
 

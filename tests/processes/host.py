@@ -114,7 +114,7 @@ class Host:
         assert self.process is not None
         lock = self.state_dir / "preppald.lock"
         with trio.move_on_after(PATIENCE_SECONDS):
-            while not lock.exists() or lock.read_text("ascii").strip() != str(self.process.pid):  # noqa: ASYNC110 - another process writes it
+            while not lock.exists() or lock.read_text("ascii").partition("\n")[0] != str(self.process.pid):  # noqa: ASYNC110 - another process writes it
                 await trio.sleep(LOOK_SECONDS)
 
     async def kill(self) -> None:
