@@ -71,7 +71,9 @@ def begun(interview_id: str = "iv") -> Delivery:
 
 def finished(interview_id: str = "iv", fragments: int = 10) -> Delivery:
     turns = in_order(fold(said(fragments)).values())
-    return transcript_delivery(interview_id, 1, turns, now_ms=EPOCH_MS, ended_ms=EPOCH_MS)
+    return transcript_delivery(
+        interview_id, 1, turns, now_ms=EPOCH_MS, started_ms=EPOCH_MS, ended_ms=EPOCH_MS
+    )
 
 
 @dataclass

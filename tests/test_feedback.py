@@ -98,7 +98,9 @@ class Rig:
 
     def end(self, turns: list[Turn], interview_id: str = "iv") -> None:
         self.journal.begin(interview(interview_id))
-        owed = transcript_delivery(interview_id, 1, turns, now_ms=EPOCH_MS, ended_ms=EPOCH_MS)
+        owed = transcript_delivery(
+            interview_id, 1, turns, now_ms=EPOCH_MS, started_ms=EPOCH_MS, ended_ms=EPOCH_MS
+        )
         self.journal.end(interview_id, 1, ending="user_ended", cause="", ended_ms=EPOCH_MS, deliveries=[owed])
 
     async def counted(self, outcome: str, times: int = 1) -> None:

@@ -63,7 +63,12 @@ def encode(delivery: Delivery) -> Request:
             transcript = Transcript()
             for line in submission.lines:
                 transcript.turns.add(
-                    speaker=SPEAKERS[line.speaker], content=line.content, timestamp_ms=line.at_ms
+                    speaker=SPEAKERS[line.speaker],
+                    content=line.content,
+                    timestamp_ms=line.at_ms,
+                    begin_ms=line.begin_ms,
+                    end_ms=line.end_ms,
+                    unheard=line.unheard,
                 )
             for part in submission.missing:
                 transcript.missing.add(turn=part.turn, what=part.what)

@@ -6,9 +6,12 @@ from pathlib import Path
 import shutil
 import textwrap
 
-from preppald.commands.listing import as_json, finish, moment, printable, put, span, unknown
+from preppald.commands.listing import as_json, finish, moment, now_ms, printable, put, span, unknown
+from preppald.commands.webvtt import webvtt
 from preppald.core.deliveries import iso, missing
 from preppald.core.interview import Interview
+from preppald.core.quality import quality
+from preppald.core.timeline import Spoken, spoken
 from preppald.core.turns import Speaker, Turn, fold, in_order
 from preppald.journal.archive import Archive
 from preppald.pb import transcript_pb2 as pb
@@ -17,13 +20,18 @@ EPILOG = """\
 formats:
   text       for people; times are minutes and seconds since the beginning
   json       {interview, user, epoch, started, ended, ending, cause, turns: [{speaker, content,
-             timestamp, complete, interrupted}],
-             missing: [{turn, what}]}
+             timestamp, complete, interrupted, begin_ms, end_ms, unheard}],
+             missing: [{turn, what}], quality: {wait_p50_ms, interruptions, ...}}
+             begin_ms and end_ms are places in the recording; unheard is what the candidate did
+             not hear of a reply that was cut
+  vtt        WebVTT: captions for the recording
   protobuf   a serialized preppal.transcript.Transcript, as proto/transcript.proto has it
 
 examples:
   preppald transcript iv-42
   preppald transcript iv-42 --format json | jq -r '.turns[].content'
+  preppald transcript iv-42 --format json | jq .quality
+  preppald transcript iv-42 --format vtt --output iv-42.vtt
   preppald transcript iv-42 --format protobuf --output iv-42.pb
 
 exit status: 0; 69 when there is no such interview; 74 when a database could not be read.
@@ -73,16 +81,27 @@ def as_text(interview: Interview, turns: Sequence[Turn]) -> str:
         "",
     ]
     width = max(NARROWEST, min(WIDEST, shutil.get_terminal_size().columns))
-    for turn in turns:
-        head = f"{span(turn.started_ms - began):>7}  {turn.speaker.value:<4}  "
-        said = " ".join(printable(word) for word in turn.spoken.split())
+    for it in _timeline(interview, turns):
+        head = f"{span(it.begin_ms):>7}  {it.turn.speaker.value:<4}  "
+        said = " ".join(printable(word) for word in it.turn.spoken.split())
         lines += textwrap.wrap(said, width, initial_indent=head, subsequent_indent=" " * len(head))
     if not turns:
         lines.append("nothing was said")
     return "\n".join(lines) + "\n"
 
 
+def as_vtt(interview: Interview, turns: Sequence[Turn]) -> str:
+    """Return captions for the recording."""
+    return webvtt(_timeline(interview, turns))
+
+
+def _timeline(interview: Interview, turns: Sequence[Turn]) -> list[Spoken]:
+    return spoken(turns, interview.started_ms, interview.ended_ms)
+
+
 def _as_json(interview: Interview, turns: Sequence[Turn]) -> str:
+    timeline = _timeline(interview, turns)
+    until = now_ms() if interview.ended_ms is None else interview.ended_ms
     return (
         as_json(
             {
@@ -95,29 +114,38 @@ def _as_json(interview: Interview, turns: Sequence[Turn]) -> str:
                 "cause": interview.cause,
                 "turns": [
                     {
-                        "speaker": turn.speaker,
-                        "content": turn.spoken.strip(),
-                        "timestamp": iso(turn.started_ms),
-                        "complete": turn.complete,
-                        "interrupted": turn.cut,
+                        "speaker": it.turn.speaker,
+                        "content": it.turn.spoken.strip(),
+                        "timestamp": iso(it.turn.started_ms),
+                        "complete": it.turn.complete,
+                        "interrupted": it.turn.cut,
+                        "begin_ms": it.begin_ms,
+                        "end_ms": it.end_ms,
+                        "unheard": it.unheard or None,
                     }
-                    for turn in turns
+                    for it in timeline
                 ],
                 "missing": missing(turns),
+                "quality": quality(timeline, until - interview.started_ms),
             }
         )
         + "\n"
     )
 
 
-def as_protobuf(_interview: Interview, turns: Sequence[Turn]) -> bytes:
+def as_protobuf(interview: Interview, turns: Sequence[Turn]) -> bytes:
     """Return the application's own form."""
     transcript = pb.Transcript(
         turns=[
             pb.Turn(
-                speaker=_SPEAKERS[turn.speaker], content=turn.spoken.strip(), timestamp_ms=turn.started_ms
+                speaker=_SPEAKERS[it.turn.speaker],
+                content=it.turn.spoken.strip(),
+                timestamp_ms=it.turn.started_ms,
+                begin_ms=it.begin_ms,
+                end_ms=it.end_ms,
+                unheard=it.unheard,
             )
-            for turn in turns
+            for it in _timeline(interview, turns)
         ],
         missing=[pb.Missing(turn=part.turn, what=part.what) for part in missing(turns)],
     )
@@ -127,5 +155,6 @@ def as_protobuf(_interview: Interview, turns: Sequence[Turn]) -> bytes:
 FORMATS: dict[str, Callable[[Interview, Sequence[Turn]], str | bytes]] = {
     "text": as_text,
     "json": _as_json,
+    "vtt": as_vtt,
     "protobuf": as_protobuf,
 }

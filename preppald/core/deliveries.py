@@ -11,6 +11,7 @@ import enum
 
 import msgspec
 
+from preppald.core.timeline import spoken
 from preppald.core.turns import Speaker, Turn
 
 # Full jitter: each wait is uniform between 0 and min(cap, base * 2^attempts). Five minutes keeps the
@@ -44,12 +45,19 @@ class StatusUpdate(msgspec.Struct, frozen=True):
     ended_ms: int | None = None
 
 
-class TranscriptLine(msgspec.Struct, frozen=True):
-    """One line of a transcript; ``at_ms`` is when its turn began, wall clock in milliseconds."""
+class TranscriptLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of a transcript; ``at_ms`` is when its turn began, wall clock in milliseconds.
+
+    ``begin_ms`` and ``end_ms``: when it was heard, in milliseconds since the interview began; None in deliveries of older
+    versions. ``unheard``: the text of a cut reply that the candidate did not hear.
+    """
 
     speaker: Speaker
     content: str
     at_ms: int
+    begin_ms: int | None = None
+    end_ms: int | None = None
+    unheard: str = ""
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -199,10 +207,27 @@ def missing(turns: Sequence[Turn]) -> tuple[Missing, ...]:
 
 
 def transcript_delivery(
-    interview_id: str, epoch: int, turns: Sequence[Turn], *, now_ms: int, ended_ms: int, block: int = 0
+    interview_id: str,
+    epoch: int,
+    turns: Sequence[Turn],
+    *,
+    now_ms: int,
+    started_ms: int,
+    ended_ms: int,
+    block: int = 0,
 ) -> Delivery:
     """Return the post that stores the transcript; ``turns`` are in their order and have text."""
-    lines = tuple(TranscriptLine(turn.speaker, turn.spoken.strip(), turn.started_ms) for turn in turns)
+    lines = tuple(
+        TranscriptLine(
+            it.turn.speaker,
+            it.turn.spoken.strip(),
+            it.turn.started_ms,
+            begin_ms=it.begin_ms,
+            end_ms=it.end_ms,
+            unheard=it.unheard,
+        )
+        for it in spoken(turns, started_ms, ended_ms)
+    )
     return Delivery(
         key=_key(interview_id, block, epoch, DeliveryKind.TRANSCRIPT),
         interview_id=interview_id,

@@ -180,6 +180,7 @@ def deliveries(
     epoch: int,
     turns: Sequence[Turn],
     *,
+    started_ms: int,
     ended_ms: int,
     block: int = 0,
     partial: Partial = "completed",
@@ -190,17 +191,17 @@ def deliveries(
     ``block``: the block's number, 0 for an ordinary interview. ``partial``: what a failed interview with a transcript
     posts. ``feedback``: somebody waits for feedback, also where there is nothing to say.
     """
+    transcript = transcript_delivery(
+        interview_id, epoch, turns, now_ms=ended_ms, started_ms=started_ms, ended_ms=ended_ms, block=block
+    )
     if block:
         # The backend completes the interview at its last block, and other blocks can go on after one that failed.
-        return [
-            transcript_delivery(interview_id, epoch, turns, now_ms=ended_ms, ended_ms=ended_ms, block=block)
-        ][: len(turns)]
+        return [transcript][: len(turns)]
 
     def status(status: Status) -> Delivery:
         return status_delivery(interview_id, epoch, status, now_ms=ended_ms, ended_ms=ended_ms)
 
     if turns and ending.owed is not Debt.ERROR:
-        transcript = transcript_delivery(interview_id, epoch, turns, now_ms=ended_ms, ended_ms=ended_ms)
         if ending.owed is Debt.PARTIAL_THEN_ERROR and partial == "error":
             return [transcript, status(Status.ERROR)]
         return [transcript]

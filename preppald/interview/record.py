@@ -31,6 +31,7 @@ class Record:
         self._config = config
         self._key = (interview.interview_id, interview.epoch)
         self._block = interview.block
+        self._started_ms = interview.started_ms
         self._log = log
         self._said: list[Fragment] = []
         self._kept = Wakeup()
@@ -95,6 +96,7 @@ class Record:
             ending,
             *self._key,
             turns,
+            started_ms=self._started_ms,
             ended_ms=ended_ms,
             block=self._block,
             partial=self._config.partial,

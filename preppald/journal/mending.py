@@ -337,6 +337,7 @@ def owe_again(connection: sqlite3.Connection, interview: Interview, partial: end
             name,
             epoch,
             turns,
+            started_ms=interview.started_ms,
             ended_ms=interview.ended_ms or 0,
             block=interview.block,
             partial=partial,

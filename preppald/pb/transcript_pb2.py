@@ -24,19 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x10transcript.proto\x12\x12preppal.transcript\"[\n\x04Turn\x12,\n\x07speaker\x18\x01 \x01(\x0e\x32\x1b.preppal.transcript.Speaker\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12\x14\n\x0ctimestamp_ms\x18\x03 \x01(\x03\"%\n\x07Missing\x12\x0c\n\x04turn\x18\x01 \x01(\r\x12\x0c\n\x04what\x18\x02 \x01(\t\"c\n\nTranscript\x12\'\n\x05turns\x18\x01 \x03(\x0b\x32\x18.preppal.transcript.Turn\x12,\n\x07missing\x18\x64 \x03(\x0b\x32\x1b.preppal.transcript.Missing*4\n\x07Speaker\x12\x17\n\x13SPEAKER_UNSPECIFIED\x10\x00\x12\x08\n\x04USER\x10\x01\x12\x06\n\x02\x41I\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x10transcript.proto\x12\x12preppal.transcript\"\xb0\x01\n\x04Turn\x12,\n\x07speaker\x18\x01 \x01(\x0e\x32\x1b.preppal.transcript.Speaker\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12\x14\n\x0ctimestamp_ms\x18\x03 \x01(\x03\x12\x15\n\x08\x62\x65gin_ms\x18\x64 \x01(\x03H\x00\x88\x01\x01\x12\x13\n\x06\x65nd_ms\x18\x65 \x01(\x03H\x01\x88\x01\x01\x12\x0f\n\x07unheard\x18\x66 \x01(\tB\x0b\n\t_begin_msB\t\n\x07_end_ms\"%\n\x07Missing\x12\x0c\n\x04turn\x18\x01 \x01(\r\x12\x0c\n\x04what\x18\x02 \x01(\t\"c\n\nTranscript\x12\'\n\x05turns\x18\x01 \x03(\x0b\x32\x18.preppal.transcript.Turn\x12,\n\x07missing\x18\x64 \x03(\x0b\x32\x1b.preppal.transcript.Missing*4\n\x07Speaker\x12\x17\n\x13SPEAKER_UNSPECIFIED\x10\x00\x12\x08\n\x04USER\x10\x01\x12\x06\n\x02\x41I\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'transcript_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SPEAKER']._serialized_start=273
-  _globals['_SPEAKER']._serialized_end=325
-  _globals['_TURN']._serialized_start=40
-  _globals['_TURN']._serialized_end=131
-  _globals['_MISSING']._serialized_start=133
-  _globals['_MISSING']._serialized_end=170
-  _globals['_TRANSCRIPT']._serialized_start=172
-  _globals['_TRANSCRIPT']._serialized_end=271
+  _globals['_SPEAKER']._serialized_start=359
+  _globals['_SPEAKER']._serialized_end=411
+  _globals['_TURN']._serialized_start=41
+  _globals['_TURN']._serialized_end=217
+  _globals['_MISSING']._serialized_start=219
+  _globals['_MISSING']._serialized_end=256
+  _globals['_TRANSCRIPT']._serialized_start=258
+  _globals['_TRANSCRIPT']._serialized_end=357
 # @@protoc_insertion_point(module_scope)

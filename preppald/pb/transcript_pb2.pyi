@@ -17,14 +17,20 @@ USER: Speaker
 AI: Speaker
 
 class Turn(_message.Message):
-    __slots__ = ("speaker", "content", "timestamp_ms")
+    __slots__ = ("speaker", "content", "timestamp_ms", "begin_ms", "end_ms", "unheard")
     SPEAKER_FIELD_NUMBER: _ClassVar[int]
     CONTENT_FIELD_NUMBER: _ClassVar[int]
     TIMESTAMP_MS_FIELD_NUMBER: _ClassVar[int]
+    BEGIN_MS_FIELD_NUMBER: _ClassVar[int]
+    END_MS_FIELD_NUMBER: _ClassVar[int]
+    UNHEARD_FIELD_NUMBER: _ClassVar[int]
     speaker: Speaker
     content: str
     timestamp_ms: int
-    def __init__(self, speaker: _Optional[_Union[Speaker, str]] = ..., content: _Optional[str] = ..., timestamp_ms: _Optional[int] = ...) -> None: ...
+    begin_ms: int
+    end_ms: int
+    unheard: str
+    def __init__(self, speaker: _Optional[_Union[Speaker, str]] = ..., content: _Optional[str] = ..., timestamp_ms: _Optional[int] = ..., begin_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., unheard: _Optional[str] = ...) -> None: ...
 
 class Missing(_message.Message):
     __slots__ = ("turn", "what")

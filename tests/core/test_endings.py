@@ -56,7 +56,7 @@ def told(delivery: Delivery) -> str:
 def test_what_the_backend_is_owed(ending: Ending, with_text: list[str], without: list[str]) -> None:
     """A transcript completes the interview; an empty one would be refused."""
     for turns, expected in ((TURNS, with_text), ([], without)):
-        owed = deliveries(ending, "iv", 2, turns, ended_ms=ENDED_MS)
+        owed = deliveries(ending, "iv", 2, turns, started_ms=0, ended_ms=ENDED_MS)
         assert [told(delivery) for delivery in owed] == expected
         assert all(delivery.created_ms == ENDED_MS for delivery in owed)
         assert len({delivery.key for delivery in owed}) == len(owed)
@@ -68,7 +68,7 @@ def test_what_the_backend_is_owed(ending: Ending, with_text: list[str], without:
 @pytest.mark.parametrize("ending", PRECEDENCE, ids=lambda ending: ending.name)
 def test_a_failed_interview_may_be_told_as_one(ending: Ending) -> None:
     """PREPPALD_PARTIAL=error: a transcript completes the interview, so ERROR comes after it."""
-    owed = deliveries(ending, "iv", 2, TURNS, ended_ms=ENDED_MS, partial="error")
+    owed = deliveries(ending, "iv", 2, TURNS, started_ms=0, ended_ms=ENDED_MS, partial="error")
     expected = {
         endings.AI_FAILED: ["transcript", "ERROR"],
         endings.BUG: ["transcript", "ERROR"],
@@ -80,25 +80,30 @@ def test_a_failed_interview_may_be_told_as_one(ending: Ending) -> None:
 @pytest.mark.parametrize("ending", PRECEDENCE, ids=lambda ending: ending.name)
 def test_a_block_owes_its_transcript_and_nothing_else(ending: Ending) -> None:
     """The backend completes the interview at its last block; a block that failed does not fail the others."""
-    (delivery,) = deliveries(ending, "iv", 2, TURNS, ended_ms=ENDED_MS, block=3, partial="error")
+    (delivery,) = deliveries(
+        ending, "iv", 2, TURNS, started_ms=0, ended_ms=ENDED_MS, block=3, partial="error"
+    )
     assert delivery.key == "iv.3:2:transcript"
     assert msgspec.json.decode(delivery.payload, type=TranscriptSubmission).block == 3
-    assert deliveries(ending, "iv", 2, [], ended_ms=ENDED_MS, block=3, feedback=True) == []
+    assert deliveries(ending, "iv", 2, [], started_ms=0, ended_ms=ENDED_MS, block=3, feedback=True) == []
 
 
 def test_feedback_says_that_nothing_was_said() -> None:
     """A page that waits for it waits for ever otherwise."""
-    status, feedback = deliveries(endings.USER_ENDED, "iv", 2, [], ended_ms=ENDED_MS, feedback=True)
+    status, feedback = deliveries(
+        endings.USER_ENDED, "iv", 2, [], started_ms=0, ended_ms=ENDED_MS, feedback=True
+    )
     assert (status.kind, feedback.kind) == (DeliveryKind.STATUS, DeliveryKind.FEEDBACK)
     assert msgspec.json.decode(feedback.payload, type=Feedback) == NOTHING_SAID
-    assert [it.kind for it in deliveries(endings.USER_ENDED, "iv", 2, TURNS, ended_ms=1, feedback=True)] == [
-        DeliveryKind.TRANSCRIPT
-    ]
+    assert [
+        it.kind
+        for it in deliveries(endings.USER_ENDED, "iv", 2, TURNS, started_ms=0, ended_ms=1, feedback=True)
+    ] == [DeliveryKind.TRANSCRIPT]
 
 
 def test_a_transcript_says_what_was_heard() -> None:
     """Each line with who, what and when; a turn that was spoken over ends in its mark."""
-    delivery = transcript_delivery("iv", 3, TURNS, now_ms=5, ended_ms=ENDED_MS)
+    delivery = transcript_delivery("iv", 3, TURNS, now_ms=5, started_ms=0, ended_ms=ENDED_MS)
     submission = msgspec.json.decode(delivery.payload, type=TranscriptSubmission)
     lines = [(line.speaker, line.content, line.at_ms) for line in submission.lines]
     assert lines == [("AI", "Hello" + CUT_MARK, 1000), ("USER", "I am Ada.", 2000)]

@@ -87,7 +87,7 @@ def truth(directory: Path) -> Truth:
             continue
         over = replace(row, phase=Phase.ENDED, ending=endings.USER_ENDED.name, ended_ms=EPOCH_MS, handle=None)
         turns = in_order(fold(words(name)).values())
-        told = transcript_delivery(name, 1, turns, now_ms=EPOCH_MS, ended_ms=EPOCH_MS)
+        told = transcript_delivery(name, 1, turns, now_ms=EPOCH_MS, started_ms=EPOCH_MS, ended_ms=EPOCH_MS)
         for delivery in (begun(name), told):
             owed = OutboxEntry(delivery)
             if number % 4 == 1:
