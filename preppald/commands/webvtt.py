@@ -17,7 +17,7 @@ _SENTENCE = re.compile(r"(?<=[.!?…\u3002\uff01\uff1f])\s*")
 def webvtt(timeline: Sequence[Spoken]) -> str:
     """Return the captions: a voice for each speaker, long turns in pieces.
 
-    Within a turn times are shared out by the length of the text. What a candidate did not hear of a reply is no caption.
+    Within a turn times are shared out by the length of the text. The unheard part of a reply that was cut is no caption.
     """
     blocks = ["WEBVTT", *(cue for it in timeline for cue in _cues(it))]
     return "\n\n".join(blocks) + "\n"
