@@ -25,6 +25,7 @@ from preppald.core.events import (
     SpeechBegan,
     SpeechEnded,
     StopPlaying,
+    TextAnswered,
     TextHeard,
     TextSpoken,
     TurnCompleted,
@@ -172,6 +173,8 @@ class Conversation:
 
     def _stale_audio(self, event: AudioSpoken, now: float) -> list[Effect]:
         """Play what is probably the rest of a cut reply: it moves nothing, and begins no turn."""
+        if self._stale.muted:
+            return []
         pcm = self._samples.whole(event.pcm)
         self._playback.queue(len(pcm) / OUTPUT_BYTES_PER_SECOND, now)
         return [Play(pcm)] if pcm else []
@@ -241,9 +244,11 @@ class Conversation:
 
     def _interrupted(self, _event: ReplyInterrupted, now: float) -> list[Effect]:
         reply = self._reply
-        if reply is not None and reply.over_at is None:
+        typed_over = self._stale.muted
+        if typed_over or (reply is not None and reply.over_at is None):
             self._stale = Stale(until=now + STALE_SECONDS)
-        return [StopPlaying(), *self._cut(now)]
+        # Where the candidate typed, the page was told then.
+        return [] if typed_over else [StopPlaying(), *self._cut(now)]
 
     def _reply_generated(self, _event: ReplyGenerated, _now: float) -> list[Effect]:
         if self._reply is not None and self._reply.over_at is None:
@@ -342,6 +347,29 @@ class Conversation:
                 text = self._joined(number, event.text)
                 return [Keep(self._minutes.add(Speaker.USER, text, self._wall_ms(now)))]
 
+    def _text_answered(self, event: TextAnswered, now: float) -> list[Effect]:
+        """Take an answer that was typed: it ends a reply that is still heard, and a spoken answer goes on with it."""
+        if self.state is State.CONNECTING:
+            self._left = State.AWAITED
+            self._broken_off = None
+        cutting: list[Effect] = []
+        reply = self._reply
+        under_way = reply is not None and reply.over_at is None
+        if under_way or now < self._playback.until:
+            if reply is not None and under_way and not reply.generated:
+                self._stale = Stale(until=now + STALE_SECONDS, muted=True)
+            cutting = [StopPlaying(), *self._cut(now)]
+        self._begun = True
+        at_ms = self._wall_ms(now)
+        number = self._minutes.open_number(Speaker.USER)
+        if not number:
+            number = self._minutes.begin(Speaker.USER)
+            self._minutes.times(number, begin_ms=at_ms)
+        text = joined(self._minutes.text(number), event.text)
+        self._activity.ended_at = now
+        self._activity.utterance_over = True
+        return [*cutting, Keep(self._minutes.add(Speaker.USER, text, at_ms, answer=event.number))]
+
     def _joined(self, number: int, text: str) -> str:
         """Return the text as it goes on behind that turn's: pieces as they come, whole utterances with a blank."""
         before = self._minutes.text(number)
@@ -388,6 +416,7 @@ class Conversation:
         SpeechBegan: _speech_began,
         SpeechEnded: _speech_ended,
         TextHeard: _text_heard,
+        TextAnswered: _text_answered,
         UpstreamLost: _lost,
         InterviewOver: _over,
     }

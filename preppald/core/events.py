@@ -172,7 +172,14 @@ class HoldAsked(_Happening, frozen=True):
     on: bool
 
 
-ClientEvent = AudioHeard | EndRequested | HoldAsked
+class TextAnswered(_Said, frozen=True):
+    """The candidate typed an answer. ``number``: under which it is taken once."""
+
+    text: str
+    number: int
+
+
+ClientEvent = AudioHeard | EndRequested | HoldAsked | TextAnswered
 BrowserEvent = ClientEvent | ClientMisused
 
 # ------------------------------------------------------------------ from the shell
@@ -201,7 +208,7 @@ class HandleDropped(_Happening, frozen=True):
 # The fate of the connection to Gemini, which its client reports in the order of Gemini's own events.
 ConnectionEvent = UpstreamLost | UpstreamReady | UpstreamResumed | HandleDropped
 ShellEvent = UpstreamLost | UpstreamReady | UpstreamResumed | InterviewOver
-Event = DialogueEvent | ShellEvent
+Event = DialogueEvent | ShellEvent | TextAnswered
 
 # ------------------------------------------------------------------ effects
 

@@ -22,6 +22,7 @@ from preppald.core.events import (
     ReplyInterrupted,
     SpeechBegan,
     SpeechEnded,
+    TextAnswered,
     TextHeard,
     ToolCalled,
     UpstreamReady,
@@ -216,6 +217,10 @@ class Evidence:
             self._words_at = now
             self.interrupted_at = None
 
+    def _text_answered(self, now: float) -> None:
+        self._last_word_at = now
+        self.asked(now)
+
     def _speech_began(self, now: float) -> None:
         self._activity_at = now
         self._activity_ended_at = None
@@ -244,6 +249,7 @@ class Evidence:
 
     _NOTING: ClassVar[dict[type, Callable[[Any, float], None]]] = {
         TextHeard: _text_heard,
+        TextAnswered: _text_answered,
         SpeechBegan: _speech_began,
         SpeechEnded: _speech_ended,
         AtWork: _worked,

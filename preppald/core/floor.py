@@ -15,6 +15,7 @@ from preppald.core.events import (
     ReplyInterrupted,
     SpeechBegan,
     SpeechEnded,
+    TextAnswered,
     TextHeard,
     TextSpoken,
     TurnCompleted,
@@ -45,6 +46,8 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         UpstreamReady: _S.AWAITED,
         UpstreamResumed: _S.LISTENING,
         UpstreamLost: _S.CONNECTING,
+        # Kept until Gemini is there.
+        TextAnswered: _S.CONNECTING,
         InterviewOver: _S.OVER,
     },
     _S.LISTENING: {
@@ -62,6 +65,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         AtWork: _S.LISTENING,
         WaitingForInput: _S.LISTENING,
         UpstreamLost: _S.CONNECTING,
+        TextAnswered: _S.AWAITED,
         InterviewOver: _S.OVER,
     },
     _S.AWAITED: {
@@ -79,6 +83,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         # Gemini heard the candidate, and chose to hear more.
         WaitingForInput: _S.LISTENING,
         UpstreamLost: _S.CONNECTING,
+        TextAnswered: _S.AWAITED,
         InterviewOver: _S.OVER,
     },
     _S.SPEAKING: {
@@ -94,6 +99,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         AtWork: _S.SPEAKING,
         WaitingForInput: _S.SPEAKING,
         UpstreamLost: _S.CONNECTING,
+        TextAnswered: _S.AWAITED,
         InterviewOver: _S.OVER,
     },
     _S.THINKING: {
@@ -111,6 +117,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         AtWork: _S.THINKING,
         WaitingForInput: _S.LISTENING,
         UpstreamLost: _S.CONNECTING,
+        TextAnswered: _S.AWAITED,
         InterviewOver: _S.OVER,
     },
     _S.PLAYING: {
@@ -126,6 +133,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         AtWork: _S.PLAYING,
         WaitingForInput: _S.PLAYING,
         UpstreamLost: _S.CONNECTING,
+        TextAnswered: _S.AWAITED,
         InterviewOver: _S.OVER,
     },
     _S.CUT: {
@@ -143,6 +151,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         AtWork: _S.CUT,
         WaitingForInput: _S.CUT,
         UpstreamLost: _S.CONNECTING,
+        TextAnswered: _S.AWAITED,
         InterviewOver: _S.OVER,
     },
     _S.OVER: {},

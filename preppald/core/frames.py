@@ -9,7 +9,7 @@ import enum
 from google.protobuf.message import DecodeError
 
 from preppald.core.endings import EndedReason
-from preppald.core.events import AudioHeard, ClientEvent, EndRequested, HoldAsked
+from preppald.core.events import AudioHeard, ClientEvent, EndRequested, HoldAsked, TextAnswered
 from preppald.core.turns import CutReply, Fragment
 from preppald.errors import RemoteProtocolError
 from preppald.pb.interview_pb2 import (
@@ -90,6 +90,8 @@ def decode(message: bytes | str) -> ClientEvent | None:
             return EndRequested()
         case "hold":
             return HoldAsked(parsed.hold.on)
+        case "text_answer":
+            return TextAnswered(parsed.text_answer.text, parsed.text_answer.number)
         case _ if message:
             return None  # only fields that are unknown here
         case _:

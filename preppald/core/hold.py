@@ -52,6 +52,13 @@ class Hold:
                 self._end(now)
         return [self.shown(now)]
 
+    def end(self, now: float) -> list[SessionEffect]:
+        """End the pause, where there is one: the candidate answers. Return what the page is told."""
+        if not self.on:
+            return []
+        self._end(now)
+        return [self.shown(now)]
+
     def shown(self, now: float) -> ShowHold:
         """Return what the page is told of the pause now."""
         return ShowHold(self.on, self.remaining(now))

@@ -4,7 +4,7 @@ Its brief is in brief.py.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from preppald.core.brief import plain
 from preppald.core.turns import Speaker, Turn
@@ -59,6 +59,12 @@ def take_up(heard: str) -> str:
         f"(A noise interrupted you, and nobody spoke. The candidate heard you up to: “{_quoted(heard, HEARD_CHARS)}”. "
         "Go on from there, without an apology and without saying that again.)"
     )
+
+
+def written(answers: Iterable[str]) -> str:
+    """Return what has the interviewer reply to answers that the candidate typed."""
+    said = "” and “".join(_quoted(answer, ANSWER_CHARS) for answer in answers)
+    return f"(The candidate answers in writing: “{said}”. Reply to it aloud, as to a spoken answer.)"
 
 
 def _quoted(text: str, most_chars: int) -> str:

@@ -95,9 +95,9 @@ class Minutes:
         self._last[speaker] = self._last_number
         return self._last_number
 
-    def add(self, speaker: Speaker, text: str, at_ms: int) -> Fragment:
-        """Add text to the speaker's open turn."""
-        return self.write(self._open[speaker], speaker, text, at_ms)
+    def add(self, speaker: Speaker, text: str, at_ms: int, *, answer: int | None = None) -> Fragment:
+        """Add text to the speaker's open turn; ``answer``: the number of the typed answer that it is."""
+        return self.write(self._open[speaker], speaker, text, at_ms, answer=answer)
 
     def close(self, speaker: Speaker, at_ms: int, heard: int | None = None) -> Fragment | None:
         """Close the speaker's open turn; None where that leaves no trace."""
@@ -115,6 +115,7 @@ class Minutes:
         *,
         turn_complete: bool = False,
         heard: int | None = None,
+        answer: int | None = None,
     ) -> Fragment:
         """Return one more fragment, of any turn."""
         self.last_seq += 1
@@ -132,6 +133,7 @@ class Minutes:
             begin_ms=times.begin_ms,
             end_ms=times.end_ms,
             sound_ms=times.sound_ms,
+            answer=answer,
         )
         self._turns[number] = begun(fragment) if known is None else known.grown(fragment)
         return fragment

@@ -154,15 +154,21 @@ class Reply:
 
 @dataclass(slots=True)
 class Stale:
-    """After an interruption: ``until`` when sound and words may be the cut reply's, and how much ``sound`` was."""
+    """After an interruption: ``until`` when sound and words may be the cut reply's, and how much ``sound`` was.
+
+    ``muted``: the candidate typed over the reply, and until Gemini knows of that all sound is the cut reply's.
+    """
 
     until: float = 0.0
     sound: float = 0.0
+    muted: bool = False
 
     def takes(self, event: AudioSpoken, now: float) -> bool:
         """Return whether this is the cut reply's, too."""
         if now >= self.until:
             return False
+        if self.muted:
+            return True
         self.sound += len(event.pcm) / OUTPUT_BYTES_PER_SECOND
         return self.sound <= STALE_SOUND_SECONDS
 

@@ -40,7 +40,8 @@ class Fragment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     had been played by then. ``late``: its turn was complete already, and others may have come since.
 
     ``begin_ms`` and ``end_ms`` are when the turn's voice began and ended, ``sound_ms`` when the candidate began to hear
-    the reply: wall clock in milliseconds, each on the fragment with which it became known, else None.
+    the reply: wall clock in milliseconds, each on the fragment with which it became known, else None. ``answer``: the
+    number of the typed answer that this is.
     """
 
     seq: int
@@ -55,6 +56,7 @@ class Fragment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     begin_ms: int | None = None
     end_ms: int | None = None
     sound_ms: int | None = None
+    answer: int | None = None
 
     def __repr__(self) -> str:
         return f"Fragment({self.seq}, turn {self.turn}, {self.speaker}, {len(self.text)} characters)"
@@ -64,7 +66,8 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
     """One speaker's words until the other spoke. ``started_ms`` is the wall clock in milliseconds.
 
     ``begin_ms``, ``end_ms`` and ``sound_ms`` are as in ``Fragment``; None in transcripts of versions without them.
-    ``text`` is never shown in a repr. ``unreadable``: a part of it is missing, where ``UNREADABLE`` stands.
+    ``text`` is never shown in a repr. ``unreadable``: a part of it is missing, where ``UNREADABLE`` stands. ``answers``:
+    the numbers of the typed answers in it.
     """
 
     number: int
@@ -77,6 +80,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
     end_ms: int | None = None
     sound_ms: int | None = None
     unreadable: bool = False
+    answers: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
         return f"Turn({self.number}, {self.speaker}, {len(self.text)} characters)"
@@ -106,6 +110,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
             self.end_ms if fragment.end_ms is None else fragment.end_ms,
             self.sound_ms if fragment.sound_ms is None else fragment.sound_ms,
             self.unreadable or fragment.text == UNREADABLE,
+            self.answers if fragment.answer is None else (*self.answers, fragment.answer),
         )
 
 
@@ -130,6 +135,7 @@ def begun(fragment: Fragment) -> Turn:
         end_ms=fragment.end_ms,
         sound_ms=fragment.sound_ms,
         unreadable=fragment.text == UNREADABLE,
+        answers=() if fragment.answer is None else (fragment.answer,),
     )
 
 

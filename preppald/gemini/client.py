@@ -8,6 +8,7 @@ Rule 3: the interviewer greets once.
 Rule 4: where the interviewer must be made to speak, the prompt goes before the microphone opens: text and noise race.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import trio
@@ -44,6 +45,8 @@ from preppald.gemini.service import GeminiService
 from preppald.gemini.uplink import ToolAnswer, Uplink, UplinkWriter
 from preppald.telemetry.logs import Logger
 
+# More than a candidate types before the interviewer speaks again, or is given up.
+UNANSWERED = 10
 # Takes Gemini's events and those of its connection, in order, and returns at once.
 Hear = Callable[[Sequence[GeminiEvent | ConnectionEvent]], None]
 
@@ -90,6 +93,8 @@ class Client:
         self._reported_unreadable = 0
         self._lifespan = Lifespan(0.0, config.rotate_after)
         self._lost_at: float | None = None
+        # Typed answers to which the interviewer has not replied.
+        self._unanswered: deque[str] = deque(maxlen=UNANSWERED)
         self._listening: trio.CancelScope | None = None
         self._failure: UpstreamError | None = None
         self._stopping = False
@@ -196,7 +201,10 @@ class Client:
         self._service.metrics.upstream_connects.labels("resumed" if resume else "fresh").inc()
         self._lifespan = Lifespan(now, self._config.rotate_after)
         prompt = None
-        if not self._conversation.begun:
+        written = tuple(self._unanswered)
+        if written:
+            prompt = interviewer.written(written)
+        elif not self._conversation.begun:
             prompt = self._instructions.opening
         elif self._evidence.prompt_due(now):
             prompt = interviewer.go_on(*self._conversation.unfinished)
@@ -217,6 +225,8 @@ class Client:
         )
         self._hear([UpstreamResumed() if prompt is None else UpstreamReady()])
         self._writer.attach(upstream)
+        if meanwhile := tuple(self._unanswered)[len(written) :]:
+            self._uplink.prompt(interviewer.written(meanwhile))
 
     def _listen(self, events: Sequence[GeminiEvent]) -> None:
         for event in events:
@@ -299,10 +309,21 @@ class Client:
             return AI_UNREACHABLE, cause.name
         return AI_ENDED if cause is CLOSED else AI_FAILED, cause.name
 
+    # -------------------------------------------------------------- the candidate's typed answers
+
+    def write(self, answer: str) -> None:
+        """Send an answer that the candidate typed, and send it again on each new connection until there is a reply."""
+        self._unanswered.append(answer)
+        self._heard_candidate = True
+        self._handle_is_current = False
+        if self.connected:
+            self._uplink.prompt(interviewer.written([answer]))
+
     # -------------------------------------------------------------- told by the watchdog
 
     def answered(self) -> None:
         """Note that the interviewer spoke over this connection: to the candidate's words, or only to ours."""
+        self._unanswered.clear()
         if self._heard_candidate:
             self._ladder.proved()
         else:

@@ -21,6 +21,7 @@ from preppald.core.events import (
     InterviewOver,
     ReplyRejected,
     SetupCompleted,
+    TextAnswered,
     TokensUsed,
     ToolCalled,
     Unreadable,
@@ -31,6 +32,7 @@ from preppald.core.events import (
 from preppald.core.frames import NoticeKind
 from preppald.core.interview import Interview, Usage
 from preppald.core.models import model_of
+from preppald.core.text_answers import TOO_EARLY, TextRefused
 from preppald.core.turns import Speaker, Turn
 from preppald.core.watchdog import RECONNECTING, Snapshot
 from preppald.interview.parts import Parts
@@ -159,6 +161,27 @@ class Dialogue:
         """Begin or end a pause to think, once the interview has begun."""
         if self._started and not self._over:
             self._performer.perform(self._parts.hold.ask(trio.current_time(), on=on))
+
+    def take_text(self, event: TextAnswered) -> TextAnswered | None:
+        """Take an answer that the candidate typed into the transcript; None where there is nothing to ``pass_on``."""
+        if self._over:
+            return None
+        parts, now = self._parts, trio.current_time()
+        found = parts.answers.take(event, now) if self._started else TOO_EARLY
+        if isinstance(found, TextRefused):
+            parts.seat.post(frames.error(found.code, found.words, retry_after_seconds=found.retry_after))
+            return None
+        if found is not None:
+            parts.seat.gather()
+            self._performer.perform([*parts.hold.end(now), *parts.conversation.receive(found, now)])
+            parts.evidence.note(found, now)
+            parts.seat.flush()
+        return found
+
+    def pass_on(self, answer: TextAnswered) -> None:
+        """Give the interviewer a typed answer, which is in the journal by now."""
+        if not self._over:
+            self._parts.client.write(answer.text)
 
     # -------------------------------------------------------------- to the browser
 

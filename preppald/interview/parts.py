@@ -15,6 +15,7 @@ from preppald.core.hold import Hold
 from preppald.core.instructions import Instructions
 from preppald.core.interview import Interview
 from preppald.core.patience import Patience, answer_seconds
+from preppald.core.text_answers import TextAnswers
 from preppald.core.turns import Turn
 from preppald.core.watchdog import Watchdog
 from preppald.gemini.client import Client
@@ -39,6 +40,7 @@ class Parts:
     conversation: Conversation
     evidence: Evidence
     hold: Hold
+    answers: TextAnswers
     watchdog: Watchdog
     clock: FairClock
     instructions: Instructions
@@ -102,6 +104,7 @@ def parts_of(
         conversation=conversation,
         evidence=evidence,
         hold=hold,
+        answers=TextAnswers(number for turn in turns for number in turn.answers),
         watchdog=Watchdog(config.reconnect_grace, patience),
         clock=clock,
         instructions=instructions,

@@ -17,6 +17,8 @@ from preppald.telemetry.logs import Logger
 LOOK_SECONDS = 5.0
 # The ending's wait for the disk; anything not durable by then is kept in memory and posted from there.
 FLUSH_SECONDS = 5.0
+# A typed answer's wait for the disk: a commit takes milliseconds, and the candidate waits for a reply.
+SETTLE_SECONDS = 2.0
 
 
 class Record:
@@ -67,6 +69,15 @@ class Record:
         """Return the fragments after this one, as far as the journal has them; see ``Seat.release`` for the rest."""
         self._hand_over()
         return await self._journal.fragments(*self._key, since=seq)
+
+    async def settle(self) -> None:
+        """Return when all that was kept is on disk, or cannot be brought there now: the journal goes on trying."""
+        self._hand_over()
+        try:
+            with trio.fail_after(SETTLE_SECONDS):
+                await self._journal.flush()
+        except (JournalError, trio.TooSlowError) as error:
+            self._log.error("transcript.not_durable", why=str(error) or "the disk is too slow")
 
     async def run(self) -> None:
         """Hand finished text to the journal, and report text that does not get to disk."""

@@ -19,7 +19,14 @@ from preppald.browser.connection import Browser
 from preppald.browser.reader import Reader
 from preppald.core.context import Context
 from preppald.core.endings import BLOCK_LEFT, BUG, DAEMON_STOPPED, MISUSED, TIME_UP, USER_ENDED, Ending
-from preppald.core.events import AudioHeard, BrowserEvent, ClientMisused, EndRequested, HoldAsked
+from preppald.core.events import (
+    AudioHeard,
+    BrowserEvent,
+    ClientMisused,
+    EndRequested,
+    HoldAsked,
+    TextAnswered,
+)
 from preppald.core.interview import Interview
 from preppald.core.tokens import Claims
 from preppald.core.turns import Fragment, Turn
@@ -214,8 +221,19 @@ class Session:
                     self.end(USER_ENDED, "the candidate pressed end")
                 case HoldAsked():
                     self._dialogue.hold_asked(on=event.on)
+                case TextAnswered():
+                    self._take_text(event)
                 case ClientMisused():
                     self.end(MISUSED, f"{event.messages} messages in a row that cannot be read")
+
+    def _take_text(self, event: TextAnswered) -> None:
+        if (answer := self._dialogue.take_text(event)) is not None:
+            self._start(self.text_answer, answer)
+
+    async def text_answer(self, answer: TextAnswered) -> None:
+        """Pass a typed answer on once it is on disk: one that the interviewer knows is in the transcript."""
+        await self._parts.record.settle()
+        self._dialogue.pass_on(answer)
 
     def tell_draining(self) -> None:
         """Tell the candidate that the daemon is to stop, and waits for this interview."""

@@ -20,6 +20,7 @@ from preppald.core.events import (
     SpeechBegan,
     SpeechEnded,
     StopPlaying,
+    TextAnswered,
     TextHeard,
     TextSpoken,
     TurnCompleted,
@@ -94,7 +95,7 @@ class Talk:
 @pytest.mark.parametrize("state", TALKING)
 def test_while_gemini_is_there_every_event_of_it_has_a_row(state: State) -> None:
     """Gemini keeps no order: whatever it says is foreseen in every state, and so are its loss and the end."""
-    assert set(TRANSITIONS[state]) == {*DIALOGUE, UpstreamLost, InterviewOver}
+    assert set(TRANSITIONS[state]) == {*DIALOGUE, UpstreamLost, TextAnswered, InterviewOver}
 
 
 @pytest.mark.parametrize("state", State)
@@ -111,6 +112,7 @@ def test_without_gemini_only_the_shell_is_heard() -> None:
         UpstreamReady,
         UpstreamResumed,
         UpstreamLost,
+        TextAnswered,
         InterviewOver,
     }
     assert not TRANSITIONS[State.OVER]

@@ -26,6 +26,7 @@ from preppald.journal import Which, files, reader
 from preppald.simulator import BackendSimulator, GeminiSimulator, Scenario, serve_backend, serve_gemini
 from preppald.simulator.backend_scenario import BackendScenario
 from preppald.simulator.httpd import Answer, Drop, Request
+from preppald.simulator.recording import Recorder
 from tests.world import SECRET
 
 WORKER_SECRET = "another-secret-for-tests-of-32-bytes"
@@ -230,10 +231,12 @@ def free_ports(count: int) -> list[int]:
 
 
 @asynccontextmanager
-async def host(directory: Path, settings: Mapping[str, str], scenario: Scenario) -> AsyncIterator[Host]:
-    """A host on which no daemon runs yet; one that runs in the end is killed."""
+async def host(
+    directory: Path, settings: Mapping[str, str], scenario: Scenario, recorder: Recorder | None = None
+) -> AsyncIterator[Host]:
+    """A host on which no daemon runs yet; one that runs in the end is killed. ``recorder``: hears what Gemini gets."""
     backend = Backend(BackendScenario(secret=WORKER_SECRET, honours_idempotency_key=True))
-    gemini = GeminiSimulator(scenario)
+    gemini = GeminiSimulator(scenario, recorder=recorder)
     async with trio.open_nursery() as nursery:
         gemini_port = await nursery.start(partial(serve_gemini, ("127.0.0.1", 0), gemini))
         backend_port = await nursery.start(partial(serve_backend, ("127.0.0.1", 0), backend))
