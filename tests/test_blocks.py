@@ -4,7 +4,7 @@ import msgspec
 import pytest
 import trio
 
-from preppald.backend import Outcome, Retry
+from preppald.backend import Outcome, Refused, Retry
 from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import DeliveryKind, TranscriptSubmission
 from preppald.core.frames import NoticeKind
@@ -14,13 +14,14 @@ from preppald.core.turns import fold
 from preppald.interview.session import Session
 from preppald.simulator import Scenario
 from preppald.simulator.scenario import Reply
-from tests.candidates import Candidate
-from tests.overheard import Overheard, overhear
+from tests.candidates import RATE_HZ, Candidate
+from tests.overheard import Overheard, overhear, stream
 from tests.world import World
 
 HELLO = Scenario(speech=("I drive trains.",), reply=(Reply(text="Hello there.", seconds=1),))
 MANDARIN = Context(seconds=25.0, system_prompt="Ask one question about trains, in Mandarin.", language="zh")
 ENGLISH = Context(seconds=120.0, system_prompt="Ask one question about trams.", language="en")
+TRY_AGAIN = "the application does not answer, and the block needs its prompt: try again"
 
 
 class Application:
@@ -30,12 +31,17 @@ class Application:
         self.blocks = blocks
         self.asked: list[int] = []
         self.silent = False
+        # The next so many questions are refused.
+        self.refusals = 0
 
     async def context(self, _interview_id: str, block: int = 0) -> Context | Outcome:
         await trio.lowlevel.checkpoint()
         self.asked.append(block)
         if self.silent:
             return Retry(503, "away")
+        if self.refusals:
+            self.refusals -= 1
+            return Refused(400, "answered 400")
         return self.blocks[block - 1] if 0 < block <= len(self.blocks) else NOTHING_KNOWN
 
 
@@ -138,7 +144,8 @@ async def test_block_1_of_an_ordinary_interview_is_forgotten(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:
     """The newest page asks for it of every interview."""
-    world, _ = await begin(nursery, Application())
+    application = Application()
+    world, _ = await begin(nursery, application)
     candidate = await joined(world, nursery, 1)
     await candidate.greeted()
     assert not (await candidate.until("session_started")).session_started.HasField("block_number")
@@ -148,6 +155,7 @@ async def test_block_1_of_an_ordinary_interview_is_forgotten(
     await again.closed()
     await trio.sleep(1)
     assert transcripts(world) == [(0, "iv-1:1:transcript")]
+    assert application.asked == [1]  # one answer is enough, also for the documents
 
 
 async def test_a_later_block_without_an_answer_begins_nothing(
@@ -159,9 +167,15 @@ async def test_a_later_block_without_an_answer_begins_nothing(
     world, _ = await begin(nursery, application)
     began = trio.current_time()
     refused = await joined(world, nursery, 2)
-    assert refused.status == 503
-    assert 14 < trio.current_time() - began < 17
+    assert refused.status == 101
+    told = (await refused.until("error")).error
+    assert 14 < trio.current_time() - began < 16
+    assert await refused.closed() == (4503, TRY_AGAIN)
+    assert (told.code, told.message) == (4503, TRY_AGAIN)
+    assert told.retry_after_ms > 0
     assert world.backend.posts == []
+    assert await world.journal.sessions("iv-1") == []
+    assert [line["why"] for line in world.events("connection.refused")] == ["block unknown"]
     application.silent = False
     candidate = await joined(world, nursery, 2)
     await candidate.greeted()
@@ -177,6 +191,99 @@ async def test_a_backend_that_is_away_at_the_first_block_costs_seconds_and_no_in
     candidate = await joined(world, nursery, 1)
     await candidate.greeted()
     assert world.session().interview.block == 0
+    assert 9 < trio.current_time() < 14
+
+
+@pytest.mark.parametrize("block", [1, 2])
+async def test_a_block_whose_context_is_refused_once_is_asked_for_again(
+    nursery: trio.Nursery, autojump_clock: object, block: int
+) -> None:
+    """Before anything is posted, and before the interviewer is set up: it has the block's prompt."""
+    application = Application(MANDARIN, ENGLISH)
+    application.refusals = 1
+    world, heard = await begin(nursery, application)
+    candidate = await joined(world, nursery, block)
+    await candidate.greeted()
+    assert application.asked == [block, block]
+    assert world.session().interview.block == block
+    assert heard.instruction(1) == (MANDARIN, ENGLISH)[block - 1].system_prompt
+    await leave(candidate)
+    await trio.sleep(2)
+    assert transcripts(world) == [(block, f"iv-1.{block}:1:transcript")]
+
+
+async def test_the_sound_of_a_candidate_who_waits_for_a_block_reaches_gemini(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """All of it, from the first piece behind the handshake on, and before what comes later."""
+    application = Application(MANDARIN, ENGLISH)
+    application.silent = True
+    world, heard = await begin(nursery, application)
+    candidate = await joined(world, nursery, 2)
+    first, rest = bytes([1, 1]) * (RATE_HZ * 12), bytes([2, 1]) * (RATE_HZ * 2)
+    await stream(candidate, first)
+    assert len(world.registry) == 0
+    application.silent = False
+    await stream(candidate, rest)
+    await candidate.until("session_started")
+    await trio.sleep(2)
+    assert heard.all_audio.startswith(first + rest)
+
+
+async def test_a_page_that_waits_for_a_block_is_told_how_much_arrived(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """Or it would take the line for dead. The count goes on in the session."""
+    application = Application(MANDARIN, ENGLISH)
+    application.silent = True
+    world, _ = await begin(nursery, application)
+    candidate = Candidate(world.connection(), subprotocol="preppal.v2")
+    await candidate.open("/iv-1?block=2", world.token())
+    nursery.start_soon(candidate.run)
+    await stream(candidate, bytes(2 * RATE_HZ * 5))
+    application.silent = False
+    await stream(candidate, bytes(2 * RATE_HZ * 5))
+    counts = [it.received.audio_ms for it in candidate.messages if it.WhichOneof("payload") == "received"]
+    assert counts == sorted(counts)
+    assert len(counts) >= 8
+    assert counts[-1] > 8_000
+
+
+@pytest.mark.parametrize("way", ["leaves", "ends", "vanishes"])
+async def test_a_candidate_who_goes_while_the_application_is_asked_begins_nothing(
+    nursery: trio.Nursery, autojump_clock: object, way: str
+) -> None:
+    application = Application(MANDARIN, ENGLISH)
+    application.silent = True
+    world, _ = await begin(nursery, application)
+    candidate = await joined(world, nursery, 2)
+    await trio.sleep(3)
+    if way == "leaves":
+        await leave(candidate)
+    elif way == "ends":
+        await candidate.end()
+        assert await candidate.closed() == (1000, "Interview ended by user")
+    else:
+        await candidate.vanish()
+    await trio.sleep(1)
+    asked = len(application.asked)
+    await trio.sleep(20)
+    assert len(application.asked) == asked
+    assert await world.journal.sessions("iv-1") == []
+    assert world.backend.posts == []
+    assert world.server.connections == 0
+
+
+async def test_a_refusal_before_the_question_costs_no_question(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """Asking marks the block as begun: an instance that may begin nothing does not ask."""
+    application = Application(MANDARIN)
+    world, _ = await begin(nursery, application)
+    world.registry.drain()
+    refused = await joined(world, nursery, 1)
+    assert refused.status == 503
+    assert application.asked == []
 
 
 async def test_the_first_prompt_is_neutral(nursery: trio.Nursery, autojump_clock: object) -> None:

@@ -38,7 +38,8 @@ class Browser:
     One task reads, one task writes; all other code only posts messages, which never blocks.
     ``heard_at``: when the browser last sent anything. ``gone`` is set once nothing more will happen here.
     ``cut``: why we ended the connection, if that was the browser's fault. ``plays_all``: the page plays every reply to
-    its end, whatever the candidate says meanwhile. ``measures``: the page wants to know how much of its sound arrived.
+    its end, whatever the candidate says meanwhile. ``measures``: the page wants to know how much of its sound arrived,
+    which is ``audio_bytes`` so far.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Browser:
     ) -> None:
         self.peer = peer
         self.measures = measures
+        self.audio_bytes = 0
         self.gone = trio.Event()
         self.heard_at = trio.current_time()
         self.cut: str | None = None

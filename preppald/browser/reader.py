@@ -50,7 +50,6 @@ class Reader:
         self._idle_ticks = 0
         # True where only the task itself can receive the next bytes.
         self._blind = True
-        self._audio_bytes = 0
         self._received_at = trio.current_time() - RECEIVED_EVERY_SECONDS
 
     async def run(self) -> None:
@@ -152,11 +151,11 @@ class Reader:
 
     def _report(self, audio_bytes: int) -> None:
         """Tell the browser how much has arrived on this connection, at once for the first and then once a second."""
-        self._audio_bytes += audio_bytes
+        self._browser.audio_bytes += audio_bytes
         now = trio.current_time()
         if now - self._received_at >= RECEIVED_EVERY_SECONDS:
             self._received_at = now
-            self._browser.post(frames.received(self._audio_bytes / frames.INPUT_BYTES_PER_SECOND))
+            self._browser.post(frames.received(self._browser.audio_bytes / frames.INPUT_BYTES_PER_SECOND))
 
     def _refuse(self, events: list[BrowserEvent]) -> None:
         self._bad_messages += 1

@@ -62,6 +62,7 @@ class Uplink:
         self._prompts: deque[Text] = deque(maxlen=PROMPTS)
         self._changed = Wakeup()
         self._open = False
+        self._kept_bytes = KEPT_BYTES
         self._send_now: SendNow = _never
 
     def feed(self, pcm: bytes, at: float) -> None:
@@ -76,12 +77,21 @@ class Uplink:
             self.taken_bytes += size
             return
         self._pcm += pcm
-        excess = len(self._pcm) - KEPT_BYTES
+        excess = len(self._pcm) - self._kept_bytes
         if excess > 0:
             excess += excess % BYTES_PER_SAMPLE
             del self._pcm[:excess]
             self.dropped_bytes += excess
         self._offer()
+
+    def put_early(self, pcm: bytes) -> None:
+        """Add the candidate's audio from before the interview began: it answers nothing that could have gone by.
+
+        So all of it is kept until Gemini is there for the first time, beside as much as is kept at any time.
+        """
+        if pcm:
+            self._kept_bytes = KEPT_BYTES + len(pcm)
+            self.put(pcm)
 
     def put_silence(self, seconds: float) -> None:
         """Add silence: Gemini needs to hear that nobody speaks."""
@@ -101,6 +111,7 @@ class Uplink:
     def shut(self) -> None:
         """Keep audio from now on, for Gemini is away; drop the prompts, which were meant for the moment."""
         self._open = False
+        self._kept_bytes = KEPT_BYTES
         self._prompts.clear()
 
     async def take(self) -> Item:

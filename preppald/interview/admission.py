@@ -3,17 +3,22 @@
 The reasons are errors of this domain: the server maps each to an HTTP answer, in one table.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 import msgspec
 
-from preppald.core.context import Context
+from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.endings import DAEMON_STOPPED
 from preppald.core.interview import Interview, Phase
 from preppald.core.tokens import Claims
 from preppald.errors import JournalError, PreppaldError
 from preppald.interview.prompting import block_context
 from preppald.interview.services import Services
+
+# Entered while the application is asked what a block is: the candidate is let in meanwhile, and kept waiting.
+Meanwhile = Callable[[], AbstractAsyncContextManager[None]]
 
 
 class NoSeat(PreppaldError):
@@ -140,11 +145,11 @@ class Admission:
                 raise TokenExpired from error
             raise JournalUnreadable(str(error)) from error
 
-    async def block_of(self, claims: Claims, asked: int) -> tuple[int, Context | None]:
-        """Return the block that is to begin and its context; 0 and None for an ordinary interview.
+    async def block_of(self, claims: Claims, asked: int, meanwhile: Meanwhile) -> tuple[int, Context | None]:
+        """Return the block that is to begin and its context, as far as the application was asked; 0: an ordinary interview.
 
         ``asked``: the number that the page asks for. The newest page asks for block 1 of ordinary interviews, too: the
-        application's answer decides.
+        application's answer decides. ``meanwhile`` is entered where the application is asked.
 
         Raises:
             AlreadyEnded: that block is over; others may go on.
@@ -159,23 +164,27 @@ class Admission:
         if any(it.block == 0 for it in rows):
             return 0, None  # an ordinary one, which was decided when it began
         for it in rows:
-            if it.block == asked and it.phase is Phase.ENDED and await self._was_spoken(it):
+            if it.block != asked:
+                continue
+            if it.phase is Phase.LIVE:
+                return asked, None  # at another instance; it has the answer
+            if await self._was_spoken(it):
                 raise AlreadyEnded
         log = self._services.log.bind(interview=claims.interview_id)
-        context = await block_context(self._services, claims.interview_id, asked, log)
+        async with meanwhile():
+            context = await block_context(self._services, claims.interview_id, asked, log)
         if context is None and asked > 1:
             raise BlockUnknown
-        if context is None or not context.system_prompt:
-            return 0, context
-        return asked, context
+        context = context or NOTHING_KNOWN
+        return (asked if context.system_prompt else 0), context
 
     async def begin(
         self, claims: Claims, known: Interview | None, block: int = 0, context: Context | None = None
     ) -> Interview:
         """Put a new interview on record; ``known`` is the row that there was, of a block interview the newest.
 
-        An interview that ended before a word was said may be tried again. ``context``: a block's, which is kept: asking
-        again would begin it again.
+        An interview that ended before a word was said may be tried again. ``context``: of a block it is kept on record:
+        asking again would begin it again.
 
         Raises:
             NoSeat: it may not begin.
@@ -199,6 +208,8 @@ class Admission:
             if known.block == block and await self._was_spoken(known):
                 raise AlreadyEnded
             interview = replace(interview, epoch=known.epoch + 1)
+        if block and context is None:  # it ended just now, at the instance that had it
+            raise BeingTakenOver
         if self.draining:  # since ``check_ready``
             raise Draining
         await self._put_on_record(interview)

@@ -11,6 +11,8 @@ from preppald.telemetry.logs import Logger
 CONTEXT_SECONDS = 5.0
 # A later block cannot begin without its prompt: a backend that is being restarted is waited for.
 BLOCK_SECONDS = 15.0
+# The first block can: it begins as an ordinary interview, after the second of these that brought no answer.
+FIRST_BLOCK_TRIES = 2
 # Between two tries: a backend that is being restarted is back after a few of these.
 PAUSE_SECONDS = 0.5
 
@@ -23,16 +25,25 @@ async def context_of(services: Services, interview_id: str, log: Logger) -> Cont
 async def block_context(services: Services, interview_id: str, block: int, log: Logger) -> Context | None:
     """Return what the application says of a block, which marks it as begun; None where it does not answer.
 
-    A context without a system prompt means that the interview is an ordinary one.
+    A context without a system prompt means that the interview is an ordinary one. The first block is asked for once
+    more, and so before anything is posted that would complete an interview in blocks. For a later block the application
+    is asked until the time is up, also where it refuses: nothing can begin without its answer.
     """
-    seconds = CONTEXT_SECONDS if block == 1 else BLOCK_SECONDS
-    return await asked(services, interview_id, block, seconds, log)
+    if block > 1:
+        return await asked(services, interview_id, block, BLOCK_SECONDS, log, patient=True)
+    for _ in range(FIRST_BLOCK_TRIES):
+        if context := await asked(services, interview_id, block, CONTEXT_SECONDS, log):
+            return context
+    return None
 
 
 async def asked(
-    services: Services, interview_id: str, block: int, seconds: float, log: Logger
+    services: Services, interview_id: str, block: int, seconds: float, log: Logger, *, patient: bool = False
 ) -> Context | None:
-    """Ask the application for so many seconds; return None, logged and counted, where it gives no context."""
+    """Ask the application for so many seconds; return None, logged and counted, where it gives no context.
+
+    ``patient``: a refusal is asked about again, too.
+    """
     began = trio.current_time()
     cause = f"nothing came within {seconds:.0f} seconds"
     with trio.move_on_after(seconds):
@@ -43,16 +54,14 @@ async def asked(
             match answer:
                 case Context():
                     return answer
-                case Retry():
-                    cause = answer.cause
-                    await trio.sleep(PAUSE_SECONDS)
-                    continue
-                case Refused():
+                case Retry() | Refused():
                     cause = answer.cause
                 case Unauthorized():
                     cause = f"the backend refuses WORKER_SHARED_SECRET ({answer.status})"
                 case _:
                     pass
-            break
+            if not patient and not isinstance(answer, Retry):
+                break
+            await trio.sleep(PAUSE_SECONDS)
     log.error("context.missing", cause=cause, **({"block": block} if block else {}))
     return None

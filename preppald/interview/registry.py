@@ -1,6 +1,7 @@
 """Keeps the interviews that are live here: joins, begins, adopts and drains them, as ``admission`` allows."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 import trio
@@ -15,6 +16,7 @@ from preppald.interview.admission import (
     Admission,
     AlreadyEnded,
     JournalUnreadable,
+    Meanwhile,
     NotReady,
     TokenExpired,
     check_join,
@@ -62,8 +64,12 @@ class Registry:
         """Return why no new interview may begin here, if so."""
         return self._admission.unready(len(self._sessions))
 
-    async def session_for(self, claims: Claims, block: int = 0) -> Session:
+    async def session_for(
+        self, claims: Claims, block: int = 0, meanwhile: Meanwhile = nullcontext
+    ) -> Session:
         """Return the live session of these claims, or a new one. ``block``: the one that the page asks for; 0: none.
+
+        ``meanwhile`` is entered while the application is asked about a block, at most once.
 
         Raises:
             NoSeat: there is none for them.
@@ -78,7 +84,9 @@ class Registry:
                 continue
             if begun is None:
                 # Not with the lock either: the application may take seconds to answer.
-                begun = await self._admission.block_of(claims, block)
+                if block and not claims.untimely:
+                    self._admission.check_ready(len(self._sessions))
+                begun = await self._admission.block_of(claims, block, meanwhile)
                 continue
             async with self._opening:
                 if claims.interview_id not in self._sessions and (
@@ -98,7 +106,8 @@ class Registry:
         if not claims.guest:  # a guest's user is the host, who may have invited many
             own = [it.claims for it in self._sessions.values() if not it.claims.guest]
             self._admission.check_user(sum(it.user_id == claims.user_id for it in own))
-        session = Session(self._services, claims, await self._admission.begin(claims, known, block, context))
+        interview = await self._admission.begin(claims, known, block, context)
+        session = Session(self._services, claims, interview, context=context)
         await self._start(session)
         return session
 

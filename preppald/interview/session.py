@@ -47,7 +47,8 @@ class Session:
 
     ``config``: the settings with which it began; a reload leaves them to it.
 
-    ``recovered``: another process began it; ``turns`` and ``last_seq`` are what the journal holds of it.
+    ``context``: what the application knows of it, where it was asked already. ``recovered``: another process began it;
+    ``turns`` and ``last_seq`` are what the journal holds of it.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Session:
         claims: Claims,
         interview: Interview,
         *,
+        context: Context | None = None,
         turns: Sequence[Turn] = (),
         last_seq: int = 0,
         recovered: bool = False,
@@ -64,6 +66,7 @@ class Session:
         self.interview = interview
         self.done = trio.Event()
         self._services = services
+        self._known = context
         self.config = config = services.config
         identity = {"block": interview.block} if interview.block else {}
         self._log = services.log.bind(interview=interview.interview_id, epoch=interview.epoch, **identity)
@@ -159,14 +162,18 @@ class Session:
 
     # -------------------------------------------------------------- the browser
 
-    def attach(self, browser: Browser, since: int | None, *, knows_turns: bool = False) -> bool:
+    def attach(
+        self, browser: Browser, since: int | None, *, knows_turns: bool = False, early: bytes = b""
+    ) -> bool:
         """Give a browser the interview's only seat, unless that is over; tell and close the browser before it.
 
         ``since``: the last transcript seq it has, after which updates are sent again.
-        ``knows_turns``: it puts updates where their ``turn`` says.
+        ``knows_turns``: it puts updates where their ``turn`` says. ``early``: PCM of the candidate from before the
+        interview began; it is no part of its recording, which begins with the interview.
         """
         if self.over:
             return False
+        self._parts.uplink.put_early(early)
         self._seat.take(browser, replaying=since is not None, knows_turns=knows_turns)
         self._parts.conversation.plays_all = browser.plays_all
         self._dialogue.welcome()
@@ -251,6 +258,8 @@ class Session:
 
     async def _context(self) -> Context:
         """Return what the application knows; a block's was kept when it began, for asking begins it."""
+        if self._known is not None:
+            return self._known
         if self.interview.context is not None:
             return msgspec.json.decode(self.interview.context, type=Context)
         return await context_of(self._services, self.interview.interview_id, self._log)

@@ -29,6 +29,7 @@ from preppald.server.refusals import Refusals
 from preppald.server.relay import Relays
 from preppald.server.request import SUBPROTOCOL, SUBPROTOCOL_2
 from preppald.server.tls import PlainHttp, secured
+from preppald.server.waiting import CandidateLeft, WaitingRoom
 from preppald.telemetry.health import Health
 
 # How long an answer waits that says "too many": a client that asks again at once is slowed to this.
@@ -195,27 +196,39 @@ class Server:
         *,
         handed: bool,
     ) -> None:
+        room = WaitingRoom(self._services, stream, upgrade)
         try:
-            match await self._seat(admitted, stream, exchange, handed=handed):
+            match await self._seat(admitted, stream, exchange, room, handed=handed):
                 case Handed(near):
                     self._limits.seated(visit)
                     if near is not None:
                         await self.relays.carry(stream, near)
                 case Session() as session:
-                    if (browser := await _upgraded(stream, upgrade)) is not None:
+                    if (browser := await room.let_in()) is not None:
                         self._limits.seated(visit)
-                        await _served(session, browser, admitted)
+                        await _served(session, browser, admitted, bytes(room.early))
+        except CandidateLeft:
+            await room.see_off()
         except AlreadyEnded:
             self._services.metrics.connections_refused.labels("already ended").inc()
-            if (browser := await _upgraded(stream, upgrade)) is not None:
+            if (browser := await room.let_in()) is not None:
                 await _dismissed(browser)
         except NoSeat as error:
             refusal = answers.refusal(error)
             refusal.detail = admitted.claims.untimely
-            raise refusal from error
+            if room.browser is None:
+                raise refusal from error
+            self._refusals.note(refusal, visit)
+            await room.refuse(refusal)
 
     async def _seat(
-        self, admitted: Admit, stream: trio.abc.Stream, exchange: Exchange, *, handed: bool
+        self,
+        admitted: Admit,
+        stream: trio.abc.Stream,
+        exchange: Exchange,
+        room: WaitingRoom,
+        *,
+        handed: bool,
     ) -> Session | Handed:
         """Return the session here, or how a connection goes on that another instance has now.
 
@@ -229,9 +242,11 @@ class Server:
             if elsewhere := await hand_over():
                 return elsewhere
             try:
-                return await self._registry.session_for(admitted.claims, admitted.block)
+                return await self._registry.session_for(admitted.claims, admitted.block, room.waiting)
             except NoSeat as error:
                 if isinstance(error, AlreadyEnded) or handed or self._registry.unready() is None:
+                    raise
+                if room.browser is not None:  # it has had its answer: there is nothing left to hand over
                     raise
                 # It could have begun here when the others were asked; a drain may have begun since: ask once more.
                 opening.decided = False
@@ -247,16 +262,8 @@ class Server:
         return None if self._pages is None else await self._pages(method, path)
 
 
-async def _upgraded(stream: trio.abc.Stream, upgrade: Upgrade) -> Browser | None:
-    """Return the browser at the other end, unless it did not take the 101."""
-    protocol = await http1.upgrade(stream, upgrade)
-    if protocol is None:
-        return None
-    return Browser(stream, protocol, upgrade.early, measures=upgrade.subprotocol == SUBPROTOCOL_2)
-
-
-async def _served(session: Session, browser: Browser, admitted: Admit) -> None:
-    if session.attach(browser, admitted.since, knows_turns=admitted.knows_turns):
+async def _served(session: Session, browser: Browser, admitted: Admit, early: bytes) -> None:
+    if session.attach(browser, admitted.since, knows_turns=admitted.knows_turns, early=early):
         await browser.gone.wait()
     else:  # the interview ended while this browser was being let in
         await _dismissed(browser)

@@ -56,12 +56,17 @@ class Goodbyes:
             with trio.move_on_after(SECONDS):
                 protocol = await http1.upgrade(stream, upgrade)
                 if protocol is not None:
-                    browser = Browser(stream, protocol, upgrade.early)
-                    words = str(refusal)
-                    again = float(refusal.retry_after or 0)
-                    browser.post(frames.error(code, words, retry_after_seconds=again))
-                    browser.close(Close(code, words.encode()[:MAX_REASON_BYTES].decode(errors="ignore")))
-                    await browser.write()
+                    await tell(Browser(stream, protocol, upgrade.early), refusal)
         finally:
             self._saying -= 1
         return True
+
+
+async def tell(browser: Browser, refusal: Refusal) -> None:
+    """Send the refusal as an ErrorResponse and a close code, and see the browser off."""
+    code = CODES.get(refusal.status, CODES[HTTPStatus.SERVICE_UNAVAILABLE])
+    words = str(refusal)
+    again = float(refusal.retry_after or 0)
+    browser.post(frames.error(code, words, retry_after_seconds=again))
+    browser.close(Close(code, words.encode()[:MAX_REASON_BYTES].decode(errors="ignore")))
+    await browser.write()
