@@ -25,11 +25,18 @@ READ_BYTES = 8 * 1024
 # 87 s of 24 kHz PCM. Gemini speaks at four times real time, so that a slow line may lag by most of a long
 # answer; a browser further behind than this is not listening any more.
 OUTBOX_BYTES = 4 * 1024 * 1024
+# One write, a third of a second of the interviewer's voice: the rest stays here, where Interrupted and a goodbye
+# overtake it.
+PIECE_BYTES = 16 * 1024
 # How long the peer may take to answer a close frame.
 CLOSE_SECONDS = 2.0
 # Why we ended a connection: the name in logs and metrics.
 TOO_SLOW = "too_slow"
 FLOOD = "flood"
+STUCK = "stuck"
+SILENT = "silent"
+# The line is at fault, not the page, which should come back.
+GOING_AWAY = 1001
 
 
 class Browser:
@@ -37,9 +44,9 @@ class Browser:
 
     One task reads, one task writes; all other code only posts messages, which never blocks.
     ``heard_at``: when the browser last sent anything. ``gone`` is set once nothing more will happen here.
-    ``cut``: why we ended the connection, if that was the browser's fault. ``plays_all``: the page plays every reply to
-    its end, whatever the candidate says meanwhile. ``measures``: the page wants to know how much of its sound arrived,
-    which is ``audio_bytes`` so far.
+    ``cut``: why we ended the connection, if that was the browser's fault or its line's. ``given_up_at``: when its line
+    was taken for dead. ``plays_all``: the page plays every reply to its end, whatever the candidate says meanwhile.
+    ``measures``: the page wants to know how much of its sound arrived, which is ``audio_bytes`` so far.
     """
 
     def __init__(
@@ -57,6 +64,7 @@ class Browser:
         self.gone = trio.Event()
         self.heard_at = trio.current_time()
         self.cut: str | None = None
+        self.given_up_at: float | None = None
         # A page that offers no subprotocol is from before preppal.v1: it knows no Interrupted and plays all it gets.
         self.plays_all = protocol.subprotocol is None
         self._pieces = Pieces() if self.plays_all else None
@@ -73,7 +81,7 @@ class Browser:
 
     @property
     def sending_since(self) -> float | None:
-        """Return when the send began that has not ended yet, for a watchdog."""
+        """Return since when a send waits without a byte taken, for a watchdog."""
         return self._websocket.sending_since
 
     def charge(self, allowance: Allowance) -> None:
@@ -220,10 +228,15 @@ class Browser:
         if fault := self._allowance.fault(now):
             self._cut(FLOOD, fault)
 
-    def _cut(self, why: str, words: str) -> None:
-        self.cut = why
+    def give_up(self, now: float) -> None:
+        """Close the connection of a line that takes nothing; if it comes to life in time, the candidate reads why."""
+        self.given_up_at = now
+        self._cut(STUCK, "The line took nothing", code=GOING_AWAY)
+
+    def _cut(self, why: str, words: str, *, code: int = 1008) -> None:
+        self.cut = self.cut or why
         self.drop_audio()
-        self.close(Close(1008, words))
+        self.close(Close(code, words))
 
     # -------------------------------------------------------------- the writer
 
@@ -249,19 +262,30 @@ class Browser:
         return bool(self._outbox or self._websocket.unsent or self._closing is not None)
 
     async def _send_waiting(self) -> None:
-        """Send all there is, and wait for what the kernel does not take at once."""
-        self._send_now()
+        """Send all there is, piece by piece, and wait for each that the kernel does not take at once."""
         await self._websocket.flush()
+        while not self._send_now():
+            await self._websocket.flush()
 
     def _send_now(self) -> bool:
-        """Send all there is in one write; return whether the kernel took it."""
-        messages = [message for message, _ in self._outbox]
-        self._outbox.clear()
-        self._outbox_bytes = 0
-        sent = self._websocket.post(*messages)
-        if self._closing is not None:
+        """Send all there is, until the kernel is full; return whether it took everything. A close comes last."""
+        sent = self._websocket.post(*self._piece())
+        while sent and self._outbox:
+            sent = self._websocket.post(*self._piece())
+        if self._closing is not None and not self._outbox:
             sent = self._websocket.close(self._closing.code, self._closing.reason)
         return sent
+
+    def _piece(self) -> list[bytes]:
+        """Take the next messages from the outbox: one at least, and more as far as one write carries them."""
+        piece: list[bytes] = []
+        size = 0
+        while self._outbox and (not piece or size + len(self._outbox[0][0]) <= PIECE_BYTES):
+            message, _ = self._outbox.popleft()
+            piece.append(message)
+            size += len(message)
+        self._outbox_bytes -= size
+        return piece
 
     # -------------------------------------------------------------- the end
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import trio
 
-from preppald.browser.connection import Browser
+from preppald.browser.connection import CLOSE_SECONDS, SILENT, Browser
 from preppald.core import frames
 from preppald.core.allowance import Allowance
 from preppald.core.endings import REPLACED, CloseCodes, Ending
@@ -15,7 +15,7 @@ from preppald.core.frames import NoticeKind
 from preppald.core.turns import CutReply, Fragment
 from preppald.recording import NO_TAPE, Tape
 
-# A send to the browser that takes longer has lost its connection.
+# A browser that takes not one byte for so long has lost its connection; one that takes some is only slow.
 SEND_SECONDS = 10.0
 PING_SECONDS = 15.0
 # A peer that has not even answered a ping for so long is gone.
@@ -136,8 +136,14 @@ class Seat:
         browser.show_due(now)
         silent = now - browser.heard_at
         stuck = browser.sending_since is not None and now - browser.sending_since > SEND_SECONDS
-        if stuck or silent >= SILENT_SECONDS:
+        if silent >= SILENT_SECONDS:
+            browser.cut = browser.cut or SILENT
             await browser.hang_up()
+        elif browser.given_up_at is not None:
+            if now - browser.given_up_at >= CLOSE_SECONDS:
+                await browser.hang_up()
+        elif stuck:
+            browser.give_up(now)
         elif now - self._pinged_at >= PING_SECONDS:
             self._pinged_at = now
             browser.ping()

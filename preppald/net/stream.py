@@ -22,6 +22,11 @@ READ_BYTES = 16 * 1024
 # Audio flows all the time: a peer that acknowledges nothing, or takes nothing, for this long is gone. TCP's own
 # patience is a quarter of an hour.
 UNACKNOWLEDGED_MS = 20_000
+# A third of a second of the interviewer's voice, which is all that a later message has to wait for in the kernel.
+# Left to itself Linux takes megabytes for a slow line, and calls it writable again only after a third of them.
+KERNEL_BYTES = 16 * 1024
+# One send where the kernel is not asked directly: each that ends is a sign that the peer takes something.
+PIECE_BYTES = 16 * 1024
 _LOST = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
@@ -30,13 +35,18 @@ def give_up_when_unacknowledged(stream: trio.SocketStream) -> None:
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
 
 
+def keep_little_in_the_kernel(stream: trio.SocketStream) -> None:
+    """Have the kernel take little more than what is on its way, so that a later message may overtake the rest."""
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, KERNEL_BYTES)
+
+
 class Stream(trio.abc.HalfCloseableStream):
     """The bytes of one connection. One task receives; any task may ``send``, and awaits ``flush`` if that was not all.
 
     It is one of Trio's streams as well, for a handshake by a library, and stays the same object after it.
     ``socket``: the socket that is read and written directly; None where every call has to be awaited.
     ``idle``: whether bytes sent now go at once, because the kernel took everything before them.
-    ``sending_since``: when the flush began that has not ended yet, for a watchdog.
+    ``sending_since``: since when a flush waits without a byte taken, for a watchdog; None where none waits.
     ``received``: how many bytes of the wire the last read brought.
     """
 
@@ -201,11 +211,32 @@ class Stream(trio.abc.HalfCloseableStream):
         async with self._flushing:
             while self._unsent:
                 data, self._unsent = self._unsent, bytearray()
-                self.sending_since = trio.current_time()
                 self.idle = False
-                await self._transport.send_all(data)
+                await self._send_all(memoryview(data))
                 self.sending_since = None
             self.idle = self.socket is not None and self.sending_since is None
+
+    async def _send_all(self, data: memoryview) -> None:
+        """Send, and note each time that the peer takes something: a slow line is not a dead one."""
+        while data:
+            self.sending_since = trio.current_time()
+            data = data[await self._send_some(data) :]
+
+    async def _send_some(self, data: memoryview) -> int:
+        """Return how many bytes were taken, once some were."""
+        if self.socket is None:
+            await self._transport.send_all(data[:PIECE_BYTES])
+            return PIECE_BYTES
+        while True:
+            if self.socket.fileno() < 0:
+                raise trio.ClosedResourceError("the connection was closed here")
+            await trio.lowlevel.wait_writable(self.socket)
+            try:
+                return os.write(self.socket.fileno(), data)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise trio.BrokenResourceError(f"sending failed: {error}") from error
 
     # -------------------------------------------------------------- the beginning and the end
 

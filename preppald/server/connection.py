@@ -17,7 +17,7 @@ from preppald.interview.admission import AlreadyEnded, NoSeat
 from preppald.interview.registry import Registry
 from preppald.interview.services import Services
 from preppald.interview.session import Session
-from preppald.net.stream import give_up_when_unacknowledged
+from preppald.net.stream import give_up_when_unacknowledged, keep_little_in_the_kernel
 from preppald.net.tls import Identity
 from preppald.server import answers, http as http1
 from preppald.server.admission import HEALTH, READY, Admit, Page, Refuse, Rules, decide, interview_at
@@ -293,9 +293,10 @@ def readiness(registry: Registry, health: Health) -> Answer:
 
 
 def _settled(stream: trio.SocketStream) -> str:
-    """Return the peer's address, after telling the kernel when to give the peer up."""
+    """Return the peer's address, after telling the kernel how much to keep for the peer, and when to give it up."""
     try:
         give_up_when_unacknowledged(stream)
+        keep_little_in_the_kernel(stream)
         return str(stream.socket.getpeername()[0])
     except OSError:
         return ""  # it has gone already

@@ -68,7 +68,7 @@ class Metrics:
         self.sessions_ended = counter("sessions_ended", "interviews ended", "ending")
         self.connections_refused = counter("connections_refused", "connections refused at the door", "why")
         self.browsers_cut = counter(
-            "browsers_cut", "connections that took too little or sent too much", "why"
+            "browsers_cut", "connections ended for what the browser or its line did", "why"
         )
         self.messages_skipped = counter(
             "messages_skipped", "messages of kinds that a newer client sends and this version does not know"

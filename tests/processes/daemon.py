@@ -76,12 +76,17 @@ class Daemon:
         return round(float(line.partition(" ")[2]))
 
     async def candidate(
-        self, nursery: trio.Nursery, interview_id: str = "iv-1", secret: str = SECRET
+        self,
+        nursery: trio.Nursery,
+        interview_id: str = "iv-1",
+        secret: str = SECRET,
+        *,
+        stream: trio.abc.Stream | None = None,
     ) -> Candidate:
-        """In an interview, and reading. A user of its own for each interview."""
+        """In an interview, and reading. A user of its own for each interview. ``stream``: to the port, where it is no usual one."""
         now = time.time_ns() // 10**9
         token = auth.sign(secret, user_id=interview_id, interview_id=interview_id, now=now)
-        candidate = Candidate(await trio.open_tcp_stream("127.0.0.1", self.port))
+        candidate = Candidate(stream or await trio.open_tcp_stream("127.0.0.1", self.port))
         self.candidates.append(candidate)
         await candidate.open(f"/{interview_id}", token)
         if candidate.status == 101:
