@@ -16,15 +16,16 @@ import struct
 import subprocess
 import sys
 import time
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import trio
 
 from preppald.core import tokens as auth
 from preppald.core.turns import Fragment
 from preppald.journal import Which, files, reader
 from preppald.simulator import BackendSimulator, GeminiSimulator, Scenario, serve_backend, serve_gemini
-from preppald.simulator.backend_scenario import BackendScenario
+from preppald.simulator.backend_scenario import BackendFault, BackendScenario
 from preppald.simulator.httpd import Answer, Drop, Request
 from preppald.simulator.recording import Recorder
 from tests.world import SECRET
@@ -48,6 +49,16 @@ class Backend(BackendSimulator):
         super().__init__(scenario)
         self.asked = trio.Event()
         self.down = False
+        self._refusals: list[BackendFault] = []
+
+    def refuse(self, procedure: str, *, status: Literal[400, 500, 503]) -> None:
+        """Refuse the next call of this procedure."""
+        self._refusals.append(BackendFault(kind="status", status=status, procedure=procedure))
+
+    def _next_fault(self, procedure: str) -> BackendFault | None:
+        if self._refusals and self._refusals[0].procedure == procedure:
+            return self._refusals.pop(0)
+        return super()._next_fault(procedure)
 
     async def _answer(self, request: Request) -> Answer:
         self.asked.set()
@@ -232,10 +243,15 @@ def free_ports(count: int) -> list[int]:
 
 @asynccontextmanager
 async def host(
-    directory: Path, settings: Mapping[str, str], scenario: Scenario, recorder: Recorder | None = None
+    directory: Path,
+    settings: Mapping[str, str],
+    scenario: Scenario,
+    recorder: Recorder | None = None,
+    application: BackendScenario | None = None,
 ) -> AsyncIterator[Host]:
     """A host on which no daemon runs yet; one that runs in the end is killed. ``recorder``: hears what Gemini gets."""
-    backend = Backend(BackendScenario(secret=WORKER_SECRET, honours_idempotency_key=True))
+    application = application or BackendScenario(honours_idempotency_key=True)
+    backend = Backend(msgspec.structs.replace(application, secret=WORKER_SECRET))
     gemini = GeminiSimulator(scenario, recorder=recorder)
     async with trio.open_nursery() as nursery:
         gemini_port = await nursery.start(partial(serve_gemini, ("127.0.0.1", 0), gemini))
