@@ -1,8 +1,10 @@
 """``preppald recording``: lists, exports and deletes recordings."""
 
 import argparse
+from collections.abc import Iterator
 import contextlib
 from datetime import UTC, datetime
+from itertools import chain
 import os
 from pathlib import Path
 import shutil
@@ -22,7 +24,8 @@ from preppald.recording.shelf import BeingRecorded, Recording, Shelf, is_running
 EPILOG = """\
 A recording is stereo, 16 kHz: the candidate on the left as it came, the interviewer on the right as the candidate
 heard it, cut where the candidate spoke over it. Its time 0 is the interview's beginning, so that the times of
-`preppald transcript` are places in it.
+`preppald transcript` are places in it. Each block of an interview in blocks has a recording of its own;
+without --block they are joined, as many as there are, in the order of the blocks.
 
 columns:
   STATE   live: it is being recorded; notes: it is not finished yet; flac or wav: it is finished
@@ -30,6 +33,7 @@ columns:
 examples:
   preppald recording                             all there are, the latest first
   preppald recording iv-42 --output iv-42.flac   fetch one; also while the interview goes on
+  preppald recording iv-42 --block 2 --output iv-42-2.flac
   preppald recording iv-42 --format opus | ssh archive 'cat > iv-42.opus'
   preppald recording iv-42 --delete              for good: somebody asks to be forgotten
 
@@ -62,6 +66,12 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         metavar="N",
         type=whole(at_least=1, at_most=999_999_999),
         help="which try, where there were several (the last)",
+    )
+    parser.add_argument(
+        "--block",
+        metavar="N",
+        type=whole(at_least=1, at_most=99),
+        help="only this block of the interview (all)",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--json", action="store_true", help="list as a JSON array, with everything")
@@ -98,15 +108,18 @@ def _run(arguments: argparse.Namespace, shelf: Shelf) -> int:
         )
     interview_id = arguments.interview
     if interview_id is None and (
-        arguments.delete or arguments.finish or arguments.output or arguments.format
+        arguments.delete or arguments.finish or arguments.output or arguments.format or arguments.block
     ):
         raise PreppaldError("which interview? see `preppald recording`")
     found = shelf.all() if interview_id is None else shelf.of(interview_id)
     if arguments.epoch is not None:
         found = [it for it in found if it.epoch == arguments.epoch]
+    if arguments.block is not None:
+        found = [it for it in found if it.block == arguments.block]
     if interview_id is not None and not found:
+        which = "" if arguments.epoch is None and arguments.block is None else " of that try or block"
         print(
-            f"preppald: there is no recording of interview {printable(interview_id)!r} in {shelf.directory}: "
+            f"preppald: there is no recording{which} of interview {printable(interview_id)!r} in {shelf.directory}: "
             "see `preppald recording`",
             file=sys.stderr,
         )
@@ -117,7 +130,8 @@ def _run(arguments: argparse.Namespace, shelf: Shelf) -> int:
         return _finish(shelf, found)
     if interview_id is None or arguments.json:
         return _list(found, in_json=arguments.json)
-    return _fetch(found[0], arguments.format, arguments.output)
+    parts = shelf.parts(interview_id) if arguments.epoch is None and arguments.block is None else found[:1]
+    return _fetch(parts, arguments.format, arguments.output)
 
 
 # ------------------------------------------------------------------ listing
@@ -132,7 +146,7 @@ def _list(found: list[Recording], *, in_json: bool) -> int:
             ("INTERVIEW", "EPOCH", "LAST WRITTEN", "LENGTH", "SIZE", "STATE"),
             [
                 (
-                    row["interview"],
+                    f"{it.interview_id} block {it.block}" if it.block else it.interview_id,
                     str(row["epoch"]),
                     moment(round(it.changed * 1000)),
                     span(None if row["seconds"] is None else round(row["seconds"] * 1000)),
@@ -152,6 +166,7 @@ def _described(it: Recording) -> dict[str, Any]:
     frames = _frames(it)
     return {
         "interview": it.interview_id,
+        "block": it.block or None,
         "epoch": it.epoch,
         "state": state,
         "seconds": None if frames is None else round(frames / RATE_HZ, 3),
@@ -180,34 +195,43 @@ def _megabytes(size: int) -> str:
 # ------------------------------------------------------------------ fetching
 
 
-def _fetch(it: Recording, form: str | None, output: str | None) -> int:
-    kept = "wav" if it.file is None else it.file.suffix[1:]
+def _fetch(parts: list[Recording], form: str | None, output: str | None) -> int:
+    forms = {"wav" if it.file is None else it.file.suffix[1:] for it in parts}
+    kept = forms.pop() if len(forms) == 1 else "wav"
     if form is None:
         ending = "" if output is None else Path(output).suffix[1:]
         form = ending if ending in files.FORMATS else kept
     if output not in {None, "-"}:
-        _write(it, form, Path(str(output)))
+        _write(parts, form, Path(str(output)))
         return 0
     if sys.stdout.isatty():
         raise PreppaldError("this is sound, not for a terminal: use --output FILE, or a pipe")
     with tempfile.TemporaryDirectory(prefix="preppald-recording-") as directory:
         file = Path(directory) / f"recording.{form}"
-        _write(it, form, file)
+        _write(parts, form, file)
         with file.open("rb") as stream:
             shutil.copyfileobj(stream, sys.stdout.buffer)
     sys.stdout.buffer.flush()
     return 0
 
 
-def _write(it: Recording, form: str, output: Path) -> None:
-    if it.file is None:
-        with contextlib.closing(Notes(it.notes)) as notes:
-            files.write(output, form, notes.frames, notes.blocks())
-    elif it.file.suffix == f".{form}":
-        files.copy(it.file, output)
-    else:
-        frames, blocks = files.read(it.file)
-        files.write(output, form, frames, blocks)
+def _write(parts: list[Recording], form: str, output: Path) -> None:
+    """Write the recordings one behind the other; one that is kept in this format is copied as it is."""
+    if len(parts) == 1 and parts[0].file is not None and parts[0].file.suffix == f".{form}":
+        files.copy(parts[0].file, output)
+        return
+    with contextlib.ExitStack() as opened:
+        sounds = [_sound(it, opened) for it in parts]
+        frames = sum(length for length, _ in sounds)
+        files.write(output, form, frames, chain.from_iterable(sound for _, sound in sounds))
+
+
+def _sound(it: Recording, opened: contextlib.ExitStack) -> tuple[int, Iterator[bytes]]:
+    """Return a recording's frames and its sound, second by second."""
+    if it.file is not None:
+        return files.read(it.file)
+    notes = opened.enter_context(contextlib.closing(Notes(it.notes)))
+    return notes.frames, notes.blocks()
 
 
 # ------------------------------------------------------------------ finishing, deleting

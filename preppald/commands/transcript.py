@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 import shutil
 import textwrap
+from typing import Any
 
+from preppald.commands.arguments import whole
 from preppald.commands.listing import as_json, finish, moment, now_ms, printable, put, span, unknown
 from preppald.commands.webvtt import webvtt
 from preppald.core.deliveries import iso, missing
@@ -13,28 +15,32 @@ from preppald.core.interview import Interview
 from preppald.core.quality import quality
 from preppald.core.timeline import Spoken, spoken
 from preppald.core.turns import Speaker, Turn, fold, in_order
+from preppald.errors import PreppaldError
 from preppald.journal.archive import Archive
 from preppald.pb import transcript_pb2 as pb
 
 EPILOG = """\
 formats:
   text       for people; times are minutes and seconds since the beginning
-  json       {interview, user, epoch, started, ended, ending, cause, turns: [{speaker, content,
-             timestamp, complete, interrupted, begin_ms, end_ms, unheard}],
+  json       {interview, block, user, epoch, started, ended, ending, cause, turns: [{speaker,
+             content, timestamp, complete, interrupted, begin_ms, end_ms, unheard}],
              missing: [{turn, what}], quality: {wait_p50_ms, interruptions, ...}}
              begin_ms and end_ms are places in the recording; unheard is what the candidate did
-             not hear of a reply that was cut
+             not hear of a reply that was cut; of several blocks {interview, blocks: [...]}
   vtt        WebVTT: captions for the recording
   protobuf   a serialized preppal.transcript.Transcript, as proto/transcript.proto has it
 
 examples:
   preppald transcript iv-42
+  preppald transcript iv-42 --block 2
   preppald transcript iv-42 --format json | jq -r '.turns[].content'
   preppald transcript iv-42 --format json | jq .quality
   preppald transcript iv-42 --format vtt --output iv-42.vtt
   preppald transcript iv-42 --format protobuf --output iv-42.pb
 
-exit status: 0; 69 when there is no such interview; 74 when a database could not be read.
+Of an interview in blocks all blocks are printed, in their order; vtt and protobuf are of one.
+
+exit status: 0; 69 when there is no such interview or block; 74 when a file could not be read.
 It works while the interview goes on, too: the words of a moment ago are there.
 Where a part cannot be read from the disk [unreadable] stands, and "missing" says so.
 """
@@ -53,6 +59,12 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("interview", metavar="ID", help="the interview, as `preppald interviews` lists it")
+    parser.add_argument(
+        "--block",
+        metavar="N",
+        type=whole(at_least=1, at_most=99),
+        help="only this block of the interview (all)",
+    )
     parser.add_argument("--format", choices=tuple(FORMATS), default="text", help="(default %(default)s)")
     parser.add_argument(
         "--output", metavar="FILE", type=Path, help="write there, readable by you only (default: print)"
@@ -63,20 +75,42 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def run(arguments: argparse.Namespace, state_dir: Path) -> int:
     """Print it; returns the exit status."""
     archive = Archive(state_dir)
-    interview = archive.interview(arguments.interview)
-    if interview is None:
-        unknown(archive, f"there is no interview {printable(arguments.interview)!r} in {state_dir}")
-    fragments = archive.fragments(interview.interview_id, interview.epoch)
-    turns = in_order(fold(fragments).values())
-    put(FORMATS[arguments.format](interview, turns), arguments.output)
+    sessions = archive.sessions(arguments.interview)
+    name = printable(arguments.interview)
+    if not sessions:
+        unknown(archive, f"there is no interview {name!r} in {state_dir}")
+    if arguments.block is not None:
+        there = ", ".join(str(it.block) for it in sessions if it.block)
+        sessions = [it for it in sessions if it.block == arguments.block]
+        if not sessions:
+            among = f"there are {there}" if there else "it is no interview in blocks"
+            unknown(archive, f"interview {name!r} has no block {arguments.block}: {among}")
+    put(_formatted([(it, _turns(archive, it)) for it in sessions], arguments.format), arguments.output)
     return finish(archive)
+
+
+def _turns(archive: Archive, interview: Interview) -> list[Turn]:
+    return in_order(fold(archive.fragments(interview.interview_id, interview.epoch)).values())
+
+
+def _formatted(sessions: Sequence[tuple[Interview, Sequence[Turn]]], form: str) -> str | bytes:
+    """Return the transcript of an interview, or of its blocks."""
+    if len(sessions) == 1:
+        return FORMATS[form](*sessions[0])
+    if form == "json":
+        blocks = [_described(*it) for it in sessions]
+        return as_json({"interview": sessions[0][0].interview_id, "blocks": blocks}) + "\n"
+    if form == "text":
+        return "\n".join(as_text(*it) for it in sessions)
+    numbers = ", ".join(str(it.block) for it, _ in sessions)
+    raise PreppaldError(f"{form} is of one block: choose it with --block, of {numbers}")
 
 
 def as_text(interview: Interview, turns: Sequence[Turn]) -> str:
     """Return lines for people, with nothing in them that a terminal would obey."""
     began, ended = interview.started_ms, interview.ended_ms
     lines = [
-        f"interview {interview.interview_id}, user {printable(interview.user_id)}, "
+        f"{titled(interview)}, user {printable(interview.user_id)}, "
         f"{moment(began)}, " + ("live" if ended is None else f"{span(ended - began)}, {interview.ending}"),
         "",
     ]
@@ -99,38 +133,44 @@ def _timeline(interview: Interview, turns: Sequence[Turn]) -> list[Spoken]:
     return spoken(turns, interview.started_ms, interview.ended_ms)
 
 
+def titled(interview: Interview) -> str:
+    """Return the interview's name, with the number of its block."""
+    name = f"interview {interview.interview_id}"
+    return f"{name} block {interview.block}" if interview.block else name
+
+
 def _as_json(interview: Interview, turns: Sequence[Turn]) -> str:
+    return as_json(_described(interview, turns)) + "\n"
+
+
+def _described(interview: Interview, turns: Sequence[Turn]) -> dict[str, Any]:
     timeline = _timeline(interview, turns)
     until = now_ms() if interview.ended_ms is None else interview.ended_ms
-    return (
-        as_json(
+    return {
+        "interview": interview.interview_id,
+        "block": interview.block or None,
+        "user": interview.user_id,
+        "epoch": interview.epoch,
+        "started": iso(interview.started_ms),
+        "ended": None if interview.ended_ms is None else iso(interview.ended_ms),
+        "ending": interview.ending,
+        "cause": interview.cause,
+        "turns": [
             {
-                "interview": interview.interview_id,
-                "user": interview.user_id,
-                "epoch": interview.epoch,
-                "started": iso(interview.started_ms),
-                "ended": None if interview.ended_ms is None else iso(interview.ended_ms),
-                "ending": interview.ending,
-                "cause": interview.cause,
-                "turns": [
-                    {
-                        "speaker": it.turn.speaker,
-                        "content": it.turn.spoken.strip(),
-                        "timestamp": iso(it.turn.started_ms),
-                        "complete": it.turn.complete,
-                        "interrupted": it.turn.cut,
-                        "begin_ms": it.begin_ms,
-                        "end_ms": it.end_ms,
-                        "unheard": it.unheard or None,
-                    }
-                    for it in timeline
-                ],
-                "missing": missing(turns),
-                "quality": quality(timeline, until - interview.started_ms),
+                "speaker": it.turn.speaker,
+                "content": it.turn.spoken.strip(),
+                "timestamp": iso(it.turn.started_ms),
+                "complete": it.turn.complete,
+                "interrupted": it.turn.cut,
+                "begin_ms": it.begin_ms,
+                "end_ms": it.end_ms,
+                "unheard": it.unheard or None,
             }
-        )
-        + "\n"
-    )
+            for it in timeline
+        ],
+        "missing": missing(turns),
+        "quality": quality(timeline, until - interview.started_ms),
+    }
 
 
 def as_protobuf(interview: Interview, turns: Sequence[Turn]) -> bytes:

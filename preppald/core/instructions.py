@@ -36,7 +36,11 @@ class Instructions:
     @property
     def tells_time(self) -> bool:
         """False for a block too short to be told the time in: the words would take a good part of it."""
-        return not self.context.system_prompt or self._asked >= TOLD_FROM_SECONDS
+        return not self.context.system_prompt or self._planned >= TOLD_FROM_SECONDS
+
+    @property
+    def _planned(self) -> float:
+        return min(self._limit, self._asked or self._limit)
 
     @property
     def _asked(self) -> float:
@@ -49,7 +53,7 @@ class Instructions:
         context = self.context
         if context.system_prompt:
             return context.system_prompt  # verbatim: the application wrote all of it
-        minutes = round(min(self._limit, self._asked or self._limit) / 60)
+        minutes = round(self._planned / 60)
         return self._brief.instruction(
             context, persona=self._persona, language=self._language, minutes=minutes
         )

@@ -61,36 +61,41 @@ class Archive:
             raise JournalError(_forbidden(state_dir)) from error
 
     def interviews(self, which: Which) -> list[Found]:
-        """Return the chosen interviews, the newest first."""
+        """Return the chosen interviews, the newest first; each block of one by itself."""
         # Columns that may differ between two files of an instance are filtered after the files are put together.
         either = replace(which, phase=None, ending=None, limit=NO_LIMIT)
 
-        def ask(connection: sqlite3.Connection) -> tuple[list[Interview], dict[str, DeliveryState]]:
+        def ask(
+            connection: sqlite3.Connection,
+        ) -> tuple[list[Interview], dict[tuple[str, int], DeliveryState]]:
             return reader.interviews(connection, either, self._damaged), reader.standing(connection)
 
-        found: dict[str, Found] = {}
+        found: dict[tuple[str, int], Found] = {}
         for instance, (interviews, standing) in self._ask(ask):
             for it in interviews:
-                known = found.get(it.interview_id)
+                key = it.interview_id, it.block
+                known = found.get(key)
                 if known is None or newest((it, known.interview)) is it:
-                    found[it.interview_id] = Found(instance, it, standing.get(it.interview_id))
+                    found[key] = Found(instance, it, standing.get(key))
         chosen = [
             it
             for it in found.values()
             if which.phase in {None, it.interview.phase} and which.ending in {None, it.interview.ending}
         ]
-        chosen.sort(key=lambda it: (-it.interview.started_ms, it.interview.interview_id))
+        chosen.sort(key=lambda it: (-it.interview.started_ms, it.interview.interview_id, it.interview.block))
         return chosen[: which.limit]
 
-    def interview(self, interview_id: str) -> Interview | None:
-        answers = [
-            it
-            for _, it in self._ask(
-                lambda connection: reader.interview(connection, interview_id, self._damaged)
-            )
-        ]
+    def sessions(self, interview_id: str) -> list[Interview]:
+        """Return the newest row of each block of the interview, in the order of the blocks; 0: the ordinary interview."""
+
+        def ask(connection: sqlite3.Connection) -> list[Interview]:
+            return reader.sessions(connection, interview_id, self._damaged)
+
+        answers = [it for _, answer in self._ask(ask) for it in answer]
+        blocks = sorted({it.block for it in answers})
         # The first of equals is taken: the newest file's.
-        return newest(reversed(answers))
+        best = (newest(it for it in reversed(answers) if it.block == block) for block in blocks)
+        return [it for it in best if it is not None]
 
     def fragments(self, interview_id: str, epoch: int) -> list[Fragment]:
         """Return the fragments, with a mark wherever a part cannot be read: see ``core.turns.with_holes``."""

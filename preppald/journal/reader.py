@@ -243,16 +243,17 @@ def feedback_due(
     return next(rows.readable(found.fetchall(), rows.owed, report), None)
 
 
-def standing(connection: sqlite3.Connection) -> dict[str, DeliveryState]:
-    """Return the worst state among the deliveries of an interview, by interview."""
-    found = connection.execute("SELECT DISTINCT interview_id, state FROM outbox")
-    worst: dict[str, DeliveryState] = {}
-    for interview_id, name in found:
+def standing(connection: sqlite3.Connection) -> dict[tuple[str, int], DeliveryState]:
+    """Return the worst state among the deliveries of an interview, by interview and block."""
+    found = connection.execute("SELECT DISTINCT interview_id, block, state FROM outbox")
+    worst: dict[tuple[str, int], DeliveryState] = {}
+    for interview_id, block, name in found:
         if name not in _STATES:  # damaged; the row itself is reported where it is read
             continue
         state = DeliveryState(name)
-        if _BADNESS[state] >= _BADNESS[worst.get(interview_id, DeliveryState.DONE)]:
-            worst[interview_id] = state
+        key = interview_id, block
+        if _BADNESS[state] >= _BADNESS[worst.get(key, DeliveryState.DONE)]:
+            worst[key] = state
     return worst
 
 

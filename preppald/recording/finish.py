@@ -7,7 +7,7 @@ import shutil
 from preppald.recording import files
 from preppald.recording.files import FileError
 from preppald.recording.render import FRAME_BYTES, Notes
-from preppald.recording.shelf import UNFINISHED, Recording, Shelf, locked, name_of
+from preppald.recording.shelf import UNFINISHED, Recording, Shelf, locked
 
 # Notes are 115 to 330 MB an hour, a WAV 230: there must be room for both, and for the journal.
 SPARE_BYTES = 256 * 1024 * 1024
@@ -22,7 +22,7 @@ def finish(shelf: Shelf, recording: Recording) -> Path:
     """
     with locked(recording):
         form = files.kept_format()
-        file = shelf.directory / f"{name_of(recording.interview_id, recording.epoch)}.{form}"
+        file = shelf.directory / f"{recording.name}.{form}"
         if file.exists():
             raise FileError(f"{file} is there already, and there are notes beside it: move one of them away")
         notes = Notes(recording.notes)

@@ -21,7 +21,7 @@ from preppald.errors import EX_DATAERR, PreppaldError
 MAGIC = b"preppald recording 1\n"
 # One record at most is a second of the interviewer's audio and some; far more is damage.
 LARGEST_BYTES = 16 * 1024 * 1024
-# The line of JSON has three short fields.
+# The line of JSON has four short fields.
 HEAD_BYTES = 1024
 RECORD = struct.Struct("<BIq")
 
@@ -41,12 +41,13 @@ class NoteKind(enum.IntEnum):
     OVER = 4  # the interview is over: no other process goes on with it
 
 
-class Head(msgspec.Struct, frozen=True):
-    """The interview of these notes. ``started_ms``: the wall clock at time 0, in milliseconds."""
+class Head(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The interview of these notes. ``started_ms``: the wall clock at time 0, in milliseconds. ``block``: 0: ordinary."""
 
     interview_id: str
     epoch: int
     started_ms: int
+    block: int = 0
 
 
 def head(of: Head) -> bytes:

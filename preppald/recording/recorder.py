@@ -73,7 +73,7 @@ class Recorder:
 
     def tape(self, interview: Interview, epoch_ms: float) -> RunningTape:
         """Return a tape for an interview that begins or goes on. ``epoch_ms``: the wall clock at Trio's time 0."""
-        head = Head(interview.interview_id, interview.epoch, interview.started_ms)
+        head = Head(interview.interview_id, interview.epoch, interview.started_ms, interview.block)
         tape = RunningTape(head, (interview.started_ms - epoch_ms) / 1000, self._room)
         self._tapes.append(tape)
         return tape
@@ -200,7 +200,7 @@ def _write_all(file: int, data: bytes) -> None:
 
 
 def _name(tape: RunningTape) -> str:
-    return shelf.name_of(tape.head.interview_id, tape.head.epoch)
+    return shelf.name_of(tape.head.interview_id, tape.head.epoch, tape.head.block)
 
 
 def _size(entries: Sequence[Entry]) -> int:

@@ -2,6 +2,7 @@
 
     <interview>.<epoch>/0001.notes   while it runs, and until it is finished: one file a process
     <interview>.<epoch>.flac         finished; .wav where there was no encoder
+    <interview>.<epoch>.<block>...   the same of a block of the interview, which has an epoch of its own
 
 An interview's id is safe in a file's name: see INTERVIEW_ID.
 A file of notes is locked by the process that writes it, and a lock dies with its process. An interview may go on in
@@ -30,7 +31,7 @@ UNFINISHED = ".unfinished"
 FINISHED_FORMATS = ("flac", "wav")
 # The longest interview lasts four hours, and a candidate may stay away for a quarter of one.
 ABANDONED_SECONDS = 6 * 3600.0
-_NAME = re.compile(rf"({INTERVIEW_ID.pattern})\.([1-9][0-9]{{0,8}})")
+_NAME = re.compile(rf"({INTERVIEW_ID.pattern})\.([1-9][0-9]{{0,8}})(?:\.([1-9][0-9]?))?")
 
 
 class BeingRecorded(PreppaldError):
@@ -39,16 +40,20 @@ class BeingRecorded(PreppaldError):
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One interview's. Either ``file`` is its finished file, or ``notes`` are its files of notes, in order."""
+    """One interview's, or one block's. Either ``file`` is its finished file, or ``notes`` are its files of notes, in order.
+
+    ``block``: the block's number; 0 for an ordinary interview.
+    """
 
     interview_id: str
     epoch: int
     file: Path | None = None
     notes: tuple[Path, ...] = ()
+    block: int = 0
 
     @property
     def name(self) -> str:
-        return name_of(self.interview_id, self.epoch)
+        return name_of(self.interview_id, self.epoch, self.block)
 
     @property
     def size(self) -> int:
@@ -69,8 +74,8 @@ class Recording:
         return self.notes if self.file is None else (self.file,)
 
 
-def name_of(interview_id: str, epoch: int) -> str:
-    return f"{interview_id}.{epoch}"
+def name_of(interview_id: str, epoch: int, block: int = 0) -> str:
+    return f"{interview_id}.{epoch}.{block}" if block else f"{interview_id}.{epoch}"
 
 
 class Shelf:
@@ -89,19 +94,27 @@ class Shelf:
         found = [it for it in self.all() if it.interview_id == interview_id]
         return sorted(found, key=lambda it: it.epoch, reverse=True)
 
+    def parts(self, interview_id: str) -> list[Recording]:
+        """Return the recordings that make up one interview: its newest epoch, or its blocks in order, each one's newest."""
+        found = self.of(interview_id)
+        if not found or not found[0].block:
+            return found[:1]
+        newest = {it.block: it for it in reversed(found) if it.block}
+        return [newest[block] for block in sorted(newest)]
+
     def unfinished(self) -> Iterator[Recording]:
         """Return those that are still notes."""
         for directory in sorted(self.directory.glob("*.*/")):
             match = _NAME.fullmatch(directory.name)
             notes = tuple(sorted(directory.glob(f"*{NOTES}")))
             if match and notes:
-                yield Recording(match[1], int(match[2]), notes=notes)
+                yield Recording(match[1], int(match[2]), notes=notes, block=int(match[3] or 0))
 
     def _finished(self) -> Iterator[Recording]:
         for file in sorted(self.directory.glob("*.*.*")):
             match = _NAME.fullmatch(file.stem)
             if match and file.suffix[1:] in FINISHED_FORMATS:
-                yield Recording(match[1], int(match[2]), file=file)
+                yield Recording(match[1], int(match[2]), file=file, block=int(match[3] or 0))
 
     def delete(self, recording: Recording) -> None:
         """Remove a recording for good.

@@ -16,7 +16,9 @@ import pytest
 import trio
 
 from preppald.commands import interviews, listing, outbox, transcript
+from preppald.core.deliveries import transcript_delivery
 from preppald.core.interview import Handle, Usage
+from preppald.core.turns import fold, in_order
 from preppald.errors import EX_IOERR, JournalError, PreppaldError
 from preppald.journal import OnDisk, files, reader, writes
 from preppald.journal.archive import Archive
@@ -173,6 +175,65 @@ async def test_transcript_as_json(filled: Shell) -> None:
     assert described["ended"] == "2026-11-18T11:07:40.000Z"
     assert filled("transcript live --format json") == 0
     assert filled.json["ended"] is None
+
+
+async def talked_in_blocks(state_dir: Path) -> None:
+    """Two blocks, the second of them still live."""
+    async with running(OnDisk(state_dir, "a", reserve_bytes=0)) as journal:
+        journal.begin(interview("iv", block=1))
+        journal.add_fragments("iv", 1, said(3))
+        turns = in_order(fold(said(3)).values())
+        owed = transcript_delivery(
+            "iv", 1, turns, now_ms=EPOCH_MS, started_ms=EPOCH_MS, ended_ms=EPOCH_MS, block=1
+        )
+        journal.end("iv", 1, ending="block_left", cause=None, ended_ms=EPOCH_MS + 25_000, deliveries=[owed])
+        journal.begin(interview("iv", epoch=2, block=2, started_ms=EPOCH_MS + 26_000))
+        journal.add_fragments("iv", 2, said(3, text="another "))
+        await journal.flush()
+
+
+async def test_blocks_are_listed_one_by_one(shell: Shell, autojump_clock: object) -> None:
+    """Each with its own debts to the backend."""
+    await talked_in_blocks(shell.state_dir)
+    assert shell("interviews --json") == 0
+    assert [(it["interview"], it["block"], it["phase"], it["backend"]) for it in shell.json] == [
+        ("iv", 2, "live", None),
+        ("iv", 1, "ended", "pending"),
+    ]
+    assert shell("interviews") == 0
+    assert [line[:12] for line in shell.out.splitlines()[1:]] == ["iv block 2  ", "iv block 1  "]
+
+
+async def test_the_transcript_of_blocks(shell: Shell, autojump_clock: object, tmp_path: Path) -> None:
+    """All of them in their order, or the one that is asked for."""
+    await talked_in_blocks(shell.state_dir)
+    assert shell("transcript iv") == 0
+    first, second = shell.out.split("\n\ninterview ")
+    assert first.startswith("interview iv block 1, user user of iv, ")
+    assert "a word 1 a word 2 a word 3" in first
+    assert second.startswith("iv block 2, user user of iv, ")
+    assert "another 1 another 2 another 3" in second
+    assert shell("transcript iv --block 1") == 0
+    assert shell.out.strip() == first.strip()
+    assert shell("transcript iv --format json") == 0
+    assert shell.json["interview"] == "iv"
+    assert [it["block"] for it in shell.json["blocks"]] == [1, 2]
+    assert shell("transcript iv --format json --block 2") == 0
+    assert (shell.json["block"], shell.json["epoch"]) == (2, 2)
+    for form in ("vtt", "protobuf"):
+        with pytest.raises(PreppaldError, match="is of one block: choose it with --block, of 1, 2"):
+            shell(f"transcript iv --format {form}")
+        assert shell(f"transcript iv --format {form} --block 2 --output {tmp_path / form}") == 0
+    assert b"another 1" in (tmp_path / "vtt").read_bytes()
+    with pytest.raises(PreppaldError, match="has no block 3: there are 1, 2"):
+        shell("transcript iv --block 3")
+
+
+async def test_an_ordinary_interview_has_no_block(filled: Shell) -> None:
+    assert filled("transcript done --format json") == 0
+    assert filled.json["block"] is None
+    with pytest.raises(PreppaldError, match="'done' has no block 1: it is no interview in blocks"):
+        filled("transcript done --block 1")
 
 
 def _file(path: Path) -> tuple[int, bytes]:

@@ -20,7 +20,7 @@ ENGLISH = BackendBlock(
 )
 SCENARIO = Scenario(
     speech=("我开火车。", "I drive trams."),
-    reply=(Reply(text="你好，请介绍一下自己。", seconds=0.5), Reply(text="Thank you, go on.", seconds=0.5)),
+    reply=(Reply(text="你好。请介绍一下自己。", seconds=0.5), Reply(text="Thank you, go on.", seconds=0.5)),
     timing=Timing(setup_delay=0.1, reply_delay=0.1),
 )
 SETTINGS = {"PREPPALD_BACKEND": "protobuf", "PREPPALD_FEEDBACK": "off", "PREPPALD_VAD_SILENCE": "100ms"}

@@ -39,13 +39,14 @@ def noted(
     interview_id: str = "iv-1",
     *,
     epoch: int = 1,
+    block: int = 0,
     records: Iterable[bytes] | None = None,
     over: bool = True,
 ) -> None:
     """What a process leaves of an interview: a tone at second 3, four seconds of an answer at 5, cut at 7."""
-    file, _ = shelf.new_notes(state_dir / shelf.DIRECTORY, shelf.name_of(interview_id, epoch))
+    file, _ = shelf.new_notes(state_dir / shelf.DIRECTORY, shelf.name_of(interview_id, epoch, block))
     with os.fdopen(file, "wb") as stream:
-        stream.write(head(Head(interview_id, epoch, EPOCH_MS)))
+        stream.write(head(Head(interview_id, epoch, EPOCH_MS, block)))
         if records is None:
             answer = b"".join(bytes([0, 16]) * 24_000 for _ in range(4))
             records = [
@@ -293,6 +294,46 @@ def test_a_recording_is_fetched_while_it_is_made_and_after(
     assert_aligned(before)
     assert before.read_bytes() == after.read_bytes()
     assert stat.S_IMODE(after.stat().st_mode) == 0o600
+
+
+@pytest.mark.usefixtures("no_encoder")
+def test_the_blocks_of_an_interview_are_joined_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Finished or not, each block's newest try; one that is missing is left out, and one alone may be asked for."""
+
+    def of(seconds: float) -> list[bytes]:
+        return [
+            record(NoteKind.CANDIDATE, round(seconds * 1_000_000), tone(seconds)),
+            record(NoteKind.OVER, round(seconds * 1_000_000), b""),
+        ]
+
+    # A block that was given up at first was begun again behind the third one.
+    for epoch, block, seconds in ((1, 1, 1.0), (2, 3, 3.0), (3, 1, 2.0)):
+        noted(tmp_path, epoch=epoch, block=block, records=of(seconds))
+    finish(Shelf(tmp_path), next(it for it in Shelf(tmp_path).all() if it.block == 3))
+    assert sorted(file.name for file in (tmp_path / "recordings").iterdir()) == [
+        "iv-1.1.1",
+        "iv-1.2.3.wav",
+        "iv-1.3.1",
+    ]
+
+    def frames(*arguments: str) -> int:
+        output = tmp_path / "fetched.wav"
+        assert preppald(tmp_path, "iv-1", "--output", str(output), *arguments, monkeypatch=monkeypatch) == 0
+        with wave.open(str(output)) as sound:
+            assert len(sound.readframes(sound.getnframes())) == 4 * sound.getnframes()
+            return int(sound.getnframes())
+
+    assert frames() == (2 + 3) * 16_000
+    assert frames("--block", "1") == 2 * 16_000
+    assert frames("--block", "3") == 3 * 16_000
+    assert frames("--epoch", "1") == 1 * 16_000
+    assert preppald(tmp_path, "iv-1", "--block", "2", "--output", "none.wav", monkeypatch=monkeypatch) == 69
+    assert "there is no recording of that try or block of interview 'iv-1'" in capsys.readouterr().err
+    assert preppald(tmp_path, "iv-1", "--json", monkeypatch=monkeypatch) == 0
+    rows = msgspec.json.decode(capsys.readouterr().out)
+    assert [(row["epoch"], row["block"]) for row in rows] == [(3, 1), (2, 3), (1, 1)]
 
 
 def test_it_prints_into_a_pipe(tmp_path: Path) -> None:
