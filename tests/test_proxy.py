@@ -198,6 +198,16 @@ def test_a_proxy_of_another_kind_is_a_fault(raw: str) -> None:
         read_proxy(raw)
 
 
+def test_a_proxy_that_is_spoken_to_over_tls_is_refused_in_words() -> None:
+    with pytest.raises(ConfigError) as refused:
+        load({**SETTINGS, "HTTPS_PROXY": "https://me:PASSWORD@proxy.example:443"})
+    (fault,) = refused.value.faults
+    assert fault == (
+        "HTTPS_PROXY: (hidden) is not a proxy that is spoken to in plain HTTP, like http://proxy.example.com:3128: "
+        "no other kind is supported"
+    )
+
+
 @pytest.mark.parametrize(
     ("rules", "host", "port", "without"),
     [
