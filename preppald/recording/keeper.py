@@ -29,6 +29,8 @@ FINISH_SECONDS = 3600.0
 FINISHER_BYTES = 96 * 2**20
 # How often room for it is looked for.
 ROOM_SECONDS = 30.0
+# How often other instances' recordings are looked for: one that drained ends before its last are finished.
+OTHERS_SECONDS = 10.0
 
 # Finishes one recording; returns the error, or None.
 Finish = Callable[[Recording], Awaitable[str | None]]
@@ -83,10 +85,9 @@ class Keeper:
         self._retention = retention
         self._finish = finish or in_a_process(state_dir)
         self._memory = memory or Memory(allowed=lambda: None)
-        self._waits_for_room = False
 
     async def run(self) -> None:
-        """Finish the last process's recordings; then each recording when its interview is over."""
+        """Finish each recording when its interview is over, and those that another process left."""
         next_sweep = trio.current_time()
         failed: set[str] = set()
         while True:
@@ -94,26 +95,27 @@ class Keeper:
                 next_sweep = trio.current_time() + LOOK_SECONDS
                 failed = set()
                 await self._sweep()
-            await self._finish_all(failed)
-            wait = ROOM_SECONDS if self._waits_for_room else next_sweep - trio.current_time()
-            await self._recorder.over.heard(wait)
+            wait = await self._finish_all(failed)
+            await self._recorder.over.heard(min(wait, next_sweep - trio.current_time()))
 
-    async def _finish_all(self, failed: set[str]) -> None:
-        """Finish all that are due. ``failed``: the names of those that are not tried again before the next sweep."""
+    async def _finish_all(self, failed: set[str]) -> float:
+        """Finish all that are due; return the seconds after which to look again.
+
+        ``failed``: the names of those that are not tried again before the next sweep.
+        """
         try:
             left = await trio.to_thread.run_sync(self._due)
         except OSError as error:
             self._unreadable(error)
-            return
-        self._waits_for_room = False
+            return LOOK_SECONDS
         for recording in left:
             if not self._memory.room(FINISHER_BYTES):
                 # The interviews that run go first: the kernel would end all of them.
                 self._log.warning("recording.waits", why="no memory is free for finishing it", left=len(left))
-                self._waits_for_room = True
-                return
+                return ROOM_SECONDS
             if recording.name not in failed and not await self._finished(recording):
                 failed.add(recording.name)
+        return OTHERS_SECONDS
 
     def _due(self) -> list[Recording]:
         """Return the recordings that are over and in no process's hands: another instance may have been quicker."""

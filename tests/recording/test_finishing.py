@@ -17,7 +17,7 @@ import pytest
 import trio
 
 from preppald import cli
-from preppald.recording import files, shelf
+from preppald.recording import files, keeper, shelf
 from preppald.recording.finish import finish
 from preppald.recording.keeper import Keeper, in_a_process
 from preppald.recording.notes import Head, NoteKind, head, record
@@ -169,8 +169,8 @@ def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
 
 async def kept(nursery: trio.Nursery, state_dir: Path, log: Notes, retention: float = 0.0) -> None:
     recorder = Recorder(state_dir, log=log, in_thread=inline)
-    keeper = Keeper(state_dir, recorder, log=log, retention=lambda: retention)
-    nursery.start_soon(keeper.run)
+    kept_by = Keeper(state_dir, recorder, log=log, retention=lambda: retention)
+    nursery.start_soon(kept_by.run)
 
 
 async def until(condition: object, seconds: float = 60) -> None:
@@ -193,6 +193,19 @@ async def test_what_a_crash_left_is_finished_at_the_next_start(nursery: trio.Nur
     assert log.events() == ["recording.finished"] * 2
     states = {it.interview_id: it.file is not None for it in Shelf(tmp_path).all()}
     assert states == {"--over": True, "abandoned": True, "live": False}
+
+
+async def test_what_another_instance_leaves_is_finished_while_nobody_talks(
+    nursery: trio.Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that drains ends with its last interview, before that one's recording is finished."""
+    monkeypatch.setattr(keeper, "OTHERS_SECONDS", 0.1)
+    log = Notes()
+    await kept(nursery, tmp_path, log)
+    await trio.sleep(0.5)
+    noted(tmp_path, "left-by-another")
+    await until(log.events)
+    assert log.events() == ["recording.finished"]
 
 
 async def test_a_failure_is_told_with_its_reason(nursery: trio.Nursery, tmp_path: Path) -> None:
