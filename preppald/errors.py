@@ -5,6 +5,7 @@
 
     PreppaldError
     ├── ConfigError        the environment is wrong; holds every fault, not the first
+    │   └── CertificateError  only the certificate is unfit: a renewal mends that by itself
     ├── StartError         the daemon cannot start: port taken, state directory in use, …
     ├── RemoteProtocolError  a peer sent what its protocol does not allow
     ├── TokenError         a token was refused
@@ -22,6 +23,7 @@ EX_DATAERR = 65
 EX_UNAVAILABLE = 69
 EX_SOFTWARE = 70
 EX_IOERR = 74
+EX_TEMPFAIL = 75
 EX_CONFIG = 78
 # The Retry-After of a client that comes too early; jitter is its own business.
 RETRY_AFTER_SECONDS = 5
@@ -41,6 +43,12 @@ class ConfigError(PreppaldError):
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("\n".join(faults))
         self.faults = tuple(faults)
+
+
+class CertificateError(ConfigError):
+    """Only the certificate or its key cannot be used. A renewal mends that, so systemd tries such a start again."""
+
+    exit_status = EX_TEMPFAIL
 
 
 class StartError(PreppaldError):

@@ -27,3 +27,21 @@ def test_every_page_is_linked_from_it() -> None:
     linked = {target for target, _ in links(ROOT / "README.md")}
     pages = {page.relative_to(ROOT).as_posix() for page in (ROOT / "docs").glob("*.md")}
     assert {*pages, "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"} <= linked
+
+
+def test_a_program_pastes_every_command_of_an_operator() -> None:
+    """Each block of commands has a name; a script runs it by that name, or it is listed here with the reason."""
+    elsewhere = {
+        "backup": "tests/journal has its own",
+        "restore": "tests/journal has its own",
+    }
+    scripts = [ROOT / "tests/systemd/run", ROOT / "tests/systemd/operator", *(ROOT / ".ci/extra").iterdir()]
+    text = "".join(script.read_text("utf-8") for script in [*scripts, ROOT / ".ci/run"])
+    for page in (README, (ROOT / "docs/operating.md").read_text("utf-8")):
+        blocks = re.findall(r"^(.*)\n```sh\n", page, re.MULTILINE)
+        assert blocks
+        for above in blocks:
+            mark = re.fullmatch("<!-- (.*) command -->", above)
+            assert mark, f"the block behind {above!r} has no name"
+            pasted = re.search(rf"pasted ['\"]?{mark[1]}['\"]?(\s|\))", text)
+            assert pasted or mark[1] in elsewhere, mark[1]

@@ -26,7 +26,8 @@ from preppald.recording.files import encoder
 from preppald.recording.shelf import DIRECTORY
 
 EPILOG = """\
-Exit status: 0 all is well; 78 the configuration is wrong (every fault is printed); 69 --online found a fault.
+Exit status: 0 all is well; 78 the configuration is wrong (every fault is printed); 75 only the certificate is;
+69 --online found a fault.
 
 Examples:
   preppald check                       the daemon's configuration, secrets hidden
@@ -57,6 +58,13 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--json", action="store_true", help="print for machines")
     parser.add_argument("--quiet", action="store_true", help="print faults only")
     parser.add_argument(
+        "--certificate",
+        nargs=2,
+        metavar=("CERT", "KEY"),
+        type=Path,
+        help="only whether these two files could be PREPPALD_TLS_CERT and PREPPALD_TLS_KEY",
+    )
+    parser.add_argument(
         "--begun",
         action="store_true",
         help="only whether anybody has begun to configure it; 1 where no secret is set (for ExecCondition=)",
@@ -65,10 +73,8 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if arguments.list:
-        return _list()
-    if arguments.begun:
-        return _begun(os.environ)
+    if (answer := _narrower(arguments)) is not None:
+        return answer
     config = _load(os.environ)
     if config is None:
         return 0
@@ -90,6 +96,16 @@ def run(arguments: argparse.Namespace) -> int:
         if not found and not arguments.quiet:
             print("The configuration is complete.")
     return 0 if all(good for _, good, _ in found) else EX_UNAVAILABLE
+
+
+def _narrower(arguments: argparse.Namespace) -> int | None:
+    """Answer a question that needs no whole configuration; return None where there was none."""
+    if arguments.list:
+        return _list()
+    if arguments.certificate:
+        tls.identity(*arguments.certificate)
+        return 0
+    return _begun(os.environ) if arguments.begun else None
 
 
 def _list() -> int:

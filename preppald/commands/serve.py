@@ -1,6 +1,7 @@
 """``preppald serve``: the daemon."""
 
 import argparse
+from collections.abc import Mapping
 from functools import partial
 import gc
 import os
@@ -14,13 +15,20 @@ from preppald.config.load import load
 from preppald.config.settings import Config
 from preppald.daemon.run import Running, StopSwitch, run_daemon, stop_on_signals
 from preppald.daemon.systemd import Supervisor, to_journal
-from preppald.errors import ConfigError
+from preppald.errors import CertificateError, ConfigError
 from preppald.telemetry import logs
 from preppald.telemetry.health import Trouble
 from preppald.telemetry.logs import Logger
 
+# A certificate that is not fit is renewed by a program of its own, and nobody types a command then. Systemd starts a
+# daemon again that failed; looking a few times before that keeps its lines and the unpacking rare.
+LOOK_SECONDS = 1.0
+CERTIFICATE_LOOKS = 10
+
 EPILOG = """\
 The configuration comes from the environment; `preppald check` validates it and prints it.
+
+Where only the certificate is unfit, the exit status is 75 and not 78, so that systemd tries it again.
 
 SIGHUP reads PREPPALD_ENV_FILE and the secrets' files again; docs/configuration.md says which settings that changes.
 A configuration with a fault is refused, and the daemon goes on with the one it has.
@@ -50,7 +58,7 @@ def wall_clock_ms() -> int:
 
 
 def run(_arguments: argparse.Namespace) -> int:
-    config = load(os.environ)
+    config = _loaded(os.environ, Supervisor(os.environ, os.getpid()))
     log, close_log = logs.configure(
         config.log_format, config.log_level, priorities=to_journal(os.environ, sys.stderr)
     )
@@ -62,6 +70,21 @@ def run(_arguments: argparse.Namespace) -> int:
     finally:
         close_log()
     return 0
+
+
+def _loaded(env: Mapping[str, str], supervisor: Supervisor) -> Config:
+    """Return the configuration; under a supervisor, wait a little for a certificate that is fit.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    for _ in range(CERTIFICATE_LOOKS if supervisor.is_there else 0):
+        try:
+            return load(env)
+        except CertificateError as error:
+            supervisor.status(f"Waits for another certificate: {error.faults[0]}")
+            time.sleep(LOOK_SECONDS)
+    return load(env)
 
 
 async def _serve(config: Config, log: Logger, supervisor: Supervisor) -> None:

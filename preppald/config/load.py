@@ -5,7 +5,7 @@ Rule 2: all faults are reported at once, each with the setting's name, its value
         values.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 import difflib
@@ -19,7 +19,7 @@ from preppald.config.settings import ENV_FILE, Config, Setting, settings
 from preppald.config.values import Invalid
 from preppald.core import models, prices
 from preppald.core.prices import Prices
-from preppald.errors import ConfigError
+from preppald.errors import CertificateError, ConfigError
 from preppald.net import tls
 
 # Below it, names of settings that differ would be taken for each other: they all begin with PREPPALD_.
@@ -36,6 +36,7 @@ def load(env: Mapping[str, str]) -> Config:
     A secret also comes from a file (``JWT_SECRET_FILE=/path``) or from systemd's credential directory.
 
     Raises:
+        CertificateError: only the certificate, or its key, cannot be used.
         ConfigError: all faults at once.
     """
     env = _with_file_or_fault(env)
@@ -48,7 +49,14 @@ def load(env: Mapping[str, str]) -> Config:
             faults.append(f"{item.env}: {error}")
     faults += _contradictions(values)
     if {"tls_cert", "tls_key"} <= values.keys():
-        faults += _unfit(values["tls_cert"], values["tls_key"])
+        try:
+            tls.identity(values["tls_cert"], values["tls_key"])
+        except CertificateError as error:
+            if not faults:
+                raise
+            faults += error.faults
+        except ConfigError as error:
+            faults += error.faults
     if faults:
         raise ConfigError(faults)
     return Config(**_fitted(values))
@@ -233,14 +241,6 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
     if jwt_secret and jwt_secret == values.get("worker_secret"):
         faults.append("WORKER_SHARED_SECRET: (hidden) equals JWT_SECRET; use two different secrets")
     return faults
-
-
-def _unfit(cert: Path | None, key: Path | None) -> Sequence[str]:
-    try:
-        tls.identity(cert, key)
-    except ConfigError as error:
-        return error.faults
-    return ()
 
 
 def shown(config: Config) -> dict[str, str]:

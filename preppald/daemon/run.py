@@ -242,8 +242,11 @@ def _reload(services: Services, server: Server, outbox: Outbox, new: Config) -> 
     Raises:
         ConfigError: the certificate cannot be used; then nothing has changed.
     """
-    server.identity = tls.identity(new.tls_cert, new.tls_key)
+    before, server.identity = server.identity, tls.identity(new.tls_cert, new.tls_key)
     changed, need_restart = changes(services.config, new)
+    # A renewal leaves the setting as it is, and the files' names.
+    if before and server.identity and before.chain != server.identity.chain and tls.CERT not in changed:
+        changed.append(tls.CERT)
     services.current.config = reloaded(services.config, new)
     if isinstance(services.backend, HttpBackend):
         services.backend.renew(new.worker_secret)

@@ -48,6 +48,15 @@ class Supervisor:
         self.runtime_directory = Path(runtime) if runtime else None
         self._stopping = False
 
+    @property
+    def is_there(self) -> bool:
+        """Return whether anybody is told."""
+        return bool(self._address)
+
+    def status(self, words: str) -> None:
+        """Show a line in ``systemctl status``."""
+        self._send(f"STATUS={words}")
+
     def ready(self) -> None:
         """Say that the daemon serves, or serves again after a reload."""
         self._send("READY=1")

@@ -4,7 +4,7 @@ A certificate is tried before it counts: a handshake with ourselves, which finds
 key that is not its own, a date, a purpose, an algorithm that OpenSSL does not accept any more).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 import itertools
@@ -13,7 +13,7 @@ import re
 import ssl
 import stat
 
-from preppald.errors import ConfigError
+from preppald.errors import CertificateError, ConfigError
 
 CERT = "PREPPALD_TLS_CERT"
 KEY = "PREPPALD_TLS_KEY"
@@ -28,10 +28,11 @@ _LEAF = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", r
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The certificate that the daemon shows to browsers. ``expires``: with its time zone."""
+    """The certificate that the daemon shows to browsers. ``expires``: with its time zone. ``chain``: its PEM text."""
 
     context: ssl.SSLContext
     expires: datetime
+    chain: str = field(repr=False)
 
     def warning(self, now_ms: int) -> str:
         """Return a warning that renewal is overdue; empty while it is not. ``now_ms``: the wall clock."""
@@ -48,7 +49,8 @@ def identity(cert: Path | None, key: Path | None) -> Identity | None:
     """Return the chain and its key, tried; None where neither is named.
 
     Raises:
-        ConfigError: one of them cannot be used.
+        CertificateError: one of them cannot be used.
+        ConfigError: only one of them is named.
     """
     if cert is None or key is None:
         if cert == key:
@@ -58,12 +60,12 @@ def identity(cert: Path | None, key: Path | None) -> Identity | None:
     chain, faults = _pem(cert, CERT, secret=False)
     faults += _pem(key, KEY, secret=True)[1]
     if faults:
-        raise ConfigError(faults)
+        raise CertificateError(faults)
     leaf = _LEAF.search(chain)
     if leaf is None:
-        raise ConfigError([f"{CERT}: {cert} holds no certificate in PEM, -----BEGIN CERTIFICATE-----"])
+        raise CertificateError([f"{CERT}: {cert} holds no certificate in PEM, -----BEGIN CERTIFICATE-----"])
     context = _context(cert, key)
-    return Identity(context, _tried(context, leaf[0], cert))
+    return Identity(context, _tried(context, leaf[0], cert), chain)
 
 
 def _pem(file: Path, name: str, *, secret: bool) -> tuple[str, list[str]]:
@@ -93,11 +95,13 @@ def _context(cert: Path, key: Path) -> ssl.SSLContext:
         context.load_cert_chain(cert, key, password=_no_password)
     except _LockedError:
         words = "is encrypted with a passphrase, which nobody could type: write it without one"
-        raise ConfigError([f"{KEY}: {key} {words}"]) from None
+        raise CertificateError([f"{KEY}: {key} {words}"]) from None
     except ssl.SSLError as error:
-        raise ConfigError([_unusable(cert, key, error)]) from error
+        raise CertificateError([_unusable(cert, key, error)]) from error
     except OSError as error:  # changed since it was looked at
-        raise ConfigError([f"{CERT}, {KEY}: {cert} or {key} cannot be read: {error.strerror}"]) from error
+        raise CertificateError(
+            [f"{CERT}, {KEY}: {cert} or {key} cannot be read: {error.strerror}"]
+        ) from error
     return context
 
 
@@ -129,9 +133,9 @@ def _tried(context: ssl.SSLContext, leaf: str, cert: Path) -> datetime:
         _shake_hands(trying, context.wrap_bio(up, down, server_side=True))
         shown = trying.getpeercert()
     except ssl.SSLCertVerificationError as error:
-        raise ConfigError([f"{CERT}: {cert} is not fit: {error.verify_message}"]) from error
+        raise CertificateError([f"{CERT}: {cert} is not fit: {error.verify_message}"]) from error
     except ssl.SSLError as error:
-        raise ConfigError([f"{CERT}: {cert} cannot be served: {error.reason}"]) from error
+        raise CertificateError([f"{CERT}: {cert} cannot be served: {error.reason}"]) from error
     assert shown is not None  # noqa: S101 - the client asks for a certificate
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC)
 

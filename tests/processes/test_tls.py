@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,7 +11,9 @@ import time
 import pytest
 import trio
 
+from preppald.config.load import load
 from preppald.core import tokens as auth
+from preppald.errors import ConfigError
 from tests.candidates import Candidate
 from tests.certificates import Certificates
 from tests.processes.daemon import Daemon, daemon
@@ -62,7 +65,7 @@ async def test_a_certificate_is_renewed_under_a_live_interview(
 
         certificates.renew(ends_in_days=3)
         running.process.send_signal(signal.SIGHUP)
-        await running.logged("daemon.reloaded")
+        assert (await running.logged("daemon.reloaded"))["changed"] == ["PREPPALD_TLS_CERT"]
         assert "expires in 2 days" in str((await running.logged("tls.expires_soon"))["why"])
         later = await connected(running, certificates)
         assert shown(later) == certificates.shown != shown(candidate.stream)
@@ -89,6 +92,7 @@ def test_a_broken_certificate_at_the_start_is_told_with_the_settings_name(
     certificates.renew(begins_in_days=-90, ends_in_days=-1)
     env = {"JWT_SECRET": SECRET, "GEMINI_API_KEY": "key", "PREPPALD_BACKEND": "none", **certificates.env}
     for command in ("serve", "check"):
+        # Not 78, after which systemd would not try again: a renewal mends this.
         found = subprocess.run(
             [sys.executable, "-m", "preppald", command],
             env={**env, "PREPPALD_STATE_DIR": str(tmp_path)},
@@ -96,9 +100,54 @@ def test_a_broken_certificate_at_the_start_is_told_with_the_settings_name(
             text=True,
             check=False,
         )
-        assert found.returncode == 78
+        assert found.returncode == 75
         assert "PREPPALD_TLS_CERT: " in found.stderr
         assert "certificate has expired" in found.stderr
+
+
+def test_a_start_under_systemd_waits_for_a_renewal(tmp_path: Path, certificates: Certificates) -> None:
+    """Where the certificate is all that is wrong: the status says so, and the renewed one is served."""
+    certificates.renew(begins_in_days=-90, ends_in_days=-1)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(30)
+        env = {
+            "JWT_SECRET": SECRET,
+            "GEMINI_API_KEY": "key",
+            "PREPPALD_BACKEND": "none",
+            "PREPPALD_LISTEN": "127.0.0.1:0",
+            "PREPPALD_ADMIN_LISTEN": "127.0.0.1:0",
+            "PREPPALD_STATE_DIR": str(tmp_path / "state"),
+            "NOTIFY_SOCKET": str(tmp_path / "notify"),
+            **certificates.env,
+        }
+        command = [sys.executable, "-m", "preppald", "serve"]
+        with subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL) as process:
+            try:
+                assert b"STATUS=Waits for another certificate: PREPPALD_TLS_CERT: " in systemd.recv(1024)
+                certificates.renew()
+                while b"READY=1" not in systemd.recv(1024):
+                    pass
+            finally:
+                process.kill()
+
+
+def test_another_fault_beside_it_is_final(tmp_path: Path, certificates: Certificates) -> None:
+    certificates.renew(begins_in_days=-90, ends_in_days=-1)
+    env = {"JWT_SECRET": "short", "GEMINI_API_KEY": "key", "PREPPALD_BACKEND": "none", **certificates.env}
+    with pytest.raises(ConfigError) as raised:
+        load(env)
+    assert raised.value.exit_status == 78
+    assert len(raised.value.faults) == 2
+
+
+def test_check_tries_two_files_alone(certificates: Certificates) -> None:
+    """As the renewal's hook does, which knows no secret."""
+    command = [sys.executable, "-m", "preppald", "check", "--certificate"]
+    files = [str(certificates.cert), str(certificates.key)]
+    assert subprocess.run([*command, *files], env={}, check=False).returncode == 0
+    certificates.renew(begins_in_days=-90, ends_in_days=-1)
+    assert subprocess.run([*command, *files], env={}, check=False, capture_output=True).returncode == 75
 
 
 def test_check_warns_of_one_that_ends_soon(certificates: Certificates) -> None:
