@@ -6,6 +6,7 @@ import { fetchAnswer } from "./sample-answer.js";
 import { beginSoundCheck } from "./sound-check.js";
 import * as view from "./view.js";
 import { language, speakLanguage, words } from "./words.js";
+import { giveBack, offerWriting, toggleWriting } from "./writing.js";
 
 /** @typedef {import("./view.js").Results} Results */
 /** @typedef {{interviewId: string, url: string, token?: string | undefined}} Known an interview to be held, or taken up */
@@ -151,6 +152,7 @@ function hold(client, interviewId) {
     const wasReconnecting = document.body.dataset.state === "reconnecting";
     document.body.dataset.state = state;
     view.element("hold").hidden = !client.canHold;
+    view.element("type").hidden = !client.canSendText;
     showStatus(client);
     if (state === "reconnecting") view.showBanner(words.connectionLost);
     else if (wasReconnecting) view.showBanner(words.backAgain, BACK_AGAIN_SHOWN_MS, "good");
@@ -170,6 +172,7 @@ function hold(client, interviewId) {
     if (turnComplete) view.announceTurn(turn);
   });
   client.on("interrupted", ({ turn }) => turn !== null && transcript.show(turn.id, turn));
+  client.on("textRefused", ({ text, words: sentence }) => giveBack(text, sentence));
   client.on("notice", ({ kind, message }) => view.showBanner(...noticeBanner(kind, message)));
   client.on("answer", ({ speaking }) => {
     view.element("sample").setAttribute("aria-disabled", String(speaking));
@@ -287,6 +290,8 @@ onPress("without", () => withoutMicrophone?.());
 onPress("mute", () => demo.client !== null && void toggleMicrophone(demo.client));
 onPress("sample", () => void answer.then((pcm) => demo.client?.answer(pcm)));
 onPress("hold", () => demo.client?.hold(!demo.client.holding));
+onPress("type", toggleWriting);
+offerWriting(() => demo.client);
 onPress("end", () => confirm.showModal());
 confirm.addEventListener("close", () => confirm.returnValue === "end" && demo.client?.end());
 onPress("again", () => location.assign(location.pathname + location.search));

@@ -33,7 +33,7 @@ export function element(id) {
 
 /** @param {...string} ids the sections to be seen; all others are hidden */
 export function showOnly(...ids) {
-  for (const id of ["welcome", "asking", "check", "live", "stage", "results", "record", "controls"]) element(id).hidden = !ids.includes(id);
+  for (const id of ["welcome", "asking", "check", "live", "stage", "results", "record", "controls", "write"]) element(id).hidden = !ids.includes(id);
 }
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */

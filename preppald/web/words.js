@@ -44,6 +44,10 @@ const EN = {
   turnMicrophoneOn: "Mic on",
   pause: "Pause",
   goOn: "Go on",
+  type: "Write",
+  writeLabel: "Your answer in writing",
+  writePlaceholder: "Write your answer here. Enter sends it.",
+  send: "Send",
   sample: "Use sample answer",
   samplePlaying: "Speaking the sample…",
   end: "End",
@@ -115,6 +119,10 @@ const DE = {
   turnMicrophoneOn: "Mikro an",
   pause: "Pause",
   goOn: "Weiter",
+  type: "Schreiben",
+  writeLabel: "Ihre Antwort, schriftlich",
+  writePlaceholder: "Schreiben Sie hier Ihre Antwort. Mit der Eingabetaste senden Sie sie.",
+  send: "Senden",
   sample: "Beispielantwort",
   samplePlaying: "Beispiel wird gesprochen …",
   end: "Ende",
@@ -167,5 +175,9 @@ export function speakLanguage(page) {
   page.documentElement.lang = language;
   for (const node of page.querySelectorAll("[data-word]")) {
     node.textContent = words[/** @type {Word} */ (/** @type {HTMLElement} */ (node).dataset.word)];
+  }
+  for (const node of page.querySelectorAll("[data-placeholder]")) {
+    const field = /** @type {HTMLTextAreaElement} */ (node);
+    field.placeholder = words[/** @type {Word} */ (field.dataset.placeholder)];
   }
 }

@@ -264,6 +264,37 @@ const SCENES = {
       await until(page, "!preppalDemo.client.holding");
     },
   },
+  "an answer in writing, into the interviewer's words, and one that is too long": {
+    look: PHONE,
+    async play(page, _context, shot) {
+      await page.goto(`${origin}/`);
+      await page.click("#start-silent");
+      await until(page, state("speaking"));
+      await until(page, "preppalDemo.transcript.length > 0");
+      await page.click("#type");
+      assert.equal(await focused(page), "written");
+      await page.keyboard.type("Wait, I was a sailor.");
+      await page.keyboard.press("Shift+Enter");
+      await page.keyboard.type("And a cook.");
+      await noViolations(page, "writing");
+      await shot(page, "writing");
+      await page.keyboard.press("Enter");
+      await until(page, "preppalDemo.transcript.some((turn) => turn.cut)");
+      await until(page, "preppalDemo.transcript.some((turn) => turn.text === 'Wait, I was a sailor.\\nAnd a cook.')");
+      await until(page, "preppalDemo.transcript.at(-1).speaker === 'AI' && preppalDemo.transcript.at(-1).complete");
+      assert.match(await page.locator(".turn.cut .cut-mark").textContent(), /You cut in here/);
+      assert.equal(await page.inputValue("#written"), "");
+      await page.fill("#written", "x".repeat(2001));
+      await page.click("#send");
+      assert.match(await page.locator("#write-problem").textContent(), /too long .* 2,000 characters/);
+      await noViolations(page, "an answer that is too long");
+      await shot(page, "too-long");
+      assert.equal((await page.inputValue("#written")).length, 2001, "it is not lost");
+      for (let number = 0; number < 10; number += 1) await page.evaluate(`preppalDemo.client.sendText("Answer ${number}.")`);
+      await until(page, "document.getElementById('write-problem').textContent.includes('wait a moment')");
+      assert.equal(await page.evaluate("preppalDemo.client.troubles.length"), 0);
+    },
+  },
   "each refusal in words of its own": {
     look: DESK,
     async play(page, _context, shot) {

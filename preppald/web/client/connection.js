@@ -215,7 +215,8 @@ export class Connection {
       this.#pump();
       return;
     }
-    this.#lastError = message.kind === "error" ? message : null;
+    // Smaller codes are about one typed answer, and say nothing about the connection.
+    this.#lastError = message.kind === "error" && message.code >= CloseCode.NORMAL ? message : null;
     if (message.kind === "sessionEnded") this.#sessionEnded = message.reason;
     if (message.kind === "sessionStarted") {
       if (!this.#endRequested) clearTimeout(this.#timer);

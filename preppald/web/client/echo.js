@@ -20,7 +20,7 @@ const LEAST_COMPARED = 0.8;
 /** From loudspeaker to microphone, through the device's buffers. */
 const MAX_DELAY_MS = 400;
 
-/** Correlation of the two curves: echoes measured 0.9 and more, a person speaking over a voice under 0.4. */
+/** Correlation of the two curves: 1 for an echo without any other sound, about 0 for two people; between, a guess. */
 const ECHO_CORRELATION = 0.75;
 
 /** One cut may be chance; two within some questions are the loudspeaker. */

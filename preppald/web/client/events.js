@@ -2,6 +2,7 @@
 
 /** @typedef {import("./connection.js").Quality} Quality */
 /** @typedef {import("./words.js").Ending} Ending */
+/** @typedef {import("./words.js").TextProblem} TextProblem */
 /** @typedef {import("./words.js").Trouble} Trouble */
 /** @typedef {import("./turns.js").Speaker} Speaker */
 /** @typedef {import("./turns.js").Turn} Turn */
@@ -23,6 +24,7 @@
  * @property {{speaker: Speaker, speaking: boolean}} speaking a voice began or paused; USER by the client's own ear, before the server knows
  * @property {{speaking: boolean}} answer a recorded answer began or is over
  * @property {{on: boolean, remainingMs: number}} hold the interview pauses, or goes on
+ * @property {{text: string, kind: TextProblem, words: string}} textRefused a typed answer was not taken; text: for the field it came from
  * @property {{quality: Quality, lagMs: number, droppedMs: number}} quality of the candidate's way to the server, at each change
  * @property {{kind: Trouble, words: string, active: boolean, troubles: readonly Trouble[]}} trouble one began (active) or ended; troubles: all that are there now, the most urgent first
  * @property {{kind: Trouble, words: string}} error a trouble began; the interview goes on

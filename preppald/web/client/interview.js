@@ -8,7 +8,8 @@ import { Samples } from "./samples.js";
 import { VOICE_RATE_HZ } from "./sound-format.js";
 import { Troubles } from "./troubles.js";
 import { Turns } from "./turns.js";
-import { encodeHold } from "./wire.js";
+import { TypedAnswers } from "./typed-answers.js";
+import { encodeHold, encodeTextAnswer } from "./wire.js";
 
 /** @typedef {import("./connection.js").Quality} Quality */
 /** @typedef {import("./events.js").InterviewEvents} InterviewEvents */
@@ -55,6 +56,7 @@ export class Interview {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #renewing;
   #samples = new Samples();
+  #typed = new TypedAnswers();
   /** @type {Connection | null} */
   #connection = null;
   /** True once the interviewer's open turn was heard. */
@@ -92,6 +94,11 @@ export class Interview {
     return this.#graceMs > 0;
   }
 
+  /** … and typed answers. */
+  get canSendText() {
+    return this.#graceMs > 0 && this.state !== "ended" && !this.closed;
+  }
+
   /** @param {{url: string, token?: string | (() => string | Promise<string>) | undefined}} options */
   start({ url, token }) {
     this.#kept = { interviewId: "", url, token: typeof token === "string" ? token : undefined };
@@ -119,6 +126,22 @@ export class Interview {
   /** @param {boolean} on */
   hold(on) {
     if (this.canHold) this.#connection?.send(encodeHold(on));
+  }
+
+  /**
+   * @param {string} text
+   * @returns {boolean}
+   */
+  sendText(text) {
+    const problem = this.canSendText ? TypedAnswers.problem(text) : "text-not-available";
+    if (problem !== null) {
+      this.#emit("textRefused", { text, kind: problem, words: this.#words[problem] });
+      return false;
+    }
+    const answer = this.#typed.add(text, performance.now());
+    // Without a line it is sent by the next SessionStarted.
+    this.#connection?.send(encodeTextAnswer(answer.text, answer.number));
+    return true;
   }
 
   end() {
@@ -153,7 +176,7 @@ export class Interview {
       case "interrupted":
         this.#sound.flush();
         this.#samples.restart();
-        if (this.#sound.playing && !this.answering) this.hearing.cut();
+        if (this.#sound.playing && !this.answering && !this.#typed.mayHaveCut(performance.now())) this.hearing.cut();
         this.#begunToSpeak = false;
         this.#emit("interrupted", { turn: this.turns.cut(this.#sound.playing, message) });
         break;
@@ -166,7 +189,7 @@ export class Interview {
         this.#emit("hold", { on: message.on, remainingMs: message.remainingMs });
         break;
       case "error":
-        this.trouble("server-complaint", true);
+        this.#onError(message.code);
         break;
     }
   }
@@ -181,7 +204,15 @@ export class Interview {
     clearInterval(this.#renewing);
     this.#renewing = setInterval(() => this.#remember(), RENEW_EVERY_MS);
     this.#remember();
+    for (const { text, number } of this.#typed.due(performance.now())) this.#connection?.send(encodeTextAnswer(text, number));
     this.#settle();
+  }
+
+  /** @param {number} code */
+  #onError(code) {
+    const refused = this.#typed.refused(code);
+    if (refused === null) this.trouble("server-complaint", true);
+    else this.#emit("textRefused", { text: refused.text, kind: refused.problem, words: this.#words[refused.problem] });
   }
 
   #remember() {
@@ -191,6 +222,7 @@ export class Interview {
   /** @param {Extract<ServerMessage, {kind: "transcriptUpdate"}>} update */
   #onTranscript(update) {
     const turn = this.turns.add(update);
+    if (update.speaker === "USER") this.#typed.shown(update.text, performance.now());
     if (turn === null) return;
     const { text, turnComplete, seq } = update;
     this.#emit("transcript", { speaker: turn.speaker, text, turnComplete, seq, turn });

@@ -8,16 +8,18 @@ import { Interview } from "./interview.js";
 import { Memory } from "./memory.js";
 import { Sound } from "./sound.js";
 import { WakeLock } from "./wake-lock.js";
+import { TEXT_ANSWER_CHARS } from "./typed-answers.js";
 import { NoticeKind } from "./wire.js";
 import { WORDS, explain, wordsIn } from "./words.js";
 
-export { AudioError, NOT_HELD, NoticeKind, WORDS, explain };
+export { AudioError, NOT_HELD, NoticeKind, TEXT_ANSWER_CHARS, WORDS, explain };
 export { loudspeakers, microphones, onDevicesChanged, preflight };
 
 /** @typedef {import("./audio.js").MicrophoneChoice} MicrophoneChoice */
 /** @typedef {import("./connection.js").Quality} Quality */
 /** @typedef {import("./devices.js").Device} Device */
 /** @typedef {import("./words.js").Ending} Ending */
+/** @typedef {import("./words.js").TextProblem} TextProblem */
 /** @typedef {import("./words.js").Trouble} Trouble */
 /** @typedef {import("./words.js").Words} Words */
 /** @typedef {import("./events.js").InterviewEvents} InterviewEvents */
@@ -117,6 +119,11 @@ export class InterviewClient extends Reporter {
   /** True where the server takes `hold`: an older one does not. */
   get canHold() {
     return this.#interview.canHold;
+  }
+
+  /** True where the server takes `sendText`, once it has said so. */
+  get canSendText() {
+    return this.#interview.canSendText;
   }
 
   // -------------------------------------------------------------- sound
@@ -242,6 +249,16 @@ export class InterviewClient extends Reporter {
    */
   hold(on = true) {
     this.#interview.hold(on);
+  }
+
+  /**
+   * Answer in writing, also while the interviewer speaks, who stops then. The words come back as a turn of the
+   * candidate's; over a lost connection they are sent again, and taken once.
+   * @param {string} text at most TEXT_ANSWER_CHARS code points
+   * @returns {boolean} false: not taken, and a `textRefused` event says why
+   */
+  sendText(text) {
+    return this.#interview.sendText(text);
   }
 
   /** End the interview; `ended` follows within five seconds. */

@@ -56,9 +56,18 @@ const TROUBLES_EN = {
   "interview-over": "The interview is over.",
 };
 
+/** Reasons for which a typed answer is not taken. */
+const TEXT_PROBLEMS_EN = {
+  "text-too-long": "Your answer is too long to be sent at once: 2,000 characters at most. Please send it in parts.",
+  "text-too-often": "That was more than ten answers in a minute. Please wait a moment, then send it again.",
+  "text-not-taken": "There is nothing to send yet. Please write your answer first.",
+  "text-not-available": "Answers cannot be written just now. Please speak, or try again once the interview has begun.",
+};
+
 /** @typedef {keyof typeof ENDINGS_EN} Ending */
 /** @typedef {keyof typeof TROUBLES_EN} Trouble */
-/** @typedef {Readonly<Record<Ending | Trouble, string>>} Words */
+/** @typedef {keyof typeof TEXT_PROBLEMS_EN} TextProblem */
+/** @typedef {Readonly<Record<Ending | Trouble | TextProblem, string>>} Words */
 
 /** @type {Record<Ending, string>} */
 const ENDINGS_DE = {
@@ -110,13 +119,21 @@ const TROUBLES_DE = {
   "interview-over": "Das Interview ist zu Ende.",
 };
 
+/** @type {Record<TextProblem, string>} */
+const TEXT_PROBLEMS_DE = {
+  "text-too-long": "Ihre Antwort ist zu lang, um sie auf einmal zu senden: höchstens 2.000 Zeichen. Bitte senden Sie sie in Teilen.",
+  "text-too-often": "Das waren mehr als zehn Antworten in einer Minute. Bitte warten Sie einen Moment und senden Sie sie dann noch einmal.",
+  "text-not-taken": "Es gibt noch nichts zu senden. Bitte schreiben Sie zuerst Ihre Antwort.",
+  "text-not-available": "Antworten lassen sich gerade nicht schreiben. Bitte sprechen Sie, oder versuchen Sie es, wenn das Interview begonnen hat.",
+};
+
 export const ENDINGS = Object.freeze(ENDINGS_EN);
 export const TROUBLES = Object.freeze(TROUBLES_EN);
 
 /** By language; the first is for all others. @type {Readonly<Record<string, Words>>} */
 export const WORDS = Object.freeze({
-  en: Object.freeze({ ...ENDINGS_EN, ...TROUBLES_EN }),
-  de: Object.freeze({ ...ENDINGS_DE, ...TROUBLES_DE }),
+  en: Object.freeze({ ...ENDINGS_EN, ...TROUBLES_EN, ...TEXT_PROBLEMS_EN }),
+  de: Object.freeze({ ...ENDINGS_DE, ...TROUBLES_DE, ...TEXT_PROBLEMS_DE }),
 });
 
 /**
@@ -131,8 +148,8 @@ export function wordsIn(language = "en", own = {}) {
 }
 
 /**
- * Return an ending or a trouble in a sentence for the candidate.
- * @param {Ending | Trouble} name
+ * Return an ending, a trouble or a text problem in a sentence for the candidate.
+ * @param {Ending | Trouble | TextProblem} name
  * @param {string} [language] as for wordsIn
  * @returns {string}
  */

@@ -1,6 +1,7 @@
 /** An interview's reports to its page: names, shapes, and how to listen. */
 export type Quality = import("./connection.js").Quality;
 export type Ending = import("./words.js").Ending;
+export type TextProblem = import("./words.js").TextProblem;
 export type Trouble = import("./words.js").Trouble;
 export type Speaker = import("./turns.js").Speaker;
 export type Turn = import("./turns.js").Turn;
@@ -61,6 +62,14 @@ export type InterviewEvents = {
         remainingMs: number;
     };
     /**
+     * a typed answer was not taken; text: for the field it came from
+     */
+    textRefused: {
+        text: string;
+        kind: TextProblem;
+        words: string;
+    };
+    /**
      * of the candidate's way to the server, at each change
      */
     quality: {
@@ -95,6 +104,7 @@ export type InterviewEvents = {
 };
 /** @typedef {import("./connection.js").Quality} Quality */
 /** @typedef {import("./words.js").Ending} Ending */
+/** @typedef {import("./words.js").TextProblem} TextProblem */
 /** @typedef {import("./words.js").Trouble} Trouble */
 /** @typedef {import("./turns.js").Speaker} Speaker */
 /** @typedef {import("./turns.js").Turn} Turn */
@@ -114,6 +124,7 @@ export type InterviewEvents = {
  * @property {{speaker: Speaker, speaking: boolean}} speaking a voice began or paused; USER by the client's own ear, before the server knows
  * @property {{speaking: boolean}} answer a recorded answer began or is over
  * @property {{on: boolean, remainingMs: number}} hold the interview pauses, or goes on
+ * @property {{text: string, kind: TextProblem, words: string}} textRefused a typed answer was not taken; text: for the field it came from
  * @property {{quality: Quality, lagMs: number, droppedMs: number}} quality of the candidate's way to the server, at each change
  * @property {{kind: Trouble, words: string, active: boolean, troubles: readonly Trouble[]}} trouble one began (active) or ended; troubles: all that are there now, the most urgent first
  * @property {{kind: Trouble, words: string}} error a trouble began; the interview goes on

@@ -38,6 +38,8 @@ export declare class Interview {
     };
     /** Servers that say their grace take `hold`, too. */
     get canHold(): boolean;
+    /** … and typed answers. */
+    get canSendText(): boolean;
     /** @param {{url: string, token?: string | (() => string | Promise<string>) | undefined}} options */
     start({ url, token }: {
         url: string;
@@ -45,6 +47,11 @@ export declare class Interview {
     }): void;
     /** @param {boolean} on */
     hold(on: boolean): void;
+    /**
+     * @param {string} text
+     * @returns {boolean}
+     */
+    sendText(text: string): boolean;
     end(): void;
     close(): void;
     /** @param {import("./sound-format.js").Chunk} chunk */

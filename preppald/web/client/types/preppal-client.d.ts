@@ -3,14 +3,16 @@ import { AudioError } from "./audio-error.js";
 import { loudspeakers, microphones, onDevicesChanged, preflight } from "./devices.js";
 import { NOT_HELD } from "./endings.js";
 import { Reporter } from "./events.js";
+import { TEXT_ANSWER_CHARS } from "./typed-answers.js";
 import { NoticeKind } from "./wire.js";
 import { WORDS, explain } from "./words.js";
-export { AudioError, NOT_HELD, NoticeKind, WORDS, explain };
+export { AudioError, NOT_HELD, NoticeKind, TEXT_ANSWER_CHARS, WORDS, explain };
 export { loudspeakers, microphones, onDevicesChanged, preflight };
 export type MicrophoneChoice = import("./audio.js").MicrophoneChoice;
 export type Quality = import("./connection.js").Quality;
 export type Device = import("./devices.js").Device;
 export type Ending = import("./words.js").Ending;
+export type TextProblem = import("./words.js").TextProblem;
 export type Trouble = import("./words.js").Trouble;
 export type Words = import("./words.js").Words;
 export type InterviewEvents = import("./events.js").InterviewEvents;
@@ -45,6 +47,7 @@ export type ClientOptions = {
 /** @typedef {import("./connection.js").Quality} Quality */
 /** @typedef {import("./devices.js").Device} Device */
 /** @typedef {import("./words.js").Ending} Ending */
+/** @typedef {import("./words.js").TextProblem} TextProblem */
 /** @typedef {import("./words.js").Trouble} Trouble */
 /** @typedef {import("./words.js").Words} Words */
 /** @typedef {import("./events.js").InterviewEvents} InterviewEvents */
@@ -95,6 +98,8 @@ export declare class InterviewClient extends Reporter {
     get holding(): boolean;
     /** True where the server takes `hold`: an older one does not. */
     get canHold(): boolean;
+    /** True where the server takes `sendText`, once it has said so. */
+    get canSendText(): boolean;
     get hasMicrophone(): boolean;
     /** The microphone in use, where the browser says. @returns {string | undefined} */
     get microphoneId(): string | undefined;
@@ -160,6 +165,13 @@ export declare class InterviewClient extends Reporter {
      * @param {boolean} [on]
      */
     hold(on?: boolean): void;
+    /**
+     * Answer in writing, also while the interviewer speaks, who stops then. The words come back as a turn of the
+     * candidate's; over a lost connection they are sent again, and taken once.
+     * @param {string} text at most TEXT_ANSWER_CHARS code points
+     * @returns {boolean} false: not taken, and a `textRefused` event says why
+     */
+    sendText(text: string): boolean;
     /** End the interview; `ended` follows within five seconds. */
     end(): void;
     /**

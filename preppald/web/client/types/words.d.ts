@@ -53,9 +53,17 @@ declare const TROUBLES_EN: {
     "sound-not-loaded": string;
     "interview-over": string;
 };
+/** Reasons for which a typed answer is not taken. */
+declare const TEXT_PROBLEMS_EN: {
+    "text-too-long": string;
+    "text-too-often": string;
+    "text-not-taken": string;
+    "text-not-available": string;
+};
 export type Ending = keyof typeof ENDINGS_EN;
 export type Trouble = keyof typeof TROUBLES_EN;
-export type Words = Readonly<Record<Ending | Trouble, string>>;
+export type TextProblem = keyof typeof TEXT_PROBLEMS_EN;
+export type Words = Readonly<Record<Ending | Trouble | TextProblem, string>>;
 export declare const ENDINGS: Readonly<{
     "ended-by-user": string;
     "time-is-up": string;
@@ -112,10 +120,10 @@ export declare const WORDS: Readonly<Record<string, Words>>;
  */
 export declare function wordsIn(language?: string, own?: Partial<Words>): Words;
 /**
- * Return an ending or a trouble in a sentence for the candidate.
- * @param {Ending | Trouble} name
+ * Return an ending, a trouble or a text problem in a sentence for the candidate.
+ * @param {Ending | Trouble | TextProblem} name
  * @param {string} [language] as for wordsIn
  * @returns {string}
  */
-export declare function explain(name: Ending | Trouble, language?: string): string;
+export declare function explain(name: Ending | Trouble | TextProblem, language?: string): string;
 export {};
