@@ -4,6 +4,7 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 import math
+from typing import Any
 
 import trio
 from websockets.client import ClientProtocol
@@ -12,7 +13,8 @@ from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from preppald.pb.interview_pb2 import AudioChunk, ClientToServerMessage, EndRequest, ServerToClientMessage
+from preppald.pb import interview_pb2
+from preppald.pb.interview_pb2 import ServerToClientMessage
 
 RATE_HZ = 16_000
 TICK_SECONDS = 0.02
@@ -34,7 +36,7 @@ class Candidate:
     """``open`` it, then ``run`` in the background; look at ``messages``, or wait ``until`` one is there.
 
     ``old``: a page from before the subprotocol preppal.v1, with its token in the query. ``clock``: says when what was
-    read last arrived, for ``arrivals``.
+    read last arrived, for ``arrivals``. ``wire``: a module, or the like, with the messages of the page's contract.
     """
 
     stream: trio.abc.Stream
@@ -43,6 +45,7 @@ class Candidate:
     messages: list[ServerToClientMessage] = field(default_factory=list)
     arrivals: list[float] = field(default_factory=list)
     subprotocol: str = "preppal.v1"
+    wire: Any = interview_pb2
     pings: list[float] = field(default_factory=list)
     close: tuple[int, str] | None = None
     status: int = 0
@@ -58,7 +61,7 @@ class Candidate:
         request = self.protocol.connect()
         request.path = path
         if self.old:
-            request.path = f"{path}?token={token}"
+            request.path = f"{path}{'&' if '?' in path else '?'}token={token}"
         elif token is not None:
             request.headers["Sec-WebSocket-Protocol"] = f"{self.subprotocol}, token.{token}"
         for name, value in headers.items():
@@ -92,7 +95,8 @@ class Candidate:
         await self.flush()
 
     async def send_audio(self, pcm: bytes) -> None:
-        await self.send(ClientToServerMessage(audio_chunk=AudioChunk(audio_content=pcm)).SerializeToString())
+        chunk = self.wire.AudioChunk(audio_content=pcm)
+        await self.send(self.wire.ClientToServerMessage(audio_chunk=chunk).SerializeToString())
 
     async def speak(self, seconds: float, pause: float = 2.0) -> None:
         """Says something in real time, and then nothing for a while, as a microphone would."""
@@ -103,7 +107,7 @@ class Candidate:
         await self._stream_pcm(silence(seconds))
 
     async def end(self) -> None:
-        await self.send(ClientToServerMessage(end_request=EndRequest()).SerializeToString())
+        await self.send(self.wire.ClientToServerMessage(end_request={}).SerializeToString())
 
     async def vanish(self) -> None:
         """The network is gone, without a word."""
@@ -201,7 +205,7 @@ class Candidate:
         if isinstance(event, Response):
             self._response = event
         elif isinstance(event, Frame) and event.opcode is Opcode.BINARY:
-            self.messages.append(ServerToClientMessage.FromString(bytes(event.data)))
+            self.messages.append(self.wire.ServerToClientMessage.FromString(bytes(event.data)))
             self.arrivals.append(self.clock())
         elif isinstance(event, Frame) and event.opcode is Opcode.PING:
             self.pings.append(trio.current_time())

@@ -66,6 +66,7 @@ def _fitted(values: dict[str, Any]) -> dict[str, Any]:
     """Return the values with the defaults that depend on the backend's wire: its pages expect them."""
     newest = values["backend"] == "protobuf"
     values["close_codes"] = values["close_codes"] or ("distinct" if newest else "plain")
+    values["feedback_by_default"] = newest and not values["feedback"]
     values["feedback"] = values["feedback"] or ("on" if newest else "off")
     return values
 

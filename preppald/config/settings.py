@@ -400,6 +400,9 @@ class Config:
         restart=True,
     )
 
+    # No setting: nobody set PREPPALD_FEEDBACK, and the backend's wire turned it on.
+    feedback_by_default: bool = False
+
     @property
     def token_rules(self) -> TokenRules:
         secrets = [secret for secret in (self.jwt_secret, self.jwt_secret_previous) if secret]
@@ -453,4 +456,4 @@ class Config:
 
 def settings() -> dict[str, Setting]:
     """Return every setting by the name of its field, in the order of docs/configuration.md's table."""
-    return {item.name: item.metadata["setting"] for item in fields(Config)}
+    return {item.name: item.metadata["setting"] for item in fields(Config) if "setting" in item.metadata}

@@ -24,6 +24,12 @@ def warnings(config: Config, today: date) -> list[str]:
             f"PREPPALD_ADMIN_LISTEN: {config.admin_listen} is no loopback address: "
             "everybody who reaches it reads the metrics"
         )
+    if config.feedback_by_default:
+        found.append(
+            "PREPPALD_FEEDBACK: is not set, so it is on with PREPPALD_BACKEND=protobuf, whose pages wait for feedback: "
+            f"each transcript is sent to {config.feedback_model}, which costs money; on says that you want this, "
+            "off turns it off"
+        )
     if config.jwt_secret_previous == config.jwt_secret:
         found.append(
             "PREPPALD_JWT_SECRET_PREVIOUS: (hidden) equals JWT_SECRET: "

@@ -16,6 +16,11 @@ from preppald.errors import EX_CONFIG
 from tests.world import SETTINGS
 
 Check = Callable[..., tuple[int, str]]
+NEWEST = {
+    "PREPPALD_BACKEND": "protobuf",
+    "WORKER_SHARED_SECRET": "another-secret-for-tests-of-32-bytes",
+    "NEXT_PUBLIC_API_URL": "https://app.example.com",
+}
 
 
 @pytest.fixture
@@ -56,6 +61,10 @@ def test_a_good_configuration_is_silent_and_leaves_nothing_behind(check: Check, 
             "PREPPALD_JWT_SECRET_PREVIOUS: (hidden) equals",
         ),
         ({"GEMINI_API_KEY": "k"}, "GEMINI_API_KEY: (hidden) has 1 characters"),
+        (
+            {**NEWEST, "PREPPALD_FEEDBACK_MODEL": "gemini-9-lite"},
+            "pages wait for feedback: each transcript is sent to gemini-9-lite, which costs money",
+        ),
     ],
 )
 def test_a_setting_to_know_of_is_a_warning(check: Check, settings: dict[str, str], words: str) -> None:
@@ -73,6 +82,9 @@ def test_a_setting_to_know_of_is_a_warning(check: Check, settings: dict[str, str
         {"PREPPALD_LISTEN": "localhost:0"},
         {"GEMINI_API_KEY": "k", "PREPPALD_GEMINI_URL": "ws://127.0.0.1:8790"},
         {"PREPPALD_JWT_SECRET_PREVIOUS": "another-secret-of-more-than-32-bytes"},
+        {**NEWEST, "PREPPALD_FEEDBACK": "on"},
+        {**NEWEST, "PREPPALD_FEEDBACK": "off"},
+        {"PREPPALD_FEEDBACK": "on"},
     ],
 )
 def test_what_is_as_it_should_be_is_not_warned_of(settings: dict[str, str]) -> None:

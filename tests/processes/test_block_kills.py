@@ -23,7 +23,7 @@ SCENARIO = Scenario(
     reply=(Reply(text="你好。请介绍一下自己。", seconds=0.5), Reply(text="Thank you, go on.", seconds=0.5)),
     timing=Timing(setup_delay=0.1, reply_delay=0.1),
 )
-SETTINGS = {"PREPPALD_BACKEND": "protobuf", "PREPPALD_FEEDBACK": "off", "PREPPALD_VAD_SILENCE": "100ms"}
+SETTINGS = {"PREPPALD_BACKEND": "protobuf", "PREPPALD_VAD_SILENCE": "100ms"}
 LOOK_SECONDS = 0.05
 
 
@@ -79,6 +79,9 @@ async def test_two_blocks_survive_kills_and_a_refused_context(tmp_path: Path, re
             machine.backend.refuse("interview.getContext", status=400)
         await machine.start()
         await machine.ready()
+        # On without having been set: the log says so, and that it costs money.
+        warned = [str(line["why"]) for line in machine.lines("config.doubtful")]
+        assert any(it.startswith("PREPPALD_FEEDBACK: is not set, so it is on") for it in warned)
         first = await _opened(machine, nursery, 1)
         await first.greeted()
         await first.speak(1.0, 0.5)
@@ -109,17 +112,30 @@ async def test_two_blocks_survive_kills_and_a_refused_context(tmp_path: Path, re
         interview = await _delivered(machine)
         second_said = _kept(machine)
         nursery.cancel_scope.cancel()
-    assert [it.content for it in interview.blocks[1].transcript] == first_said
-    assert [it.content for it in interview.blocks[2].transcript] == second_said
+    assert first_said == [it.content for it in interview.blocks[1].transcript]
+    assert second_said == [it.content for it in interview.blocks[2].transcript]
     assert len(first_said) >= 3
     assert len(second_said) >= 3
-    assert {number: it.submissions for number, it in interview.blocks.items()} == {1: 1, 2: 1}
+    _assert_posted_once(machine, interview)
+    _assert_asked_once(machine, refused)
+    for connection, block in ((1, MANDARIN), (greeter, ENGLISH)):
+        assert heard.instruction(connection) == block.system_prompt
+        assert heard.setups[connection]["inputAudioTranscription"]["languageCodes"] == [block.language]
+
+
+def _assert_posted_once(machine: Host, interview: Interview) -> None:
+    # A kill in the middle of a post has it made again, under the same key; stored it is once.
+    posts = [it for it in machine.backend.calls if it.procedure == "interview.submitTranscript"]
+    keys = {(it.body["block_number"], it.idempotency_key) for it in posts}
+    assert keys == {(1, "iv-1.1:1:transcript"), (2, "iv-1.2:2:transcript")}
+    assert interview.blocks[2].submissions == 1
     assert (interview.status, interview.transcript) == ("COMPLETED", [])
+    # The application itself writes the feedback on blocks.
+    assert "interview.submitFeedback" not in {it.procedure for it in machine.backend.calls}
+
+
+def _assert_asked_once(machine: Host, refused: int) -> None:
+    """Asking marks a block as begun: each was answered once, whatever was killed."""
     asked = [it for it in machine.backend.calls if it.procedure == "interview.getContext"]
-    # Asking marks a block as begun: each was answered once, whatever was killed.
     numbers = [(it.body["block_number"], it.stored) for it in asked]
     assert numbers == [*[(1, False)] * (refused == 1), (1, True), *[(2, False)] * (refused == 2), (2, True)]
-    assert heard.instruction(1) == MANDARIN.system_prompt
-    assert heard.instruction(greeter) == ENGLISH.system_prompt
-    codes = [heard.setups[it]["inputAudioTranscription"]["languageCodes"] for it in (1, greeter)]
-    assert codes == [["zh"], ["en"]]
