@@ -26,6 +26,7 @@ class Overheard(Recorder):
         self.prompts: list[tuple[int, str]] = []
         # What the interviewer was only to know: nothing answers it.
         self.notes: list[str] = []
+        self.tool_answers: list[dict[str, Any]] = []
 
     def note(self, connection: int, direction: Direction, frame: dict[str, Any]) -> None:
         """What Gemini says itself is heard elsewhere."""
@@ -37,6 +38,8 @@ class Overheard(Recorder):
             self.set_up_at[connection] = trio.current_time()
         elif "clientContent" in said:
             self.notes.append(said["clientContent"]["turns"][0]["parts"][0]["text"])
+        elif "toolResponse" in said:
+            self.tool_answers.append(said["toolResponse"])
         elif "audio" in said["realtimeInput"]:
             self.audio[connection] += base64.b64decode(said["realtimeInput"]["audio"]["data"])
         else:

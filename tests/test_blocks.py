@@ -13,6 +13,7 @@ from preppald.core.interviewer import BEGIN
 from preppald.core.turns import fold
 from preppald.interview.session import Session
 from preppald.simulator import Scenario
+from preppald.simulator.faults import Flawed
 from preppald.simulator.scenario import Reply
 from tests.candidates import RATE_HZ, Candidate
 from tests.overheard import Overheard, overhear, stream
@@ -24,6 +25,10 @@ ENGLISH = Context(seconds=120.0, system_prompt="Ask one question about trams.", 
 # Its row has no language codes: see core/models.py.
 OLD_MODEL = "gemini-2.5-flash-native-audio-latest"
 TRY_AGAIN = "the application does not answer, and the block needs its prompt: try again"
+
+
+# A first prompt that is not answered.
+NO_GREETING = Flawed(flaw="no-answer", turn=1)
 
 
 class Application:
@@ -47,10 +52,12 @@ class Application:
         return self.blocks[block - 1] if 0 < block <= len(self.blocks) else NOTHING_KNOWN
 
 
-async def begin(nursery: trio.Nursery, application: Application, **settings: str) -> tuple[World, Overheard]:
-    world = World(settings, HELLO)
+async def begin(
+    nursery: trio.Nursery, application: Application, scenario: Scenario = HELLO, **settings: str
+) -> tuple[World, Overheard]:
+    world = World(settings, scenario)
     world.backend.context = application.context  # type: ignore[method-assign]
-    heard = overhear(world, HELLO)
+    heard = overhear(world, scenario)
     return await world.start(nursery), heard
 
 
@@ -109,6 +116,17 @@ async def test_a_model_that_takes_no_language_gets_none(
     candidate = await joined(world, nursery, 1)
     await candidate.greeted()
     assert heard.setups[1]["inputAudioTranscription"] == {}
+
+
+async def test_a_block_that_does_not_begin_is_begun_again_as_neutrally(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """The application's prompt says how the block begins; a second prompt to greet would be ours."""
+    scenario = Scenario(speech=HELLO.speech, reply=HELLO.reply, fault=(NO_GREETING,))
+    world, heard = await begin(nursery, Application(ENGLISH), scenario)
+    candidate = await joined(world, nursery, 1)
+    await candidate.greeted()
+    assert heard.prompts == [(1, BEGIN), (1, BEGIN)]
 
 
 async def test_nobody_is_told_the_time_in_a_short_block(

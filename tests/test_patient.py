@@ -8,7 +8,7 @@ from preppald.core import interviewer
 from preppald.core.watchdog import STILL_THERE_SECONDS, TAKE_UPS_A_MINUTE
 from preppald.pb.interview_pb2 import Notice
 from preppald.simulator.faults import Fault, Flaw, Flawed, Send
-from preppald.simulator.scenario import GoAway, Limits, Reply, Scenario, Timing
+from preppald.simulator.scenario import GoAway, Limits, Reply, Scenario, Timing, ToolCall
 from tests.candidates import Candidate, silence, tone
 from tests.overheard import Overheard, keep_silent, overhear, speak, stream
 from tests.world import World
@@ -25,9 +25,12 @@ async def begin(
     limits: Limits = Limits(),  # noqa: B008 - frozen
     go_away: GoAway = GoAway(),  # noqa: B008 - frozen
     timing: Timing = Timing(),  # noqa: B008 - frozen
+    tools: tuple[ToolCall, ...] = (),
 ) -> tuple[World, Overheard, Candidate]:
     lines = (Reply(text="Hello there.", seconds=1.0), Reply(text=LINE, seconds=4.0))
-    scenario = Scenario(fault=faults, limits=limits, go_away=go_away, timing=timing, reply=lines)
+    scenario = Scenario(
+        fault=faults, limits=limits, go_away=go_away, timing=timing, reply=lines, tool_call=tools
+    )
     world = World({"PREPPALD_GEMINI_MODEL": model}, scenario)
     heard = overhear(world, scenario)
     await world.start(nursery)
@@ -153,6 +156,59 @@ async def test_a_reply_that_stalls_for_good_is_sought_elsewhere(
     assert stages(world)[:2] == ["nudge", "rotate"]
     assert len(heard.setups) == 2
     assert heard.prompts[-1] == (2, interviewer.CONTINUE)
+
+
+async def test_an_answer_to_a_reply_whose_turn_never_ended_is_awaited(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """L7. Words after a reply that was heard out are an answer, though Gemini never said that the reply was over."""
+    world, heard, candidate = await begin(
+        nursery, flawed("no-turn-complete"), flawed("no-answer", 3), model=QUIET_MODEL
+    )
+    await speak(candidate, 2)
+    await keep_silent(candidate, 60)
+    assert stages(world) == [], "a candidate who thinks"
+    assert candidate.text("AI").endswith(LINE)
+    await speak(candidate, 2)
+    await keep_silent(candidate, 4)
+    assert stages(world) == []
+    await keep_silent(candidate, 5)
+    assert stages(world) == ["nudge"]
+    assert prompts(heard) == [interviewer.GREETING, interviewer.NUDGE]
+    await candidate.end()
+    await candidate.closed()
+    await trio.sleep(1)
+    lines = [speaker for speaker, _ in world.backend.received("iv-1")[-1]]
+    assert lines == ["AI", "USER", "AI", "USER", "AI"], "each answer is a turn of its own"
+
+
+async def test_a_function_called_in_the_middle_of_a_reply_is_answered_and_the_reply_goes_on(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """L8. Nobody declared it; unanswered it holds the reply up for a minute here, and for ever elsewhere."""
+    world, _heard, candidate = await begin(
+        nursery, tools=(ToolCall(name="score", turn=2, undeclared=True, halfway=True),)
+    )
+    await speak(candidate, 2)
+    await keep_silent(candidate, 6)
+    assert candidate.text("AI").endswith(LINE)
+    assert [line["calls"] for line in world.events("upstream.tool_called")] == [1]
+    assert stages(world) == []
+
+
+async def test_a_reply_that_stalls_behind_a_function_all_the_same_is_asked_on(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """L8. The answer that there is no such function does not help: the ladder, as for any reply that stalls."""
+    call = ToolCall(name="score", turn=2, undeclared=True, halfway=True)
+    world, heard, candidate = await begin(nursery, flawed("stall"), tools=(call,))
+    await speak(candidate, 2)
+    await keep_silent(candidate, 25)
+    assert stages(world) == ["nudge"]
+    assert prompts(heard) == [interviewer.GREETING, interviewer.NUDGE]
+    assert candidate.text("AI").endswith(LINE)
+    (answer,) = heard.tool_answers
+    assert "score" in str(answer)
 
 
 async def test_a_reply_that_a_noise_cut_is_taken_up(nursery: trio.Nursery, autojump_clock: object) -> None:

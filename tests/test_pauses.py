@@ -155,6 +155,7 @@ class Interview:
             begun=self.conversation.begun,
             resumed=self.resumed,
             leave=None,
+            opening="opening",
             nudge="nudge",
             interrupted_at=self.evidence.interrupted_at,
             heard=self.conversation.last_heard,

@@ -36,7 +36,7 @@ from preppald.core.floor import TRANSITIONS, State
 from preppald.core.frames import OUTPUT_BYTES_PER_SECOND
 from preppald.core.minutes import Minutes
 from preppald.core.playback import Playback, Samples
-from preppald.core.reply import STALE_SECONDS, Reply, Stale
+from preppald.core.reply import OVERDUE_SECONDS, STALE_SECONDS, Reply, Stale
 from preppald.core.turns import CutReply, Speaker, Turn, joined, sentence_ends
 from preppald.core.words import PLACES, Placement, heard_word, spoken_word
 
@@ -145,6 +145,15 @@ class Conversation:
         """Take one event at the monotonic time ``now`` (seconds); return the effects for the shell, in order."""
         if type(event) is AudioSpoken and self._stale.takes(event, now):
             return self._stale_audio(event, now)
+        if self.state is State.PLAYING and self._overdue(now):
+            return [*self._take(TurnCompleted(), self._playback.until), *self._take(event, now)]
+        return self._take(event, now)
+
+    def _overdue(self, now: float) -> bool:
+        """Return whether a reply that was generated has been heard out for so long that its turnComplete is lost."""
+        return now - self._playback.until > OVERDUE_SECONDS
+
+    def _take(self, event: Event, now: float) -> list[Effect]:
         before = self.state
         self.state = self._ways[type(event)]
         if self.state is not before:

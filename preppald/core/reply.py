@@ -31,6 +31,10 @@ WORD_REST_CHARS = 16
 STALE_SOUND_SECONDS = 0.5
 STALE_SECONDS = 5.0
 
+# turnComplete was seen up to 35 ms after the end of playback. A reply that was generated, and heard out for so long, is
+# over without it: else the candidate's next words would count as late ones, and the next reply as more of this one.
+OVERDUE_SECONDS = 2.0
+
 
 class Reply:
     """``number`` is its turn's, ``began_at`` when its first sound or word came (monotonic seconds).

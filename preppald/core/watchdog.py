@@ -35,8 +35,8 @@ class Snapshot:
     ``connected``: Gemini is there; ``gap``: else, how long it has been away. ``fed_at``: when the candidate's page
     last sent audio. ``left_at``: since when there is no browser, or None. ``floor``: who has it. ``holding``: the
     candidate asked for time to think. ``begun``: the interviewer ever spoke. ``resumed``: this connection was
-    resumed, and has not spoken since. ``leave``: why the connection is to be left now, if so. ``nudge``: the text
-    that has the interviewer answer. ``interrupted_at``: when a reply was cut, where nothing shows that it was meant;
+    resumed, and has not spoken since. ``leave``: why the connection is to be left now, if so. ``opening``: the
+    interview's first prompt; ``nudge``: the text that has the interviewer answer. ``interrupted_at``: when a reply was cut, where nothing shows that it was meant;
     ``heard``: what was heard of it.
     """
 
@@ -49,6 +49,7 @@ class Snapshot:
     begun: bool
     resumed: bool
     leave: str | None
+    opening: str
     nudge: str
     interrupted_at: float | None
     heard: str
@@ -158,7 +159,7 @@ STILL_SILENT = Tell(
 def _remedy(stage: Stage, seen: Snapshot) -> list[SessionEffect]:
     match stage:
         case Stage.GREET_AGAIN:
-            return [STARTING, Prompt(interviewer.GREETING), Asked()]
+            return [STARTING, Prompt(seen.opening), Asked()]
         case Stage.NUDGE:
             return [Prompt(seen.nudge), Asked()]
         case Stage.ROTATE:

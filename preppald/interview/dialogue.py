@@ -243,6 +243,7 @@ class Dialogue:
             begun=parts.conversation.begun,
             resumed=parts.client.resumed,
             leave=parts.client.time_to_leave(now),
+            opening=parts.instructions.opening,
             nudge=interviewer.NUDGE if parts.client.prompted else self._account(),
             interrupted_at=parts.evidence.interrupted_at,
             heard=parts.conversation.last_heard if parts.evidence.interrupted_at is not None else "",

@@ -204,6 +204,9 @@ class Dialogue:
             if "thoughts" in flaws:
                 await self._think()
             await self._perform(reply, turn)
+            if "no-turn-complete" in flaws:
+                self._speaking = None
+                return
             if "cough" in flaws:
                 self._speaking = None
                 await self._cut_by_a_noise(reply, turn)
@@ -254,7 +257,9 @@ class Dialogue:
         )
         half = len(score.cues) // 2 if flaws & {"stall", "cough"} else len(score.cues)
         first = self._clock.now()
-        for cue in score.cues[:half]:
+        for number, cue in enumerate(score.cues[:half]):
+            if number == len(score.cues) // 2:
+                await self._tools.call_halfway(self._clock, self._scenario.timing.tool_wait)
             await self._clock.sleep_until(first + cue.at)
             new = not reply.begun
             reply.begun = True
@@ -264,6 +269,7 @@ class Dialogue:
                 await self._stage.strike("generating", turn)
                 await self._tools.call_while_speaking()
         if "stall" in flaws:
+            await self._tools.call_halfway(self._clock, scenario.timing.tool_wait)
             await trio.sleep_forever()
         if "cough" in flaws:
             return

@@ -137,13 +137,15 @@ class Manners(_Table, frozen=True, kw_only=True):
 class ToolCall(_Table, frozen=True, kw_only=True):
     """The model calls a function in the `turn`-th reply (from 1) of the session, if the setup declared it.
 
-    `undeclared`: the model calls an undeclared one all the same, and waits for the answer before it speaks.
+    `undeclared`: the model calls an undeclared one all the same, and waits for the answer before it speaks; with
+    `halfway` it waits in the middle of the reply.
     """
 
     name: str
     turn: Annotated[int, Meta(ge=1)] = 1
     args: dict[str, object] = {}
     undeclared: bool = False
+    halfway: bool = False
 
 
 class Generate(_Table, frozen=True, kw_only=True):

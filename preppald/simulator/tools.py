@@ -34,6 +34,14 @@ class Tools:
     async def call_before_speaking(self, clock: Clock, patience: float) -> None:
         """Make this reply's BLOCKING calls and wait for their answers, for `patience` simulated seconds."""
         await self._call(blocking=True)
+        await self._answer(clock, patience)
+
+    async def call_halfway(self, clock: Clock, patience: float) -> None:
+        """Make the calls that come in the middle of this reply and wait as long for their answers."""
+        await self._call(blocking=True, halfway=True)
+        await self._answer(clock, patience)
+
+    async def _answer(self, clock: Clock, patience: float) -> None:
         if True in self._pending.values():
             self._answered = trio.Event()
             with trio.move_on_after(patience / clock.speed):
@@ -42,11 +50,12 @@ class Tools:
     async def call_while_speaking(self) -> None:
         await self._call(blocking=False)
 
-    async def _call(self, *, blocking: bool) -> None:
+    async def _call(self, *, blocking: bool, halfway: bool = False) -> None:
         calls = []
         for call in self._calls:
             if (
                 call.turn == self._memory.replies
+                and call.halfway is halfway
                 and self._blocking.get(call.name, call.undeclared or None) is blocking
             ):
                 self._made += 1

@@ -254,6 +254,33 @@ def test_answers_whose_words_come_behind_the_reply_stay_two_answers() -> None:
     ]
 
 
+@pytest.mark.parametrize("activity", [False, True])
+def test_words_after_a_reply_that_was_heard_out_are_an_answer_though_its_turn_never_ended(
+    *, activity: bool
+) -> None:
+    """GenerationComplete without turnComplete: the reply is over two seconds after it was heard out."""
+    talk = Talk()
+    talk.at(1, voice(2), TextSpoken("Who are you?"), ReplyGenerated())
+    if activity:
+        talk.at(8, SpeechBegan())
+        talk.at(9, TextHeard("I am Ada."), SpeechEnded())
+    else:
+        talk.at(8, TextHeard("I am"), TextHeard(" Ada."))
+    assert talk.is_in(State.AWAITED)
+    assert any(isinstance(it, ReplyBegan) for it in talk.at(10, voice(2), TextSpoken("What next?")))
+    assert talk.lines == [("AI", "Who are you?"), ("USER", "I am Ada."), ("AI", "What next?")]
+    assert talk.conversation.turns[0].complete
+
+
+def test_late_words_while_a_reply_without_its_end_is_heard_are_late_as_ever() -> None:
+    """Its turnComplete may still come."""
+    talk = Talk()
+    talk.at(0.5, TextHeard("I am Ada,"))
+    talk.at(1, voice(2), TextSpoken("And?"), ReplyGenerated())
+    talk.at(4, TextHeard(" a welder."))
+    assert talk.lines == [("USER", "I am Ada, a welder."), ("AI", "And?")]
+
+
 def test_an_answer_that_came_in_time_is_followed_by_a_new_one() -> None:
     """However soon it comes: nothing is missing."""
     talk = Talk()

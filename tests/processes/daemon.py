@@ -14,8 +14,7 @@ import time
 import trio
 
 from preppald.core import tokens as auth
-from preppald.simulator import Scenario
-from preppald.simulator.run import Running as Simulated, run_simulator
+from preppald.simulator import GeminiSimulator, Scenario, serve_gemini
 from tests.candidates import Candidate
 from tests.world import SECRET
 
@@ -101,13 +100,17 @@ async def daemon(
     *,
     stderr: int | None = None,
     scenario: Scenario | None = None,
+    gemini: GeminiSimulator | None = None,
 ) -> AsyncIterator[Daemon]:
-    """Running and ready; killed at the end. ``stderr``: another place for its lines than the file. ``scenario``: what its Gemini does."""
+    """Running and ready; killed at the end.
+
+    ``stderr``: another place for its lines than the file. ``scenario``: what its Gemini does. ``gemini``: another in its
+    place, in this process.
+    """
     log = tmp_path / "log"
     async with trio.open_nursery() as nursery:
-        simulated: Simulated = await nursery.start(
-            partial(run_simulator, gemini_listen=("127.0.0.1", 0), backend_listen=None, scenario=scenario)
-        )
+        service = gemini or GeminiSimulator(scenario or Scenario())
+        gemini_port: int = await nursery.start(partial(serve_gemini, ("127.0.0.1", 0), service))
         env = {
             "JWT_SECRET": SECRET,
             "GEMINI_API_KEY": "key-for-tests",
@@ -115,7 +118,7 @@ async def daemon(
             "PREPPALD_LISTEN": "127.0.0.1:0",
             "PREPPALD_ADMIN_LISTEN": "127.0.0.1:0",
             "PREPPALD_STATE_DIR": str(tmp_path / "state"),
-            "PREPPALD_GEMINI_URL": f"ws://127.0.0.1:{simulated.gemini_port}",
+            "PREPPALD_GEMINI_URL": f"ws://127.0.0.1:{gemini_port}",
             **settings,
         }
         with log.open("wb") as file:
