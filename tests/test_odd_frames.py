@@ -1,8 +1,10 @@
 """Frames that the protocol allows and nobody expects, in a whole interview: nothing is lost, and nothing is shown."""
 
 import base64
+from collections.abc import Iterable
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -176,11 +178,11 @@ async def test_text_in_every_odd_order_makes_a_true_transcript(
     assert {text.strip() for text in shown.values()} >= {text for _, text in transcript}
 
 
-def shown_by_an_old_page(candidate: Candidate) -> list[tuple[str, str]]:
+def shown_by_an_old_page(messages: Iterable[Any]) -> list[tuple[str, str]]:
     """The lines that the client package showed before it knew turns: its ``Turns.add``, which has no numbers."""
     lines: list[list[str]] = []
     complete: list[bool] = []
-    for message in candidate.messages:
+    for message in messages:
         update = message.transcript_update
         if not message.HasField("transcript_update"):
             continue
@@ -202,7 +204,7 @@ async def test_a_page_of_before_shows_nothing_wrong(nursery: trio.Nursery, autoj
     It also has the words of a reply without sound: nobody knows that when they come.
     """
     world, candidate = await odd_words(nursery, "?since=0")
-    shown = shown_by_an_old_page(candidate)
+    shown = shown_by_an_old_page(candidate.messages)
     await ended(world, candidate)
     turns = fold(await world.journal.fragments("iv-1", 1, since=0)).values()
     wanted = iter(sorted(turns, key=lambda turn: (turn.started_ms, turn.number)))
