@@ -178,8 +178,10 @@ async def test_an_answer_to_a_reply_whose_turn_never_ended_is_awaited(
     await candidate.end()
     await candidate.closed()
     await trio.sleep(1)
-    lines = [speaker for speaker, _ in world.backend.received("iv-1")[-1]]
-    assert lines == ["AI", "USER", "AI", "USER", "AI"], "each answer is a turn of its own"
+    transcript = world.backend.received("iv-1")[-1]
+    assert isinstance(transcript, list)
+    speakers = [line[0] for line in transcript]
+    assert speakers == ["AI", "USER", "AI", "USER", "AI"], "each answer is a turn of its own"
 
 
 async def test_a_function_called_in_the_middle_of_a_reply_is_answered_and_the_reply_goes_on(

@@ -51,11 +51,12 @@ PROTOCOL_ERROR = 1002
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """The options of a call. ``wait`` and ``hold``: the candidate's seconds, of which ``speed`` make a real one."""
+    """The options of a call. ``wait``, ``hold`` and ``think``: the candidate's seconds, of which ``speed`` make a real one."""
 
     speed: float = 1.0
     wait: float = 15.0
     hold: float = 0.0
+    think: float = 0.0
     answers: int = 1
     barge_in: bool = False
 
@@ -66,6 +67,7 @@ class Behaviour:
             patience=self.wait,
             settle=max(SETTLE_SECONDS, SHORTEST_SETTLE_SECONDS * self.speed),
             hold=self.hold,
+            think=self.think,
             answers=self.answers,
             barge_in=self.barge_in,
         )

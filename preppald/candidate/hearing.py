@@ -73,9 +73,8 @@ class Hearing:
                 self._start(parsed.session_started, now)
             case "interrupted":
                 self._interrupt(now)
-            case "notice":
-                self._note_time_left(parsed.notice.remaining_ms, now)
-                self._audience.remark(parsed.notice.message)
+            case "notice" | "hold_state":
+                self._tell(parsed, now)
             case "error":
                 self._fail(parsed.error)
             case "session_ended" if self.said is not Said.AI_FAILED:
@@ -127,10 +126,28 @@ class Hearing:
         if remaining_ms:
             self.ends_at = now + remaining_ms / 1000
 
+    def _tell(self, message: pb.ServerToClientMessage, now: float) -> None:
+        if message.HasField("notice"):
+            self._note_time_left(message.notice.remaining_ms, now)
+            self._audience.remark(message.notice.message)
+        else:
+            self._audience.remark(_pause_in_words(message.hold_state))
+
     def _fail(self, error: pb.ErrorResponse) -> None:
         self.error = error.message
         self.said = Said.AI_FAILED if error.code == AI_FAILURE else Said.FAILED
         self._audience.remark(f"error {error.code}: {error.message}")
+
+
+def _pause_in_words(state: pb.HoldState) -> str:
+    if not state.on:
+        return "the pause is over"
+    return f"the interviewer waits, for {state.remaining_ms / 1000:.0f} s at most"
+
+
+def pause() -> bytes:
+    """Return the message that asks for a pause to think."""
+    return pb.ClientToServerMessage(hold=pb.Hold(on=True)).SerializeToString()
 
 
 def audio(pcm: bytes) -> bytes:

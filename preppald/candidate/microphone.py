@@ -9,7 +9,7 @@ from websockets.trio.client import ClientConnection
 
 from preppald.candidate.clock import Clock
 from preppald.candidate.endings import Ending
-from preppald.candidate.hearing import Hearing, audio, end_request
+from preppald.candidate.hearing import Hearing, audio, end_request, pause
 from preppald.candidate.playback import Playback
 from preppald.candidate.speech import FRAME_SECONDS, SILENCE, SILENT_DBFS, Frame, Speech
 from preppald.candidate.turntaking import CallStage, TurnTaking
@@ -50,6 +50,7 @@ class Microphone:
         self._turn_taking = turn_taking
         self._hearing = hearing
         self._fail = fail
+        self._thinking = False  # the pause before this answer was asked for
         self._saying: Iterator[Frame] | None = None  # the file that is being spoken
         self.level = SILENT_DBFS
         self.sent_bytes = 0
@@ -77,9 +78,17 @@ class Microphone:
                 pcm = self._next_frame(now)
                 if pcm is None or self._hearing.ended:
                     return
+                await self._ask_for_time(link)
                 await self._send(link, audio(pcm))
                 self.sent_bytes += len(pcm)
                 due += FRAME_SECONDS
+
+    async def _ask_for_time(self, link: ClientConnection) -> None:
+        """Ask for the pause in which the candidate thinks, once: it outlives connections, and the voice ends it."""
+        thinking = self._turn_taking.stage is CallStage.THINKING
+        if thinking and not self._thinking:
+            await self._send(link, pause())
+        self._thinking = thinking
 
     async def _take_leave(self, link: ClientConnection) -> None:
         """End the interview and wait until the daemon has closed."""

@@ -22,6 +22,7 @@ class CallStage(enum.Enum):
 
     WAITING = "waiting for the interviewer"
     GREETING = "hearing the greeting"
+    THINKING = "thinking"
     ANSWERING = "speaking"
     LISTENING = "hearing the reply"
     HOLDING = "staying silent"
@@ -34,13 +35,15 @@ class Manners:
 
     ``start``: how long the interview may take to start. ``patience``: how long an interviewer may be silent
     before the candidate goes on. ``settle``: how long it must be silent to count as done without a mark.
-    ``hold``: how long to stay, silent, after the last reply. ``answers``: how often to speak.
+    ``hold``: how long to stay, silent, after the last reply. ``think``: how long to pause, at the candidate's own
+    request, before each answer. ``answers``: how often to speak.
     """
 
     start: float
     patience: float
     settle: float
     hold: float = 0.0
+    think: float = 0.0
     answers: int = 1
     barge_in: bool = False
 
@@ -128,16 +131,25 @@ class TurnTaking:
         match self.stage:
             case CallStage.WAITING if now - self._stage_at >= self._manners.start:
                 return CallStage.LEAVING
-            case CallStage.GREETING if self._done(now, playing=playing) or self._may_barge_in(now):
+            case CallStage.GREETING if self._may_barge_in(now):
+                return CallStage.ANSWERING
+            case CallStage.GREETING if self._done(now, playing=playing):
+                return self._to_answer
+            case CallStage.THINKING if now - self._stage_at >= self._manners.think:
                 return CallStage.ANSWERING
             case CallStage.LISTENING if self._done(now, playing=playing):
                 if self._answers_left:
-                    return CallStage.ANSWERING
+                    return self._to_answer
                 return CallStage.HOLDING if self._manners.hold else CallStage.LEAVING
             case CallStage.HOLDING if now - self._stage_at >= self._manners.hold:
                 return CallStage.LEAVING
             case stage:
                 return stage
+
+    @property
+    def _to_answer(self) -> CallStage:
+        """The stage that leads to the next answer."""
+        return CallStage.THINKING if self._manners.think else CallStage.ANSWERING
 
     def _done(self, now: float, *, playing: bool) -> bool:
         """Return whether the interviewer has finished, or will not say more."""

@@ -31,6 +31,7 @@ from preppald.candidate.wav import BadWavError, CannotWriteError, WavWriter
 from preppald.commands.arguments import count, number
 from preppald.commands.running import run_trio
 from preppald.config.load import daemon_url, signing_secret
+from preppald.core.hold import HOLD_SECONDS
 
 DEFAULT_URL = "ws://127.0.0.1:8787"
 
@@ -51,6 +52,7 @@ examples:
   preppald call --sample                      an answer that comes with preppald, to a daemon here
   preppald call answer.wav --save reply.wav --transcript talk.json
   preppald call answer.wav --barge-in         speak over the greeting
+  preppald call --sample --think 60           "let me think", for a minute before the answer
   preppald call --sample --repeat 3 --hold 60 --url wss://interviews.example.com --token-file token
   preppald call --sample --speed 20 --json    for scripts: twenty times as fast, one JSON object
 
@@ -124,7 +126,14 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         default=0.0,
         help="after the last reply, stay silent for so long before ending (default 0)",
     )
-
+    how.add_argument(
+        "--think",
+        metavar="SECONDS",
+        type=number(at_least=0, at_most=86_400),
+        default=0.0,
+        help="before each answer, ask for a pause to think and stay silent for so long (default 0); the interviewer "
+        f"waits for {HOLD_SECONDS:.0f} s at most",
+    )
     how.add_argument(
         "--slow-line",
         metavar="KB",
@@ -186,6 +195,7 @@ def _call(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Report:
         speed=arguments.speed,
         wait=arguments.wait,
         hold=arguments.hold,
+        think=arguments.think,
         answers=arguments.repeat,
         barge_in=arguments.barge_in,
     )

@@ -49,6 +49,7 @@ class Line:
         self.closed = False
         self._loud = False
         self._quiet_frames = 0
+        self.paused_at: list[float] = []  # when each pause was asked for
         self.spoken_at: list[float] = []  # when each answer's first loud frame came
 
     async def accept(self, refusal: tuple[int, str] | None, *, subprotocol: bool = True) -> bool:
@@ -97,6 +98,8 @@ class Line:
             message = pb.ClientToServerMessage.FromString(bytes(frame.data))
             if message.WhichOneof("payload") == "end_request":
                 self.end_requested = True
+            elif message.WhichOneof("payload") == "hold":
+                self.paused_at.append(trio.current_time())
             else:
                 self._hear(message.audio_chunk.audio_content)
         self._tell()

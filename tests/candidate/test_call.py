@@ -188,6 +188,37 @@ async def test_hold_keeps_the_interview_open_with_silence(
     assert memory.states[-1] == "staying silent"
 
 
+async def test_who_wants_to_think_asks_for_it_before_each_answer(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock, make_call: MakeCall, memory: Memory
+) -> None:
+    """Once a pause; silence is streamed meanwhile, and the voice ends it."""
+
+    async def script(line: Line) -> None:
+        await line.started()
+        await line.speak(2)
+        await line.transcript("AI", "Well?")
+        await line.until(lambda: bool(line.paused_at))
+        await line.send(hold_state=pb.HoldState(on=True, remaining_ms=180_000))
+        await line.answer()
+        await line.send(hold_state=pb.HoldState(on=False))
+        await line.speak(1)
+        await line.transcript("AI", "And?")
+        await line.answer(2)
+        await line.speak(1)
+        await line.transcript("AI", "Thanks.")
+        await goodbye(line)
+
+    daemon = Daemon(nursery, [script])
+    report = await make_call(daemon, think=30, answers=2).run()
+    assert report.outcome.ending is Ending.USER
+    (line,) = daemon.lines
+    assert len(line.paused_at) == 2
+    waited = [spoke - asked for asked, spoke in zip(line.paused_at, line.spoken_at, strict=True)]
+    assert waited == pytest.approx([30, 30], abs=0.1)
+    assert "thinking" in memory.states
+    assert memory.remarks == ["the interviewer waits, for 180 s at most", "the pause is over"]
+
+
 async def test_an_hour_of_holding_ends_with_the_time_limit(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock, make_call: MakeCall, memory: Memory
 ) -> None:
