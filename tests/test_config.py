@@ -234,6 +234,8 @@ def test_defaults_fit_the_wire(backend: str, codes: str, feedback: str) -> None:
     """The newest pages read distinct codes and wait for feedback; what is said outright counts."""
     env = {**WITH_BACKEND, "PREPPALD_BACKEND": backend}
     assert (load(env).close_codes, load(env).feedback) == (codes, feedback)
+    # On both: COMPLETED that ERROR follows within a second leads to a page that refuses to show the transcript.
+    assert load(env).partial == "completed"
     said = load({**env, "PREPPALD_CLOSE_CODES": "plain", "PREPPALD_FEEDBACK": "off"})
     assert (said.close_codes, said.feedback) == ("plain", "off")
 

@@ -1,15 +1,17 @@
 """The simulated application backend: the real one's calls, its refusals, and a scenario's failures.
 
     POST /api/trpc/<procedure>    a call; stored, unless a fault of the scenario says otherwise
+    GET  /api/trpc/<procedure>    a query, with its input in the URL
     POST /api/worker              the same in protobuf, by the newest application's wire
     GET  /received                the calls and the interviews so far, as JSON
 
-A Wire answers the POSTs under one path prefix. Transcripts are shown to anybody: the service is for developing
+A Wire answers the calls under one path prefix. Transcripts are shown to anybody: the service is for developing
 against, on a loopback address.
 """
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 import hmac
 import http
 from typing import Any, Protocol
@@ -40,6 +42,9 @@ class Wire(Protocol):
 
     def procedure(self, path: str, body: bytes) -> str:
         """Return the procedure that a request names; empty where that cannot be read."""
+
+    def query(self, path: str, parameters: str) -> bytes | None:
+        """Return the body that a GET stands for; None where nothing is asked by GET."""
 
     def read(self, body: bytes) -> Any:
         """Return the request as /received shows it, or None."""
@@ -75,6 +80,7 @@ class BackendSimulator:
             self._store,
             superjson=scenario.transformer == "superjson",
             honours_idempotency_key=scenario.honours_idempotency_key,
+            context=scenario.context if scenario.router == "newer" else None,
         )
         self.wires: dict[str, Wire] = {
             TRPC_PREFIX: router,
@@ -96,12 +102,15 @@ class BackendSimulator:
             self._log("backend.bug", {"error": repr(error)})
 
     async def _answer(self, request: Request) -> Answer:
-        path = request.path.partition("?")[0]
+        path, _, parameters = request.path.partition("?")
         if path == "/received":
             return _json(200, {"calls": list(self.calls), "interviews": self.interviews})
         for prefix, wire in self.wires.items():
             if path == prefix or (prefix.endswith("/") and path.startswith(prefix)):
-                return await self._call(wire, path.removeprefix(prefix), request)
+                path = path.removeprefix(prefix)
+                if request.method == "GET" and (asked := wire.query(path, parameters)) is not None:
+                    request = replace(request, method="POST", body=asked)
+                return await self._call(wire, path, request)
         return _json(404, {"error": "not found"})
 
     async def _call(self, wire: Wire, path: str, request: Request) -> Answer:

@@ -26,7 +26,7 @@ class BackendFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class BackendContext(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The context that the backend gives for every interview, on the protobuf wire."""
+    """The context that the backend gives for every interview: on the protobuf wire, and where the router is the newer one."""
 
     job_description: str = ""
     resume: str = ""
@@ -46,6 +46,8 @@ class BackendBlock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class BackendScenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     transformer: Literal["superjson", "none"] = "superjson"
     """The real router reads {"json": input} (superjson) and refuses a bare input with 400."""
+    router: Literal["first", "newer"] = "first"
+    """The newer tRPC router has interview.getContext (a query) and interview.submitFeedback, too."""
     secret: str = ""
     """The Bearer secret it asks for; empty: any."""
     interviews: tuple[str, ...] = ()

@@ -8,10 +8,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
+from urllib.parse import parse_qs
 
 import msgspec
 
 from preppald.simulator import store
+from preppald.simulator.backend_scenario import BackendContext
 from preppald.simulator.store import MAX_INTERVIEWS, Refusal, Status, Store
 
 # tRPC's names for statuses, with the JSON-RPC numbers it puts beside them.
@@ -51,13 +53,31 @@ class SubmitTranscript(msgspec.Struct, frozen=True, rename="camel"):
         _check_time("endedAt", self.ended_at)
 
 
+class SubmitFeedback(msgspec.Struct, frozen=True, rename="camel"):
+    interview_id: str
+    summary: str
+    strengths: str
+    content_and_structure: str
+    communication_and_delivery: str
+    presentation: str
+
+
+class GetContext(msgspec.Struct, frozen=True, rename="camel"):
+    interview_id: str
+
+
 class Router:
-    """Procedures over a store of interviews."""
+    """Procedures over a store of interviews. ``context``: the newer router's, which has two procedures more."""
 
     content_type = "application/json"
 
     def __init__(
-        self, store: Store | None = None, *, superjson: bool, honours_idempotency_key: bool = False
+        self,
+        store: Store | None = None,
+        *,
+        superjson: bool,
+        honours_idempotency_key: bool = False,
+        context: BackendContext | None = None,
     ) -> None:
         self._store = store or Store()
         self._superjson = superjson
@@ -67,10 +87,19 @@ class Router:
             "interview.updateStatus": self._update_status,
             "interview.submitTranscript": self._submit_transcript,
         }
+        self._context = context
+        if context is not None:
+            self._procedures["interview.submitFeedback"] = self._submit_feedback
 
     def procedure(self, path: str, _body: bytes) -> str:
         """Return the procedure that the request names."""
         return path
+
+    def query(self, path: str, parameters: str) -> bytes | None:
+        """Return the input of a GET, which asks for a query; None where the procedure is a mutation."""
+        if path in self._procedures:
+            return None
+        return parse_qs(parameters).get("input", [""])[0].encode()
 
     def read(self, body: bytes) -> Any:
         """Return the request as /received shows it."""
@@ -81,9 +110,11 @@ class Router:
 
     def call(self, procedure: str, body: bytes, idempotency_key: str | None) -> tuple[str, bytes]:
         """Return the interview concerned and the answer's body. Raise Refusal; then nothing was stored."""
+        if procedure == "interview.getContext" and self._context is not None:
+            return self._get_context(self._input(body), self._context)
         act = self._procedures.get(procedure)
         if act is None:
-            raise Refusal(404, f'No "mutation"-procedure on path "{procedure}"')
+            raise Refusal(404, f'No procedure found on path "{procedure}"')
         interview = act(self._input(body), idempotency_key)
         return interview, msgspec.json.encode({"result": {"data": self._wrapped({"success": True})}})
 
@@ -115,6 +146,24 @@ class Router:
         update = _convert(value, UpdateStatus)
         self._store.update_status(update.interview_id, update.status, update.ended_at)
         return update.interview_id
+
+    def _get_context(self, value: Any, given: BackendContext) -> tuple[str, bytes]:
+        interview_id = _convert(value, GetContext).interview_id
+        self._store.interview(interview_id)
+        known = {
+            "jobDescription": given.job_description or None,
+            "resume": given.resume or None,
+            "persona": given.persona or None,
+            "durationMs": given.duration_ms or None,
+        }
+        return interview_id, msgspec.json.encode({"result": {"data": self._wrapped(known)}})
+
+    def _submit_feedback(self, value: Any, _key: str | None) -> str:
+        submitted = _convert(value, SubmitFeedback)
+        words = msgspec.structs.asdict(submitted)
+        del words["interview_id"]
+        self._store.interview(submitted.interview_id).feedback = words
+        return submitted.interview_id
 
     def _submit_transcript(self, value: Any, key: str | None) -> str:
         submitted = _convert(value, SubmitTranscript)

@@ -51,6 +51,10 @@ class Worker:
         """Return the procedure that the request names; empty where that cannot be read."""
         return PROCEDURES.get(self._which(body), "")
 
+    def query(self, _path: str, _parameters: str) -> bytes | None:
+        """Return None: everything is posted here."""
+        return None
+
     def read(self, body: bytes) -> Any:
         """Return the request as /received shows it: the field that is set, with its fields as text or numbers."""
         kind = self._which(body)
