@@ -20,7 +20,8 @@ ROOT = DOCS.parent
 PACKAGE = ROOT / "preppald"
 sys.path.insert(0, str(ROOT))
 
-from preppald.config.settings import Setting, settings  # noqa: E402 - the checkout's, wherever this is started
+from preppald.config.setting import Setting  # noqa: E402 - the checkout's, wherever this is started
+from preppald.config.settings import settings  # noqa: E402
 
 PART = re.compile(r"(<!-- generated: (\w+)[^\n]*-->\n).*?(<!-- end -->)", re.DOTALL)
 

@@ -15,7 +15,7 @@ from preppald.core.deliveries import Delivery, Status, status_delivery, transcri
 from preppald.core.interview import Interview
 from preppald.core.turns import Fragment, Speaker, fold, in_order
 from preppald.journal import Journal, OnDisk
-from preppald.journal.files import Place
+from preppald.journal.place import Place
 
 T = TypeVar("T")
 

@@ -25,7 +25,7 @@ from preppald.interview import feedback as writing
 from preppald.interview.feedback import FeedbackWriter
 from preppald.interview.services import Services
 from preppald.journal import Given, Journal, OnDisk
-from preppald.journal.files import Place
+from preppald.journal.place import Place
 from preppald.net.ticker import Ticker
 from preppald.simulator import GeminiSimulator, Scenario, serve_gemini
 from preppald.simulator.scenario import Generate

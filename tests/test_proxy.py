@@ -11,6 +11,7 @@ import trustme
 
 from preppald.backend.client import TrpcBackend
 from preppald.config.addresses import proxy as read_proxy, websocket_endpoint
+from preppald.config.gemini_setup import gemini_setup
 from preppald.config.load import load, shown
 from preppald.config.values import Invalid
 from preppald.core import closes, gemini
@@ -30,7 +31,7 @@ KEY = "key-for-tests"
 
 
 def setup() -> str:
-    return gemini.setup(load(SETTINGS).gemini_setup("Say nothing."))
+    return gemini.setup(gemini_setup(load(SETTINGS), "Say nothing."))
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ import trio
 from preppald.backend import backend_for
 from preppald.commands.serve import wall_clock_ms
 from preppald.commands.surroundings import nearest, ports_in_use, state_dir_fault, state_dir_warning
+from preppald.config.gemini_setup import gemini_setup
 from preppald.config.load import load, secret_text, shown, with_file
 from preppald.config.settings import ENV_FILE, Config, settings
 from preppald.config.values import Invalid
@@ -214,7 +215,7 @@ async def _online(config: Config) -> list[tuple[str, bool, str]]:
 
 async def _try_gemini(config: Config) -> tuple[str, bool, str]:
     where = str(config.gemini_url)
-    setup = gemini.setup(config.gemini_setup("Say nothing."))
+    setup = gemini.setup(gemini_setup(config, "Say nothing."))
     dial = dialler(config.gemini_url, proxy=config.proxy_for(where))
     open_connection = partial(connected, dial, config.gemini_url, config.gemini_key)
     try:

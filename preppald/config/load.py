@@ -15,7 +15,8 @@ from typing import Any
 from preppald.config import secret_files as private_files, values as parse
 from preppald.config.addresses import Address
 from preppald.config.env_file import EnvFileError
-from preppald.config.settings import ENV_FILE, Config, Setting, settings
+from preppald.config.setting import Setting
+from preppald.config.settings import ENV_FILE, Config, settings
 from preppald.config.values import Invalid
 from preppald.core import models, prices
 from preppald.core.prices import Prices

@@ -1,20 +1,17 @@
 """Every setting: its name in the environment, its default, its meaning, and its field in the frozen Config."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
-from datetime import date
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from preppald.config import addresses, values as parse
 from preppald.config.addresses import Address, Endpoint, Network
-from preppald.core import gemini, languages, models, prices
+from preppald.config.setting import Setting, setting
+from preppald.core import models, prices
 from preppald.core.brief import DEFAULT_PERSONA, Brief
-from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.prices import Prices
 from preppald.core.tokens import TokenRules
-from preppald.core.vocabulary import vocabulary
 from preppald.net.proxy import Proxy, bypassed
 
 MINUTE = 60.0
@@ -26,42 +23,6 @@ GEMINI_HOST = "generativelanguage.googleapis.com"
 MIN_SECRET_BYTES = 32
 # Names the file that is read before the environment: a setting like others, and yet read first.
 ENV_FILE = "PREPPALD_ENV_FILE"
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """The reading of one field of Config. ``doc`` is its line in docs/configuration.md, the env file and ``--help``.
-
-    ``restart``: it is read at the start only; any other may change at SIGHUP, for the interviews that begin then.
-    ``credential``: it names a file, and systemd's credential of its name is one. ``conventional``: other programs
-    read the variable, too, and some write its name in small letters.
-    """
-
-    env: str
-    read: Callable[[str], Any]
-    doc: str
-    default: str = ""
-    secret: bool = False
-    needed: bool = False
-    restart: bool = False
-    credential: bool = False
-    conventional: bool = False
-
-
-def setting(
-    env: str,
-    read: Callable[[str], Any],
-    doc: str,
-    *,
-    default: str = "",
-    secret: bool = False,
-    needed: bool = False,
-    restart: bool = False,
-    credential: bool = False,
-    conventional: bool = False,
-) -> Any:  # a dataclass field, whatever the attribute's type says
-    found = Setting(env, read, doc, default, secret, needed, restart, credential, conventional)
-    return field(repr=not secret, metadata={"setting": found})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -416,37 +377,6 @@ class Config:
             return None
         without = bypassed(self.no_proxy, parts.hostname or "", parts.port or 443)
         return None if without else self.proxy
-
-    def gemini_setup(self, instruction: str, context: Context = NOTHING_KNOWN) -> gemini.Setup:
-        """Return the setup of a session with Gemini; ``context``: the application's knowledge of the interview."""
-        model = models.model_of(self.gemini_model)
-        code = languages.code(context.language) or languages.code(self.language)
-        documents = (context.job_description, context.resume)
-        return gemini.Setup(
-            model=self.gemini_model,
-            voice=self.voice,
-            instruction=instruction,
-            start_sensitivity=self.vad_start,
-            end_sensitivity=self.vad_end,
-            silence_ms=round(self.vad_silence * 1000),
-            prefix_padding_ms=round(self.vad_prefix * 1000),
-            thinking=self.thinking,
-            language_codes=(code,) if code and model.language_codes else (),
-            vocabulary=vocabulary(self.vocabulary, documents) if model.vocabulary else (),
-        )
-
-    def warnings(self, today: date) -> list[str]:
-        """Return warnings of values that are accepted, and may not be what they seem."""
-        found = list(models.warnings(self.gemini_model, self.voice, today))
-        model = models.model_of(self.gemini_model)
-        if self.language and not languages.code(self.language):
-            found.append(
-                f"PREPPALD_LANGUAGE: {self.language!r} is neither a code like de or pt-BR nor the English name of a "
-                "language that is known here: the interviewer speaks it, but Gemini gets no code to hear it with"
-            )
-        if self.vocabulary and not model.vocabulary:
-            found.append(f"PREPPALD_VOCABULARY: {self.gemini_model} takes none: it is not sent")
-        return found
 
     @property
     def drain_seconds(self) -> float:

@@ -5,6 +5,7 @@ import ipaddress
 
 from preppald.config.addresses import Address
 from preppald.config.settings import GEMINI_HOST, Config
+from preppald.core import languages, models
 
 # Google's keys have 39 characters today, and need not tomorrow; so short a one is a slip of the hand.
 SHORTEST_GEMINI_KEY = 8
@@ -12,7 +13,15 @@ SHORTEST_GEMINI_KEY = 8
 
 def warnings(config: Config, today: date) -> list[str]:
     """Return a sentence for each, by the names of the settings. `check` prints them, `serve` logs them."""
-    found = config.warnings(today)
+    found = list(models.warnings(config.gemini_model, config.voice, today))
+    model = models.model_of(config.gemini_model)
+    if config.language and not languages.code(config.language):
+        found.append(
+            f"PREPPALD_LANGUAGE: {config.language!r} is neither a code like de or pt-BR nor the English name of a "
+            "language that is known here: the interviewer speaks it, but Gemini gets no code to hear it with"
+        )
+    if config.vocabulary and not model.vocabulary:
+        found.append(f"PREPPALD_VOCABULARY: {config.gemini_model} takes none: it is not sent")
     public = [str(where) for where in config.listen if not _on_loopback(where)]
     if public and not config.allowed_origins:
         found.append(

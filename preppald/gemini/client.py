@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 import trio
 
+from preppald.config.gemini_setup import gemini_setup
 from preppald.config.settings import Config
 from preppald.core import gemini, interviewer
 from preppald.core.closes import CLOSED, NOT_THE_HANDLE, Cause, Remedy
@@ -160,7 +161,7 @@ class Client:
         self._generation += 1
         handle = self._handle.value if rung.resume and self._handle else None
         setup = self._service.hints.fit(
-            self._config.gemini_setup(self._instruction(resume=rung.resume), self._instructions.context)
+            gemini_setup(self._config, self._instruction(resume=rung.resume), self._instructions.context)
         )
         connecting = connected(
             self._service.dial,

@@ -13,13 +13,17 @@ writes.py    the transactions
 adoption.py  the transactions of taking over an instance      (blocking)
 adopter.py   takes over instances that do not run              (Trio)
 reader.py    the questions, also for the operator's commands
-files.py     the state directory, the lock, the files of one instance
+neighbours.py  the other instances, as this one reads them    (blocking)
+place.py     a place for a database, as the store needs it; one in memory
+on_disk.py   one instance's place: the lock, the files         (blocking)
+files.py     the names of database files, and connections to them
 faults.py    the meaning of a failed write
 """
 
-from preppald.journal.files import DEFAULT_INSTANCE, Given, OnDisk, Place
 from preppald.journal.journal import RETENTION_MS, Journal
 from preppald.journal.mending import Fallback
+from preppald.journal.on_disk import DEFAULT_INSTANCE, OnDisk
+from preppald.journal.place import Given, Place
 from preppald.journal.reader import Queue, Which
 
 __all__ = [

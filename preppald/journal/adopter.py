@@ -8,14 +8,14 @@ import trio
 
 from preppald.core.interview import Interview
 from preppald.errors import PreppaldError
-from preppald.journal.files import Place
 from preppald.journal.mending import Fallback
+from preppald.journal.place import Place
 from preppald.journal.store import Store
 from preppald.journal.writer import CLOSING_SECONDS
 from preppald.net.threads import InThread
 from preppald.telemetry.interfaces import Log
 
-# The longest hold of one place: its own daemon may be waiting to start, for files.ADOPTED_SECONDS.
+# The longest hold of one place: its own daemon may be waiting to start, for on_disk.ADOPTED_SECONDS.
 HELD_SECONDS = 15.0
 
 
@@ -41,7 +41,7 @@ class Adopter:
 
     async def owing(self) -> list[Place]:
         """Return the other instances that have unfinished business, running or not."""
-        return await self._in_thread(self._store.owing)
+        return await self._in_thread(self._store.neighbours.owing)
 
     async def adopt(self, places: Sequence[Place]) -> list[Interview]:
         """Take over the leavings of those that do not run; return the live interviews among them.

@@ -17,8 +17,8 @@ from preppald.core.interview import Interview
 from preppald.core.turns import Fragment, with_holes
 from preppald.errors import JournalError
 from preppald.journal import files, reader, rows, schema, writes
+from preppald.journal.neighbours import newest
 from preppald.journal.reader import Which
-from preppald.journal.store import newest
 
 T = TypeVar("T")
 

@@ -18,11 +18,12 @@ from preppald.core.turns import Fragment, with_holes
 from preppald.errors import JournalError
 from preppald.journal import reader
 from preppald.journal.adopter import Adopter
-from preppald.journal.files import Place
 from preppald.journal.mending import Fallback
+from preppald.journal.neighbours import newest
 from preppald.journal.pending import Pending
+from preppald.journal.place import Place
 from preppald.journal.reader import Queue, Which
-from preppald.journal.store import Store, newest
+from preppald.journal.store import Store
 from preppald.journal.writer import Writer
 from preppald.net.threads import InThread, own_thread
 from preppald.net.wakeup import Wakeup
@@ -210,7 +211,7 @@ class Journal:
 
     async def known(self, interview_id: str) -> Interview | None:
         """Return the interview as here or as another instance of the state directory has it, whichever is newer."""
-        elsewhere = await self.ask(lambda _: self._store.elsewhere(interview_id))
+        elsewhere = await self.ask(lambda _: self._store.neighbours.interview(interview_id))
         return newest((await self.interview(interview_id), elsewhere))
 
     async def sessions(self, interview_id: str) -> list[Interview]:
@@ -219,7 +220,7 @@ class Journal:
         found = [
             *self._pending.sessions(interview_id),
             *await self.ask(ask),
-            *await self.ask(lambda _: self._store.sessions_elsewhere(interview_id)),
+            *await self.ask(lambda _: self._store.neighbours.sessions(interview_id)),
         ]
         blocks = {it.block for it in found}
         best = (newest(it for it in found if it.block == block) for block in sorted(blocks))
@@ -228,7 +229,7 @@ class Journal:
     async def was_spoken(self, interview_id: str, epoch: int) -> bool:
         """Return whether the interview has fragments, here or at another instance."""
         return bool(await self.fragments(interview_id, epoch)) or await self.ask(
-            lambda _: self._store.was_spoken_elsewhere(interview_id, epoch)
+            lambda _: self._store.neighbours.was_spoken(interview_id, epoch)
         )
 
     async def interviews(self, which: Which) -> list[Interview]:

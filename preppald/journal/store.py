@@ -1,6 +1,6 @@
 """The database as the journal's thread sees it. Every method blocks; one at a time is called."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 import errno
 from functools import partial
@@ -10,12 +10,14 @@ import sqlite3
 import time
 from typing import TypeVar
 
-from preppald.core.interview import Interview, Phase
+from preppald.core.interview import Interview
 from preppald.core.turns import with_holes
 from preppald.errors import PreppaldError, StartError
 from preppald.journal import adoption, faults, files, mending, reader, rows, salvage, schema, writes
 from preppald.journal.mending import Fallback
+from preppald.journal.neighbours import Neighbours
 from preppald.journal.pending import Batch
+from preppald.journal.place import Place
 from preppald.journal.rows import Unreadable
 from preppald.telemetry.interfaces import Log
 
@@ -40,7 +42,7 @@ class Store:
 
     def __init__(
         self,
-        place: files.Place,
+        place: Place,
         log: Log,
         *,
         now_ms: Callable[[], int] = lambda: 0,
@@ -48,11 +50,11 @@ class Store:
     ) -> None:
         self._place = place
         self._log = log
+        self.neighbours = Neighbours(place, log)
         self._now_ms = now_ms
         self._fallback = fallback
         self.damaged_rows = 0
         self._left_behind: set[str] = set()
-        self._foreign: set[str] = set()
         # Met while a question was answered, and set aside after it.
         self._met: list[Unreadable] = []
         # Those that even a DELETE does not find: reported once.
@@ -110,46 +112,6 @@ class Store:
             raise
         return True
 
-    def owing(self) -> list[files.Place]:
-        """Return the other instances whose database has unfinished business, running or not."""
-        return [place for place, files in self._neighbours() if self._owes(place, files)]
-
-    def _owes(self, place: files.Place, databases: Sequence[Path]) -> bool:
-        """Return whether an instance has unfinished business, in its newest file or in one not carried over."""
-        try:
-            with closing(files.read_only(databases[-1])) as newest_file:
-                if self._unfinished(place, databases[-1], newest_file):
-                    return True
-                left = [it for it in databases[:-1] if not writes.was_carried(newest_file, it.name)]
-            for file in left:
-                with closing(files.read_only(file)) as connection:
-                    if self._unfinished(place, file, connection):
-                        return True
-        except sqlite3.Error as error:
-            # It is salvaged when it is taken over.
-            return faults.corrupt(error) and place.was_run()
-        except IndexError:
-            return False  # its file was taken away meanwhile
-        return False
-
-    def _unfinished(self, place: files.Place, file: Path, connection: sqlite3.Connection) -> bool:
-        present = schema.version(connection)
-        if present == 0:
-            return False  # it is being made
-        if present < len(schema.MIGRATIONS):
-            return place.was_run()  # it is migrated when it is taken over
-        if schema.identity(connection) not in {file.name, None}:
-            if file.name not in self._foreign:
-                self._foreign.add(file.name)
-                self._log.warning(
-                    "journal.foreign_file",
-                    database=str(file),
-                    made_as=schema.identity(connection),
-                    note="a copy of a journal is nobody's instance; it is left alone",
-                )
-            return False
-        return adoption.owes(connection)
-
     def take_over(self, source: "Store", live: list[Interview]) -> int:
         """Take one step of another instance's leavings: see ``adoption.step``."""
         before = len(live)
@@ -167,20 +129,6 @@ class Store:
         if image not in self._reported:
             self._reported.add(image)
             self._met.append(error)
-
-    def elsewhere(self, interview_id: str) -> Interview | None:
-        """Return the interview as another instance has it; the newest, where there are several."""
-        ask = partial(reader.interview, interview_id=interview_id, report=_passed_over)
-        return newest(found for _, files in self._neighbours() for found in _asked(files, ask))
-
-    def sessions_elsewhere(self, interview_id: str) -> list[Interview]:
-        """Return every row of the interview, one a block, that another instance has."""
-        ask = partial(reader.sessions, interview_id=interview_id, report=_passed_over)
-        return [it for _, files in self._neighbours() for found in _asked(files, ask) for it in found]
-
-    def was_spoken_elsewhere(self, interview_id: str, epoch: int) -> bool:
-        ask = partial(reader.fragments, interview_id=interview_id, epoch=epoch, report=_passed_over)
-        return any(found for _, files in self._neighbours() for found in _asked(files, ask))
 
     def commit(self, batch: Batch) -> None:
         """Write the batch in one transaction. A full disk is given the reserve first.
@@ -339,7 +287,7 @@ class Store:
         for finding in mending.mend(self._open_connection, now_ms=self._now_ms, fallback=self._fallback):
             self._note(finding)
         self.carry_over()
-        adoption.mend(self._open_connection, self._arrived)
+        adoption.mend(self._open_connection, self.neighbours.have_arrived)
         self._drop_overtaken()
         for interview in reader.live(self._open_connection, self.met):
             self._note_hole(interview)
@@ -383,17 +331,6 @@ class Store:
                 "transcript.unreadable", interview=interview.interview_id, parts=holes, todo=RESTORE
             )
 
-    def _arrived(self, transfer: str) -> bool:
-        """Count an unreadable database as "not arrived": delivering twice under one key is better than never."""
-        ask = partial(adoption.has_arrived, transfer=transfer)
-        return any(any(_asked(files, ask)) for _, files in self._neighbours())
-
-    def _neighbours(self) -> list[tuple[files.Place, list[Path]]]:
-        """Return other instances and their databases; none while the directory cannot be read."""
-        with suppress(OSError):
-            return [(place, place.databases()) for place in self._place.others()]
-        return []
-
     def _carry_over(self, file: str, old: sqlite3.Connection) -> None:
         with closing(old):
             try:
@@ -420,7 +357,7 @@ class Store:
         )
 
 
-def _prepared(connection: sqlite3.Connection, place: files.Place) -> sqlite3.Connection:
+def _prepared(connection: sqlite3.Connection, place: Place) -> sqlite3.Connection:
     """Give the database today's tables and its name, and return the connection; close it if that fails."""
     try:
         schema.tune(connection)
@@ -441,20 +378,3 @@ def _put(connection: sqlite3.Connection, found: Iterable[salvage.Found]) -> dict
             for it in some:
                 counts[it.table] += writes.put_salvaged(connection, it.table, it.number, it.row)
     return counts
-
-
-def _passed_over(_error: Unreadable) -> None:
-    """Pass over another instance's damaged row, which that instance reports."""
-
-
-def newest(found: Iterable[Interview | None]) -> Interview | None:
-    """Return the newest of an interview's rows. An ended interview does not live again under the same epoch."""
-    known = [it for it in found if it is not None]
-    return max(known, key=lambda it: (it.epoch, it.phase is Phase.ENDED), default=None)
-
-
-def _asked(databases: Iterable[Path], query: Callable[[sqlite3.Connection], T]) -> Iterator[T]:
-    """Yield the answers of other instances' databases, as far as they can be read."""
-    for file in databases:
-        with suppress(sqlite3.Error), closing(files.read_only(file)) as connection:
-            yield query(connection)

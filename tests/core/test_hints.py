@@ -7,7 +7,9 @@ import json
 from hypothesis import given, strategies as st
 import pytest
 
+from preppald.config.gemini_setup import gemini_setup
 from preppald.config.load import load
+from preppald.config.warnings import warnings
 from preppald.core import gemini, languages
 from preppald.core.closes import of_close
 from preppald.core.context import Context
@@ -87,25 +89,25 @@ def test_hints_go_to_models_that_take_them() -> None:
     config = load({**SETTINGS, "PREPPALD_LANGUAGE": "German", "PREPPALD_VOCABULARY": "Acme, C++ ,,"})
     assert config.vocabulary == ("Acme", "C++")
     context = Context(job_description="We use Redis a lot and love all of our good people.", language="")
-    assert transcription(config.gemini_setup("Ask.", context)) == {
+    assert transcription(gemini_setup(config, "Ask.", context)) == {
         "languageCodes": ["de"],
         "customVocabulary": ["Acme", "C++", "Redis"],
     }
     # The application's own word for this interview goes before the setting.
-    assert config.gemini_setup("Ask.", replace(context, language="zh")).language_codes == ("zh",)
+    assert gemini_setup(config, "Ask.", replace(context, language="zh")).language_codes == ("zh",)
     codes_only = replace(config, gemini_model="gemini-3.1-flash-live-preview")
-    assert transcription(codes_only.gemini_setup("Ask.")) == {"languageCodes": ["de"]}
+    assert transcription(gemini_setup(codes_only, "Ask.")) == {"languageCodes": ["de"]}
     neither = replace(config, gemini_model="gemini-2.5-flash-native-audio-latest")
-    assert transcription(neither.gemini_setup("Ask.")) == {}
+    assert transcription(gemini_setup(neither, "Ask.")) == {}
 
 
 def test_check_says_what_gemini_is_not_told() -> None:
     today = date(2026, 11, 28)
     config = load({**SETTINGS, "PREPPALD_LANGUAGE": "Bavarian", "PREPPALD_VOCABULARY": "Acme"})
-    (language,) = config.warnings(today)
+    (language,) = warnings(config, today)
     assert language.startswith("PREPPALD_LANGUAGE: 'Bavarian' is neither ")
     old = replace(config, language="", gemini_model="gemini-2.5-flash-native-audio-latest")
-    (terms,) = old.warnings(today)
+    (terms,) = warnings(old, today)
     assert terms.startswith("PREPPALD_VOCABULARY: ")
 
 
@@ -125,7 +127,7 @@ def test_the_url_may_name_the_version_of_the_api(prefix: str, path: str) -> None
     assert gemini.path(prefix) == path
 
 
-SETUP = load({**SETTINGS, "PREPPALD_LANGUAGE": "German", "PREPPALD_VOCABULARY": "Acme"}).gemini_setup("Ask.")
+SETUP = gemini_setup(load({**SETTINGS, "PREPPALD_LANGUAGE": "German", "PREPPALD_VOCABULARY": "Acme"}), "Ask.")
 NAMED = (
     "Invalid JSON payload received. Unknown name \"custom_vocabulary\" at 'setup.input_audio_transcription'"
 )

@@ -153,7 +153,7 @@ def meet(the: Truth, flip: Flip, directory: Path) -> None:
     neighbour = store_at(directory / "theirs", "b", notes)
     neighbour.open()
     try:
-        for place in neighbour.owing():
+        for place in neighbour.neighbours.owing():
             source = Store(
                 place, notes, now_ms=lambda: EPOCH_MS + 1000, fallback=Fallback(model="gemini-3.8-live")
             )

@@ -12,7 +12,7 @@ import trio
 from preppald.core.deliveries import DeliveryState
 from preppald.core.interview import Interview, Phase
 from preppald.errors import StartError
-from preppald.journal import Journal, OnDisk, files, schema
+from preppald.journal import Journal, OnDisk, files, on_disk, schema
 from preppald.journal.adoption import STEP_INTERVIEWS
 from preppald.journal.archive import Archive
 from preppald.journal.reader import Which
@@ -189,7 +189,7 @@ def test_a_start_waits_for_who_adopts(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(time, "sleep", lambda _seconds: next(looks)())
     mine.hold()
     assert not adopter.take()
-    monkeypatch.setattr(files, "CROSSED_SECONDS", 0.0)
+    monkeypatch.setattr(on_disk, "CROSSED_SECONDS", 0.0)
     with pytest.raises(StartError, match="in use"):
         at(tmp_path, "a").hold()
 
@@ -247,7 +247,7 @@ def adopt_until_killed(state_dir: Path, kill_at: int, *, afterwards: bool) -> bo
     store.open()
     own.armed = True
     try:
-        for place in store.owing():
+        for place in store.neighbours.owing():
             source = Store(place, Notes())
             try:
                 assert source.enter()
