@@ -5,6 +5,7 @@ import pytest
 import trio
 
 from preppald.core import interviewer
+from preppald.core.turns import fold
 from preppald.core.watchdog import STILL_THERE_SECONDS, TAKE_UPS_A_MINUTE
 from preppald.pb.interview_pb2 import Notice
 from preppald.simulator.faults import Fault, Flaw, Flawed, Send
@@ -307,3 +308,16 @@ async def test_the_delay_of_a_reply_is_measured_from_the_voice_too(
     from_voice = value("preppald_reply_delay_from_voice_seconds_sum") or 0.0
     from_notice = value("preppald_reply_delay_seconds_sum") or 0.0
     assert from_notice + 1.0 < from_voice < from_notice + 2.0
+    await candidate.end()
+    await candidate.closed()
+    (ended,) = world.events("session.ended")
+    assert ended["reply_from_voice_seconds"] == pytest.approx(from_voice, abs=0.01)
+    assert ended["reply_from_notice_seconds"] == pytest.approx(from_notice, abs=0.01)
+    assert ended["reply_from_voice_longest_seconds"] == ended["reply_from_voice_seconds"]
+    turns = list(fold(await world.journal.fragments("iv-1", 1, since=0)).values())
+    answer, reply = turns[1:3]
+    assert answer.end_ms is not None
+    assert reply.sound_ms is not None
+    assert (reply.sound_ms - answer.end_ms) / 1000 == pytest.approx(from_voice, abs=0.05), (
+        "as the transcript has it"
+    )

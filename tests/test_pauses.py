@@ -4,9 +4,11 @@ Whole interviews are drawn from a seed: with and without voice activity events, 
 with coughs, with late words, and with an echo of the interviewer in the candidate's microphone. The pauses are those
 of ``core.evidence``: before the first word of an answer, after Gemini chose to wait, under hold, and within an answer
 where PREPPALD_VAD_SILENCE is long. No prompt and no change of connection may come into one; every stuck model is
-met with the remedy that works by 15 s. ``python -m tests.test_pauses`` prints the confusion table.
+met with the remedy that works by 15 s. The test draws a tenth of them; ``python -m tests.test_pauses`` draws all (or as
+many as it is told, of a seed: ``--pauses 2000 --seed 7``), prints the confusion table, and fails where the test would.
 """
 
+import argparse
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
@@ -40,6 +42,7 @@ from preppald.core.watchdog import Snapshot, Watchdog
 from tests.core.test_ear import SAMPLES, louder, mixed, noise, sample
 
 PAUSES = 10_000
+PAUSES_IN_THE_TEST = 1_000
 PAUSES_AN_INTERVIEW = 20
 SHORTEST, LONGEST = 10.0, 180.0
 # One in so many answers meets a model that is stuck.
@@ -48,6 +51,8 @@ REMEDY_BY_SECONDS = 15.0
 BLOCK = 3_200
 BLOCK_SECONDS = 0.1
 MODEL = "gemini-3.8-live"
+
+MARKS = ("with activity", "without")
 
 Blocks = tuple[bytes, ...]
 
@@ -98,7 +103,7 @@ class Interview:
         self.place = 0
         self.resumed = False
         self.answers = 0
-        self.mark = "with activity" if self.activity else "without"
+        self.mark = MARKS[0] if self.activity else MARKS[1]
 
     # ------------------------------------------------------------ time and sound
 
@@ -304,16 +309,48 @@ def shown(table: Counter[tuple[str, str]]) -> str:
     return "\n".join(lines)
 
 
-def test_ten_thousand_pauses_are_left_alone_and_stuck_models_are_met_in_time() -> None:
-    table, remedies = simulate(seed=1, pauses=PAUSES)
-    print(shown(table))  # noqa: T201 - the confusion table
+ROWS = {
+    *(f"pause, {kind}, {mark}" for kind in ("before", "waits", "hold", "inside") for mark in MARKS),
+    *(
+        f"stuck, {kind}, {mark}, {works} works"
+        for kind in ("silent", "stalled")
+        for mark in MARKS
+        for works in (Stage.NUDGE, Stage.ROTATE)
+    ),
+}
+
+
+def check(table: Counter[tuple[str, str]], remedies: list[tuple[str, str, float]], pauses: int) -> None:
+    """Fail where a pause was not left alone, or a stuck model was met too late."""
     seen = Counter[str]()
     for (_, verdict), count in table.items():
         seen[verdict] += count
-    assert seen["left alone"] == PAUSES
+    assert seen["left alone"] == pauses
     assert seen["prompted"] == seen["changed"] == seen["later"] == 0, shown(table)
-    assert len(remedies) > PAUSES / 10
+    assert len(remedies) > pauses / 10
+    # Each kind of pause and of stuck model was drawn, with and without voice activity.
+    assert {row for row, _ in table} == ROWS
+
+
+def test_pauses_are_left_alone_and_stuck_models_are_met_in_time() -> None:
+    table, remedies = simulate(seed=1, pauses=PAUSES_IN_THE_TEST)
+    print(shown(table))  # noqa: T201 - the confusion table
+    check(table, remedies, PAUSES_IN_THE_TEST)
+
+
+def main() -> None:
+    """Draw all the pauses of a seed, and print what became of them."""
+    parser = argparse.ArgumentParser(prog="python -m tests.test_pauses", description=main.__doc__)
+    parser.add_argument("--pauses", type=int, default=PAUSES, help="how many (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    pauses = arguments.pauses // PAUSES_AN_INTERVIEW * PAUSES_AN_INTERVIEW
+    table, remedies = simulate(arguments.seed, pauses)
+    slowest = max(after for *_, after in remedies)
+    print(shown(table))  # noqa: T201
+    print(f"{pauses} pauses, {len(remedies)} stuck models, the slowest remedy after {slowest:.1f} s")  # noqa: T201
+    check(table, remedies, pauses)
 
 
 if __name__ == "__main__":
-    print(shown(simulate(seed=1, pauses=PAUSES)[0]))  # noqa: T201
+    main()

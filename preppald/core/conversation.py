@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from preppald.core.activity import Activity
+from preppald.core.ear import Ear
 from preppald.core.events import (
     AtWork,
     AudioSpoken,
@@ -48,14 +49,18 @@ class Conversation:
     """One interview's dialogue, over all of its connections.
 
     ``epoch_ms``: the wall clock in milliseconds at the monotonic time 0 that ``receive`` is told, so that
-    a wall clock which jumps moves no turn. ``turns`` and ``last_seq``: what a journal already holds.
+    a wall clock which jumps moves no turn. ``ear``: hears the candidate for us; without it Gemini's notices say when a
+    voice began and ended, which is late by its silence. ``turns`` and ``last_seq``: what a journal already holds.
     """
 
-    def __init__(self, *, epoch_ms: float, turns: Iterable[Turn] = (), last_seq: int = 0) -> None:
+    def __init__(
+        self, *, epoch_ms: float, ear: Ear | None = None, turns: Iterable[Turn] = (), last_seq: int = 0
+    ) -> None:
         self.state = State.CONNECTING
         self._ways = TRANSITIONS[self.state]
         self.since = 0.0
         self._epoch_ms = epoch_ms
+        self._ear = ear
         self._minutes = Minutes(turns, last_seq)
         # The state before this one. Where a journal begins the dialogue, it knows whose turn was broken off.
         last = next(reversed(self.turns), None)
@@ -344,7 +349,7 @@ class Conversation:
                 return [self._heard_before_reply(event.text)]
             case Placement.NEW:
                 # The text of a whole utterance comes at its end; the turn began when the voice did.
-                began = activity.began_at or now
+                began = activity.began_at or self._voice_began_at(now)
                 activity.began_at = None
                 self._begun = True
                 number = self._minutes.begin(Speaker.USER)
@@ -401,8 +406,18 @@ class Conversation:
     def _close_answer(self, now: float, ended_at: float | None) -> list[Effect]:
         number = self._minutes.open_number(Speaker.USER)
         if number:
-            self._minutes.times(number, end_ms=self._wall_ms(now if ended_at is None else ended_at))
+            ended_at = now if ended_at is None else ended_at
+            self._minutes.times(number, end_ms=self._wall_ms(min(ended_at, self._voice_ended_at(ended_at))))
         return self._close(Speaker.USER, now)
+
+    def _voice_began_at(self, now: float) -> float:
+        """Return when the voice began whose words come now; where we did not hear it, now."""
+        return self._ear.began_at if self._ear is not None and self._ear.any_voice else now
+
+    def _voice_ended_at(self, noticed: float) -> float:
+        """Return when the answer's voice ended, as we heard it; else when Gemini noticed."""
+        heard = self._ear.counted_at if self._ear is not None and self._ear.any_voice else None
+        return noticed if heard is None else heard
 
     # -------------------------------------------------------------- turns
 

@@ -86,7 +86,8 @@ class Minutes:
         """Note when a turn began, ended, was first heard; its next fragment says so."""
         times = self._times.setdefault(number, _Times())
         times.begin_ms = begin_ms or times.begin_ms
-        times.end_ms = end_ms or times.end_ms
+        if end_ms:
+            times.end_ms = max(end_ms, times.begin_ms or 0)
         times.sound_ms = sound_ms or times.sound_ms
 
     def new_number(self, speaker: Speaker) -> int:

@@ -66,8 +66,8 @@ def parts_of(
     now = trio.current_time()
     latest_ms = max([services.now_ms(), interview.started_ms, *(turn.started_ms for turn in turns)])
     epoch_ms = latest_ms - now * 1000
-    conversation = Conversation(epoch_ms=epoch_ms, turns=turns, last_seq=last_seq)
     ear = Ear()
+    conversation = Conversation(epoch_ms=epoch_ms, ear=ear, turns=turns, last_seq=last_seq)
     hold = Hold(ear)
     evidence = Evidence(ear, hold, conversation, silence=config.vad_silence)
     patience = Patience(answer_seconds(config.gemini_model, config.thinking, config.vad_silence))

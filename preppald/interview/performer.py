@@ -44,12 +44,16 @@ class Performer:
 
     def _reply_began(self, effect: ReplyBegan) -> None:
         voice_ended_at = self._parts.evidence.voice_ended_at
+        stats = self._parts.stats
         if voice_ended_at is not None:
-            self._metrics.reply_delay_from_voice.observe(trio.current_time() - voice_ended_at)
+            from_voice = trio.current_time() - voice_ended_at
+            stats.from_voice.add(from_voice)
+            self._metrics.reply_delay_from_voice.observe(from_voice)
         self._parts.watchdog.answered()
         self._parts.evidence.replied()
         self._parts.client.answered()
         if effect.delay is not None:
+            stats.from_notice.add(effect.delay)
             self._metrics.reply_delay.observe(effect.delay)
 
     # -------------------------------------------------------------- of the session

@@ -8,12 +8,37 @@ from preppald.gemini.uplink import BYTES_PER_SECOND, Uplink
 from preppald.telemetry.metrics import TOKEN_KINDS, Metrics
 
 
+class Delays:
+    """Adds up one kind of delay, in seconds."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._sum = self._longest = 0.0
+
+    def add(self, seconds: float) -> None:
+        self._count += 1
+        self._sum += seconds
+        self._longest = max(self._longest, seconds)
+
+    def summary(self, name: str) -> dict[str, float]:
+        """Return the mean and the longest; nothing where there was none."""
+        if not self._count:
+            return {}
+        return {
+            f"{name}_seconds": round(self._sum / self._count, 2),
+            f"{name}_longest_seconds": round(self._longest, 2),
+        }
+
+
 class Stats:
     """Adds up without a call a message; ``flush`` moves the new numbers into the metrics."""
 
     def __init__(self, metrics: Metrics, uplink: Uplink, link: Client, usage: Usage, prices: Prices) -> None:
         self.bytes_played = 0
         self.false_interruptions = 0
+        # From the end of the candidate's voice as we hear it, and from Gemini's notice of that, to each reply's first sound.
+        self.from_voice = Delays()
+        self.from_notice = Delays()
         self.usage = usage
         self._metrics = metrics
         self._audio_in = metrics.audio_seconds.labels("in")
@@ -48,4 +73,6 @@ class Stats:
             "rotations": self._link.rotations,
             "restorations": self._link.restorations,
             "false_interruptions": self.false_interruptions,
+            **self.from_voice.summary("reply_from_voice"),
+            **self.from_notice.summary("reply_from_notice"),
         }

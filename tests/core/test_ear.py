@@ -14,6 +14,8 @@ from preppald.core.ear import BRIDGE_SECONDS, Ear
 ROOT = Path(__file__).parents[2] / "preppald"
 RATE = 16_000
 PIECE = 640
+# The longest answer here with the room before and after; one room of each colour serves them all.
+ROOM_SECONDS = 30
 SAMPLES = ("candidate/answer.wav", "simulator/replies/greeting.wav", "simulator/replies/part.wav")
 
 
@@ -63,7 +65,8 @@ def test_speech_is_heard_in_noise(name: str, ratio_db: int, pink: bool) -> None:
     rms = math.sqrt(sum(value * value for value in speech) / len(speech))
     answer = speech * math.ceil(6 * RATE / len(speech))
     loudness = rms / 10 ** (ratio_db / 20)
-    room = louder(noise(12 + math.ceil(len(answer) / RATE) + 5, 100, pink=pink), loudness / 100)
+    assert 12 + len(answer) / RATE + 5 <= ROOM_SECONDS
+    room = louder(noise(ROOM_SECONDS, 100, pink=pink), loudness / 100)
     ear = Ear()
     hear(ear, room[: 12 * RATE].tobytes(), 0.0)
     ear.reset()
@@ -75,7 +78,7 @@ def test_speech_is_heard_in_noise(name: str, ratio_db: int, pink: bool) -> None:
     assert len(lost) <= 0.02 * len(spoken)
     assert ear.spoke
     at = spoken[-1][0]
-    after = hear(ear, room[12 * RATE + len(answer) :].tobytes(), at)
+    after = hear(ear, room[12 * RATE + len(answer) : 17 * RATE + len(answer)].tobytes(), at)
     assert next(now for now, speaking in after if not speaking) - at < BRIDGE_SECONDS + 0.3
     ear.reset()
     hear(ear, louder(noise(12, 100, pink=pink, seed=2), loudness / 100).tobytes(), after[-1][0])
