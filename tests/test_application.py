@@ -117,7 +117,12 @@ async def test_what_an_older_router_lacks_is_absent_for_an_hour(monkeypatch: pyt
         await trio.sleep(0.1)
         assert await backend.context("iv") == NOTHING_KNOWN
         assert asked() == 4
+        assert not backend.lacks(DeliveryKind.FEEDBACK)
+        monkeypatch.setattr(client, "ABSENT_SECONDS", 3600.0)
         assert isinstance(await backend.post(FEEDBACK), Absent)
+        assert backend.lacks(DeliveryKind.FEEDBACK)
+        backend.renew(SECRET)
+        assert not backend.lacks(DeliveryKind.FEEDBACK)
         notes = Notes()
         async with delivering(backend, [FEEDBACK, begun("other")], notes) as box:
             await noted(notes, "delivery.not_taken")

@@ -174,6 +174,17 @@ async def test_off_is_off() -> None:
         assert len(rig.backend.posts) == 1
 
 
+async def test_none_is_paid_for_that_the_application_would_not_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older router lacks the procedure; once that is known no text model is asked."""
+    async with rigged() as rig:
+        monkeypatch.setattr(rig.backend, "lacks", lambda kind: kind is DeliveryKind.FEEDBACK)
+        rig.end(SPOKEN)
+        await rig.delivered(DeliveryKind.TRANSCRIPT)
+        await trio.sleep(0.1)
+        assert len(rig.backend.posts) == 1
+        assert rig.asked == []
+
+
 async def test_who_said_nothing_gets_none() -> None:
     async with rigged() as rig:
         rig.end(SPOKEN[:1])

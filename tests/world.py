@@ -67,6 +67,9 @@ class RecordingBackend:
         await trio.lowlevel.checkpoint()
         return self.known()
 
+    def lacks(self, _kind: DeliveryKind) -> bool:
+        return False
+
     async def knows(self, _interview_id: str) -> bool | None:
         await trio.lowlevel.checkpoint()
         return None

@@ -19,7 +19,7 @@ from preppald.backend.outcomes import Absent, Outcome, Probe, Refused, Retry, Un
 from preppald.backend.trpc import Transformer
 from preppald.backend.wire import UNAUTHORIZED, Request
 from preppald.core.context import NOTHING_KNOWN, Context
-from preppald.core.deliveries import Delivery
+from preppald.core.deliveries import Delivery, DeliveryKind
 from preppald.net import tls
 from preppald.net.proxy import Proxy, for_httpx, in_words
 
@@ -127,6 +127,9 @@ class HttpBackend(abc.ABC):
             case _:
                 return None
 
+    def lacks(self, kind: DeliveryKind) -> bool:  # noqa: ARG002 - a wire that lacks nothing
+        return False
+
     @property
     def _where(self) -> str:
         url = httpx.URL(self._base_url)
@@ -174,12 +177,23 @@ class TrpcBackend(HttpBackend):
     ) -> None:
         super().__init__(base_url, secret, accept="application/json", trust=trust, proxy=proxy)
         self._transformer = transformer
-        # Until when the application counts as one without getContext (Trio's clock).
+        # Until when the application counts as one without getContext, and without the kinds of delivery (Trio's clock).
         self._no_context_until = 0.0
+        self._not_taken_until: dict[DeliveryKind, float] = {}
 
     def renew(self, secret: str) -> None:
         super().renew(secret)
         self._no_context_until = 0.0
+        self._not_taken_until.clear()
+
+    async def post(self, delivery: Delivery) -> Outcome:
+        outcome = await super().post(delivery)
+        if isinstance(outcome, Absent):
+            self._not_taken_until[delivery.kind] = trio.current_time() + ABSENT_SECONDS
+        return outcome
+
+    def lacks(self, kind: DeliveryKind) -> bool:
+        return trio.current_time() < self._not_taken_until.get(kind, 0.0)
 
     async def context(self, interview_id: str, block: int = 0) -> Context | Outcome:  # noqa: ARG002 - no such wire has blocks
         if trio.current_time() < self._no_context_until:

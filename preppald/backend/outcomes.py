@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from preppald.core.context import NOTHING_KNOWN, Context
-from preppald.core.deliveries import Delivery
+from preppald.core.deliveries import Delivery, DeliveryKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,9 @@ class Backend(Protocol):
     async def knows(self, interview_id: str) -> bool | None:
         """Ask if the application has this interview; None when its answer does not tell. As bounded as ``post``."""
 
+    def lacks(self, kind: DeliveryKind) -> bool:
+        """Return whether the application is known to take no deliveries of this kind."""
+
     async def probe(self) -> Probe:
         """Ask a question that changes nothing."""
 
@@ -93,6 +96,9 @@ class NoBackend:
 
     async def knows(self, interview_id: str) -> bool | None:  # noqa: ARG002 - the interface has it
         return None
+
+    def lacks(self, kind: DeliveryKind) -> bool:  # noqa: ARG002 - the interface has it
+        return False
 
     async def probe(self) -> Probe:
         return Probe(good=True, sentence="no backend is configured: transcripts stay in the journal")

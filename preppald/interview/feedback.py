@@ -73,6 +73,8 @@ class FeedbackWriter:
             delivery.kind is DeliveryKind.TRANSCRIPT
             and not delivery.block
             and self._services.config.feedback == "on"
+            # It would be paid for, and posted to nobody.
+            and not self._services.backend.lacks(DeliveryKind.FEEDBACK)
         ):
             self._services.journal.note_feedback(delivery.key, due=True)
             self._delivered += 1

@@ -8,7 +8,7 @@ import trio
 
 from preppald.backend import Delivered, Outcome, Probe, Retry, Unauthorized
 from preppald.core.context import NOTHING_KNOWN, Context
-from preppald.core.deliveries import Delivery, DeliveryState
+from preppald.core.deliveries import Delivery, DeliveryKind, DeliveryState
 from tests.simulation.disk import LOSS_SECONDS, Disk
 
 # The client's own bound: a post that hangs comes back as this.
@@ -140,6 +140,9 @@ class Client:
     async def context(self, _interview_id: str, block: int = 0) -> Context | Outcome:  # noqa: ARG002 - the interface has it
         await trio.lowlevel.checkpoint()
         return NOTHING_KNOWN
+
+    def lacks(self, _kind: DeliveryKind) -> bool:
+        return False
 
     async def knows(self, _interview_id: str) -> bool | None:
         await trio.lowlevel.checkpoint()
