@@ -53,7 +53,9 @@ def test_the_words_come_from_the_process_unless_given(monkeypatch: pytest.Monkey
 def configured(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name in ("JWT_SECRET", "GEMINI_API_KEY", "WORKER_SHARED_SECRET"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in SETTINGS.items():
+    # The default ports may be another daemon's on this machine, of which `check` would warn.
+    ports = {"PREPPALD_LISTEN": "127.0.0.1:0", "PREPPALD_ADMIN_LISTEN": "127.0.0.1:0"}
+    for name, value in (SETTINGS | ports).items():
         monkeypatch.setenv(name, value)
     return monkeypatch
 
