@@ -24,6 +24,7 @@ from preppald.recording.notes import Head, NoteKind, head, record
 from preppald.recording.recorder import Recorder
 from preppald.recording.render import Notes as Rendered
 from preppald.recording.shelf import ABANDONED_SECONDS, BeingRecorded, Recording, Shelf
+from preppald.telemetry.memory import Memory
 from tests.candidates import tone
 from tests.durable import EPOCH_MS, Notes, inline
 from tests.recording.ears import split, stretches
@@ -167,9 +168,15 @@ def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ the keeper
 
 
-async def kept(nursery: trio.Nursery, state_dir: Path, log: Notes, retention: float = 0.0) -> None:
+async def kept(
+    nursery: trio.Nursery,
+    state_dir: Path,
+    log: Notes,
+    retention: float = 0.0,
+    memory: Memory | None = None,
+) -> None:
     recorder = Recorder(state_dir, log=log, in_thread=inline)
-    kept_by = Keeper(state_dir, recorder, log=log, retention=lambda: retention)
+    kept_by = Keeper(state_dir, recorder, log=log, retention=lambda: retention, memory=memory)
     nursery.start_soon(kept_by.run)
 
 
@@ -206,6 +213,22 @@ async def test_what_another_instance_leaves_is_finished_while_nobody_talks(
     noted(tmp_path, "left-by-another")
     await until(log.events)
     assert log.events() == ["recording.finished"]
+
+
+async def test_a_recording_waits_where_finishing_it_would_end_interviews(
+    nursery: trio.Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The finisher's memory counts against the daemon's limit, at which the kernel ends both."""
+    monkeypatch.setattr(keeper, "ROOM_SECONDS", 0.1)
+    used = 100 * 2**20
+    noted(tmp_path)
+    log = Notes()
+    memory = Memory(allowed=lambda: 150 * 2**20, used=lambda: used)
+    await kept(nursery, tmp_path, log, memory=memory)
+    await until(lambda: log.events()[:2] == ["recording.waits"] * 2)
+    used = 20 * 2**20
+    await until(lambda: log.events()[-1] == "recording.finished")
+    assert set(log.events()) == {"recording.waits", "recording.finished"}
 
 
 async def test_a_failure_is_told_with_its_reason(nursery: trio.Nursery, tmp_path: Path) -> None:
