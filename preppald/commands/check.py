@@ -143,20 +143,27 @@ def _load(env: Mapping[str, str]) -> Config | None:
     try:
         return _usable(load(env))
     except ConfigError as error:
-        if all(_is_hidden(fault, env) for fault in error.faults):
-            print(f"warning: {env[CREDENTIALS]} is not shown to this command: not checked", file=sys.stderr)
+        seen = [fault for fault in error.faults if not _is_hidden(fault, env)]
+        if not seen:
+            where = env.get(CREDENTIALS, "the daemon's credentials")
+            print(f"warning: {where}: not shown to this command, and not checked", file=sys.stderr)
             return None
+        if len(seen) < len(error.faults):
+            raise ConfigError(seen) from error
         if hint := _elsewhere(env):
             print(hint, file=sys.stderr)
         raise
 
 
 def _is_hidden(fault: str, env: Mapping[str, str]) -> bool:
-    """Return whether a fault is only that systemd names credentials and does not mount them.
+    """Return whether a fault is only that systemd does not show credentials to this command.
 
-    Systemd 252 does so for ExecReload= and ExecCondition=; the daemon itself has them.
+    Systemd 252 does so for ExecReload= and ExecCondition=; the daemon itself has them. 257 does not even name them: then a
+    secret that is not set may be a credential, which the daemon started with.
     """
     directory = env.get(CREDENTIALS)
+    if env.get(MAIN_PROCESS) and not directory:
+        return any(fault.startswith(f"{item.env}: is not set") for item in settings().values() if item.secret)
     return bool(directory) and f": {directory}/" in fault and not os.access(str(directory), os.X_OK)
 
 

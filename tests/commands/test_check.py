@@ -178,13 +178,24 @@ def hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_credentials_that_are_not_shown_are_not_judged(check: Check, hidden: Path) -> None:
     """A reload with credentials would fail for ever."""
     status, said = check(JWT_SECRET="", CREDENTIALS_DIRECTORY=str(hidden))
-    assert said == f"warning: {hidden} is not shown to this command: not checked\n"
+    assert said == f"warning: {hidden}: not shown to this command, and not checked\n"
     assert status == 0
 
 
 def test_other_faults_beside_them_are(check: Check, hidden: Path) -> None:
     status, said = check(JWT_SECRET="", CREDENTIALS_DIRECTORY=str(hidden), PREPPALD_VAD_END="loud")
     assert "PREPPALD_VAD_END: 'loud' is not one of low, high" in said
+    assert status == EX_CONFIG
+
+
+def test_a_reload_is_not_refused_for_credentials_that_are_not_even_named(check: Check) -> None:
+    """As systemd 257 has it. Whatever else is wrong is told, and that alone."""
+    status, said = check(JWT_SECRET="", GEMINI_API_KEY="", MAINPID="123")
+    assert said == "warning: the daemon's credentials: not shown to this command, and not checked\n"
+    assert status == 0
+    status, said = check(JWT_SECRET="", MAINPID="123", PREPPALD_VAD_END="loud")
+    assert "PREPPALD_VAD_END: 'loud' is not one of low, high" in said
+    assert "JWT_SECRET" not in said
     assert status == EX_CONFIG
 
 
