@@ -508,6 +508,6 @@ def test_roots_of_errors() -> None:
     bottom = ConnectionResetError(104, "Connection reset by peer")
     top = trio.BrokenResourceError()
     top.__cause__ = ExceptionGroup("several", [bottom])
-    assert client._why(top) == "the connection broke (Connection reset by peer)"
-    assert client._why(trio.BrokenResourceError()) == "the connection broke (BrokenResourceError)"
-    assert client._root(ssl.SSLError(1, "whatever")) == "TLS failed"
+    assert client.why(top) == "the connection broke (Connection reset by peer)"
+    assert client.why(trio.BrokenResourceError()) == "the connection broke (BrokenResourceError)"
+    assert client.root(ssl.SSLError(1, "whatever")) == "TLS failed"

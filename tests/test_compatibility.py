@@ -41,13 +41,13 @@ class Application:
 
     async def post(self, delivery: Delivery) -> Outcome:
         await trio.lowlevel.checkpoint()
-        return protobuf.decode(*self._answer(protobuf.encode(delivery).body))
+        return protobuf.decode(*self.answer(protobuf.encode(delivery).body))
 
     async def context(self, _interview_id: str, block: int = 0) -> Context | Outcome:
         await trio.lowlevel.checkpoint()
-        return protobuf.context(*self._answer(protobuf.context_request(_interview_id, block).body))
+        return protobuf.context(*self.answer(protobuf.context_request(_interview_id, block).body))
 
-    def _answer(self, body: bytes) -> tuple[int, bytes]:
+    def answer(self, body: bytes) -> tuple[int, bytes]:
         wire = self.contract.wire
         request, answer = wire.WorkerApiRequest.FromString(body), wire.WorkerApiResponse()
         kind = request.WhichOneof("request")
@@ -128,7 +128,7 @@ def test_every_application_reads_feedback(application: str) -> None:
     theirs = Application(contract(application), blocks=False)
     words = Feedback("a", "b", "c", "d", "e")
     body = protobuf.encode(feedback_delivery("iv", 1, words, now_ms=EPOCH_MS)).body
-    assert theirs._answer(body)[0] == 200
+    assert theirs.answer(body)[0] == 200
     assert theirs.feedback == ["a", "b", "c", "d", "e"]
 
 

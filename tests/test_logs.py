@@ -102,8 +102,9 @@ def test_a_reader_that_has_gone_ends_the_lines_and_no_more(handlers: None) -> No
     stream = os.fdopen(writing, "w")
     queue = LineQueue(stream)
     queue.msg("nobody reads this")
-    queue._thread.join(5)
-    assert not queue._thread.is_alive()
+    for writer in [it for it in threading.enumerate() if it.name == "log-writer"]:
+        writer.join(5)
+        assert not writer.is_alive()
     for _ in range(100_000):
         queue.msg("x" * 100)
     assert queue._bytes <= logs.QUEUE_BYTES
@@ -115,10 +116,8 @@ def test_a_reader_that_has_gone_ends_the_lines_and_no_more(handlers: None) -> No
 def test_a_library_says_the_same_once_in_ten_seconds(handlers: None) -> None:
     """trio.serve_listeners warns ten times a second, each time with a traceback, while descriptors are short."""
     stream = io.StringIO()
-    log, close = configure("json", "info", stream)
     now = 1000.0
-    (handler,) = logging.getLogger("trio").handlers
-    handler._clock = lambda: now  # type: ignore[attr-defined]
+    log, close = configure("json", "info", stream, clock=lambda: now)
     for _ in range(600):
         logging.getLogger("trio.serve_listeners").error(
             "accept returned %s", "EMFILE", exc_info=OSError(24, "x")

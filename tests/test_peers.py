@@ -44,7 +44,7 @@ class Instance:
 
 def others(instance: Instance) -> list[Path]:
     """The other instances' sockets, as this one finds them."""
-    return instance.peers._others()
+    return instance.peers.others()
 
 
 @pytest.fixture

@@ -8,4 +8,4 @@ from preppald.interview.performer import Performer
 
 
 def test_every_effect_has_its_method() -> None:
-    assert set(Performer._HANDLERS) == {*get_args(Effect), *get_args(SessionEffect)}
+    assert set(Performer.HANDLERS) == {*get_args(Effect), *get_args(SessionEffect)}

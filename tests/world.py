@@ -142,13 +142,13 @@ class World:
             recorder=recorder,
         )
         self.registry: Registry
-        self._nursery: trio.Nursery
+        self.nursery: trio.Nursery
 
     def now_ms(self) -> int:
         return WALL_MS + self.wall_offset_ms + round(trio.current_time() * 1000)
 
     async def start(self, nursery: trio.Nursery) -> "World":
-        self._nursery = nursery
+        self.nursery = nursery
         await nursery.start(self.journal.run)
         await nursery.start(self.outbox.run)
         nursery.start_soon(self.services.ticker.run)
@@ -189,7 +189,7 @@ class World:
     ) -> trio.StapledStream[trio.testing.MemorySendStream, trio.testing.MemoryReceiveStream]:
         """A raw connection to the public port."""
         ours, theirs = trio.testing.memory_stream_pair()
-        self._nursery.start_soon(self.server.handle, theirs)
+        self.nursery.start_soon(self.server.handle, theirs)
         return ours
 
     async def candidate(
@@ -199,7 +199,7 @@ class World:
         candidate = Candidate(self.connection())
         query = "" if since is None else f"?since={since}"
         await candidate.open(f"/{interview_id}{query}", token or self.token(interview_id))
-        self._nursery.start_soon(candidate.run)
+        self.nursery.start_soon(candidate.run)
         return candidate
 
     def events(self, name: str) -> list[Mapping[str, object]]:
@@ -211,5 +211,5 @@ class World:
         if self.dial_failures:
             raise self.dial_failures.pop(0)
         ours, theirs = trio.testing.memory_stream_pair()
-        self._nursery.start_soon(self.gemini.handle_stream, theirs)
+        self.nursery.start_soon(self.gemini.handle_stream, theirs)
         return ours

@@ -157,7 +157,7 @@ class HttpBackend(abc.ABC):
                 ) as response:
                     return response.status_code, response.headers, await _beginning(response)
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, zlib.error) as error:
-                return Retry(None, _why(error, self._proxy), ambiguous=sent)
+                return Retry(None, why(error, self._proxy), ambiguous=sent)
         return Retry(None, f"no complete answer within {TRY_SECONDS:.0f} seconds", ambiguous=sent)
 
 
@@ -307,7 +307,7 @@ async def _beginning(response: httpx.Response) -> bytes:
     return bytes(body[:MAX_ANSWER_BYTES])
 
 
-def _why(error: BaseException, proxy: Proxy | None = None) -> str:
+def why(error: BaseException, proxy: Proxy | None = None) -> str:
     """Return the true cause in words. Library texts stay out of it: they may quote the peer."""
     match error:
         case httpx.ProxyError() if proxy is not None:
@@ -315,20 +315,20 @@ def _why(error: BaseException, proxy: Proxy | None = None) -> str:
             words = in_words(int(status) if status.isdigit() else None)
             return f"the proxy at {proxy.where} (HTTPS_PROXY) lets no connection through: {words}"
         case httpx.ConnectError() if proxy is not None:
-            return f"cannot be reached through the proxy at {proxy.where} ({_root(error)})"
+            return f"cannot be reached through the proxy at {proxy.where} ({root(error)})"
         case httpx.ConnectTimeout() | httpx.PoolTimeout():
             return f"no connection within {CONNECT_SECONDS:.0f} seconds"
         case httpx.ConnectError():
-            return f"cannot be reached ({_root(error)})"
+            return f"cannot be reached ({root(error)})"
         case httpx.TimeoutException():
             return f"no complete answer within {TRY_SECONDS:.0f} seconds"
         case httpx.RemoteProtocolError():
             return "closed the connection before a complete answer, or does not speak HTTP"
         case _:
-            return f"the connection broke ({_root(error)})"
+            return f"the connection broke ({root(error)})"
 
 
-def _root(error: BaseException) -> str:
+def root(error: BaseException) -> str:
     """Return the operating system's error at the bottom of the chain."""
     link: BaseException | None = error
     while link is not None:

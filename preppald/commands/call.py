@@ -202,7 +202,7 @@ def _call(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Report:
     with contextlib.closing(Speech(path)) as speech, _writer(arguments.save) as save:
         slow = None if arguments.slow_line is None else slow_line(url, arguments.slow_line * 1000)
         address = Address(url, admitted.interview_id, admitted.token, open_stream=slow, trust=trust)
-        display = _display(arguments)
+        display = display_for(arguments)
 
         async def call() -> tuple[Report, Transcript]:
             made = Call(address, speech, behaviour, display, save=save)
@@ -249,7 +249,8 @@ def _write(path: Path, text: str) -> None:
         raise CannotWriteError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def _display(arguments: argparse.Namespace) -> Display:
+def display_for(arguments: argparse.Namespace) -> Display:
+    """Return the display that the arguments and the terminal ask for."""
     if arguments.quiet or arguments.json:
         return SilentDisplay()
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":

@@ -91,7 +91,7 @@ def _by(port: int) -> str:
             for descriptor in (process / "fd").iterdir():
                 match = _SOCKET.fullmatch(str(descriptor.readlink()))
                 if match and match[1] in held:
-                    return f" by {_name(process)}, pid {process.name}"
+                    return f" by {name_of(process)}, pid {process.name}"
     return ""
 
 
@@ -104,7 +104,8 @@ def _inodes(port: int) -> Iterator[str]:
                     yield fields[9]
 
 
-def _name(process: Path) -> str:
+def name_of(process: Path) -> str:
+    """Return the name of a process, by its folder in /proc: preppald for one of ours, whatever runs it."""
     words = (process / "cmdline").read_bytes().split(b"\0")
     if any(Path(os.fsdecode(word)).name == "preppald" for word in words):
         return "preppald"

@@ -26,7 +26,7 @@ class Performer:
     def perform(self, effects: Sequence[Effect | SessionEffect]) -> None:
         """Have these happen, in order."""
         for effect in effects:
-            self._HANDLERS[type(effect)](self, effect)
+            self.HANDLERS[type(effect)](self, effect)
 
     # -------------------------------------------------------------- of the conversation
 
@@ -86,7 +86,7 @@ class Performer:
         self._parts.outcome.end(effect.ending, effect.cause)
 
     # Looked up by type: an effect of the hot path costs one dictionary access. A test holds it to the whole union.
-    _HANDLERS: ClassVar[dict[type[Effect | SessionEffect], Callable[[Any, Any], None]]] = {
+    HANDLERS: ClassVar[dict[type[Effect | SessionEffect], Callable[[Any, Any], None]]] = {
         Play: _play,
         Keep: _keep,
         StopPlaying: _stop_playing,

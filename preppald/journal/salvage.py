@@ -68,11 +68,11 @@ def rows_of(
     """
     with database.open("rb") as file:
         size = _page_size(file)
-        log = Log(database)
+        log = WriteAheadLog(database)
         yield from _pages(file, size, log.newest(size), damaged, stop=stop)
 
 
-class Log:
+class WriteAheadLog:
     """A database's -wal, read whole into memory before SQLite has it; empty where there is none.
 
     A frame is in it as long as a later one, or itself, has the salts of the newest generation: frames behind those are

@@ -223,7 +223,7 @@ class Store:
         for loss in self._place.losses():
             self._log.error("journal.shortened", database=self.name, what=loss, todo=RESTORE)
         # Before SQLite has the file: see salvage.py, rule 3.
-        log = salvage.Log(Path(self.name))
+        log = salvage.WriteAheadLog(Path(self.name))
         connection = self._place.connect()
         try:
             schema.tune(connection)
@@ -246,7 +246,7 @@ class Store:
                 self._note(finding)
         return connection
 
-    def _hidden(self, connection: sqlite3.Connection, log: salvage.Log) -> list[tuple[int, bytes]]:
+    def _hidden(self, connection: sqlite3.Connection, log: salvage.WriteAheadLog) -> list[tuple[int, bytes]]:
         """Return the frames of the -wal that SQLite does not take, since one before them is damaged."""
         (size,) = connection.execute("PRAGMA page_size").fetchone()
         frames = log.frames(size)

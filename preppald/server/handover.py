@@ -38,7 +38,7 @@ FD = struct.Struct("i")
 Take = Callable[[trio.SocketStream, bytes], Awaitable[None]]
 
 
-class Reply(StrEnum):
+class Stance(StrEnum):
     """``MINE``: give the connection here. ``WILLING``: the interview could begin here. ``NO``: neither."""
 
     MINE = "mine"
@@ -113,15 +113,15 @@ class Handover:
         """Hand the connection over where another instance should have it; None: the interview may begin here."""
         if not opening.decided and not self._holds(interview_id):
             willing = []
-            for path in self._others():
-                answer, handed = await self._ask(path, interview_id, stream, received, take=Reply.MINE)
+            for path in self.others():
+                answer, handed = await self._ask(path, interview_id, stream, received, take=Stance.MINE)
                 if handed:
                     return handed
-                if answer is Reply.WILLING:
+                if answer is Stance.WILLING:
                     willing.append(path)
             if opening.yielded or not self._ready():
                 for path in willing:
-                    _, handed = await self._ask(path, interview_id, stream, received, take=Reply.WILLING)
+                    _, handed = await self._ask(path, interview_id, stream, received, take=Stance.WILLING)
                     if handed:
                         return handed
         opening.decided = True
@@ -129,12 +129,13 @@ class Handover:
 
     async def ready(self) -> bool:
         """Return whether another instance could begin an interview."""
-        for path in self._others():
-            if (await self._ask(path, "", None, b"", take=Reply.MINE))[0] is Reply.WILLING:
+        for path in self.others():
+            if (await self._ask(path, "", None, b"", take=Stance.MINE))[0] is Stance.WILLING:
                 return True
         return False
 
-    def _others(self) -> list[Path]:
+    def others(self) -> list[Path]:
+        """Return the sockets of the other instances on this machine, whether anybody answers there or not."""
         if self._folder is None:
             return []
         own = self._folder / SOCKET_NAME
@@ -147,8 +148,8 @@ class Handover:
         stream: trio.abc.Stream | None,
         received: bytes,
         *,
-        take: Reply,
-    ) -> "tuple[Reply, Handed | None]":
+        take: Stance,
+    ) -> "tuple[Stance, Handed | None]":
         """Ask one instance, and hand the connection over if it answers ``take`` or MINE."""
         with (
             trio.move_on_after(ASK_SECONDS),
@@ -157,15 +158,15 @@ class Handover:
             try:
                 await asking.connect(str(path))
                 await asking.send(msgspec.json.encode(Question(interview_id, self._name, self._ready())))
-                answer = Reply((await asking.recv(MESSAGE_BYTES)).decode() or Reply.NO)
-                if stream is None or answer not in {Reply.MINE, take}:
+                answer = Stance((await asking.recv(MESSAGE_BYTES)).decode() or Stance.NO)
+                if stream is None or answer not in {Stance.MINE, take}:
                     return answer, None
                 handed = await _handed(asking, stream, received)
             except (OSError, ValueError):
-                return Reply.NO, None  # it has just stopped
+                return Stance.NO, None  # it has just stopped
             self._log.info("connection.handed_over", interview=interview_id, to=path.parent.name)
             return answer, handed
-        return Reply.NO, None
+        return Stance.NO, None
 
     # -------------------------------------------------------------- answering
 
@@ -176,7 +177,7 @@ class Handover:
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Answer the others until cancelled; connections that they hand over are served in ``connections``."""
+        """Stance the others until cancelled; connections that they hand over are served in ``connections``."""
         if self._folder is None:
             task_status.started()
             return
@@ -205,17 +206,17 @@ class Handover:
                     stream = trio.SocketStream(trio.socket.from_stdlib_socket(handed))
                     connections.start_soon(take, stream, received)
 
-    def _answer_to(self, question: Question) -> Reply:
+    def _answer_to(self, question: Question) -> Stance:
         if self._holds(question.interview):
-            return Reply.MINE
+            return Stance.MINE
         if not self._ready():
-            return Reply.NO
+            return Stance.NO
         if opening := self._openings.get(question.interview):
             if opening.decided or not question.ready or self._name < question.asker:
-                return Reply.MINE
+                return Stance.MINE
             opening.yielded = True
-            return Reply.NO
-        return Reply.WILLING
+            return Stance.NO
+        return Stance.WILLING
 
 
 async def _handed(asking: trio.socket.SocketType, stream: trio.abc.Stream, received: bytes) -> Handed:

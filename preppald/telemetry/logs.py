@@ -117,8 +117,12 @@ def configure(
     stream: TextIO = sys.stderr,
     *,
     priorities: bool = False,
+    clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Logger, Callable[[], None]]:
-    """Return the process's logger, and the function that writes its last lines at exit. ``priorities``: for systemd."""
+    """Return the process's logger, and the function that writes its last lines at exit. ``priorities``: for systemd.
+
+    ``clock``: in seconds; by it a library's warning is told again.
+    """
     queue = LineQueue(stream)
     renderer = (
         structlog.processors.JSONRenderer()
@@ -137,7 +141,7 @@ def configure(
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
     )
-    handler = _ToStructlog(logger)
+    handler = _ToStructlog(logger, clock)
     for name in TALKATIVE_LIBRARIES:
         library = logging.getLogger(name)
         library.setLevel(logging.WARNING)

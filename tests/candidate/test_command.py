@@ -176,9 +176,9 @@ def test_a_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     arguments = argparse.Namespace(quiet=False, json=False)
     monkeypatch.setenv("TERM", "xterm")
-    assert isinstance(call._display(arguments), TerminalDisplay)
+    assert isinstance(call.display_for(arguments), TerminalDisplay)
     monkeypatch.setenv("TERM", "dumb")
-    assert isinstance(call._display(arguments), PlainDisplay)
+    assert isinstance(call.display_for(arguments), PlainDisplay)
 
 
 def test_the_help_tells_every_exit_status(capsys: pytest.CaptureFixture[str]) -> None:

@@ -110,7 +110,7 @@ def test_a_daemon_of_ours_is_called_so(tmp_path: Path) -> None:
     ):
         (tmp_path / "cmdline").write_bytes(words)
         (tmp_path / "comm").write_text("nginx\n", "ascii")
-        assert surroundings._name(tmp_path) == name
+        assert surroundings.name_of(tmp_path) == name
 
 
 def test_an_address_that_is_not_of_this_machine_is_a_warning(check: Check) -> None:

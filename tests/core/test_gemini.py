@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from hypothesis import given, strategies as st
+import msgspec
 import pytest
 
 from preppald.core import gemini, gemini_frames
@@ -449,5 +450,5 @@ def test_with_a_handle_the_setup_resumes() -> None:
 
 def test_a_model_may_be_named_with_its_prefix() -> None:
     """Google's own documentation writes it both ways."""
-    named = gemini.Setup(**{**json.loads(gemini._json(OPTIONS)), "model": "models/gemini-3.8-live"})
+    named = msgspec.structs.replace(OPTIONS, model="models/gemini-3.8-live")
     assert gemini.setup(named) == gemini.setup(OPTIONS)
