@@ -33,12 +33,13 @@ COMMANDS = {
     "token": "sign a token for a test",
     "interviews": "list the interviews, live and past",
     "transcript": "print the transcript of an interview",
+    "report": "write the page of an interview: picture, numbers, transcript, sound",
     "recording": "list, fetch and delete recordings",
     "outbox": "show and mend the deliveries that the backend is still owed",
     "journal": "examine, back up, restore and salvage the journal",
 }
 # These read the state directory, and need no other setting.
-READERS = ("interviews", "transcript", "recording", "outbox", "journal")
+READERS = ("interviews", "transcript", "report", "recording", "outbox", "journal")
 
 # Full or broken: said of an output, which has no name. Every other OSError is a bug of ours.
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})

@@ -1,0 +1,85 @@
+"""``preppald report ID``: writes the page of one interview."""
+
+import argparse
+import os
+from pathlib import Path
+
+from preppald.commands.listing import finish, now_ms, printable, put, unknown
+from preppald.commands.report_page import Talk, page
+from preppald.config.load import price_table
+from preppald.core.deliveries import missing
+from preppald.core.quality import quality
+from preppald.core.timeline import spoken
+from preppald.core.turns import fold, in_order
+from preppald.journal.archive import Archive
+from preppald.recording import files
+from preppald.recording.shelf import Shelf
+
+EPILOG = """\
+The page is one HTML file that loads nothing: who spoke when as a picture, the talk in numbers, and the transcript with
+times, where replies that were cut show what was heard and what was not. Where the interview was recorded the sound is
+written beside the page, and a click on a turn plays it. It prints well.
+
+examples:
+  preppald report iv-42 --html iv-42.html       writes iv-42.html, and iv-42.flac where it was recorded
+  preppald report iv-42 --html iv-42.html --no-sound
+
+exit status: 0; 69 when there is no such interview; 74 when a database could not be read.
+It works while the interview goes on, too: then the sound is left out.
+"""
+
+
+def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare ``report`` among the commands."""
+    parser = subparsers.add_parser(
+        "report",
+        help="write the page of an interview: picture, numbers, transcript, sound",
+        description="Write the page of one interview, live or past.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("interview", metavar="ID", help="the interview, as `preppald interviews` lists it")
+    parser.add_argument(
+        "--html", metavar="FILE", type=Path, required=True, help="write the page there, readable by you only"
+    )
+    parser.add_argument("--no-sound", dest="sound", action="store_false", help="write no sound beside it")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, state_dir: Path) -> int:
+    """Write it; returns the exit status."""
+    archive = Archive(state_dir)
+    interview = archive.interview(arguments.interview)
+    if interview is None:
+        unknown(archive, f"there is no interview {printable(arguments.interview)!r} in {state_dir}")
+    turns = in_order(fold(archive.fragments(interview.interview_id, interview.epoch)).values())
+    timeline = spoken(turns, interview.started_ms, interview.ended_ms)
+    length_ms = max(
+        0, (now_ms() if interview.ended_ms is None else interview.ended_ms) - interview.started_ms
+    )
+    sound = (
+        _sound(Shelf(state_dir), interview.interview_id, interview.epoch, arguments.html)
+        if arguments.sound
+        else None
+    )
+    talk = Talk(
+        interview,
+        timeline,
+        quality(timeline, length_ms),
+        length_ms,
+        price_table(os.environ).cost(interview.usage),
+        [f"turn {part.turn + 1}: {part.what}" for part in missing(turns)],
+        sound,
+    )
+    put(page(talk), arguments.html)
+    return finish(archive)
+
+
+def _sound(shelf: Shelf, interview_id: str, epoch: int, beside: Path) -> str | None:
+    """Copy the finished recording beside the page; return its name, None where there is none."""
+    found = next((it for it in shelf.of(interview_id) if it.epoch == epoch and it.file), None)
+    if found is None or found.file is None:
+        return None
+    target = beside.with_suffix(found.file.suffix)
+    files.copy(found.file, target)
+    return target.name

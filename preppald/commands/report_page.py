@@ -1,0 +1,201 @@
+"""The page of one interview, as one HTML file that needs nothing else but the sound beside it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+import html
+from itertools import pairwise
+
+from preppald.commands.listing import moment, printable, span
+from preppald.core.interview import Interview
+from preppald.core.quality import Quality
+from preppald.core.timeline import Spoken
+from preppald.core.turns import Speaker
+
+# A row of the picture: in ten minutes a turn of two seconds is still seen, and an hour fits on a printed page.
+ROW_MS = 600_000
+# The user units of a row: one for each second, and the lanes' height.
+ROW_WIDTH, ROW_HEIGHT = 600, 40
+LANES = {Speaker.AI: 4, Speaker.USER: 22}
+LANE_HEIGHT = 14
+# Thinner bars cannot be seen or hit.
+THINNEST = 0.8
+NAMES = {Speaker.AI: "Interviewer", Speaker.USER: "Candidate"}
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1c2126; --soft: #5b6570; --paper: #fff; --line: #dfe3e8; --ai: #3b6fb6;
+  --user: #2e8b62; --cut: #c2452d; --wait: #e3a51a; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ed; --soft: #a2adb8; --paper: #14181c; --line: #333b44;
+  --ai: #7aa7e6; --user: #66c79b; --cut: #f0856f; --wait: #f0c24f; } }
+body { margin: 0 auto; max-width: 60rem; padding: 2rem 1.5rem 4rem; background: var(--paper); color: var(--ink);
+  font: 16px/1.55 system-ui, sans-serif; overflow-wrap: anywhere; }
+h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.1rem; margin: 2.25rem 0 .5rem; }
+p.facts, figcaption, .note { color: var(--soft); margin: .25rem 0; font-size: .9rem; }
+audio { width: 100%; margin-top: 1rem; }
+figure { margin: 0; } svg { display: block; width: 100%; height: auto; margin: .35rem 0; }
+svg text { fill: var(--soft); font: 7px system-ui, sans-serif; }
+rect.AI { fill: var(--ai); } rect.USER { fill: var(--user); } rect.wait { fill: var(--wait); }
+rect.cut { fill: var(--cut); } line { stroke: var(--line); stroke-width: .5; } rect[data-at] { cursor: pointer; }
+.key { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 .9em; border-radius: 2px; }
+table { border-collapse: collapse; font-size: .95rem; } th { text-align: start; font-weight: 400; color: var(--soft);
+  padding: .1rem 1.5rem .1rem 0; } td { font-variant-numeric: tabular-nums; text-align: end; }
+ol { list-style: none; padding: 0; } li { display: grid; grid-template-columns: 4rem 7.5rem 1fr; align-items: start; gap: .25rem .75rem;
+  padding: .45rem 0; border-top: 1px solid var(--line); break-inside: avoid; }
+li p { margin: 0; } li button { all: unset; color: var(--soft); font-variant-numeric: tabular-nums; cursor: pointer; }
+li button:focus-visible { outline: 2px solid var(--ai); } li b.AI { color: var(--ai); } li b.USER { color: var(--user); }
+.unheard { color: var(--soft); text-decoration: line-through; } .cut { color: var(--cut); }
+@media (max-width: 36rem) { li { grid-template-columns: 4rem 1fr; } li p { grid-column: 1 / -1; } }
+@media print { body { padding: 0; font-size: 11pt; } audio { display: none; } }
+"""
+POLICY = """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; media-src 'self' file:;
+  style-src 'unsafe-inline'; script-src 'unsafe-inline'">"""
+KEY = """<figcaption><i class="key" style="background:var(--ai);margin-left:0"></i>interviewer
+<i class="key" style="background:var(--user)"></i>candidate
+<i class="key" style="background:var(--wait)"></i>waiting for the reply
+<i class="key" style="background:var(--cut)"></i>cut in</figcaption>
+</figure>"""
+SCRIPT = """
+const sound = document.querySelector("audio");
+document.addEventListener("click", (event) => {
+  const at = event.target.closest("[data-at]")?.dataset.at;
+  if (!sound || at === undefined) return;
+  sound.currentTime = at / 1000;
+  sound.play();
+});
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """Everything the page shows. ``sound``: the name of the file beside the page, None where nothing was recorded."""
+
+    interview: Interview
+    timeline: Sequence[Spoken]
+    quality: Quality
+    length_ms: int
+    cost_dollars: float
+    missing: Sequence[str] = ()
+    sound: str | None = None
+
+
+def page(talk: Talk) -> str:
+    """Return the page. Every word that comes from elsewhere is escaped; nothing is loaded but the sound."""
+    it = talk.interview
+    title = f"Interview {_text(it.interview_id)}" + (f", block {it.block}" if it.block else "")
+    ended = "live" if it.ended_ms is None else f"{span(talk.length_ms)}, {_text(it.ending or '')}"
+    facts = [f"user {_text(it.user_id)}", moment(it.started_ms), ended, _text(it.model)]
+    return "\n".join(
+        (
+            '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            POLICY,
+            f"<title>{title}</title>\n<style>{STYLE}</style>\n<h1>{title}</h1>",
+            f'<p class="facts">{" · ".join(facts)}</p>',
+            *([f'<p class="facts">{_text(it.cause)}</p>'] if it.cause else ()),
+            *(
+                [f'<audio controls preload="metadata" src="{_text(talk.sound)}"></audio>']
+                if talk.sound
+                else ()
+            ),
+            "<h2>Who spoke when</h2>\n<figure>",
+            *_rows(talk),
+            KEY,
+            "<h2>In numbers</h2>\n<table>",
+            *(f"<tr><th scope=row>{name}<td>{value}" for name, value in _numbers(talk)),
+            "</table>\n<h2>Transcript</h2>",
+            *(f'<p class="note">{_text(what)}</p>' for what in talk.missing),
+            "<ol>" if talk.timeline else '<p class="note">Nothing was said.</p>',
+            *map(_line, talk.timeline),
+            *(["</ol>"] if talk.timeline else ()),
+            f"<script>{SCRIPT}</script>\n</html>\n",
+        )
+    )
+
+
+# ------------------------------------------------------------------ the picture
+
+
+def _rows(talk: Talk) -> Iterator[str]:
+    """Yield a picture for each ten minutes."""
+    for start in range(0, max(talk.length_ms, 1), ROW_MS):
+        end = start + ROW_MS
+        bars = [
+            *(
+                _bar(it.turn.speaker.value, it.begin_ms, it.end_ms, it.turn.speaker, start)
+                for it in talk.timeline
+            ),
+            *(
+                _bar("cut", it.end_ms, it.end_ms, it.turn.speaker, start)
+                for it in talk.timeline
+                if it.turn.cut
+            ),
+            *(
+                _bar("wait", answer.end_ms, reply.begin_ms, Speaker.USER, start)
+                for answer, reply in pairwise(talk.timeline)
+                if answer.turn.speaker is Speaker.USER and reply.turn.speaker is Speaker.AI
+            ),
+        ]
+        minutes = range(start, end, 60_000)
+        yield (
+            f'<svg viewBox="0 0 {ROW_WIDTH} {ROW_HEIGHT + 8}" role="img" '
+            f'aria-label="From {span(start)} to {span(min(end, talk.length_ms))}">'
+            + "".join(_minute(at, (at - start) / 1000) for at in minutes)
+            + "".join(bars)
+            + "</svg>"
+        )
+
+
+def _minute(at_ms: int, x: float) -> str:
+    line = f'<line x1="{x:g}" x2="{x:g}" y1="0" y2="{ROW_HEIGHT}"/>'
+    return f'{line}<text x="{x + 2:g}" y="{ROW_HEIGHT + 6}">{span(at_ms)}</text>'
+
+
+def _bar(kind: str, begin_ms: int, end_ms: int, lane: Speaker, start_ms: int) -> str:
+    """Return a bar in a row; nothing where it is in another."""
+    begin, end = max(begin_ms, start_ms), min(end_ms, start_ms + ROW_MS)
+    if end < begin or begin >= start_ms + ROW_MS:
+        return ""
+    width = max((end - begin) / 1000, THINNEST)
+    words = f"{NAMES.get(lane, '')} {span(begin_ms)} to {span(end_ms)}" if kind == lane.value else kind
+    return (
+        f'<rect class="{kind}" data-at="{begin_ms}" x="{(begin - start_ms) / 1000:g}" y="{LANES[lane]}" '
+        f'width="{width:g}" height="{LANE_HEIGHT}"><title>{words}</title></rect>'
+    )
+
+
+# ------------------------------------------------------------------ numbers and words
+
+
+def _numbers(talk: Talk) -> Iterator[tuple[str, str]]:
+    it = talk.quality
+    yield "Length", span(talk.length_ms)
+    yield "Turns of the candidate, of the interviewer", f"{it.candidate_turns}, {it.interviewer_turns}"
+    yield "Spoken by the candidate, by the interviewer", f"{span(it.candidate_ms)}, {span(it.interviewer_ms)}"
+    if it.candidate_share is not None:
+        yield "The candidate's share of the talk", f"{it.candidate_share:.0%}"
+    if it.words_a_minute is not None:
+        yield "The candidate's words a minute", f"{it.words_a_minute:.0f}"
+    if it.wait_longest_ms is not None:
+        waits = (it.wait_p50_ms or 0, it.wait_p99_ms or 0, it.wait_longest_ms)
+        yield "Wait for a reply: usual, p99, longest", ", ".join(f"{ms / 1000:.1f} s" for ms in waits)
+    yield "Replies cut by the candidate", str(it.interruptions)
+    yield (
+        "Longest silence of the candidate, of the interviewer",
+        (f"{span(it.candidate_silence_ms)}, {span(it.interviewer_silence_ms)}"),
+    )
+    yield "Tokens, estimated cost", f"{talk.interview.usage.total}, ${talk.cost_dollars:.2f}"
+
+
+def _line(it: Spoken) -> str:
+    turn = it.turn
+    words = turn.text if turn.heard is None else turn.text[: turn.heard]
+    said = _text(" ".join(words.split()))
+    if turn.cut:
+        said += f' <span class="cut">— cut in</span> <span class="unheard">{_text(" ".join(it.unheard.split()))}</span>'
+    return (
+        f'<li><button data-at="{it.begin_ms}">{span(it.begin_ms)}</button>'
+        f'<b class="{turn.speaker.value}">{NAMES[turn.speaker]}</b><p dir="auto">{said}</p></li>'
+    )
+
+
+def _text(words: str) -> str:
+    return html.escape(printable(words))
