@@ -1,4 +1,4 @@
-"""The common parts of the operator's commands: tables, times, and the output's destination."""
+"""The common parts of the operator's commands: the interview that is meant, tables, times, and the output's destination."""
 
 import argparse
 from collections.abc import Sequence
@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 import msgspec
 
 from preppald.config.values import UNIT_SECONDS
+from preppald.core.interview import Interview
+from preppald.core.turns import Turn, fold, in_order
 from preppald.errors import EX_IOERR, PreppaldError
 from preppald.journal.archive import Archive
 
@@ -95,3 +97,24 @@ def unknown(archive: Archive, what: str) -> NoReturn:
     """Report that nothing has that name, or that the file which has it could not be read."""
     finish(archive)
     raise PreppaldError(f"{what}: see `preppald interviews` and `preppald outbox list --all`")
+
+
+def sessions_of(archive: Archive, interview_id: str, block: int | None, state_dir: Path) -> list[Interview]:
+    """Return an interview, or its blocks in order, or the one of them that is asked for; else report what there is."""
+    sessions = archive.sessions(interview_id)
+    name = printable(interview_id)
+    if not sessions:
+        unknown(archive, f"there is no interview {name!r} in {state_dir}")
+    if block is None:
+        return sessions
+    chosen = [it for it in sessions if it.block == block]
+    if not chosen:
+        there = ", ".join(str(it.block) for it in sessions if it.block)
+        among = f"there are {there}" if there else "it is no interview in blocks"
+        unknown(archive, f"interview {name!r} has no block {block}: {among}")
+    return chosen
+
+
+def turns_of(archive: Archive, interview: Interview) -> list[Turn]:
+    """Return the transcript of an interview, or of a block."""
+    return in_order(fold(archive.fragments(interview.interview_id, interview.epoch)).values())

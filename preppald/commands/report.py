@@ -4,13 +4,15 @@ import argparse
 import os
 from pathlib import Path
 
-from preppald.commands.listing import finish, now_ms, printable, put, unknown
+from preppald.commands.arguments import whole
+from preppald.commands.listing import finish, now_ms, put, sessions_of, turns_of
 from preppald.commands.report_page import Talk, page
 from preppald.config.load import price_table
 from preppald.core.deliveries import missing
+from preppald.core.interview import Interview
 from preppald.core.quality import quality
 from preppald.core.timeline import spoken
-from preppald.core.turns import fold, in_order
+from preppald.errors import PreppaldError
 from preppald.journal.archive import Archive
 from preppald.recording import files
 from preppald.recording.shelf import Shelf
@@ -40,6 +42,12 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("interview", metavar="ID", help="the interview, as `preppald interviews` lists it")
     parser.add_argument(
+        "--block",
+        metavar="N",
+        type=whole(at_least=1, at_most=99),
+        help="this block of the interview, where it has several",
+    )
+    parser.add_argument(
         "--html", metavar="FILE", type=Path, required=True, help="write the page there, readable by you only"
     )
     parser.add_argument("--no-sound", dest="sound", action="store_false", help="write no sound beside it")
@@ -49,19 +57,17 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def run(arguments: argparse.Namespace, state_dir: Path) -> int:
     """Write it; returns the exit status."""
     archive = Archive(state_dir)
-    interview = archive.interview(arguments.interview)
-    if interview is None:
-        unknown(archive, f"there is no interview {printable(arguments.interview)!r} in {state_dir}")
-    turns = in_order(fold(archive.fragments(interview.interview_id, interview.epoch)).values())
+    sessions = sessions_of(archive, arguments.interview, arguments.block, state_dir)
+    if len(sessions) > 1:
+        numbers = ", ".join(str(it.block) for it in sessions)
+        raise PreppaldError(f"a page is of one block: choose it with --block, of {numbers}")
+    (interview,) = sessions
+    turns = turns_of(archive, interview)
     timeline = spoken(turns, interview.started_ms, interview.ended_ms)
     length_ms = max(
         0, (now_ms() if interview.ended_ms is None else interview.ended_ms) - interview.started_ms
     )
-    sound = (
-        _sound(Shelf(state_dir), interview.interview_id, interview.epoch, arguments.html)
-        if arguments.sound
-        else None
-    )
+    sound = _sound(Shelf(state_dir), interview, arguments.html) if arguments.sound else None
     talk = Talk(
         interview,
         timeline,
@@ -75,11 +81,12 @@ def run(arguments: argparse.Namespace, state_dir: Path) -> int:
     return finish(archive)
 
 
-def _sound(shelf: Shelf, interview_id: str, epoch: int, beside: Path) -> str | None:
+def _sound(shelf: Shelf, interview: Interview, beside: Path) -> str | None:
     """Copy the finished recording beside the page; return its name, None where there is none."""
-    found = next((it for it in shelf.of(interview_id) if it.epoch == epoch and it.file), None)
-    if found is None or found.file is None:
-        return None
-    target = beside.with_suffix(found.file.suffix)
-    files.copy(found.file, target)
-    return target.name
+    wanted = (interview.epoch, interview.block)
+    for found in shelf.of(interview.interview_id):
+        if found.file is not None and (found.epoch, found.block) == wanted:
+            target = beside.with_suffix(found.file.suffix)
+            files.copy(found.file, target)
+            return target.name
+    return None

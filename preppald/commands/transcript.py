@@ -8,13 +8,23 @@ import textwrap
 from typing import Any
 
 from preppald.commands.arguments import whole
-from preppald.commands.listing import as_json, finish, moment, now_ms, printable, put, span, unknown
+from preppald.commands.listing import (
+    as_json,
+    finish,
+    moment,
+    now_ms,
+    printable,
+    put,
+    sessions_of,
+    span,
+    turns_of,
+)
 from preppald.commands.webvtt import webvtt
 from preppald.core.deliveries import iso, missing
 from preppald.core.interview import Interview
 from preppald.core.quality import quality
 from preppald.core.timeline import Spoken, spoken
-from preppald.core.turns import Speaker, Turn, fold, in_order
+from preppald.core.turns import Speaker, Turn
 from preppald.errors import PreppaldError
 from preppald.journal.archive import Archive
 from preppald.pb import transcript_pb2 as pb
@@ -75,22 +85,9 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def run(arguments: argparse.Namespace, state_dir: Path) -> int:
     """Print it; returns the exit status."""
     archive = Archive(state_dir)
-    sessions = archive.sessions(arguments.interview)
-    name = printable(arguments.interview)
-    if not sessions:
-        unknown(archive, f"there is no interview {name!r} in {state_dir}")
-    if arguments.block is not None:
-        there = ", ".join(str(it.block) for it in sessions if it.block)
-        sessions = [it for it in sessions if it.block == arguments.block]
-        if not sessions:
-            among = f"there are {there}" if there else "it is no interview in blocks"
-            unknown(archive, f"interview {name!r} has no block {arguments.block}: {among}")
-    put(_formatted([(it, _turns(archive, it)) for it in sessions], arguments.format), arguments.output)
+    sessions = sessions_of(archive, arguments.interview, arguments.block, state_dir)
+    put(_formatted([(it, turns_of(archive, it)) for it in sessions], arguments.format), arguments.output)
     return finish(archive)
-
-
-def _turns(archive: Archive, interview: Interview) -> list[Turn]:
-    return in_order(fold(archive.fragments(interview.interview_id, interview.epoch)).values())
 
 
 def _formatted(sessions: Sequence[tuple[Interview, Sequence[Turn]]], form: str) -> str | bytes:
