@@ -438,7 +438,7 @@ def test_check_says_what_recordings_will_lack(
     """No encoder, and a directory that is not ours to write: no fault, for interviews go on."""
     settings = {**SETTINGS, "PREPPALD_RECORD": "on", "PREPPALD_STATE_DIR": str(tmp_path / "state")}
     # Ports that nobody has: check says where one is taken, and another daemon may run here.
-    settings |= {"PREPPALD_LISTEN": "127.0.0.1:9", "PREPPALD_ADMIN_LISTEN": "127.0.0.1:11"}
+    settings |= {"PREPPALD_LISTEN": "127.0.0.1:0", "PREPPALD_ADMIN_LISTEN": "127.0.0.1:0"}
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     program(tmp_path / "bin", "flac", "exit 0")
