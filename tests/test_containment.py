@@ -1,6 +1,6 @@
 """No exception about one interview reaches the daemon's nurseries. The loops are found in Trio's own task tree."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -91,11 +91,12 @@ def task_of(process: Process) -> trio.lowlevel.Task:
 
 
 @pytest.fixture
-async def process(nursery: trio.Nursery, autojump_clock: object) -> Process:
+async def process(nursery: trio.Nursery, autojump_clock: object) -> AsyncIterator[Process]:
     machine = Machine(1, {}, nursery)
     process = machine.boot()
     await process.serves.wait()
-    return process
+    yield process
+    machine.disk.finish()
 
 
 async def test_every_loop_is_known(autojump_clock: object, process: Process) -> None:
