@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+from pathlib import Path
 import threading
 import time
 
@@ -93,6 +94,27 @@ def test_a_pipe_that_nobody_reads_stops_nobody(handlers: None) -> None:
         assert sum(counted) == 5_000
         assert counted[1] > 4_000
         queue.close()
+
+
+def test_a_full_disk_ends_no_log(handlers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines for which there is no room are counted, and the log goes on as soon as there is some."""
+    monkeypatch.setattr(logs, "ROOM_SECONDS", 0.01)
+    stream = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 - the queue's, until it is closed
+    queue = LineQueue(stream)
+    queue.msg("no room")
+    time.sleep(0.1)
+    with (tmp_path / "log").open("w") as roomy:
+        os.dup2(roomy.fileno(), stream.fileno())
+    give_up = time.monotonic() + 10
+    while "log.dropped" not in (written := (tmp_path / "log").read_text("utf-8")):
+        assert time.monotonic() < give_up, written
+        queue.msg("room")
+        time.sleep(0.02)
+    queue.close()
+    stream.close()
+    lines = (tmp_path / "log").read_text("utf-8").split()
+    assert lines.count("room") >= 1
+    assert '{"event":"log.dropped","level":"warning","lines":1}' in "".join(lines)
 
 
 def test_a_reader_that_has_gone_ends_the_lines_and_no_more(handlers: None) -> None:

@@ -80,7 +80,12 @@ class World:
 
 @asynccontextmanager
 async def world(
-    application: Application, *, rig: Rig | None = None, place: Given | OnDisk | None = None, seed: int = 1
+    application: Application,
+    *,
+    rig: Rig | None = None,
+    place: Given | OnDisk | None = None,
+    seed: int = 1,
+    delivered: Callable[[Delivery], None] = lambda _delivery: None,
 ) -> AsyncIterator[World]:
     notes, meters = Notes(), Meters()
     rig = rig or Rig()
@@ -92,6 +97,7 @@ async def world(
             now_ms=wall_ms,
             chance=random.Random(seed).random,
             meters=meters,
+            delivered=delivered,
         )
         async with trio.open_nursery() as nursery:
             await nursery.start(outbox.run)
@@ -454,6 +460,26 @@ async def test_a_bug_in_a_wire_stops_nothing(autojump_clock: object) -> None:
         assert application.accepted == [finished("even").key]
         (odd,) = await it.journal.ask(lambda connection: reader.owed(connection, of="odd"))
         assert odd.last_error == "a bug (KeyError)"
+    assert "delivery.bug" in it.notes.events("error")
+
+
+async def test_what_follows_from_a_delivery_does_not_undo_it(autojump_clock: object) -> None:
+    """A bug in the feedback that is due after a transcript: the transcript stays delivered, and others are."""
+
+    def planted(delivery: Delivery) -> None:
+        if delivery.interview_id == "odd":
+            raise KeyError(SECRET_TEXT)
+
+    application = Application()
+    async with world(application, delivered=planted) as it:
+        it.journal.add_delivery(finished("odd"))
+        it.journal.add_delivery(finished("even"))
+        await trio.sleep(60)
+        assert sorted(application.accepted) == sorted([finished("odd").key, finished("even").key])
+        assert await it.pending() == 0
+        it.journal.add_delivery(begun("odd"))  # its interview is not held
+        await trio.sleep(60)
+        assert begun("odd").key in application.accepted
     assert "delivery.bug" in it.notes.events("error")
 
 

@@ -233,7 +233,10 @@ class Outbox:
         self._suspects.clear()
         waited = (now_ms - owed.delivery.created_ms) / 1000
         self._log.info("delivery.done", **_identity(after), seconds=round(waited, 3))
-        self._delivered(owed.delivery)
+        try:
+            self._delivered(owed.delivery)
+        except Exception as error:  # noqa: BLE001 - what follows from a delivery must not undo its acknowledgement
+            self._log.error("delivery.bug", **_identity(after), exc_info=error)
         return after
 
     def _refused(self, owed: OutboxEntry, status: int | None, cause: str) -> OutboxEntry:

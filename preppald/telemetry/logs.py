@@ -1,10 +1,12 @@
 """Log lines: ``noun.verb`` and keys, as JSON or for people, written by a thread that the loop never waits for.
 
-When the reader of stderr stalls, lines wait in a bounded queue; lines that do not fit are dropped and counted.
+When the reader of stderr stalls, lines wait in a bounded queue; lines that do not fit are dropped and counted. So are
+those for which a full disk has no room, and the log goes on when there is some.
 """
 
 from collections import deque
 from collections.abc import Callable
+import errno
 import logging
 import sys
 import threading
@@ -20,6 +22,11 @@ Logger = FilteringBoundLogger
 QUEUE_BYTES = 4 * 1024 * 1024
 # How long the last lines may take at exit.
 FLUSH_SECONDS = 2.0
+
+# A file on a full disk, or one past a quota, takes lines again once there is room.
+PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN})
+# The wait before lines are tried again: what is lost meanwhile is counted.
+ROOM_SECONDS = 1.0
 
 # These libraries print headers, tokens and whole URLs at their lower levels.
 TALKATIVE_LIBRARIES = ("websockets", "httpx", "httpcore", "trio", "trio-websocket", "wsproto")
@@ -67,6 +74,7 @@ class LineQueue:
         self._thread.join(FLUSH_SECONDS)
 
     def _drain(self) -> None:
+        torn = False
         while True:
             with self._changed:
                 while not self._lines and not self._closing:
@@ -74,16 +82,25 @@ class LineQueue:
                 if not self._lines:
                     return
                 text = "\n".join(self._lines) + "\n"
+                lines = len(self._lines)
                 self._lines.clear()
                 self._bytes = 0
                 dropped, self._dropped = self._dropped, 0
+            if torn:
+                text = "\n" + text  # the last line may have been written in part
             if dropped:
                 text += f'{{"event": "log.dropped", "level": "warning", "lines": {dropped}}}\n'
             try:
                 self._stream.write(text)
                 self._stream.flush()
-            except (OSError, ValueError):
-                return  # nobody can read us any more
+                torn = False
+            except (OSError, ValueError) as error:
+                if not isinstance(error, OSError) or error.errno not in PASSING:
+                    return  # nobody can read us any more
+                torn = True
+                with self._changed:
+                    self._dropped += dropped + lines
+                    self._changed.wait_for(lambda: self._closing, ROOM_SECONDS)
 
 
 class _ToStructlog(logging.Handler):
