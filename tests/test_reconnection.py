@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+import trio.testing
 
 from preppald.core import closes
 from preppald.gemini.connection import UpstreamError
@@ -67,6 +68,19 @@ async def test_a_peer_that_is_silent_for_25_seconds_is_gone(
     await trio.sleep(61)
     assert world.events("session.ended")[0]["ending"] == "candidate_gone"
     assert trio.current_time() - began < 90
+
+
+async def test_nobody_is_silent_while_the_daemon_is_stopped(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    """SIGSTOP for 40 s: what was sent meanwhile is in the socket, and is read before silence is judged."""
+    world, _heard, candidate, _token = await interview(nursery)
+    await trio.sleep(20)
+    nursery.start_soon(candidate.send_audio, bytes(640))
+    autojump_clock.jump(40)
+    await trio.sleep(10)
+    assert candidate.close is None
+    assert world.events("browser.left") == []
 
 
 async def test_a_peer_that_only_answers_pings_stays(nursery: trio.Nursery, autojump_clock: object) -> None:

@@ -18,6 +18,8 @@ from preppald.core.stage import Stage
 
 # Fine enough for every limit that is kept here, and a fiftieth of a tick's cost.
 STEP_SECONDS = 1.0
+# A step that took so long was no step: the process did not run (SIGSTOP, a suspended machine, a debugger).
+STOPPED_SECONDS = 5.0
 # After a false interruption Gemini may go on by itself; a word, or a second of voice, makes it a true one.
 TAKE_UP_SECONDS = 4.0
 # Where a room keeps interrupting, taking up the same reply again and again is worse than leaving it.

@@ -30,7 +30,7 @@ from preppald.core.events import (
 from preppald.core.interview import Interview
 from preppald.core.tokens import Claims
 from preppald.core.turns import Fragment, Turn
-from preppald.core.watchdog import STEP_SECONDS
+from preppald.core.watchdog import STEP_SECONDS, STOPPED_SECONDS
 from preppald.errors import JournalError
 from preppald.interview.dialogue import Dialogue
 from preppald.interview.parts import parts_of
@@ -283,10 +283,16 @@ class Session:
         self.end(TIME_UP, "the interview's time is up")
 
     async def watchdog(self) -> None:
-        """Look once a second for troubles that no event reports."""
+        """Look once a second for troubles that no event reports.
+
+        After a stop of the whole process, what came meanwhile is read before anybody is judged silent.
+        """
+        now = trio.current_time()
         while True:
             await trio.sleep(STEP_SECONDS)
-            now = trio.current_time()
+            before, now = now, trio.current_time()
+            if now - before > STOPPED_SECONDS:
+                continue
             self._dialogue.look(now)
             await self._parts.writer.drop_if_stalled(now)
             await self._seat.mind(now)
