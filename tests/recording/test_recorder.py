@@ -56,6 +56,52 @@ async def test_what_was_said_is_on_disk_within_half_a_second(
         assert directory.stat().st_mode & 0o777 == 0o700
 
 
+async def test_a_loss_of_power_takes_half_a_second_too(
+    nursery: trio.Nursery, autojump_clock: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each beat ends with a wait for the disk, for every recording that grew: then the whole file is there."""
+    durable: dict[Path, int] = {}
+    sync = os.fdatasync
+
+    def noting(file: int) -> None:
+        sync(file)
+        path = Path(f"/proc/self/fd/{file}").readlink()
+        durable[path] = path.stat().st_size
+
+    monkeypatch.setattr(os, "fdatasync", noting)
+    recorder = await started(nursery, tmp_path, Notes())
+    tapes = [recorder.tape(interview(name), EPOCH_MS) for name in ("iv-1", "iv-2")]
+    for _ in range(3):
+        for tape in tapes:
+            tape.heard(SECOND)
+        await trio.sleep(WRITE_SECONDS + 0.01)
+        assert durable == {file: file.stat().st_size for file in files(tmp_path)}
+    assert len(durable) == 2
+
+
+async def test_a_recording_that_cannot_be_made_durable_goes_on_in_another_file(
+    nursery: trio.Nursery, autojump_clock: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a failed wait the kernel may have dropped the bytes and forgotten the error: the file is left."""
+    log = Notes()
+    tape = tape_of(await started(nursery, tmp_path, log))
+    tape.heard(SECOND)
+    await trio.sleep(WRITE_SECONDS + 0.01)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", fails)
+        tape.heard(SECOND)
+        await trio.sleep(WRITE_SECONDS)
+    tape.heard(SECOND)
+    await trio.sleep(WRITE_SECONDS)
+    assert len(files(tmp_path)) == 2
+    assert log.keys("recording.interrupted")["why"] == os.strerror(errno.EIO)
+    assert "recording.goes_on" in log.events("info")
+
+
+def fails(_file: int) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
 async def test_half_a_sample_waits_for_its_other_half(
     nursery: trio.Nursery, autojump_clock: object, tmp_path: Path
 ) -> None:
