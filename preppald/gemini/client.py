@@ -122,15 +122,18 @@ class Client:
         self._hear = hear
         self._ladder.down(trio.current_time())
         rung: Rung | None = self._ladder.rotated(has_handle=self._handle is not None)
-        with self._life:
-            while rung is not None:
-                await trio.sleep(rung.delay)
-                failure = await self._converse(rung)
-                if self._stopping:
-                    return None
-                rung = self._next_rung(failure)
-            return self._hopeless()
-        return None
+        try:
+            with self._life:
+                while rung is not None:
+                    await trio.sleep(rung.delay)
+                    failure = await self._converse(rung)
+                    if self._stopping:
+                        return None
+                    rung = self._next_rung(failure)
+                return self._hopeless()
+            return None
+        finally:
+            self._hear = _nobody
 
     def stop(self) -> None:
         """End with the interview: close in order where there is a connection, else give up at once."""

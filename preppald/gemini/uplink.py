@@ -111,6 +111,7 @@ class Uplink:
     def shut(self) -> None:
         """Keep audio from now on, for Gemini is away; drop the prompts, which were meant for the moment."""
         self._open = False
+        self._send_now = _never
         self._kept_bytes = KEPT_BYTES
         self._prompts.clear()
 

@@ -193,6 +193,9 @@ def handshake(exchange: Exchange) -> Upgrade:
         raise Refusal(HTTPStatus.BAD_REQUEST, "no handshake", "A header's value is not valid") from error
     choosing = ServerProtocol(select_subprotocol=_select)
     response = choosing.accept(asked)
+    del (
+        choosing.select_subprotocol
+    )  # it is bound to its own object, which only the garbage collector would free
     if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
         words = bytes(response.body or b"").decode().strip()
         raise Refusal(HTTPStatus(response.status_code), "no handshake", words)
