@@ -179,10 +179,13 @@ def _pages(
 
 
 def _fetch(file: BinaryIO, size: int, newest: dict[int, bytes]) -> Fetch:
+    count = -(-file.seek(0, 2) // size)
+
     def fetch(number: int) -> bytes:
         if number in newest:
             return newest[number]
-        if number < 1:
+        # A number read from a damaged page may be past what a file system can address, where seek() fails.
+        if not 1 <= number <= count:
             return b""
         file.seek((number - 1) * size)
         return file.read(size)
@@ -304,7 +307,11 @@ def _payload(page: bytes, at: int, length: int, kind: int, fetch: Fetch) -> byte
     parts = [page[at : at + local]]
     left = length - local
     (number,) = struct.unpack(">I", page[at + local : at + local + 4])
+    seen: set[int] = set()
     while left > 0 and number:
+        if number in seen:
+            raise ValueError("a chain of overflow pages that is a circle")
+        seen.add(number)
         overflow = fetch(number)
         (number,) = struct.unpack(">I", overflow[:4])
         parts.append(overflow[4 : 4 + min(left, size - 4)])

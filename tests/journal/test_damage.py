@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+import random
 import sqlite3
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from preppald.core.deliveries import DeliveryState, OutboxEntry
 from preppald.core.interview import Handle, Usage
 from preppald.core.turns import SEQ_LEAP, UNREADABLE, fold, with_holes
-from preppald.journal import OnDisk, Which, files, reader, rows, schema, writes
+from preppald.journal import OnDisk, Which, files, reader, rows, salvage, schema, writes
 from preppald.journal.archive import Archive
 from preppald.journal.pending import Batch
 from tests.durable import EPOCH_MS, Notes, begun, finished, interview, running, said
@@ -220,3 +221,19 @@ def test_rows_of_an_older_schema_get_their_checksums(tmp_path: Path) -> None:
     assert [it.delivery for it in reader.owed(connection)] == [finished()]
     assert reader.fragments(connection, "iv", 1) == []
     connection.close()
+
+
+async def test_a_header_of_random_bytes_hides_no_row(autojump_clock: object, tmp_path: Path) -> None:
+    """Where pages are tried in other sizes, numbers of pages are read that no file system has: 5 of 300 were such."""
+    async with running(OnDisk(tmp_path, "a", reserve_bytes=0)) as journal:
+        journal.begin(interview())
+        journal.add_fragments("iv", 1, said(200))
+    database = tmp_path / "a.db"
+    content = bytearray(database.read_bytes())
+    whole = len(list(salvage.rows_of(database, lambda _error: None)))
+    chance = random.Random(5)
+    headers = [chance.randbytes(100) for _ in range(300)]
+    for number in (101, 154, 193, 253, 286):
+        content[:100] = headers[number]
+        database.write_bytes(content)
+        assert len(list(salvage.rows_of(database, lambda _error: None))) == whole
