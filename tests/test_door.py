@@ -192,6 +192,13 @@ async def test_without_an_address_nothing_is_held_against_anybody() -> None:
 
 async def ask(world: World, interview_id: str, token: str, peer: str = "192.0.2.1") -> tuple[int, str]:
     """The status and Retry-After of a request for an interview."""
+    head = await answer(world, interview_id, token, peer)
+    retry = [line for line in head.split("\r\n") if line.startswith("Retry-After: ")]
+    return int(head.split(" ")[1]), retry[0].partition(" ")[2] if retry else ""
+
+
+async def answer(world: World, interview_id: str, token: str, peer: str = "192.0.2.1") -> str:
+    """The head and the beginning of the body of the answer to a request for an interview."""
     ours, theirs = trio.testing.memory_stream_pair()
     request = (
         f"GET /{interview_id}?token={token} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -199,9 +206,7 @@ async def ask(world: World, interview_id: str, token: str, peer: str = "192.0.2.
     )
     await ours.send_all(request.encode())
     world.nursery.start_soon(world.server.handle, theirs, peer)
-    head = (await ours.receive_some()).decode()
-    retry = [line for line in head.split("\r\n") if line.startswith("Retry-After: ")]
-    return int(head.split(" ")[1]), retry[0].partition(" ")[2] if retry else ""
+    return (await ours.receive_some()).decode()
 
 
 async def test_a_full_house_says_503_and_when_to_come_again(
@@ -245,6 +250,8 @@ async def test_guests_are_not_their_host(nursery: trio.Nursery, autojump_clock: 
         101,
         429,
     ]
+    said = (await answer(world, "h", world.token("h", "coach"))).partition("\r\n\r\n")[2]
+    assert said.startswith("Too many interviews of this user at a time (guests are not counted)")
 
 
 async def test_above_the_memory_mark_no_interview_begins(
