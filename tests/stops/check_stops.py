@@ -1,4 +1,4 @@
-"""One stop of the one-file binary is one stop, whatever passes it on: an init that signals the group, or a terminal.
+"""One stop of the one-file binary, or of the wheel's command, is one stop, whatever passes it on: an init that signals the group, or a terminal.
 
 Each round lets a candidate in, stops the daemon once, and finds the interview alive longer than copies of the signal
 can take. ROUNDS in the environment: how many of each kind (4 by default).
@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 import signal
 import subprocess
+import sys
 
 import pytest
 import trio
@@ -20,7 +21,11 @@ from preppald.simulator.run import run_simulator
 from tests.processes.daemon import Daemon
 from tests.world import SECRET
 
-BINARY = Path(__file__).parents[2] / "build" / "binary" / "preppald"
+# The one-file binary is two processes, of which the outer one passes signals on.
+COMMANDS = {
+    "binary": [str(Path(__file__).parents[2] / "build" / "binary" / "preppald")],
+    "wheel": [sys.executable, "-m", "preppald"],
+}
 ROUNDS = int(os.environ.get("ROUNDS", "4"))
 AT_ONCE = 4
 # How a stop reaches the processes: the words before the command, the signal, and if it goes to the whole group.
@@ -33,7 +38,7 @@ INITS = {
 
 
 @asynccontextmanager
-async def under(init: list[str], folder: Path, gemini_port: int) -> AsyncIterator[Daemon]:
+async def under(init: list[str], command: str, folder: Path, gemini_port: int) -> AsyncIterator[Daemon]:
     folder.mkdir()  # noqa: ASYNC240 - one call of the system
     log = folder / "log"
     env = {
@@ -48,7 +53,7 @@ async def under(init: list[str], folder: Path, gemini_port: int) -> AsyncIterato
     }
     with log.open("wb") as file:
         process = await trio.lowlevel.open_process(
-            [*init, str(BINARY), "serve"],
+            [*init, *COMMANDS[command], "serve"],
             env=env,
             stdin=subprocess.DEVNULL,
             stderr=file,
@@ -67,8 +72,9 @@ async def under(init: list[str], folder: Path, gemini_port: int) -> AsyncIterato
                 await trio.aclose_forcefully(candidate.stream)
 
 
+@pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("init", INITS)
-async def test_one_stop_is_one_stop(tmp_path: Path, nursery: trio.Nursery, init: str) -> None:
+async def test_one_stop_is_one_stop(tmp_path: Path, nursery: trio.Nursery, init: str, command: str) -> None:
     before, number, to_group = INITS[init]
     simulated = await nursery.start(
         partial(run_simulator, gemini_listen=("127.0.0.1", 0), backend_listen=None)
@@ -78,7 +84,7 @@ async def test_one_stop_is_one_stop(tmp_path: Path, nursery: trio.Nursery, init:
 
     async def one(index: int) -> None:
         nonlocal done
-        async with limit, under(before, tmp_path / str(index), simulated.gemini_port) as running:
+        async with limit, under(before, command, tmp_path / str(index), simulated.gemini_port) as running:
             candidate = await running.candidate(nursery)
             await candidate.until("session_started")
             if to_group:
@@ -102,11 +108,12 @@ async def test_one_stop_is_one_stop(tmp_path: Path, nursery: trio.Nursery, init:
     assert done == ROUNDS
 
 
-async def test_a_second_stop_still_ends_now(tmp_path: Path, nursery: trio.Nursery) -> None:
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_a_second_stop_still_ends_now(tmp_path: Path, nursery: trio.Nursery, command: str) -> None:
     simulated = await nursery.start(
         partial(run_simulator, gemini_listen=("127.0.0.1", 0), backend_listen=None)
     )
-    async with under(["dumb-init"], tmp_path / "daemon", simulated.gemini_port) as running:
+    async with under(["dumb-init"], command, tmp_path / "daemon", simulated.gemini_port) as running:
         candidate = await running.candidate(nursery)
         await candidate.until("session_started")
         running.process.send_signal(signal.SIGTERM)
