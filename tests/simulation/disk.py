@@ -32,13 +32,17 @@ class Disk:
         self.flushes = 0
         self.slow_until = 0.0
         self.slowest = 0.0
+        # A flush that began on a slow disk takes its time, and what waited for it comes after it.
+        self.behind_until = 0.0
         self.full_until = 0.0
         self._chance = chance
         self._known: tuple[int, sqlite3.Connection] | None = None
 
     def flush_seconds(self) -> float:
         if trio.current_time() < self.slow_until:
-            return self._chance.uniform(FLUSH_SECONDS, self.slowest)
+            seconds = self._chance.uniform(FLUSH_SECONDS, self.slowest)
+            self.behind_until = trio.current_time() + seconds + LOSS_SECONDS
+            return seconds
         return FLUSH_SECONDS * self._chance.uniform(0.5, 3)
 
     def durable(self) -> sqlite3.Connection:

@@ -139,7 +139,7 @@ class Machine:
         assert process is not None
         process.dead = True
         process.mount.unplug()
-        slow = trio.current_time() < max(self.disk.slow_until, self.disk.full_until)
+        slow = trio.current_time() < max(self.disk.slow_until, self.disk.behind_until, self.disk.full_until)
         process.client.unplug(disk_was_slow=slow)
         self.deaths.append(Death(trio.current_time(), process.number, self.disk.image, slow))
         self.note("machine.killed", {"process": process.number})
