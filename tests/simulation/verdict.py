@@ -21,6 +21,7 @@ LATE_SECONDS = 15.0
 BY_DISK = frozenset(
     {
         "journal.fault",
+        "interviews.numbers_not_durable",
         "transcript.not_durable",
         "ending.not_durable",
         "outbox.from_memory",
