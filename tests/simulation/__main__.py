@@ -3,6 +3,7 @@
 
 import argparse
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 import multiprocessing
 import resource
 import sys
@@ -21,13 +22,14 @@ def main() -> int:
         "--first", type=int, default=1, metavar="N", help="the first seed (default %(default)s)"
     )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default %(default)s)")
+    parser.add_argument("--damage", action="store_true", help="the disk damages what it holds, too")
     arguments = parser.parse_args()
     seeds = range(arguments.first, arguments.first + arguments.seeds)
     began = time.perf_counter()
     reports: list[Report] = []
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(arguments.jobs, mp_context=context) as pool:
-        for report in pool.map(simulate_watched, seeds, chunksize=5):
+        for report in pool.map(partial(simulate_watched, damage=arguments.damage), seeds, chunksize=5):
             reports.append(report)
             for violation in report.violations:
                 print(f"seed {report.seed}: {violation}", flush=True)

@@ -5,7 +5,9 @@ between the write and the end of the flush takes the write back.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 import random
+import shutil
 import sqlite3
 from typing import Any, TypeVar
 
@@ -30,6 +32,10 @@ class Disk:
     def __init__(self, chance: random.Random) -> None:
         self.image = b""
         self.flushes = 0
+        # The state before the last flush, which a lost write brings back; and the size that was last written.
+        self.before = b""
+        self.flushed_bytes = 0
+        self._folders: list[Path] = []
         self.slow_until = 0.0
         self.slowest = 0.0
         # A flush that began on a slow disk takes its time, and what waited for it comes after it.
@@ -63,7 +69,21 @@ class Disk:
         rows = reader.owed(self.durable(), of=key)
         return rows[0].state if rows else None
 
+    def harm(self, harmed: Callable[[bytes, bytes], bytes]) -> None:
+        """Change what is held, unseen by those who look on from outside until the next flush."""
+        if self.image:
+            self.durable()
+        self.image = harmed(self.image, self.before)
+
+    def set_aside(self, folder: Path) -> None:
+        """Forget the present file, of which a copy lies in ``folder``."""
+        self.image = b""
+        self.flushed_bytes = 0
+        self._folders.append(folder)
+
     def finish(self) -> None:
+        for folder in self._folders:
+            shutil.rmtree(folder)
         if self._known is not None:
             self._known[1].close()
             self._known = None
@@ -127,7 +147,9 @@ class Mount:
             connection.close()
 
     def _flush(self) -> None:
+        self._disk.before = self._disk.image
         self._disk.image = self._connections[-1].serialize()
+        self._disk.flushed_bytes = len(self._disk.image)
         self._disk.flushes += 1
 
     def _check(self) -> None:

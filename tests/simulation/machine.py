@@ -19,9 +19,9 @@ from preppald.core import closes, tokens as auth
 from preppald.daemon.environment import Environment, Listeners
 from preppald.daemon.run import Running, StopSwitch, run_daemon
 from preppald.gemini.connection import UpstreamError
-from preppald.journal import Given
 from preppald.telemetry.memory import Memory
 from tests.simulation.application import Application, Client
+from tests.simulation.damage import OnThisDisk
 from tests.simulation.disk import Disk, Mount
 from tests.simulation.gemini import Gemini
 from tests.simulation.network import Link, Listener, Network
@@ -191,7 +191,7 @@ class Machine:
         return Environment(
             listeners=self._listeners(process),
             backend=process.client,
-            place=Given(process.mount.connect),
+            place=OnThisDisk(process.mount, self.disk),
             in_thread=process.mount.in_thread,
             dial=partial(self._dial, process),
             chance=random.Random(self._chance.random()).random,

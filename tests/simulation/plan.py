@@ -1,11 +1,12 @@
 """What a seed wants to happen: who comes, how the parts misbehave, when the daemon dies."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import enum
 import random
 
 from tests.simulation.application import DOWN, WELL, Mood
+from tests.simulation.damage import Damage
 from tests.simulation.network import CALM, Weather
 from tests.simulation.tab import Character
 
@@ -27,6 +28,11 @@ class Act(enum.Enum):
     FULL_DISK = "nothing can be written"
     BACKEND = "the backend's mood changes"
     NETWORK = "the weather changes"
+    DAMAGE = "kill -9, and the disk damages what it holds"
+
+
+# The order and number of these decide what a seed does.
+WITHOUT_DAMAGE = tuple(act for act in Act if act is not Act.DAMAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,7 @@ class Event:
     amount: float = 0.0
     mood: Mood = WELL
     weather: Weather = CALM
+    damage: Damage = Damage.FLIP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +57,26 @@ class Plan:
     faulty_gemini: float
     candidates: tuple[Character, ...]
     events: tuple[Event, ...]
+
+    @property
+    def damages(self) -> bool:
+        """Whether the disk damages anything."""
+        return any(event.act is Act.DAMAGE for event in self.events)
+
+
+def damaging(seed: int) -> Plan:
+    """The plan of a seed with one to three kills more, after each of which the disk damages what it holds."""
+    the, chance = plan(seed), random.Random(f"damage {seed}")
+    harms = [
+        Event(
+            chance.uniform(10, the.seconds),
+            Act.DAMAGE,
+            chance.choice((0.0, 1.0, 5.0)),
+            damage=chance.choice([Damage.FLIP, Damage.FLIP, *Damage]),
+        )
+        for _ in range(chance.choice((1, 1, 2, 3)))
+    ]
+    return replace(the, events=_apart(sorted((*the.events, *harms), key=lambda it: it.at)))
 
 
 def plan(seed: int) -> Plan:
@@ -83,7 +110,7 @@ def _apart(events: Sequence[Event]) -> tuple[Event, ...]:
             and other.at < one.at + one.amount + APART_SECONDS
         )
 
-    ends = [event for event in events if event.act in {Act.KILL, Act.DRAIN}]
+    ends = [event for event in events if event.act in {Act.KILL, Act.DRAIN, Act.DAMAGE}]
     return tuple(
         event
         for event in events
@@ -107,7 +134,7 @@ def _character(chance: random.Random, seconds: float, *, long: bool) -> Characte
 
 def _event(chance: random.Random, seconds: float) -> Event:
     at = chance.uniform(0, seconds)
-    act: Act = chance.choice([Act.KILL, Act.KILL, Act.KILL, *Act])
+    act: Act = chance.choice([Act.KILL, Act.KILL, Act.KILL, *WITHOUT_DAMAGE])
     match act:
         case Act.KILL:
             # Most restarts take a second; some hosts are away for longer than any grace.
@@ -124,6 +151,8 @@ def _event(chance: random.Random, seconds: float) -> Event:
             return Event(at, act, mood=_mood(chance))
         case Act.NETWORK:
             return Event(at, act, weather=_weather(chance))
+        case Act.DAMAGE:
+            raise AssertionError("damaging() draws it")
 
 
 def _weather(chance: random.Random) -> Weather:

@@ -12,8 +12,9 @@ import trio
 from preppald.core.deliveries import RETRY_CAP_SECONDS
 from tests.simulation import determinism
 from tests.simulation.application import WELL
+from tests.simulation.damage import damaged
 from tests.simulation.machine import Machine
-from tests.simulation.plan import Act, Event, Plan, plan
+from tests.simulation.plan import Act, Event, Plan, damaging, plan
 from tests.simulation.tab import Tab
 from tests.simulation.verdict import violations
 
@@ -39,16 +40,17 @@ class Report:
     wall: float
 
 
-def simulate(seed: int) -> Report:
-    """The same report for the same seed, but for the time it took."""
+def simulate(seed: int, *, damage: bool = False) -> Report:
+    """The same report for the same seed, but for the time it took. ``damage``: the disk damages what it holds."""
     began = time.perf_counter()
+    the = damaging(seed) if damage else plan(seed)
     try:
-        machine, tabs, ended_at = determinism.run(seed, partial(_simulate, plan(seed)))
+        machine, tabs, ended_at = determinism.run(seed, partial(_simulate, the))
     except (BaseExceptionGroup, trio.TooSlowError) as error:
         words = "".join(traceback.format_exception(error))
         return Report(seed, "", (f"the run itself came to grief:\n{words}",), 0, 0, 0, 0, 0.0, 0.0)
     try:
-        found = tuple(violations(machine, tabs, plan(seed)))
+        found = tuple(violations(machine, tabs, the))
     finally:
         machine.disk.finish()
     return Report(
@@ -112,11 +114,8 @@ async def _at(moment: float, act: Callable[[], Awaitable[None]]) -> None:
 async def _act(machine: Machine, event: Event) -> None:
     machine.note("machine.suffers", {"act": event.act.name, "amount": round(event.amount, 3)})
     match event.act:
-        case Act.KILL:
-            if machine.process is not None:
-                await machine.kill()
-                await trio.sleep(event.amount)
-                _ensure_up(machine)
+        case Act.KILL | Act.DAMAGE:
+            await _die(machine, event)
         case Act.DRAIN:
             if machine.process is not None:
                 await machine.stop(event.amount)
@@ -132,6 +131,18 @@ async def _act(machine: Machine, event: Event) -> None:
             machine.application.mood = event.mood
         case Act.NETWORK:
             machine.network.weather = event.weather
+
+
+async def _die(machine: Machine, event: Event) -> None:
+    if machine.process is not None:
+        await machine.kill()
+    elif event.act is Act.KILL:
+        return
+    if event.act is Act.DAMAGE:
+        chance = random.Random(f"{event.damage} {event.at}")
+        machine.disk.harm(lambda image, before: damaged(image, before, event.damage, chance))
+    await trio.sleep(event.amount)
+    _ensure_up(machine)
 
 
 def _ensure_up(machine: Machine) -> None:

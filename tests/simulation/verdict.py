@@ -8,8 +8,10 @@ import sqlite3
 import msgspec
 
 from preppald.core.deliveries import DeliveryKind, DeliveryState, TranscriptSubmission
-from preppald.core.turns import Turn, fold, in_order
+from preppald.core.turns import Turn, fold, in_order, with_holes
 from preppald.journal import Which, reader
+from preppald.journal.rows import Unreadable
+from tests.simulation.damage import TOLD, judged
 from tests.simulation.disk import LOSS_SECONDS, Disk
 from tests.simulation.machine import WALL_MS, Machine
 from tests.simulation.plan import Act, Plan
@@ -33,7 +35,7 @@ BY_BACKEND = frozenset({"outbox.held", "outbox.paused", "context.missing"})
 
 def violations(machine: Machine, tabs: list[Tab], plan: Plan) -> list[str]:
     """All that did not hold."""
-    return [
+    found = [
         *machine.application.faults,
         *(fault for tab in tabs for fault in tab.faults),
         *_outbox(machine),
@@ -44,18 +46,21 @@ def violations(machine: Machine, tabs: list[Tab], plan: Plan) -> list[str]:
         *_log(machine, plan),
         *_leaks(machine),
     ]
+    return judged(found, machine) if plan.damages else found
 
 
 def _outbox(machine: Machine) -> Iterator[str]:
     """Nothing is owed or dead any more; what the disk calls delivered is what the backend has."""
-    owed = reader.owed(machine.disk.durable())
+    unread: list[Unreadable] = []
+    owed = reader.owed(machine.disk.durable(), report=unread.append)
     for row in owed:
         if row.state is not DeliveryState.DONE:
             yield f"{row.key} is {row.state} in the end ({row.last_error})"
     keys = {row.key for row in owed}
-    yield from (
-        f"{key} was stored and is not on disk" for key in machine.application.stored if key not in keys
-    )
+    gone = [key for key in machine.application.stored if key not in keys]
+    # A delivered row is not read again by a daemon: `preppald journal check` finds it, maybe by a damaged key.
+    if len(gone) > len(unread):
+        yield from (f"{key} was stored and is not on disk" for key in gone)
     yield from (
         f"{row.key} is on disk and was not stored"
         for row in owed
@@ -69,7 +74,8 @@ def _transcripts(machine: Machine) -> Iterator[str]:
     for (interview_id,) in durable.execute("SELECT interview_id FROM interview WHERE phase = 'live'"):
         yield f"{interview_id} is still live in the end"
     for interview_id, epoch in durable.execute("SELECT interview_id, epoch FROM interview"):
-        said = reader.fragments(durable, interview_id, epoch)
+        said = reader.fragments(durable, interview_id, epoch, report=_unread)
+        said = with_holes(said, reader.lost_to(durable, interview_id, epoch))
         turns = in_order(fold(said).values())
         finals = [
             delivery
@@ -103,9 +109,9 @@ def _kept_over_kills(disk: Disk, machine: Machine) -> Iterator[str]:
     """What was durable at a kill still is."""
     kept = set(_fragments(disk.image))
     for death in machine.deaths:
-        lost = set(_fragments(death.image)) - kept
-        if lost:
-            yield f"{len(lost)} fragments that were durable at {death.at:.3f} are gone"
+        lost = Counter(interview_id for interview_id, *_ in set(_fragments(death.image)) - kept)
+        for interview_id, count in sorted(lost.items()):
+            yield f"{interview_id}: {count} fragments that were durable at {death.at:.3f} are gone"
 
 
 def _shown(machine: Machine, tabs: list[Tab]) -> Iterator[str]:
@@ -127,12 +133,19 @@ def _fragments(image: bytes) -> list[tuple[str, int, int, str]]:
         return []
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.deserialize(image)
-        return [
-            (it.interview_id, epoch, fragment.seq, fragment.text)
-            for it in reader.interviews(connection, Which())
-            for epoch in range(1, it.epoch + 1)
-            for fragment in reader.fragments(connection, it.interview_id, epoch)
-        ]
+        try:
+            return [
+                (it.interview_id, epoch, fragment.seq, fragment.text)
+                for it in reader.interviews(connection, Which(), report=_unread)
+                for epoch in range(1, it.epoch + 1)
+                for fragment in reader.fragments(connection, it.interview_id, epoch, report=_unread)
+            ]
+        except sqlite3.DatabaseError:  # of a kill right behind a damage
+            return []
+
+
+def _unread(_error: Unreadable) -> None:
+    """Pass over a row that is damaged: what follows from that is judged by the log."""
 
 
 def _deadlines(machine: Machine, plan: Plan) -> Iterator[str]:
@@ -149,7 +162,7 @@ def _deadlines(machine: Machine, plan: Plan) -> Iterator[str]:
         if start is None:
             yield f"{keys['interview']} ended and was never seen to begin"
             continue
-        latest = start + plan.session_limit + credited_by[str(keys["interview"])]
+        latest = start + plan.session_limit + credited_by.get(str(keys["interview"]), 0.0)
         # A daemon that was down when the time was up ends it when it is up again.
         up_again = min((boot for boot in machine.boots if boot >= latest), default=latest)
         down_then = any(death.at <= latest for death in machine.deaths) and not _alive(machine, latest)
@@ -157,7 +170,7 @@ def _deadlines(machine: Machine, plan: Plan) -> Iterator[str]:
         # The clock of the wall is all that a restart has: what it lost cannot be known, but for what was said.
         if at > latest + LATE_SECONDS + (set_back if len(machine.boots) > 1 else 0.0):
             yield f"{keys['interview']} ended {at - latest:.1f} s after its time was up ({keys['ending']})"
-        credited = credited_by[str(keys["interview"])]
+        credited = credited_by.get(str(keys["interview"]), 0.0)
         if credited > machine.config.credit_limit + 0.001:
             yield f"{keys['interview']} was credited {credited:.1f} s"
 
@@ -178,6 +191,8 @@ def _log(machine: Machine, plan: Plan) -> Iterator[str]:
     allowed = BY_BACKEND if Act.BACKEND in acts else frozenset[str]()
     if acts & {Act.FULL_DISK, Act.SLOW_DISK}:
         allowed |= BY_DISK
+    if plan.damages:
+        allowed |= TOLD
     for at, level, event, keys in machine.log:
         if (level in {"error", "critical"} and event not in allowed) or event.endswith((".bug", ".crashed")):
             yield f"at {at:.3f} the log says {event} {dict(keys)}"

@@ -8,9 +8,9 @@ from tests.simulation.run import Report, simulate
 HUNG_SECONDS = 300.0
 
 
-def simulate_watched(seed: int) -> Report:
+def simulate_watched(seed: int, *, damage: bool = False) -> Report:
     faulthandler.dump_traceback_later(HUNG_SECONDS, exit=True)
     try:
-        return simulate(seed)
+        return simulate(seed, damage=damage)
     finally:
         faulthandler.cancel_dump_traceback_later()
