@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 import re
 import sqlite3
+from typing import Any
 
 from preppald.journal import rows
 
@@ -13,6 +14,33 @@ FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
 # An operator's command holds the write lock for milliseconds; more than this is a hung program.
 BUSY_SECONDS = 5.0
+
+
+class Connection(sqlite3.Connection):
+    """A connection on which a damaged schema is an error of the database.
+
+    SQLite quotes the damaged text in its message; where that is not UTF-8 any more, Python cannot even raise the error.
+    """
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        try:
+            return super().execute(sql, *parameters)
+        except UnicodeDecodeError as error:
+            raise _unspeakable(error) from error
+
+    def executescript(self, script: str, /) -> sqlite3.Cursor:
+        try:
+            return super().executescript(script)
+        except UnicodeDecodeError as error:
+            raise _unspeakable(error) from error
+
+
+def _unspeakable(why: UnicodeDecodeError) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(
+        f"the schema is damaged, and so is SQLite's message about it ({why.reason})"
+    )
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
 
 
 def generation_file(state_dir: Path, instance: str, generation: int) -> Path:
@@ -56,7 +84,12 @@ def new(file: Path) -> sqlite3.Connection:
 def _existing(file: Path, mode: str) -> sqlite3.Connection:
     uri = f"{file.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(
-        uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        uri,
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=Connection,
     )
     rows.equip(connection)
     return connection

@@ -30,6 +30,7 @@ from preppald.journal.files import (
     DIRECTORY_MODE,
     FILE_MODE,
     INSTANCE_NAME,
+    Connection,
     generation_file,
     generations,
     instances,
@@ -155,7 +156,11 @@ class OnDisk:
     def connect(self) -> sqlite3.Connection:
         self._hold_file()
         return sqlite3.connect(
-            self._file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            self._file,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=Connection,
         )
 
     def _hold_file(self) -> None:

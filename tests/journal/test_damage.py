@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 import random
+import re
 import sqlite3
 
 import pytest
@@ -237,3 +238,23 @@ async def test_a_header_of_random_bytes_hides_no_row(autojump_clock: object, tmp
         content[:100] = headers[number]
         database.write_bytes(content)
         assert len(list(salvage.rows_of(database, lambda _error: None))) == whole
+
+
+async def test_a_schema_that_is_no_text_any_more_is_salvaged(autojump_clock: object, tmp_path: Path) -> None:
+    """SQLite quotes the damaged schema in its error, and Python cannot decode that: the daemon starts all the same."""
+    async with running(OnDisk(tmp_path, "a", reserve_bytes=0)) as journal:
+        journal.begin(interview())
+        journal.add_fragments("iv", 1, said(200))
+    database = tmp_path / "a.db"
+    content = database.read_bytes()
+    # With the high bit set the letter begins a character of two bytes, which the next one does not continue.
+    places = [at.start() for at in re.finditer(rb"CREATE TABLE interview", content)]
+    assert places
+    for place in places:
+        harmed = bytearray(content)
+        harmed[place + len(b"CREATE TA")] |= 0x80
+        database.write_bytes(harmed)
+        notes = Notes()
+        async with running(OnDisk(tmp_path, "a", reserve_bytes=0), notes) as journal:
+            assert await journal.fragments("iv", 1) == said(200)
+        assert "journal.corrupt" in notes.events("error")

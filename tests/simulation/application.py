@@ -24,6 +24,7 @@ class Mood:
     hangs: float = 0.0  # the same, slowly, and stored or not
     refuses_secret: float = 0.0
     latency: float = 0.05
+    only: str = ""  # towards this interview's deliveries alone
 
 
 WELL = Mood()
@@ -54,6 +55,8 @@ class Application:
         self.posts += 1
         self._audit(delivery, client)
         mood, roll = self.mood, self._chance.random()
+        if mood.only and delivery.interview_id != mood.only:
+            mood = WELL
         await trio.sleep(mood.latency * self._chance.uniform(0.2, 3))
         if roll < mood.fails:
             return self._failure()

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import trio
 
 from preppald.core.deliveries import DeliveryState
-from preppald.journal import reader
+from preppald.journal import files, reader
 from tests.durable import failure, full
 
 T = TypeVar("T")
@@ -103,7 +103,7 @@ class Mount:
         """For a journal's Place."""
         mount = self
 
-        class Noting(sqlite3.Connection):
+        class Noting(files.Connection):
             def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
                 if sql == "COMMIT":
                     mount.note_write()

@@ -65,8 +65,20 @@ class Plan:
 
 
 def damaging(seed: int) -> Plan:
-    """The plan of a seed with one to three kills more, after each of which the disk damages what it holds."""
+    """The plan of a seed with one to three kills more, after each of which the disk damages what it holds.
+
+    The backend is in trouble with one interview alone, or not at all.
+    """
     the, chance = plan(seed), random.Random(f"damage {seed}")
+    alone = f"iv-{chance.randrange(len(the.candidates))}"
+    moods = [
+        Mood(refuses_secret=1.0, only=alone),
+        Mood(fails=1.0, only=alone),
+        Mood(hangs=1.0, only=alone),
+        WELL,
+    ]
+    others = [event for event in the.events if event.act is not Act.BACKEND]
+    others.append(Event(chance.uniform(0, the.seconds / 2), Act.BACKEND, mood=chance.choice(moods)))
     harms = [
         Event(
             chance.uniform(10, the.seconds),
@@ -76,7 +88,7 @@ def damaging(seed: int) -> Plan:
         )
         for _ in range(chance.choice((1, 1, 2, 3)))
     ]
-    return replace(the, events=_apart(sorted((*the.events, *harms), key=lambda it: it.at)))
+    return replace(the, events=_apart(sorted((*others, *harms), key=lambda it: it.at)))
 
 
 def plan(seed: int) -> Plan:
