@@ -107,11 +107,11 @@ def _list(arguments: argparse.Namespace, archive: Archive) -> int:
     found = archive.owed(tuple(DeliveryState) if arguments.all else UNSETTLED)
     at_ms = now_ms()
     if arguments.json:
-        print(as_json([_described(it) for it in found]))
+        print(as_json([_described(it, before) for it, before in _ordered(found)]))
     elif found:
         table(
-            ("ID", "STATE", "TRIES", "AGE", "NEXT TRY", "STATUS", "LAST ERROR"),
-            [_row(it, at_ms) for it in found],
+            ("ID", "STATE", "TRIES", "AGE", "NEXT TRY", "STATUS", "WAITS FOR"),
+            [_row(it, before, at_ms) for it, before in _ordered(found)],
         )
     elif not archive.faults:
         print(f"nothing is owed to the backend by {archive.state_dir}")
@@ -126,8 +126,8 @@ def verdict(owed: Sequence[OutboxEntry], at_ms: int, max_age_ms: int) -> int:
 
 
 def _show(arguments: argparse.Namespace, archive: Archive) -> int:
-    for it in _chosen(arguments.id, archive):
-        for name, value in (_described(it) | _posted(it, with_content=arguments.payload)).items():
+    for it, before in _ordered(_chosen(arguments.id, archive)):
+        for name, value in (_described(it, before) | _posted(it, with_content=arguments.payload)).items():
             print(f"{name + ':':<14}{_readable(value)}")
         print()
     return 0
@@ -162,7 +162,10 @@ def _drop(arguments: argparse.Namespace, archive: Archive) -> int:
 
 
 def _export(arguments: argparse.Namespace, archive: Archive) -> int:
-    deliveries = [_described(it) | _posted(it, with_content=True) for it in _chosen(arguments.id, archive)]
+    deliveries = [
+        _described(it, before) | _posted(it, with_content=True)
+        for it, before in _ordered(_chosen(arguments.id, archive))
+    ]
     put(as_json({"interview": arguments.id, "deliveries": deliveries}) + "\n", arguments.output)
     return 0
 
@@ -174,7 +177,34 @@ def _chosen(name: str, archive: Archive) -> list[OutboxEntry]:
     return found
 
 
-def _row(it: OutboxEntry, at_ms: int) -> tuple[str, ...]:
+def _ordered(found: Sequence[OutboxEntry]) -> list[tuple[OutboxEntry, str | None]]:
+    """Return each delivery with the pending one of its interview that goes before it, if any."""
+    first: dict[str, str] = {}
+    ordered: list[tuple[OutboxEntry, str | None]] = []
+    for it in found:
+        before = first.get(it.delivery.interview_id) if it.state is DeliveryState.PENDING else None
+        if it.state is DeliveryState.PENDING:
+            first.setdefault(it.delivery.interview_id, it.key)
+        ordered.append((it, before))
+    return ordered
+
+
+def _waits_for(it: OutboxEntry, before: str | None) -> str | None:
+    """Return in words what has to happen next for this delivery; None where nothing has."""
+    match it.state:
+        case DeliveryState.PENDING if before is not None:
+            return f"{before}, which goes before it"
+        case DeliveryState.PENDING if it.attempts:
+            return f"the next try: {it.last_error or 'the last one was cut short'}"
+        case DeliveryState.PENDING:
+            return "its first try, by a daemon that runs"
+        case DeliveryState.DEAD:
+            return f"you, to retry or drop it: {it.last_error or 'the application refused it'}"
+        case _:
+            return None
+
+
+def _row(it: OutboxEntry, before: str | None, at_ms: int) -> tuple[str, ...]:
     waits = it.state is DeliveryState.PENDING
     return (
         it.key,
@@ -183,11 +213,11 @@ def _row(it: OutboxEntry, at_ms: int) -> tuple[str, ...]:
         span(at_ms - it.delivery.created_ms),
         ("now" if it.due(at_ms) else f"in {span(it.next_ms - at_ms)}") if waits else "-",
         "-" if it.last_status is None else str(it.last_status),
-        it.last_error or "",
+        _waits_for(it, before) or "",
     )
 
 
-def _described(it: OutboxEntry) -> dict[str, Any]:
+def _described(it: OutboxEntry, before: str | None) -> dict[str, Any]:
     return {
         "id": it.key,
         "interview": it.delivery.interview_id,
@@ -198,6 +228,7 @@ def _described(it: OutboxEntry) -> dict[str, Any]:
         "next_try": iso(it.next_ms) if it.state is DeliveryState.PENDING and it.next_ms else None,
         "last_status": it.last_status,
         "last_error": it.last_error,
+        "waits_for": _waits_for(it, before),
         "settled": None if it.acked_ms is None else iso(it.acked_ms),
     }
 

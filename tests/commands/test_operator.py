@@ -293,10 +293,12 @@ async def test_outbox_list(filled: Shell) -> None:
     """What is owed; the exit status is for monitors."""
     assert filled("outbox list") == outbox.OVERDUE - 1  # dead letters; nothing has waited for 15 minutes
     assert filled.out == (
-        "ID                         STATE    TRIES  AGE   NEXT TRY  STATUS  LAST ERROR\n"
-        "dead:1:status:IN_PROGRESS  dead     1      5:00  -         404     answered 404 NOT_FOUND\n"
-        "dead:1:transcript          dead     1      5:00  -         404     answered 404 NOT_FOUND\n"
-        "waits:1:transcript         pending  1      5:00  in 2:00   503     answered 503\n"
+        "ID                         STATE    TRIES  AGE   NEXT TRY  STATUS  WAITS FOR\n"
+        "dead:1:status:IN_PROGRESS  dead     1      5:00  -         404     "
+        "you, to retry or drop it: answered 404 NOT_FOUND\n"
+        "dead:1:transcript          dead     1      5:00  -         404     "
+        "you, to retry or drop it: answered 404 NOT_FOUND\n"
+        "waits:1:transcript         pending  1      5:00  in 2:00   503     the next try: answered 503\n"
     )
     assert filled("outbox list --max-age 2m") == outbox.OVERDUE
     assert filled("outbox list --json --all") == outbox.DEAD_LETTERS
@@ -323,6 +325,12 @@ async def test_outbox_retry(filled: Shell) -> None:
     assert filled.out == "2 to be tried now; a running daemon begins within seconds\n"
     assert filled("outbox retry waits") == 0
     assert filled.out.startswith("1 to be tried")
+    assert filled("outbox list --json") == 0
+    assert [it["waits_for"] for it in filled.json] == [
+        "the next try: answered 404 NOT_FOUND",
+        "dead:1:status:IN_PROGRESS, which goes before it",
+        "the next try: answered 503",
+    ]
     assert filled("outbox list") == 0
     assert "dead " not in filled.out
     assert filled.out.count("now") == 3
