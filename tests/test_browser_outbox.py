@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 import contextlib
 from contextlib import asynccontextmanager
 import socket
+import tracemalloc
 
 import trio
 import trio.testing
@@ -11,9 +12,10 @@ from websockets.frames import Close
 from websockets.protocol import Protocol, Side, State
 from websockets.server import ServerProtocol
 
-from preppald.browser.connection import PIECE_BYTES, Browser
+from preppald.browser.connection import OUTBOX_BYTES, PIECE_BYTES, PLACE_BYTES, TOO_SLOW, Browser
 from preppald.core import frames
 from preppald.core.endings import Close as Goodbye
+from preppald.core.turns import Fragment, Speaker
 from preppald.net.stream import KERNEL_BYTES, keep_little_in_the_kernel
 from preppald.net.websocket import WebSocketClosed
 from preppald.pb.interview_pb2 import ServerToClientMessage
@@ -128,3 +130,23 @@ async def test_a_slow_line_is_no_stuck_one() -> None:
         with trio.fail_after(10):
             while browser.sending_since in {None, first}:  # noqa: ASYNC110 - nothing tells of it
                 await trio.sleep(0.01)
+
+
+async def test_a_flood_of_single_letters_is_bounded_like_sound() -> None:
+    """Each message costs its place in the queue: 16 bytes of a transcript took ten times that."""
+    async with ends() as (browser, page):
+        letter = frames.transcript(Fragment(1, 1, Speaker.AI, "a", 1))
+        tracemalloc.start()
+        try:
+            posted = 0
+            while browser.cut is None:
+                browser.post(letter)
+                posted += 1
+                assert posted < OUTBOX_BYTES
+            held, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert browser.cut == TOO_SLOW
+        assert held <= most < 2 * OUTBOX_BYTES
+        assert posted <= OUTBOX_BYTES // PLACE_BYTES + 2 * KERNEL_BYTES
+        del page

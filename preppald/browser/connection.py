@@ -22,9 +22,11 @@ from preppald.net.websocket import Protocol, WebSocket, WebSocketClosed
 # A tick's audio is 700 bytes. After a stall this is twelve times real time, and the smallest frames that fit take
 # a few milliseconds, which is all that other connections have to wait for this one.
 READ_BYTES = 8 * 1024
-# 87 s of 24 kHz PCM. Gemini speaks at four times real time, so that a slow line may lag by most of a long
-# answer; a browser further behind than this is not listening any more.
-OUTBOX_BYTES = 4 * 1024 * 1024
+# 96 s of 24 kHz PCM in pieces of 40 ms. Gemini speaks at four times real time, so that a slow line may lag by most of a
+# long answer; a browser further behind than this is not listening any more.
+OUTBOX_BYTES = 5 * 1024 * 1024
+# A message costs its place in the queue, too: without that, a flood of single letters would hold a hundred times its size.
+PLACE_BYTES = 256
 # One write, a third of a second of the interviewer's voice: the rest stays here, where Interrupted and a goodbye
 # overtake it.
 PIECE_BYTES = 16 * 1024
@@ -111,11 +113,12 @@ class Browser:
         """Send or queue a message. A browser whose outbox is full is too slow, and is closed instead."""
         if self._closing is not None:
             return
-        if self._outbox_bytes + self._websocket.unsent + len(message) > OUTBOX_BYTES:
+        size = len(message) + PLACE_BYTES
+        if self._outbox_bytes + self._websocket.unsent + size > OUTBOX_BYTES:
             self._cut(TOO_SLOW, "Too slow to receive")
             return
         self._outbox.append((message, audio))
-        self._outbox_bytes += len(message)
+        self._outbox_bytes += size
         if not self._gathering:
             self.flush()
 
@@ -134,7 +137,7 @@ class Browser:
     def drop_audio(self) -> None:
         """Forget audio that is not sent yet: the candidate spoke over it."""
         self._outbox = deque(item for item in self._outbox if not item[1])
-        self._outbox_bytes = sum(len(message) for message, _ in self._outbox)
+        self._outbox_bytes = sum(len(message) + PLACE_BYTES for message, _ in self._outbox)
 
     def ping(self) -> None:
         """Ask for a sign of life, which ``heard_at`` will show."""
@@ -284,7 +287,7 @@ class Browser:
             message, _ = self._outbox.popleft()
             piece.append(message)
             size += len(message)
-        self._outbox_bytes -= size
+        self._outbox_bytes -= size + PLACE_BYTES * len(piece)
         return piece
 
     # -------------------------------------------------------------- the end
