@@ -49,6 +49,8 @@ class Browser:
     ``cut``: why we ended the connection, if that was the browser's fault or its line's. ``given_up_at``: when its line
     was taken for dead. ``plays_all``: the page plays every reply to its end, whatever the candidate says meanwhile.
     ``measures``: the page wants to know how much of its sound arrived, which is ``audio_bytes`` so far.
+    ``client``: the subprotocol that the page speaks; "old" for one from before preppal.v1. ``family``: chrome, firefox,
+    safari or other.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Browser:
         *,
         peer: str = "",
         measures: bool = False,
+        family: str = "other",
     ) -> None:
         self.peer = peer
         self.measures = measures
@@ -69,6 +72,8 @@ class Browser:
         self.given_up_at: float | None = None
         # A page that offers no subprotocol is from before preppal.v1: it knows no Interrupted and plays all it gets.
         self.plays_all = protocol.subprotocol is None
+        self.client = protocol.subprotocol or "old"
+        self.family = family
         self._pieces = Pieces() if self.plays_all else None
         self._started_ms = 0
         self._allowance = Allowance()

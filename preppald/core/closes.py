@@ -101,6 +101,8 @@ DESCRIPTORS = Cause(
     "this process or machine has no file descriptors left: raise LimitNOFILE= or fs.file-max",
 )
 
+# Every cause, in the order above.
+CAUSES = tuple(value for value in list(globals().values()) if isinstance(value, Cause))
 # After these Gemini never saw the try.
 UNASKED = frozenset({DNS, REFUSED, HTTP_FAILED, PROXY, DESCRIPTORS})
 # A resume that ends with one of these was not refused for its handle.

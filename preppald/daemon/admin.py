@@ -1,11 +1,12 @@
 """The operator's port, on the loopback: metrics, and the health pages again."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 
 import trio
 
 from preppald.backend.outbox import Outbox
+from preppald.config.current import Current
 from preppald.errors import Refusal
 from preppald.interview.registry import Registry
 from preppald.journal import Journal
@@ -66,6 +67,27 @@ def owed(outbox: Outbox, journal: Journal) -> Iterable[tuple[str, str, float]]:
         "journal_left_files",
         "earlier files whose unfinished business cannot be read yet",
         journal.left_files,
+    )
+
+
+def interviews(
+    registry: Registry, current: Current, now_ms: Callable[[], int]
+) -> Iterable[tuple[str, str, float]]:
+    """Yield the gauges of the interviews and of readiness: name, meaning, value."""
+    began = min((session.interview.started_ms for session in registry.live), default=None)
+    age = 0.0 if began is None else max(0.0, (now_ms() - began) / 1000)
+    yield "sessions_max", "PREPPALD_MAX_SESSIONS", current.config.max_sessions
+    yield "sessions_waiting", "interviews without a browser, which may come back", registry.waiting
+    yield "sessions_oldest_seconds", "age of the oldest interview that runs; 0: none runs", age
+    yield (
+        "ready",
+        "1 while new interviews may begin; else /ready has the reason",
+        float(registry.unready() is None),
+    )
+    yield (
+        "draining",
+        "1 while the interviews that run are finished, and none begins",
+        float(registry.draining),
     )
 
 

@@ -21,7 +21,7 @@ from preppald.config.current import Current
 from preppald.config.load import changes, reloaded
 from preppald.config.settings import Config
 from preppald.config.warnings import warnings
-from preppald.daemon import admin
+from preppald.daemon import admin, pulse
 from preppald.daemon.environment import Environment, addresses, real
 from preppald.daemon.systemd import Supervisor
 from preppald.gemini.service import GeminiService
@@ -134,8 +134,7 @@ async def run_daemon(
             meters=metrics,
             delivered=feedback.delivered,
         )
-        for gauges in (health.gauges, partial(admin.owed, outbox, journal)):
-            metrics.watch(gauges)
+        metrics.watch(health.gauges, partial(admin.owed, outbox, journal))
         async with trio.open_nursery() as base:
             await base.start(journal.run)
             await base.start(outbox.run)
@@ -152,10 +151,12 @@ async def run_daemon(
                     log=log,
                 )
                 server = Server(services, registry, pages and pages(services), peers, identity)
-                metrics.watch(partial(admin.entrance, server))
+                metrics.watch(
+                    partial(admin.interviews, registry, current, now_ms), partial(admin.entrance, server)
+                )
+                base.start_soon(pulse.measure, metrics)
                 base.start_soon(supervisor.attend, partial(_status, registry, server, health))
-                _show_identity(server, log, now_ms)
-                _show_warnings(config, log, now_ms)
+                _show(server, config, log, now_ms)
                 async with trio.open_nursery() as accepting:
                     entrance = await accepting.start(accept, server.accepted, public, sessions, log)
                     serve_admin = partial(admin.serve, metrics, registry, health, log)
@@ -253,21 +254,15 @@ def _reload(services: Services, server: Server, outbox: Outbox, new: Config) -> 
     outbox.renew()
     services.log.info("daemon.reloaded", changed=changed, need_restart=need_restart)
     services.gemini.health.end(Trouble.RELOAD)
-    _show_identity(server, services.log, services.now_ms)
-    _show_warnings(services.config, services.log, services.now_ms)
+    _show(server, services.config, services.log, services.now_ms)
 
 
-def _show_identity(server: Server, log: Logger, now_ms: Callable[[], int]) -> None:
-    """Log the certificate that counts from now on, and warn if its end is near."""
-    if server.identity is None:
-        return
-    log.info("tls.certificate", expires=f"{server.identity.expires:%Y-%m-%dT%H:%M:%SZ}")
-    if warning := server.identity.warning(now_ms()):
-        log.warning("tls.expires_soon", why=warning)
-
-
-def _show_warnings(config: Config, log: Logger, now_ms: Callable[[], int]) -> None:
-    """Log settings that are accepted, and may not be what they seem."""
+def _show(server: Server, config: Config, log: Logger, now_ms: Callable[[], int]) -> None:
+    """Log the certificate that counts from now on, and settings that are accepted, and may not be what they seem."""
+    if server.identity is not None:
+        log.info("tls.certificate", expires=f"{server.identity.expires:%Y-%m-%dT%H:%M:%SZ}")
+        if warning := server.identity.warning(now_ms()):
+            log.warning("tls.expires_soon", why=warning)
     for words in warnings(config, datetime.fromtimestamp(now_ms() / 1000, UTC).date()):
         log.warning("config.doubtful", why=words)
 

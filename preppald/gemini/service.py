@@ -34,6 +34,7 @@ class GeminiService:
 
     def accepted(self) -> None:
         """Note that Gemini accepted a session: there is quota, and the key is good."""
+        self.metrics.upstream_last_connected.set(self.now_ms() / 1000)
         self.quota.passed()
         self.health.end(Trouble.GEMINI_KEY)
         self.health.end(Trouble.GEMINI_MONEY)

@@ -116,11 +116,14 @@ class Dialogue:
         # Also after a restart, which may have come before it was durable: where it was, this changes nothing.
         self._parts.record.started(self._services.now_ms())
         self._parts.seat.post(self._session_started(resumed=self._recovered))
+        self._services.metrics.sessions_started.labels("recovered" if self._recovered else "new").inc()
+        browser = self._parts.seat.browser
         self._log.info(
             "session.started",
             user=self._interview.user_id,
             model=self._interview.model,
             resumed=self._recovered,
+            **({} if browser is None else {"client": browser.client, "browser": browser.family}),
         )
 
     def _use(self, usage: Usage) -> None:

@@ -1,6 +1,6 @@
 """Keeps the interviews that are live here: joins, begins, adopts and drains them, as ``admission`` allows."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -45,6 +45,11 @@ class Registry:
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+    @property
+    def live(self) -> Collection[Session]:
+        """The interviews that run here, in the order in which they began."""
+        return self._sessions.values()
 
     @property
     def waiting(self) -> int:

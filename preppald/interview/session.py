@@ -76,6 +76,7 @@ class Session:
         self._began_at = trio.current_time()
         self._phase = services.ticker.join()
         self._concluded = False
+        self._had_browser = recovered
         self._wanted = trio.Event()
         self._retimed = trio.lowlevel.ParkingLot()
 
@@ -175,6 +176,9 @@ class Session:
             return False
         self._parts.uplink.put_early(early)
         self._seat.take(browser, replaying=since is not None, knows_turns=knows_turns)
+        if self._had_browser:
+            self._services.metrics.browser_reconnects.inc()
+        self._had_browser = True
         self._parts.conversation.plays_all = browser.plays_all
         self._dialogue.welcome()
         self._start(self.downstream_reader, browser, since)

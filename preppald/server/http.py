@@ -72,12 +72,13 @@ class Exchange:
 class Upgrade:
     """A handshake without a fault: ``answer`` is the 101 to send, ``early`` what the client sent behind its request.
 
-    ``subprotocol``: the one that was agreed on; None for a page from before preppal.v1.
+    ``subprotocol``: the one that was agreed on; None for a page from before preppal.v1. ``family``: the browser's.
     """
 
     answer: bytes
     early: bytes
     subprotocol: Subprotocol | None = None
+    family: str = "other"
 
 
 def text(status: HTTPStatus, words: str, **headers: str) -> Answer:
@@ -199,7 +200,8 @@ def handshake(exchange: Exchange) -> Upgrade:
     if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
         words = bytes(response.body or b"").decode().strip()
         raise Refusal(HTTPStatus(response.status_code), "no handshake", words)
-    return Upgrade(response.serialize(), exchange.early, choosing.subprotocol)
+    family = exchange.request.browser_family
+    return Upgrade(response.serialize(), exchange.early, choosing.subprotocol, family)
 
 
 async def upgrade(stream: trio.abc.Stream, agreed: Upgrade) -> ServerProtocol | None:

@@ -8,6 +8,14 @@ WEBSOCKET = "websocket"
 # refusals are told within the WebSocket, for a page cannot read an HTTP answer, and that Received is sent.
 SUBPROTOCOL = "preppal.v1"
 SUBPROTOCOL_2 = "preppal.v2"
+# Signs in a User-Agent, the first that is there: Chrome names Safari, too, and what is made of Chrome names Chrome.
+FAMILIES = (
+    ("Firefox/", "firefox"),
+    ("FxiOS/", "firefox"),
+    ("Chrome/", "chrome"),
+    ("CriOS/", "chrome"),
+    ("Safari/", "safari"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +47,12 @@ class Request:
         """The WebSocket subprotocols that are offered, which may come in several headers (RFC 6455 §11.3.4)."""
         offered = ",".join(self.headers("sec-websocket-protocol")).split(",")
         return [name.strip() for name in offered if name.strip()]
+
+    @property
+    def browser_family(self) -> str:
+        """The browser's family: chrome, with all that is made of it, firefox, safari, or other."""
+        agent = self.header("user-agent")
+        return next((family for sign, family in FAMILIES if sign in agent), "other")
 
     @property
     def wants_upgrade(self) -> bool:

@@ -49,7 +49,13 @@ class WaitingRoom:
             protocol = await http1.upgrade(self._stream, self._upgrade)
             if protocol is not None:
                 measures = self._upgrade.subprotocol == SUBPROTOCOL_2
-                self.browser = Browser(self._stream, protocol, self._upgrade.early, measures=measures)
+                self.browser = Browser(
+                    self._stream,
+                    protocol,
+                    self._upgrade.early,
+                    measures=measures,
+                    family=self._upgrade.family,
+                )
         return self.browser
 
     @asynccontextmanager

@@ -36,6 +36,9 @@ REPEAT_SECONDS = 10.0
 MAX_WARNINGS = 256
 
 
+# The keys that a line begins with, in this order.
+HEAD = ("timestamp", "level", "event", "interview")
+
 # syslog's, by the logger's method, for `journalctl --priority`. A line carries it in front, see sd-daemon(3).
 PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 3, "critical": 2}
 
@@ -144,7 +147,7 @@ def configure(
     renderer = (
         structlog.processors.JSONRenderer()
         if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        else structlog.dev.ConsoleRenderer(colors=stream.isatty(), sort_keys=False)
     )
     logger: Logger = structlog.wrap_logger(
         queue,
@@ -168,8 +171,10 @@ def configure(
 
 
 def _headed(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Put time, level and event first: a narrow terminal shows no more."""
-    return {name: event.pop(name) for name in ("timestamp", "level", "event")} | dict(event)
+    """Put time, level, event, interview and words first, numbers after: a narrow terminal shows no more."""
+    head = {name: event.pop(name) for name in HEAD if name in event}
+    words = {name: value for name, value in event.items() if isinstance(value, str)}
+    return head | words | dict(event)
 
 
 def _with_priority(_logger: object, method: str, line: Any) -> str:

@@ -1,18 +1,28 @@
-"""The metrics, for Prometheus. One registry a process; labels are closed sets, never ids or texts."""
+"""The metrics, for Prometheus. One registry a process; labels are closed sets, never ids or texts.
+
+A series that an alert counts with ``increase`` is there from the start, at zero: Prometheus does not see the step from
+no series to the first of its counts.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
+import platform
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
+    Info,
+    ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from preppald import __version__
+from preppald.core.closes import CAUSES
+from preppald.core.endings import PRECEDENCE
 from preppald.core.interview import Usage
 from preppald.core.prices import Prices
 
@@ -22,6 +32,9 @@ REPLY_BUCKETS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 # A rotation takes a few round trips; from one second on a gap can be heard, after thirty the interview ends.
 GAP_BUCKETS = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 BACKEND_BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+# The kernel rounds a sleep up to a millisecond; a lag from a tenth of a second on is heard in every interview, and
+# after thirty systemd's watchdog ends the process.
+LAG_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 TOKEN_KINDS = tuple(item.name for item in fields(Usage))
 
@@ -35,12 +48,15 @@ class Metrics:
 
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     sessions_live: Gauge = field(init=False)
+    sessions_started: Counter = field(init=False)
     sessions_ended: Counter = field(init=False)
     connections_refused: Counter = field(init=False)
     browsers_cut: Counter = field(init=False)
+    browser_reconnects: Counter = field(init=False)
     messages_skipped: Counter = field(init=False)
     upstream_connects: Counter = field(init=False)
     upstream_failures: Counter = field(init=False)
+    upstream_last_connected: Gauge = field(init=False)
     upstream_malformed: Counter = field(init=False)
     upstream_rejected: Counter = field(init=False)
     audio_seconds: Counter = field(init=False)
@@ -56,6 +72,7 @@ class Metrics:
     cost: Counter = field(init=False)
     feedback: Counter = field(init=False)
     recording_dropped: Counter = field(init=False)
+    loop_lag: Histogram = field(init=False)
 
     def __post_init__(self) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -65,10 +82,14 @@ class Metrics:
             return Histogram(f"preppald_{name}", text, labels, buckets=buckets, registry=self.registry)
 
         self.sessions_live = Gauge("preppald_sessions_live", "interviews now", registry=self.registry)
+        self.sessions_started = counter("sessions_started", "interviews begun, or taken up again", "how")
         self.sessions_ended = counter("sessions_ended", "interviews ended", "ending")
         self.connections_refused = counter("connections_refused", "connections refused at the door", "why")
         self.browsers_cut = counter(
             "browsers_cut", "connections ended for what the browser or its line did", "why"
+        )
+        self.browser_reconnects = counter(
+            "browser_reconnects", "browsers that came to an interview which had one before"
         )
         self.messages_skipped = counter(
             "messages_skipped", "messages of kinds that a newer client sends and this version does not know"
@@ -76,6 +97,11 @@ class Metrics:
         self.upstream_connects = counter("upstream_connects", "connections to Gemini set up", "kind")
         self.upstream_failures = counter(
             "upstream_failures", "connections to Gemini lost or not had", "cause"
+        )
+        self.upstream_last_connected = Gauge(
+            "preppald_upstream_last_connected_timestamp_seconds",
+            "when Gemini last accepted a session, seconds since 1970; 0: not since the start",
+            registry=self.registry,
         )
         self.upstream_malformed = counter("upstream_malformed", "what Gemini sent that cannot be read")
         self.upstream_rejected = counter(
@@ -104,6 +130,28 @@ class Metrics:
         self.cost = counter("cost_dollars", "what the tokens cost by PREPPALD_PRICES, in US dollars")
         self.feedback = counter("feedback", "interviews after which feedback was due", "outcome")
         self.recording_dropped = counter("recording_dropped_bytes", "sound that was not recorded")
+        self.loop_lag = histogram(
+            "loop_lag_seconds", "how late a task of the loop woke that was due", LAG_BUCKETS
+        )
+        self._begin_at_zero()
+        self._describe()
+
+    def _begin_at_zero(self) -> None:
+        """Make the series whose first step counts."""
+        for counter, values in (
+            (self.sessions_started, ("new", "recovered")),
+            (self.sessions_ended, [ending.name for ending in PRECEDENCE]),
+            (self.upstream_connects, ("fresh", "resumed")),
+            (self.upstream_failures, [cause.name for cause in CAUSES]),
+        ):
+            for value in values:
+                counter.labels(value)
+
+    def _describe(self) -> None:
+        """Add the version, and the process_* metrics that Prometheus's own libraries have."""
+        build = Info("preppald_build", "the version", registry=self.registry)
+        build.info({"version": __version__, "python": platform.python_version()})
+        ProcessCollector(registry=self.registry)
 
     def used(self, usage: Usage, prices: Prices) -> None:
         """Count tokens, and their cost."""
@@ -116,9 +164,10 @@ class Metrics:
         self.backend_calls.labels(kind, outcome).inc()
         self.backend_seconds.labels(kind).observe(seconds)
 
-    def watch(self, read: Callable[[], Iterable[tuple[str, str, float]]]) -> None:
+    def watch(self, *reads: Callable[[], Iterable[tuple[str, str, float]]]) -> None:
         """Add gauges that are read at each scrape: (name, text, value)."""
-        self.registry.register(_Watched(read))
+        for read in reads:
+            self.registry.register(_Watched(read))
 
     def exposition(self) -> bytes:
         return generate_latest(self.registry)
