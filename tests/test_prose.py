@@ -34,6 +34,7 @@ ROOMS = (
     "net",
     "recording",
     "server",
+    "shared",
     "simulator",
     "telemetry",
 )

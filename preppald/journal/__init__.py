@@ -3,6 +3,7 @@
 journal.py   the sessions' interface, and the writer task      (Trio, no SQL)
 pending.py   the records that are not yet durable             (memory)
 packing.py   many fragments a row
+parcel.py    one commit as rows, for this journal and for one that hosts share
 rows.py      columns, checksums, and the one error for a row that cannot be read
 mending.py   damaged rows, set aside one by one
 backup.py    copies of it, made and brought back              (blocking)

@@ -1,0 +1,13 @@
+"""A journal that several hosts share, behind the local one: for hosts that die with all they have.
+
+protocol.py   the questions and the answers: one Protocol, and every type that goes through it
+alone.py      one host alone: everything is granted
+model.py      the same in memory, for simulations
+tenure.py     whether this instance still holds what it runs     (pure)
+shipment.py   several commits as one
+"""
+
+from preppald.shared.alone import Alone
+from preppald.shared.protocol import LEASE_SECONDS, Presence, Shared
+
+__all__ = ["LEASE_SECONDS", "Alone", "Presence", "Shared"]
