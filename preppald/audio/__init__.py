@@ -1,1 +1,1 @@
-"""Sample rates: pure functions and small objects on PCM, without I/O."""
+"""Sample rates and Opus: pure functions and small objects on PCM, without I/O."""
