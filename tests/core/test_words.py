@@ -379,6 +379,9 @@ def test_an_interruption_says_how_much_was_heard_of_which_turn() -> None:
         ("เรามาพูดคุยกันเกี่ยวกับโครงการของคุณกันเถอะ", 8, "เรามาพูดค"[:8]),
         ("ที่นี่ที่นี่ที่นี่ที่นี่ที่นี่", 1, "ที่"),
         ("x" * 40, 10, "x" * 10),
+        ("Take your time 👩\u200d💻 please", 15, "Take your time 👩\u200d💻"),
+        ("🎤🎤🎤 ready?", 1, "🎤🎤🎤"),
+        ("𠮷野家で働きました", 1, "𠮷"),
     ],
 )
 def test_a_word_that_was_begun_was_heard(text: str, at: int, heard: str) -> None:

@@ -147,6 +147,41 @@ test("a cut turn keeps what was heard of it, in code points", () => {
   assert.equal(turns.interviewerOpen, false);
 });
 
+for (const [text, codePoints, heard] of [
+  ["Take your time 👩‍💻 and tell me", 18, "Take your time 👩‍💻"],
+  ["🎤🎤🎤 ready?", 2, "🎤🎤"],
+  ["เรามาพูดคุยกัน", 7, "เรามาพู"],
+  ["我们来谈谈你的𠮷项目。然后呢?", 8, "我们来谈谈你的𠮷"],
+  ["نتحدث عن مشروعك", 8, "نتحدث عن"],
+  ["Tell me", 0, ""],
+  ["Tell me", 99, "Tell me"],
+  // Gemini begins its words with a blank, which no page shows and the server counts.
+  [" Tell me more", 5, "Tell"],
+  ["我们来谈谈", 3, "我们来"],
+]) {
+  test(`of "${text}" so much was heard: "${heard}"`, () => {
+    const turns = new Turns();
+    turns.add({ speaker: "AI", text, turnComplete: false, seq: 1, turn: 1 });
+    const { text: shown, heardLength } = turns.cut(true, { turn: 1, heardCodePoints: codePoints });
+    assert.equal(shown.slice(0, heardLength), heard);
+  });
+}
+
+test("blanks that came before the first word count, too", () => {
+  const turns = new Turns();
+  assert.equal(turns.add({ speaker: "AI", text: " \n", turnComplete: false, seq: 1, turn: 1 }), null);
+  turns.add({ speaker: "AI", text: " 好的。请说", turnComplete: false, seq: 2, turn: 1 });
+  const { text, heardLength } = turns.cut(true, { turn: 1, heardCodePoints: 6 });
+  assert.equal(text.slice(0, heardLength), "好的。");
+});
+
+test("a reply of a new number is a new turn, though the one before was never closed", () => {
+  const turns = new Turns();
+  turns.add({ speaker: "AI", text: "One", turnComplete: false, seq: 1, turn: 1 });
+  turns.add({ speaker: "AI", text: "Two", turnComplete: false, seq: 2, turn: 3 });
+  assert.deepEqual(turns.all.map(({ text }) => text), ["One", "Two"]);
+});
+
 /** As much of Storage as is used. */
 function storage() {
   const items = new Map();

@@ -21,6 +21,8 @@ export class Turns {
   seq = 0;
   /** The server's numbers, by our own. @type {number[]} */
   #numbers = [];
+  /** Blanks in front of a turn, which are not shown, by the server's numbers: the server counts them. @type {Map<number, number>} */
+  #blanks = new Map();
 
   /**
    * @param {object} update
@@ -39,18 +41,18 @@ export class Turns {
     this.seq = Math.max(this.seq, seq);
     if (speaker !== "USER" && speaker !== "AI") return null;
     // Transcription may come late: the rest of a turn that was closed goes to that turn, whoever has spoken since.
-    const known = number > 0 ? this.all[this.#numbers.indexOf(number)] : undefined;
-    let turn = known ?? this.#latest(speaker);
-    if (known !== undefined && known.complete) {
-      known.text += text;
-      return known;
+    let turn = number > 0 ? this.all[this.#numbers.indexOf(number)] : this.#latest(speaker);
+    if (number > 0 && turn?.complete) {
+      turn.text += text;
+      return turn;
     }
     if (turn === undefined || turn.complete) {
-      if (text.trim() === "") return null;
-      turn = { id: this.all.length, speaker, text: "", complete: false, cut: false, heardLength: null, beginMs: null, endMs: null };
+      const shown = text.trimStart();
+      this.#blanks.set(number, (this.#blanks.get(number) ?? 0) + text.length - shown.length);
+      if (shown === "") return null;
+      turn = { id: this.all.length, speaker, text: shown, complete: false, cut: false, heardLength: null, beginMs: null, endMs: null };
       this.all.push(turn);
-    }
-    turn.text += turn.text === "" ? text.trimStart() : text;
+    } else turn.text += text;
     turn.complete = turnComplete;
     if (number > 0) this.#numbers[turn.id] = number;
     if (number > 0 && turn.beginMs === null) turn.beginMs = beginMs;
@@ -69,7 +71,7 @@ export class Turns {
     const turn = named < 0 ? this.#latest("AI") : this.all[named];
     if (turn === undefined || (named < 0 && turn.complete && !wasHeard)) return null;
     turn.cut = true;
-    if (number !== 0) turn.heardLength = indexOfCodePoint(turn.text, heardCodePoints);
+    if (number !== 0) turn.heardLength = indexOfCodePoint(turn.text, heardCodePoints - (this.#blanks.get(number) ?? 0));
     return turn;
   }
 
@@ -94,7 +96,7 @@ function indexOfCodePoint(text, codePoints) {
   let index = 0;
   let left = codePoints;
   for (const character of text) {
-    if (left === 0) break;
+    if (left <= 0) break;
     left -= 1;
     index += character.length;
   }
