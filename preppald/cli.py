@@ -31,6 +31,10 @@ COMMANDS = {
     "call": "be the candidate: speak a WAV file to a daemon, hear its interviewer",
     "simulate": "run a Gemini Live service and a backend to develop against",
     "token": "sign a token for a test",
+    "status": "show what runs: interviews, debts, troubles",
+    "end": "end a live interview",
+    "drain": "let no interview begin, and those that run go on",
+    "undrain": "let interviews begin again",
     "interviews": "list the interviews, live and past",
     "transcript": "print the transcript of an interview",
     "report": "write the page of an interview: picture, numbers, transcript, sound",
@@ -38,8 +42,19 @@ COMMANDS = {
     "outbox": "show and mend the deliveries that the backend is still owed",
     "journal": "examine, back up, restore and salvage the journal",
 }
-# These read the state directory, and need no other setting.
-READERS = ("interviews", "transcript", "report", "recording", "outbox", "journal")
+# These need the state directory, and no other setting.
+READERS = (
+    "status",
+    "end",
+    "drain",
+    "undrain",
+    "interviews",
+    "transcript",
+    "report",
+    "recording",
+    "outbox",
+    "journal",
+)
 
 # Full or broken: said of an output, which has no name. Every other OSError is a bug of ours.
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})

@@ -207,7 +207,7 @@ async def test_a_newer_connection_took_over(
 async def test_the_daemon_had_to_stop(nursery: trio.Nursery, autojump_clock: object, codes: str) -> None:
     """Notice DRAINING first, SessionEnded and 1012 later; what was said so far."""
     world, candidate = await begin(nursery, codes)
-    world.registry.drain()
+    world.registry.prepare_stop()
     notice = (await candidate.until("notice")).notice
     assert notice.kind == Notice.DRAINING
     assert notice.message

@@ -25,6 +25,7 @@ class Ending(enum.Enum):
     LOST = ("lost", 7, "The connection was lost.")
     PROTOCOL = ("protocol", 8, "The daemon and the candidate did not understand each other.")
     STOPPED = ("stopped", 9, "The daemon was stopped.")
+    OPERATOR = ("operator", 10, "The interview was ended by the operator.")
     BAD_FILE = ("bad-file", EX_DATAERR, "The file cannot be used.")
     NOT_WRITTEN = ("not-written", EX_IOERR, "A file could not be written.")
     INTERRUPTED = ("interrupted", 130, "The call was interrupted.")
@@ -74,6 +75,9 @@ AI_FAILURE = 4002
 # 1001 going away, 1005 no code, 1006 no close frame, 1012 restart, 1013 try again later, 1014 bad gateway.
 PASSING_CODES = frozenset({1001, 1005, 1006, 1012, 1013, 1014})
 
+OPERATOR_CODE = 4006
+OPERATOR_WORDS = "ended by operator"
+
 _ENDINGS_SAID = {
     Said.ENDED_BY_USER: Ending.USER,
     Said.ENDED_BY_AI: Ending.AI_ENDED,
@@ -85,6 +89,7 @@ _ENDINGS_BY_CODE = {
     4001: Ending.USER,
     4003: Ending.AI_ENDED,
     4004: Ending.AI_FAILED,
+    OPERATOR_CODE: Ending.OPERATOR,
     4409: Ending.REPLACED,
     # Refused within the WebSocket, as proxies do that cannot refuse the handshake.
     4401: Ending.REFUSED,
@@ -96,6 +101,7 @@ _ENDINGS_BY_REASON = {
     "time limit": Ending.TIME_LIMIT,
     "ended by user": Ending.USER,
     "ai ended": Ending.AI_ENDED,
+    OPERATOR_WORDS: Ending.OPERATOR,
 }
 
 
@@ -103,6 +109,8 @@ def ending_of(said: Said, close_code: int, reason: str) -> Ending | None:
     """Return the ending that a closed connection means; None if the connection should be made again."""
     if close_code in PASSING_CODES and said in {Said.NOTHING, Said.FAILED}:
         return None
+    if said is Said.ENDED and (close_code == OPERATOR_CODE or OPERATOR_WORDS in reason.lower()):
+        return Ending.OPERATOR  # SessionEnded has no reason for it
     if said in _ENDINGS_SAID:
         return _ENDINGS_SAID[said]
     if said is Said.FAILED and close_code in {1011, 4004}:

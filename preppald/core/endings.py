@@ -115,6 +115,14 @@ AI_FAILED = Ending(
     owed=Debt.PARTIAL_THEN_ERROR,
     error=(ERROR_AI_SERVICE, "AI service error"),
 )
+OPERATOR_ENDED = Ending(
+    name="operator_ended",
+    plain=Close(1000, "Interview ended by operator"),
+    distinct=4006,
+    owed=Debt.PARTIAL,
+    # No reason of SessionEnded means it, and pages of before read the reason as one of four: the close says it.
+    ended=EndedReason.REASON_UNSPECIFIED,
+)
 BLOCK_LEFT = Ending(
     name="block_left",
     # The page has closed already, with the same code.
@@ -157,6 +165,7 @@ PRECEDENCE = (
     TIME_UP,
     TOKENS_SPENT,
     AI_ENDED,
+    OPERATOR_ENDED,
     AI_UNREACHABLE,
     AI_FAILED,
     MISUSED,

@@ -15,6 +15,7 @@ import trio
 from preppald.backend import Backend, backend_for
 from preppald.config.addresses import Address
 from preppald.config.settings import Config
+from preppald.daemon.control import CommandSocket
 from preppald.daemon.systemd import Sockets, Supervisor
 from preppald.errors import StartError
 from preppald.gemini.connection import Dial, dialler
@@ -34,6 +35,7 @@ class Environment:
     """``listeners``: the public ones and the operator's. ``place`` and ``in_thread``: the journal's.
 
     ``chance``: random numbers in [0, 1). ``recordings``: the directory that holds theirs; None: nothing is recorded.
+    ``control``: the command socket's place; None: there is none.
     """
 
     listeners: AbstractAsyncContextManager[tuple[Listeners, Listeners]]
@@ -44,6 +46,7 @@ class Environment:
     chance: Callable[[], float] = random.random
     memory: Memory = field(default_factory=Memory)
     recordings: Path | None = None
+    control: CommandSocket | None = None
 
 
 def real(config: Config, supervisor: Supervisor) -> Environment:
@@ -56,6 +59,7 @@ def real(config: Config, supervisor: Supervisor) -> Environment:
         dial=dialler(config.gemini_url, proxy=config.proxy_for(str(config.gemini_url))),
         memory=Memory(used=group_used),
         recordings=config.state_dir,
+        control=CommandSocket(config.state_dir, supervisor.runtime_directory, config.instance),
     )
 
 

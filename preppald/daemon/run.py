@@ -21,7 +21,8 @@ from preppald.config.current import Current
 from preppald.config.load import changes, reloaded
 from preppald.config.settings import Config
 from preppald.config.warnings import warnings
-from preppald.daemon import admin, pulse
+from preppald.daemon import admin, control, pulse
+from preppald.daemon.acting import Acting
 from preppald.daemon.environment import Environment, addresses, real
 from preppald.daemon.systemd import Supervisor
 from preppald.gemini.service import GeminiService
@@ -155,6 +156,14 @@ async def run_daemon(
                     partial(admin.interviews, registry, current, now_ms), partial(admin.entrance, server)
                 )
                 base.start_soon(pulse.measure, metrics)
+                acting = Acting(
+                    services,
+                    registry,
+                    outbox,
+                    server,
+                    instance=config.instance,
+                    stopping=switch.drain.is_set,
+                )
                 base.start_soon(supervisor.attend, partial(_status, registry, server, health))
                 _show(server, config, log, now_ms)
                 async with trio.open_nursery() as accepting:
@@ -163,6 +172,7 @@ async def run_daemon(
                     await accepting.start(accept, serve_admin, private, sessions, log)
                     await sessions.start(peers.serve, server.take, sessions)
                     accepting.start_soon(registry.adopt)
+                    await sessions.start(control.serve, environment.control, acting, log)
                     running = Running(
                         addresses(public)[0],
                         addresses(private)[0],
@@ -187,9 +197,7 @@ async def run_daemon(
                         entrance.cancel()
                     await _drained(registry, server, switch, services.config.drain_seconds, log)
                     accepting.cancel_scope.cancel()
-                sessions.cancel_scope.deadline = trio.current_time() + GOODBYE_SECONDS
-                await registry.empty()
-                sessions.cancel_scope.cancel()
+                await _said_goodbye(registry, sessions.cancel_scope)
             owed = await outbox.drained(trio.current_time() + OUTBOX_SECONDS)
             base.cancel_scope.cancel()
     log.info("daemon.stopped", undelivered=owed)
@@ -287,7 +295,7 @@ async def _drained(
     Also those of other instances whose connections are carried here; they would survive, but with a gap.
     """
     log.info("daemon.draining", interviews=len(registry), seconds=seconds)
-    registry.drain()
+    registry.prepare_stop()
     with trio.move_on_after(seconds) as patience:
         async with trio.open_nursery() as waiting:
             waiting.start_soon(_cancel_when, switch.now, waiting.cancel_scope)
@@ -298,6 +306,13 @@ async def _drained(
         why = "the drain's time is up" if patience.cancelled_caught else "a second signal came"
         log.warning("daemon.ending_interviews", interviews=len(registry), why=why)
         registry.end_all()
+
+
+async def _said_goodbye(registry: Registry, scope: trio.CancelScope) -> None:
+    """Let the interviews say goodbye, within that bound; then cancel what else is there."""
+    scope.deadline = trio.current_time() + GOODBYE_SECONDS
+    await registry.empty()
+    scope.cancel()
 
 
 async def _cancel_when(event: trio.Event, scope: trio.CancelScope) -> None:

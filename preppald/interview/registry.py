@@ -22,6 +22,7 @@ from preppald.interview.admission import (
     check_join,
     too_late,
 )
+from preppald.interview.now import InterviewNow
 from preppald.interview.services import Services
 from preppald.interview.session import Session
 from preppald.journal import Place
@@ -59,6 +60,14 @@ class Registry:
     def holds(self, interview_id: str) -> bool:
         """Return whether the interview is live here, or about to be over."""
         return interview_id in self._sessions
+
+    def now(self) -> list[InterviewNow]:
+        """Return every interview here as it is now, the oldest first."""
+        return sorted((it.now() for it in self._sessions.values()), key=lambda it: it.started_ms)
+
+    def session(self, interview_id: str) -> Session | None:
+        """Return the interview's session if it is live here."""
+        return self._sessions.get(interview_id)
 
     @property
     def draining(self) -> bool:
@@ -148,10 +157,10 @@ class Registry:
     async def adopt(self) -> None:
         """Take over, again and again, the work that stopped instances on this host left unfinished.
 
-        A draining instance takes over nothing: it would never be done.
+        A draining instance takes over nothing: it would never be done. It looks on, for a drain can be undone.
         """
-        while not self.draining:
-            if self._services.journal.fault is None:
+        while True:
+            if not self.draining and self._services.journal.fault is None:
                 try:
                     places = await self._services.journal.owing()
                     async with self._opening:
@@ -224,8 +233,16 @@ class Registry:
     # -------------------------------------------------------------- stopping
 
     def drain(self) -> None:
-        """Refuse new interviews, and tell those that run."""
+        """Refuse new interviews until ``undrain``; those that run notice nothing."""
         self._admission.draining = True
+
+    def undrain(self) -> None:
+        """Let interviews begin again."""
+        self._admission.draining = False
+
+    def prepare_stop(self) -> None:
+        """Refuse new interviews, and tell those that run that the daemon will stop."""
+        self.drain()
         for session in self._sessions.values():
             session.tell_draining()
 

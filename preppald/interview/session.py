@@ -18,7 +18,16 @@ import trio
 from preppald.browser.connection import Browser
 from preppald.browser.reader import Reader
 from preppald.core.context import Context
-from preppald.core.endings import BLOCK_LEFT, BUG, DAEMON_STOPPED, MISUSED, TIME_UP, USER_ENDED, Ending
+from preppald.core.endings import (
+    BLOCK_LEFT,
+    BUG,
+    DAEMON_STOPPED,
+    MISUSED,
+    OPERATOR_ENDED,
+    TIME_UP,
+    USER_ENDED,
+    Ending,
+)
 from preppald.core.events import (
     AudioHeard,
     BrowserEvent,
@@ -33,6 +42,7 @@ from preppald.core.turns import Fragment, Turn
 from preppald.core.watchdog import STEP_SECONDS, STOPPED_SECONDS
 from preppald.errors import JournalError
 from preppald.interview.dialogue import Dialogue
+from preppald.interview.now import InterviewNow, seen
 from preppald.interview.parts import parts_of
 from preppald.interview.prompting import context_of
 from preppald.interview.services import Services
@@ -86,9 +96,18 @@ class Session:
         return self._parts.outcome.over
 
     @property
+    def ending(self) -> Ending:
+        """The ending that counts so far, once the interview is over."""
+        return self._parts.outcome.decided[0]
+
+    @property
     def waiting(self) -> bool:
         """True while the interview goes on without a browser, which may come back."""
         return self._seat.browser is None
+
+    def now(self) -> InterviewNow:
+        """Return the interview as it is now, for the operator."""
+        return seen(self.interview, self._parts, self.config.prices, trio.current_time())
 
     # -------------------------------------------------------------- the nursery
 
@@ -151,7 +170,8 @@ class Session:
         self._log.info(
             "session.ended",
             ending=ending.name,
-            cause=cause,
+            # An operator's words may name somebody, and a log outlives what `preppald forget` removes.
+            cause=cause.partition(":")[0] if ending is OPERATOR_ENDED else cause,
             seconds=round(trio.current_time() - self._began_at, 1),
             turns=len(turns),
             credited_seconds=round(self._parts.clock.credited, 1),

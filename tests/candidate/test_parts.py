@@ -217,11 +217,13 @@ def test_who_leaves_while_listening_still_reports_the_latency() -> None:
         (Said.AI_FAILED, 4002, "AI service error", Ending.AI_FAILED),
         (Said.NOTHING, 4409, "Replaced by a newer connection", Ending.REPLACED),
         (Said.ENDED, 1012, "", Ending.STOPPED),
+        (Said.ENDED, 1000, "Interview ended by operator", Ending.OPERATOR),
         (Said.FAILED, 1011, "", Ending.PROTOCOL),
         # The same, distinct codes.
         (Said.ENDED_BY_USER, 4001, "", Ending.USER),
         (Said.ENDED_BY_TIME, 4002, "", Ending.TIME_LIMIT),
         (Said.ENDED_BY_AI, 4003, "", Ending.AI_ENDED),
+        (Said.ENDED, 4006, "", Ending.OPERATOR),
         (Said.AI_FAILED, 4004, "", Ending.AI_FAILED),
         (Said.FAILED, 4004, "", Ending.PROTOCOL),
         # Nothing said before the close: the code, then the reason's words.
@@ -232,6 +234,7 @@ def test_who_leaves_while_listening_still_reports_the_latency() -> None:
         (Said.NOTHING, 4004, "", Ending.AI_FAILED),
         (Said.NOTHING, 1000, "Interview ended by user", Ending.USER),
         (Said.NOTHING, 1000, "AI ended session", Ending.AI_ENDED),
+        (Said.NOTHING, 1000, "Interview ended by operator", Ending.OPERATOR),
         (Said.NOTHING, 1000, "", Ending.PROTOCOL),
         (Said.NOTHING, 4401, "", Ending.REFUSED),
         (Said.NOTHING, 1008, "", Ending.PROTOCOL),

@@ -43,6 +43,7 @@ def told(delivery: Delivery) -> str:
         (endings.TIME_UP, ["transcript"], ["COMPLETED"]),
         (endings.TOKENS_SPENT, ["transcript"], ["COMPLETED"]),
         (endings.AI_ENDED, ["transcript"], ["COMPLETED"]),
+        (endings.OPERATOR_ENDED, ["transcript"], ["ERROR"]),
         (endings.AI_UNREACHABLE, ["ERROR"], ["ERROR"]),
         (endings.AI_FAILED, ["transcript"], ["ERROR"]),
         (endings.CANDIDATE_GONE, ["transcript"], ["ERROR"]),

@@ -16,6 +16,8 @@ for (const [code, reason, sessionEnded, ending] of [
   [4002, "Session timeout (1 hour limit)", null, "time-is-up"],
   [1000, "AI ended session", EndReason.GEMINI_ENDED, "interviewer-finished"],
   [4003, "", null, "interviewer-finished"],
+  [1000, "Interview ended by operator", EndReason.UNSPECIFIED, "ended-by-operator"],
+  [4006, "", EndReason.UNSPECIFIED, "ended-by-operator"],
   [4002, "Failed to connect to AI service", null, "ai-unreachable"],
   [4004, "Failed to connect to AI service", null, "ai-unreachable"],
   [4002, "AI service error", null, "ai-failed"],

@@ -23,6 +23,7 @@ export const CloseCode = Object.freeze({
   AI_FAILED: 4002,
   DISTINCT_AI_ENDED: 4003,
   DISTINCT_AI_FAILED: 4004,
+  DISTINCT_BY_OPERATOR: 4006,
   BAD_REQUEST: 4400,
   UNAUTHORIZED: 4401,
   FORBIDDEN: 4403,
@@ -35,6 +36,7 @@ export const CloseCode = Object.freeze({
 /** Texts of preppald's close frames, which say more than the codes: two conventions share those. */
 const REASON_TEXTS = /** @type {const} */ ([
   [/ended by user/i, "ended-by-user"],
+  [/ended by operator/i, "ended-by-operator"],
   [/timeout/i, "time-is-up"],
   [/ai ended/i, "interviewer-finished"],
   [/failed to connect to ai/i, "ai-unreachable"],
@@ -57,6 +59,7 @@ const BY_CODE = {
   [CloseCode.AI_FAILED]: "ai-failed",
   [CloseCode.DISTINCT_AI_ENDED]: "interviewer-finished",
   [CloseCode.DISTINCT_AI_FAILED]: "ai-failed",
+  [CloseCode.DISTINCT_BY_OPERATOR]: "ended-by-operator",
   [CloseCode.BAD_REQUEST]: "not-understood",
   [CloseCode.UNAUTHORIZED]: "refused",
   [CloseCode.FORBIDDEN]: "another-interview",

@@ -10,6 +10,7 @@ declare const ENDINGS_EN: {
     "ended-by-user": string;
     "time-is-up": string;
     "interviewer-finished": string;
+    "ended-by-operator": string;
     ended: string;
     "ai-unreachable": string;
     "ai-failed": string;
@@ -68,6 +69,7 @@ export declare const ENDINGS: Readonly<{
     "ended-by-user": string;
     "time-is-up": string;
     "interviewer-finished": string;
+    "ended-by-operator": string;
     ended: string;
     "ai-unreachable": string;
     "ai-failed": string;

@@ -1,0 +1,250 @@
+"""The commands that act on a running daemon: over its socket, in words and as JSON, with every mistake a sentence."""
+
+from collections.abc import Iterator
+import json
+from pathlib import Path
+import shutil
+import socket
+import stat
+import tempfile
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from preppald import cli
+from preppald.daemon.orders import PATH_BYTES
+from preppald.errors import EX_TEMPFAIL, EX_UNAVAILABLE
+from preppald.journal import OnDisk
+from tests.commands.standing import standing
+from tests.durable import interview, running
+
+
+class Shell:
+    """Runs a command line; ``out`` and ``err`` are what it printed."""
+
+    def __init__(self, state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.state_dir = state_dir
+        self._capsys = capsys
+        self.out = self.err = ""
+
+    def __call__(self, *words: str) -> int:
+        try:
+            return cli.main(words)
+        finally:
+            self.out, self.err = self._capsys.readouterr()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def state_dir() -> Iterator[Path]:
+    """A short path: a socket's may have 107 bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="acts"))
+    (folder / "state").mkdir(mode=0o700)
+    yield folder / "state"
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def shell(state_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.setenv("PREPPALD_STATE_DIR", str(state_dir))
+    monkeypatch.delenv("PREPPALD_ENV_FILE", raising=False)
+    return Shell(state_dir, capsys)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def test_what_runs_is_seen_ended_and_drained(shell: Shell) -> None:
+    """The whole way of an operator at night: look, end one, let no other begin, and let them again."""
+    with standing(shell.state_dir) as daemon:
+        assert mode(shell.state_dir / "preppald.control") == 0o600
+        daemon.interview("iv-1", "ada")
+        daemon.interview("iv-2", "bob")
+        assert shell("status") == 0, shell.out + shell.err
+        assert "instance preppald: running, preppald " in shell.out
+        assert "live:        2\n" in shell.out
+        assert "owed:        nothing to the backend" in shell.out
+        rows = [line.split() for line in shell.out.splitlines() if line.startswith("iv-")]
+        assert [row[:2] for row in rows] == [["iv-1", "ada"], ["iv-2", "bob"]]
+        assert "Hello" not in shell.out
+
+        assert shell("end", "iv-1", "--reason", "asked for") == 0
+        assert shell.out.startswith("interview iv-1 is ended; `preppald outbox list`")
+        assert shell("end", "iv-1") == EX_UNAVAILABLE
+        assert "interview 'iv-1' is not live on this host" in shell.err
+        assert shell("interviews", "--ending", "operator_ended", "--json") == 0
+        assert [it["cause"] for it in shell.json] == ["an operator ended it: asked for"]
+
+        assert shell("drain") == 0
+        assert shell.out == "instance preppald drains: no interview begins; 1 run\n"
+        assert shell("drain", "--wait", "0s") == EX_TEMPFAIL
+        assert "still drains" in shell.out
+        assert shell("status", "--json") == 0
+        (seen,) = shell.json["instances"]
+        assert (seen["running"], seen["draining"], seen["unready"]) == (True, True, "draining")
+        assert [it["interview"] for it in seen["interviews"]] == ["iv-2"]
+        assert shell("end", "iv-2", "--json") == 0
+        assert shell.json["ending"] == "operator_ended"
+        assert shell("drain", "--wait", "5s", "--json") == 0
+        assert shell.json[0]["was"]
+        assert shell("undrain") == 0
+        assert shell.out == "instance preppald takes new interviews; 0 run\n"
+        uid = daemon.world.events("operator.acted")[0]["uid"]
+        assert uid == shell.state_dir.stat().st_uid
+    assert not list(shell.state_dir.glob("*.control"))
+
+
+def test_a_socket_in_the_runtime_directory_is_found_by_the_state_directory(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = shell.state_dir.parent / "run"
+    runtime.mkdir()
+    with standing(shell.state_dir, runtime_directory=runtime):
+        assert mode(runtime / "control") == 0o600
+        assert (shell.state_dir / "preppald.control").readlink() == runtime / "control"
+        assert shell("status") == 0
+        # Also where the state directory's own path is longer than a socket's may be.
+        deep = shell.state_dir.parent / ("x" * PATH_BYTES)
+        deep.symlink_to(shell.state_dir)
+        monkeypatch.setenv("PREPPALD_STATE_DIR", str(deep))
+        assert shell("status") == 0
+    assert not list(runtime.iterdir())
+
+
+def test_of_two_instances_the_one_that_is_meant_acts(shell: Shell) -> None:
+    with standing(shell.state_dir, "a") as first, standing(shell.state_dir, "b") as other:
+        first.interview("iv-1", "ada")
+        other.interview("iv-2", "bob")
+        assert shell("drain") == EX_UNAVAILABLE
+        assert "several instances run (a, b): name one with --instance, or all with --all" in shell.err
+        assert shell("drain", "--instance", "b", "--json") == 0
+        assert [it["instance"] for it in shell.json] == ["b"]
+        assert shell("status", "--json") == 0
+        assert [it["draining"] for it in shell.json["instances"]] == [False, True]
+        assert shell("status", "--instance", "b", "--json") == 0
+        assert [it["instance"] for it in shell.json["instances"]] == ["b"]
+        assert shell("end", "iv-2", "--json") == 0
+        assert shell.json["instance"] == "b"
+        assert shell("undrain", "--all", "--json") == 0
+        assert [(it["instance"], it["was"]) for it in shell.json] == [("a", False), ("b", True)]
+        assert shell("drain", "--instance", "c") == EX_UNAVAILABLE
+        assert "there is no instance 'c'" in shell.err
+
+
+@pytest.mark.parametrize("words", [("status",), ("end", "iv-1"), ("drain",), ("undrain",)])
+def test_where_nothing_runs_a_sentence_says_so(shell: Shell, words: tuple[str, ...]) -> None:
+    assert shell(*words) == EX_UNAVAILABLE
+    assert (
+        "is PREPPALD_STATE_DIR what the daemon has?" in shell.out + shell.err or "no daemon runs" in shell.err
+    )
+
+
+@pytest.mark.parametrize("words", [("status",), ("end", "iv-1"), ("drain",), ("undrain",)])
+def test_where_there_is_no_state_directory_a_sentence_says_so(shell: Shell, words: tuple[str, ...]) -> None:
+    shell.state_dir.rmdir()
+    assert shell(*words) == EX_UNAVAILABLE
+    assert "there is no state directory" in shell.err
+
+
+async def test_what_a_stopped_instance_left_is_counted(shell: Shell, autojump_clock: object) -> None:
+    async with running(OnDisk(shell.state_dir, "gone", reserve_bytes=0)) as journal:
+        journal.begin(interview("left"))
+        await journal.flush()
+    assert shell("status") == EX_UNAVAILABLE
+    assert "instance gone: does not run; 1 interviews go on when it, or another instance, starts" in shell.out
+    assert shell("drain", "--instance", "gone") == EX_UNAVAILABLE
+    assert f"instance gone of {shell.state_dir} does not run: start it" in shell.err
+
+
+def test_a_daemon_without_a_socket_is_told_from_one_that_does_not_run(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path that is too long for a socket: the daemon says so and serves; so do the commands."""
+    deep = shell.state_dir / ("d" * PATH_BYTES)
+    monkeypatch.setenv("PREPPALD_STATE_DIR", str(deep))
+    with standing(deep) as daemon:
+        daemon.interview("iv-1", "ada")
+        (line,) = daemon.world.events("control.unavailable")
+        assert "shorten PREPPALD_STATE_DIR" in str(line["why"])
+        assert shell("status") == 1
+        assert "runs, and listens for no orders: the path" in shell.out
+        assert shell("drain") == EX_UNAVAILABLE
+        assert "shorten PREPPALD_STATE_DIR" in shell.err
+        assert shell("status", "--json") == 1
+        assert "unreachable" in shell.json["instances"][0]
+
+
+def test_what_is_left_of_a_killed_daemon_is_replaced(shell: Shell) -> None:
+    path = shell.state_dir / "preppald.control"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    assert shell("drain", "--instance", "preppald") == EX_UNAVAILABLE
+    assert "does not run: start it" in shell.err
+    with standing(shell.state_dir):
+        assert shell("drain") == 0
+
+
+@pytest.mark.parametrize(
+    ("answered", "words"),
+    [
+        (b"", "it has just stopped"),
+        (b"what?\n", "it may be of another version"),
+        (b'{"done":{"instance":1}}\n', "it may be of another version"),
+        (b"{}\n", "it may be of another version"),
+    ],
+)
+def test_a_daemon_that_answers_oddly_is_a_sentence(shell: Shell, answered: bytes, words: str) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(shell.state_dir / "odd.control"))
+        listening.listen()
+
+        def answer() -> None:
+            theirs, _ = listening.accept()
+            with theirs:
+                theirs.recv(4096)
+                theirs.sendall(answered)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert shell("undrain", "--instance", "odd") in {EX_UNAVAILABLE, 70}
+        thread.join()
+    assert words in shell.err
+
+
+def test_watching_goes_on_until_it_is_stopped(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+
+    def look_again(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            raise KeyboardInterrupt
+
+    with standing(shell.state_dir):
+        monkeypatch.setattr(time, "sleep", look_again)
+        assert shell("status", "--watch", "0.5", "--json") == cli.INTERRUPTED
+    assert looks == [0.5] * 3
+    assert [json.loads(line)["instances"][0]["well"] for line in shell.out.splitlines()] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("end",), "the following arguments are required: ID"),
+        (("end", "no such/name"), "must be 1 to 64 of A-Z a-z 0-9 _ -"),
+        (("drain", "--wait", "soon"), "is not an age like 90s, 15m, 2h or 7d"),
+        (("drain", "--instance", "a", "--all"), "not allowed with argument"),
+        (("status", "--watch", "never"), "must be a number from 0.2 to 3600"),
+        (("undrain", "now"), "unrecognized arguments: now"),
+    ],
+)
+def test_wrong_arguments_are_told(shell: Shell, words: tuple[str, ...], said: str) -> None:
+    with pytest.raises(SystemExit) as left:
+        shell(*words)
+    assert left.value.code == 2
+    assert said in shell.err
