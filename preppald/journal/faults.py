@@ -6,6 +6,8 @@ import sqlite3
 
 # The low byte of an extended result code is its family.
 FAMILY = 0xFF
+# SQLite's words for a damaged byte of the header, which it does not call damage.
+FORMAT = "unsupported file format"
 
 
 class Damage(enum.Enum):
@@ -34,7 +36,7 @@ def damage(error: sqlite3.Error | OSError) -> Damage:
 def corrupt(error: sqlite3.Error) -> bool:
     """Return whether the file itself is damaged, rather than the disk or the permissions."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-    return code & FAMILY in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    return code & FAMILY in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} or str(error) == FORMAT
 
 
 def sentence(error: sqlite3.Error | OSError, name: str) -> str:

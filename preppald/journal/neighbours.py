@@ -74,8 +74,8 @@ class Neighbours:
         present = schema.version(connection)
         if present == 0:
             return False  # it is being made
-        if present < len(schema.MIGRATIONS):
-            return place.was_run()  # it is migrated when it is taken over
+        if present < len(schema.MIGRATIONS) or not schema.recognised(connection):
+            return place.was_run()  # it is migrated, or salvaged, when it is taken over
         if schema.identity(connection) not in {file.name, None}:
             if file.name not in self._foreign:
                 self._foreign.add(file.name)

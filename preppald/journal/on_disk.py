@@ -210,10 +210,12 @@ class OnDisk:
         for path in (self._file, _wal(self._file)):
             try:
                 there = path.stat()
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 if path in self._seen or path == self._file:
                     return f"{path} was removed"
                 continue  # no -wal yet
+            except OSError as error:
+                return f"{path} cannot be looked at ({error.strerror})"
             inode, size = self._seen.get(path, (there.st_ino, 0))
             if there.st_ino != inode or (path == self._file and not _same(path, held)):
                 return f"{path} was replaced by another file"

@@ -23,6 +23,8 @@ from preppald.journal.rows import Row, Unreadable
 MAGIC = b"SQLite format 3\0"
 PAGE_SIZES = (4096, 1024, 2048, 8192, 16384, 32768, 65536, 512)
 HEADER_BYTES = 100
+# In the header: a file with another version for writing is opened for reading only, without a word.
+WRITE_VERSION, WRITE_VERSIONS = 18, (1, 2)
 WAL_HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
 WAL_MAGIC = (0x377F0682, 0x377F0683)
 INDEX_INTERIOR, TABLE_INTERIOR, INDEX_LEAF, TABLE_LEAF = 2, 5, 10, 13
@@ -70,6 +72,16 @@ def rows_of(
         size = _page_size(file)
         log = WriteAheadLog(database)
         yield from _pages(file, size, log.newest(size), damaged, stop=stop)
+
+
+def writable(database: Path) -> bool:
+    """Return whether SQLite would write to this file: not where the header's version for writing is unknown to it."""
+    try:
+        with database.open("rb") as file:
+            header = file.read(HEADER_BYTES)
+    except OSError:
+        return True  # SQLite says why it cannot be read
+    return len(header) < HEADER_BYTES or header[WRITE_VERSION] in WRITE_VERSIONS
 
 
 class WriteAheadLog:

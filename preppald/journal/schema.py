@@ -1,12 +1,14 @@
 """The database's tables, and the migrations of older ones.
 
 Every change of the schema is one more entry at the end of ``MIGRATIONS``; an entry that was released is
-never edited. ``PRAGMA user_version`` counts the entries that a database has seen.
+never edited. ``PRAGMA user_version`` counts the entries that a database has seen. Each entry changes a table or an
+index, so that the tables tell the number, too: a flipped bit in it must not keep a daemon from starting.
 """
 
 # ruff: noqa: S608 - what is put into the statements' text are names of tables and columns; values are bound.
 
 import contextlib
+import functools
 import re
 import sqlite3
 
@@ -196,9 +198,47 @@ MIGRATIONS: tuple[str, ...] = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH)
 
 
 def version(connection: sqlite3.Connection) -> int:
-    """Return how many migrations this database has seen."""
+    """Return how many migrations this database has seen: by its tables where those are known, else by its number."""
+    number = _number(connection)
+    present = _shape(connection)
+    if number in range(len(MIGRATIONS) + 1) and present == _shape_after(MIGRATIONS[:number]):
+        return number
+    known = range(1, len(MIGRATIONS) + 1)
+    return next((it for it in known if present == _shape_after(MIGRATIONS[:it])), number)
+
+
+def misnumbered(connection: sqlite3.Connection) -> bool:
+    """Return whether the number in the file is not that of its tables: damage, which ``migrate`` mends."""
+    return _number(connection) != version(connection)
+
+
+def _number(connection: sqlite3.Connection) -> int:
     (number,) = connection.execute("PRAGMA user_version").fetchone()
     return int(number)
+
+
+def recognised(connection: sqlite3.Connection) -> bool:
+    """Return whether the tables are those of a version of ours, or a newer one's; else their statements are damaged."""
+    number = _number(connection)
+    if number > len(MIGRATIONS):
+        return True
+    present = _shape(connection)
+    return any(present == _shape_after(MIGRATIONS[:it]) for it in range(len(MIGRATIONS), -1, -1))
+
+
+def _shape(connection: sqlite3.Connection) -> frozenset[tuple[str, str]]:
+    """Return the statements that made the tables and indexes, by name."""
+    return frozenset(connection.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"))
+
+
+@functools.cache
+def _shape_after(migrations: tuple[str, ...]) -> frozenset[tuple[str, str]]:
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        for migration in migrations:
+            connection.executescript(migration)
+            if migration is SIXTH:
+                connection.execute("DROP TABLE interview_old")
+        return _shape(connection)
 
 
 def migrate(connection: sqlite3.Connection, migrations: tuple[str, ...] = MIGRATIONS) -> None:
@@ -214,6 +254,8 @@ def migrate(connection: sqlite3.Connection, migrations: tuple[str, ...] = MIGRAT
             f"the database was written by a newer preppald (schema {present}, this one knows "
             f"{len(migrations)}): start that version, or point PREPPALD_STATE_DIR elsewhere"
         )
+    if present != _number(connection):
+        connection.execute(f"PRAGMA user_version = {present}")
     for number, migration in enumerate(migrations[present:], start=present + 1):
         # executescript commits an open transaction and runs as it stands: the transaction is in the script.
         try:
@@ -284,6 +326,13 @@ def identity(connection: sqlite3.Connection) -> str | None:
     return None if found is None else str(found[0])
 
 
+def corrupt(why: str) -> sqlite3.DatabaseError:
+    """Return the error of a damaged file, as SQLite would raise it."""
+    error = sqlite3.DatabaseError(why)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
 # SQLite's words for a damaged index over a sound table: the index is made anew.
 _INDEX_FAULT = re.compile(
     r"row \d+ missing from index |wrong # of entries in index |non-unique entry in index "
@@ -306,9 +355,10 @@ def check(connection: sqlite3.Connection, *, mend: bool = True) -> bool:
     faults = [it for it in verdicts if it != "ok" and not _ROW_FAULT.match(it)]
     broken = [it for it in faults if not _INDEX_FAULT.match(it)]
     if broken or len(verdicts) >= _FAULTS:
-        damaged = sqlite3.DatabaseError(broken[0] if broken else faults[0] if faults else verdicts[0])
-        damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise damaged
+        raise corrupt(broken[0] if broken else faults[0] if faults else verdicts[0])
+    if not recognised(connection):
+        # Such a statement still parses: it names a column, say, that no statement of ours does.
+        raise corrupt("its tables are not those of any schema")
     if faults and mend:
         connection.execute("REINDEX")
     return bool(faults)

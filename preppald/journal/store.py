@@ -224,12 +224,17 @@ class Store:
             self._log.error("journal.shortened", database=self.name, what=loss, todo=RESTORE)
         # Before SQLite has the file: see salvage.py, rule 3.
         log = salvage.WriteAheadLog(Path(self.name))
+        writable = salvage.writable(Path(self.name))
         connection = self._place.connect()
         try:
+            if not writable:
+                raise schema.corrupt("its header has a version that SQLite would only read")
             schema.tune(connection)
             if schema.check(connection):
                 self._log.error("journal.reindexed", database=self.name)
             hidden = self._hidden(connection, log)
+            if schema.misnumbered(connection):
+                self._log.error("journal.misnumbered", database=self.name, schema=schema.version(connection))
             connection = _prepared(connection, self._place)
         except sqlite3.Error as error:
             if not faults.corrupt(error):

@@ -142,7 +142,10 @@ class Writer:
         finally:
             self._running = False
             with trio.move_on_after(CLOSING_SECONDS, shield=True):
-                if self._pending:
+                # Closing a file that has lost its name would be the end of it.
+                if self._pending or (
+                    self._store.watched and await self._in_thread(self._store.trouble) is not None
+                ):
                     await self._attempt()
                 await self._in_thread(self._store.close)
 

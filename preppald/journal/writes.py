@@ -181,16 +181,17 @@ def carry_over(
     """Take the unfinished rows of an earlier file into the present one; return how many.
 
     Unfinished: live interviews with their fragments, deliveries that are pending or dead, and transcripts on which
-    feedback is due. Rows that the present file already knows are newer and stay. That ``file`` was carried over is in the
-    same transaction: a row that is delivered and swept later can never come back from the earlier file.
+    feedback is due. Of ended interviews only the row comes along, so that none begins again. Rows that the present file
+    already knows are newer and stay. That ``file`` was carried over is in the same transaction: a row that is delivered
+    and swept later can never come back from the earlier file.
     """
     if was_carried(target, file):
         return 0
     before = target.total_changes
     with transaction(target):
-        live = reader.live(source, report)
-        names = {it.interview_id for it in live}
-        target.executemany(ADD_INTERVIEW, map(rows.interview_row, live))
+        known = reader.interviews_of(source, "TRUE", report=report)
+        names = {it.interview_id for it in known if it.phase is Phase.LIVE}
+        target.executemany(ADD_INTERVIEW, map(rows.interview_row, known))
         for columns, table, put in (
             (rows.PASSAGE_COLUMNS, "passage", PUT_PASSAGE),
             (DAMAGED_COLUMNS, "damaged", PUT_DAMAGED),

@@ -258,3 +258,44 @@ async def test_a_schema_that_is_no_text_any_more_is_salvaged(autojump_clock: obj
         async with running(OnDisk(tmp_path, "a", reserve_bytes=0), notes) as journal:
             assert await journal.fragments("iv", 1) == said(200)
         assert "journal.corrupt" in notes.events("error")
+
+
+FILE_DAMAGE: dict[str, Callable[[bytearray], None]] = {
+    # A name in a statement that still parses.
+    "a column's name": lambda content: _put(content, content.index(b"attempts     INTEGER"), ord("A")),
+    # With these two SQLite calls no file corrupt: it would only read it, or not open it.
+    "the version for writing": lambda content: _put(content, 18, 34),
+    "the format of the schema": lambda content: _put(content, 47, 132),
+    "the number of migrations": lambda content: _put(content, 61, 1),
+}
+
+
+def _put(content: bytearray, offset: int, value: int) -> None:
+    content[offset] = value
+
+
+@pytest.mark.parametrize("damage", FILE_DAMAGE.values(), ids=FILE_DAMAGE)
+@pytest.mark.parametrize("own", [True, False], ids=["its own start", "adopted"])
+async def test_a_byte_of_the_file_s_own_facts(
+    damage: Callable[[bytearray], None], autojump_clock: object, tmp_path: Path, *, own: bool
+) -> None:
+    """Where SQLite takes a damaged file for another kind of file, it is salvaged like any other, and nothing is lost."""
+    await fill(tmp_path, "a")
+    file = tmp_path / "a.db"
+    content = bytearray(file.read_bytes())
+    damage(content)
+    file.write_bytes(content)
+    notes = Notes()
+    async with running(at(tmp_path, "a" if own else "b"), notes) as journal:
+        if not own:
+            await journal.adopt(await journal.owing())
+        assert {it.interview_id for it in journal.live()} == {"live", "live-too"}
+        assert await journal.fragments("live", 1) == said(30)
+        assert {it.key for it in await journal.ask(reader.owed)} == {
+            f"{name}:1:{what}"
+            for name in ("over", "over-too")
+            for what in ("status:IN_PROGRESS", "transcript")
+        }
+        journal.begin(interview("new"))
+        await journal.flush()
+    assert set(notes.events("error")) & {"journal.salvaged", "journal.misnumbered"}

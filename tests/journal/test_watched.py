@@ -11,6 +11,7 @@ import sys
 import pytest
 import trio
 
+from preppald.core.interview import Phase
 from preppald.errors import StartError
 from preppald.journal import OnDisk, reader
 from preppald.journal.writer import LOOK_SECONDS
@@ -70,6 +71,45 @@ async def test_what_happens_to_the_files_is_noticed_within_a_second(
         assert journal.live() == [interview("iv")]
         assert await journal.fragments("iv", 1) == said(15)
         assert [it.key for it in await journal.ask(reader.owed)] == ["over:1:transcript"]
+        # One that has ended does not begin again.
+        over = await journal.interview("over")
+        assert over is not None
+        assert over.phase is Phase.ENDED
+
+
+async def test_a_file_in_place_of_the_directory(autojump_clock: object, tmp_path: Path) -> None:
+    """Nothing can be written there: no new interview begins until that is mended, and then nothing is lost."""
+    state = tmp_path / "state"
+    async with running(at(state)) as journal:
+        journal.begin(interview())
+        await journal.flush()
+        await trio.sleep(LOOK_SECONDS)
+        shutil.rmtree(state)
+        state.touch()
+        await trio.sleep(NOTICED_SECONDS)
+        assert journal.fault is not None
+        state.unlink()
+        await trio.sleep(3 * LOOK_SECONDS)
+        assert journal.fault is None
+    async with running(at(state)) as journal:
+        assert journal.live() == [interview()]
+
+
+@pytest.mark.parametrize("what", UNDER_US)
+async def test_what_happens_to_the_files_just_before_the_end(
+    autojump_clock: object, tmp_path: Path, what: str
+) -> None:
+    """A daemon that is stopped looks once more: closing its file would be the end of what has no name."""
+    state = tmp_path / "state"
+    async with running(at(state)) as journal:
+        journal.begin(interview())
+        journal.add_fragments("iv", 1, said(10))
+        await journal.flush()
+        await trio.sleep(LOOK_SECONDS)
+        UNDER_US[what](state)
+    async with running(at(state)) as journal:
+        assert journal.live() == [interview()]
+        assert await journal.fragments("iv", 1) == said(10)
 
 
 async def test_a_cut_database_is_left(autojump_clock: object, tmp_path: Path) -> None:
