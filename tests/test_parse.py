@@ -33,6 +33,15 @@ def test_a_duration_out_of_its_bounds_is_told_them(raw: str) -> None:
         HOUR_AT_MOST(raw)
 
 
+def test_a_retention_is_a_duration_or_as_short_as_can_be() -> None:
+    read = parse.retention(most=3600)
+    assert (read("30m"), read("0"), read("delivered")) == (1800, 0, "delivered")
+    assert parse.written(read("delivered")) == "delivered"
+    for raw, why in (("soon", "is not a duration like 90s, 15m or 1h"), ("2h", "is not between 0s and 1h")):
+        with pytest.raises(Invalid, match=f'{why}, nor "delivered"'):
+            read(raw)
+
+
 def test_several_durations_are_sorted_longest_first_and_may_be_none() -> None:
     read = parse.durations(least=1, most=3600)
     assert read("1m, 5m,30s,") == (300, 60, 30)

@@ -13,8 +13,8 @@ LOOK_SECONDS = 1.0
 
 EPILOG = """\
 From now on /ready answers 503 "draining" and new interviews are refused, or handed to another
-instance on this host that takes them. Interviews that run go on and notice nothing; their candidates
-can come back as before. The daemon itself goes on, too: `systemctl stop` or a restart is up to you.
+instance on this host that takes them. Interviews that run go on and notice nothing; their
+candidates can come back as before. The daemon goes on, too: `systemctl stop` is up to you.
 
 It lasts until `preppald undrain`, or a restart.
 
@@ -23,8 +23,8 @@ examples:
   preppald drain --wait 2h && systemctl stop preppald       nobody is cut off
   preppald drain --instance a
 
-exit status: 0; 69 no daemon runs, or it is not clear which one is meant; 75 after --wait interviews
-still run.
+exit status: 0; 69 no daemon runs, or it is not clear which one is meant; 75 interviews still run
+after --wait.
 """
 
 

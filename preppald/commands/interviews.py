@@ -30,7 +30,8 @@ examples:
   preppald interviews --user u-123 --ending gemini_failed
 
 exit status: 0; 74 when a database could not be read.
-It works while the daemon runs and while it is down. What was delivered is kept for seven days.
+It works while the daemon runs and while it is down. A row goes seven days after its last delivery,
+or with its words where PREPPALD_TRANSCRIPT_RETENTION keeps them longer.
 """
 
 

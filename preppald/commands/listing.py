@@ -116,5 +116,15 @@ def sessions_of(archive: Archive, interview_id: str, block: int | None, state_di
 
 
 def turns_of(archive: Archive, interview: Interview) -> list[Turn]:
-    """Return the transcript of an interview, or of a block."""
-    return in_order(fold(archive.fragments(interview.interview_id, interview.epoch)).values())
+    """Return the transcript of an interview, or of a block.
+
+    Raises:
+        PreppaldError: its words were removed after their delivery.
+    """
+    said = archive.fragments(interview.interview_id, interview.epoch)
+    if not said and archive.stripped(interview.interview_id):
+        raise PreppaldError(
+            f"the words of interview {printable(interview.interview_id)!r} were removed after their delivery "
+            "(PREPPALD_TRANSCRIPT_RETENTION): the backend has them"
+        )
+    return in_order(fold(said).values())

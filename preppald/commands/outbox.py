@@ -234,6 +234,8 @@ def _described(it: OutboxEntry, before: str | None) -> dict[str, Any]:
 
 
 def _posted(it: OutboxEntry, *, with_content: bool) -> dict[str, Any]:
+    if not it.delivery.payload:
+        return {"payload": "removed after its delivery, by PREPPALD_TRANSCRIPT_RETENTION"}
     if not with_content:
         return {"payload": f"{len(it.delivery.payload)} bytes; --payload prints them"}
     try:

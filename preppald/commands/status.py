@@ -40,8 +40,8 @@ examples:
 
 exit status:
   0   all that run are well
-  1   one asks for an operator: it is degraded, its journal cannot be written, or the backend refused
-      deliveries (`preppald outbox list`)
+  1   one asks for an operator: it is degraded, its journal cannot be written, or the backend
+      refused deliveries (`preppald outbox list`)
   69  no daemon runs
 
 What the journal holds of interviews that are over: `preppald interviews`.

@@ -50,7 +50,8 @@ examples:
 
 Of an interview in blocks all blocks are printed, in their order; vtt and protobuf are of one.
 
-exit status: 0; 69 when there is no such interview or block; 74 when a file could not be read.
+exit status: 0; 69 when there is no such interview or block, or its words were removed; 74 when a
+file could not be read.
 It works while the interview goes on, too: the words of a moment ago are there.
 Where a part cannot be read from the disk [unreadable] stands, and "missing" says so.
 """

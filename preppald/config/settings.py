@@ -212,6 +212,13 @@ class Config:
         "how long a recording is kept, like 30d; 0: until it is deleted",
         default="30d",
     )
+    transcript_retention: float | Literal["delivered"] = setting(
+        "PREPPALD_TRANSCRIPT_RETENTION",
+        parse.retention(most=10 * YEAR),
+        "how long the words of an interview are kept after the backend has them, like 30d; delivered: no longer than that; 0: until they are deleted",
+        default="7d",
+        restart=True,
+    )
     vad_start: Literal["low", "high"] = setting(
         "PREPPALD_VAD_START",
         parse.one_of("low", "high"),

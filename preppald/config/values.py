@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 import re
+from typing import Literal
 
 from preppald.core.brief import DEFAULT_BRIEF, Brief, TemplateError
 from preppald.core.prices import Prices, parse as parse_prices
@@ -126,6 +127,21 @@ def duration(*, least: float, most: float) -> Callable[[str], float]:
         if not least <= seconds <= most:
             raise Invalid(f"is not between {as_duration(least)} and {as_duration(most)}")
         return seconds
+
+    return read
+
+
+def retention(*, most: float) -> Callable[[str], float | Literal["delivered"]]:
+    """Return seconds, or "delivered" as it stands."""
+    read_seconds = duration(least=0, most=most)
+
+    def read(raw: str) -> float | Literal["delivered"]:
+        if raw == "delivered":
+            return "delivered"
+        try:
+            return read_seconds(raw)
+        except Invalid as error:
+            raise Invalid(f'{error}, nor "delivered"') from error
 
     return read
 

@@ -30,7 +30,7 @@ from preppald.interview.feedback import FeedbackWriter
 from preppald.interview.registry import Registry
 from preppald.interview.services import Services
 from preppald.interview.session import GOODBYE_SECONDS
-from preppald.journal import RETENTION_MS, Fallback, Journal
+from preppald.journal import Fallback, Journal
 from preppald.net import tls
 from preppald.net.stops import Stops, received
 from preppald.net.ticker import Ticker
@@ -97,7 +97,7 @@ async def run_daemon(
         log=log,
         now_ms=now_ms,
         in_thread=environment.in_thread,
-        retention_ms=None if config.backend == "none" else RETENTION_MS,
+        retention_ms=_retention_ms(config),
         fallback=Fallback(round(config.session_limit * 1000), config.gemini_model, config.partial),
     )
     ticker = Ticker()
@@ -201,6 +201,13 @@ async def run_daemon(
             owed = await outbox.drained(trio.current_time() + OUTBOX_SECONDS)
             base.cancel_scope.cancel()
     log.info("daemon.stopped", undelivered=owed)
+
+
+def _retention_ms(config: Config) -> int | None:
+    """Return how long words are kept that the backend has; None: until somebody deletes them."""
+    if config.backend == "none" or config.transcript_retention == 0:
+        return None  # without a backend nobody else has them
+    return 0 if config.transcript_retention == "delivered" else round(config.transcript_retention * 1000)
 
 
 def _recorder(directory: Path | None, metrics: Metrics, log: Logger) -> Recorder | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import sqlite3
 from typing import TypeVar
 
-from preppald.core.deliveries import DeliveryState, OutboxEntry
+from preppald.core.deliveries import DeliveryKind, DeliveryState, OutboxEntry
 from preppald.core.interview import Interview
 from preppald.core.turns import Fragment, with_holes
 from preppald.errors import JournalError
@@ -117,6 +117,13 @@ class Archive:
         for _, owed in self._ask(lambda connection: reader.owed(connection, of=of, report=self._damaged)):
             found |= {row.key: row for row in owed}
         return [row for row in found.values() if row.state in states]
+
+    def stripped(self, interview_id: str) -> bool:
+        """Return whether the interview's words were removed after their delivery."""
+        return any(
+            not it.delivery.payload and it.delivery.kind is DeliveryKind.TRANSCRIPT
+            for it in self.owed(of=interview_id)
+        )
 
     def retry(self, keys: Collection[str]) -> int:
         """Make these deliveries due now; return how many."""

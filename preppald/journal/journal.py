@@ -38,8 +38,8 @@ RETENTION_MS = 7 * 24 * 3600 * 1000
 class Journal:
     """One writer for one database. ``run`` is its task; everything else is called from other tasks.
 
-    ``now_ms``: the wall clock in milliseconds. ``retention_ms``: how long what was delivered is kept;
-    None keeps it for ever, which is right when no backend has a copy. ``fallback``: what a live interview has whose row
+    ``now_ms``: the wall clock in milliseconds. ``retention_ms``: how long the words are kept that were
+    delivered; 0: until they are; None: for ever, which is right when no backend has a copy. ``fallback``: what a live interview has whose row
     is damaged.
     """
 
@@ -227,9 +227,11 @@ class Journal:
         return [it for it in best if it is not None]
 
     async def was_spoken(self, interview_id: str, epoch: int) -> bool:
-        """Return whether the interview has fragments, here or at another instance."""
-        return bool(await self.fragments(interview_id, epoch)) or await self.ask(
-            lambda _: self._store.neighbours.was_spoken(interview_id, epoch)
+        """Return whether the interview has, or had, fragments, here or at another instance."""
+        return (
+            bool(await self.fragments(interview_id, epoch))
+            or await self.ask(partial(reader.was_posted, interview_id=interview_id, epoch=epoch))
+            or await self.ask(lambda _: self._store.neighbours.was_spoken(interview_id, epoch))
         )
 
     async def interviews(self, which: Which) -> list[Interview]:

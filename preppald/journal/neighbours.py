@@ -40,8 +40,12 @@ class Neighbours:
         return [it for _, files in self._databases() for found in _asked(files, ask) for it in found]
 
     def was_spoken(self, interview_id: str, epoch: int) -> bool:
-        """Return whether another instance has fragments of the interview."""
-        ask = partial(reader.fragments, interview_id=interview_id, epoch=epoch, report=_passed_over)
+        """Return whether another instance has, or had, fragments of the interview."""
+
+        def ask(connection: sqlite3.Connection) -> bool:
+            said = reader.fragments(connection, interview_id, epoch, report=_passed_over)
+            return bool(said) or reader.was_posted(connection, interview_id, epoch)
+
         return any(found for _, files in self._databases() for found in _asked(files, ask))
 
     def have_arrived(self, transfer: str) -> bool:

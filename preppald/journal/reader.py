@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import json
 import sqlite3
 
-from preppald.core.deliveries import RETRY_CAP_SECONDS, DeliveryState, OutboxEntry
+from preppald.core.deliveries import RETRY_CAP_SECONDS, DeliveryKind, DeliveryState, OutboxEntry
 from preppald.core.interview import Interview, Phase
 from preppald.core.turns import Fragment
 from preppald.journal import packing, rows
@@ -146,6 +146,15 @@ def lost_to(connection: sqlite3.Connection, interview_id: str, epoch: int) -> in
         (interview_id, epoch),
     ).fetchone()
     return seq or 0
+
+
+def was_posted(connection: sqlite3.Connection, interview_id: str, epoch: int) -> bool:
+    """Return whether there is a transcript's delivery, of which the words may be removed by now."""
+    found = connection.execute(
+        "SELECT 1 FROM outbox WHERE interview_id = ? AND key LIKE ? LIMIT 1",
+        (interview_id, f"%:{epoch}:{DeliveryKind.TRANSCRIPT}"),
+    )
+    return found.fetchone() is not None
 
 
 def unsettled(connection: sqlite3.Connection) -> list[int]:

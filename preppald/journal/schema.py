@@ -307,10 +307,13 @@ def _give_checksums(connection: sqlite3.Connection) -> None:
 
 
 def tune(connection: sqlite3.Connection) -> None:
-    """Set up durability at each commit, with readers beside the writer."""
+    """Set up durability at each commit, with readers beside the writer, and nothing left of what is deleted."""
     connection.execute("PRAGMA journal_mode = WAL")
     # FULL costs the same as NORMAL when commits are grouped; NORMAL may roll back the last ones at power loss.
     connection.execute("PRAGMA synchronous = FULL")
+    # Deleted words would stay in the file until their page is used again. Measured at 500 interviews: 5 % more of the
+    # journal's CPU, a quarter more bytes written.
+    connection.execute("PRAGMA secure_delete = ON")
 
 
 def name(connection: sqlite3.Connection, file: str) -> None:

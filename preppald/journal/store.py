@@ -13,7 +13,18 @@ from typing import TypeVar
 from preppald.core.interview import Interview
 from preppald.core.turns import with_holes
 from preppald.errors import PreppaldError, StartError
-from preppald.journal import adoption, faults, files, mending, reader, rows, salvage, schema, writes
+from preppald.journal import (
+    adoption,
+    faults,
+    files,
+    mending,
+    reader,
+    removing,
+    rows,
+    salvage,
+    schema,
+    writes,
+)
 from preppald.journal.mending import Fallback
 from preppald.journal.neighbours import Neighbours
 from preppald.journal.pending import Batch
@@ -195,8 +206,11 @@ class Store:
     def settle(self, bucket: int) -> bool:
         return self.read(partial(writes.settle, bucket=bucket, report=self.met))
 
+    def strip(self, before_ms: int) -> int:
+        return removing.strip(self._open_connection, before_ms)
+
     def sweep(self, before_ms: int) -> int:
-        return writes.sweep(self._open_connection, before_ms)
+        return removing.sweep(self._open_connection, before_ms)
 
     def close(self) -> None:
         open_ones = [self._connection, self._left and self._left[1]]

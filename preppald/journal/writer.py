@@ -17,6 +17,7 @@ import trio
 from preppald.errors import JournalError
 from preppald.journal import faults, reader, writes
 from preppald.journal.pending import Batch, Pending
+from preppald.journal.removing import ROWS_MS
 from preppald.journal.store import Store
 from preppald.net.threads import InThread
 from preppald.net.wakeup import Changes
@@ -36,6 +37,8 @@ CLOSING_SECONDS = 10.0
 # a time, the longer the cheaper.
 SETTLE_SECONDS = 20.0
 SWEEP_SECONDS = 3600.0
+# Where words are to go within hours, or as soon as the backend has them.
+SHORT_SWEEP_SECONDS = 60.0
 # How often it is looked whether the files are still those that were opened; and how often those that could not be
 # carried over are tried again.
 LOOK_SECONDS = 1.0
@@ -63,6 +66,8 @@ class Writer:
         self._now_ms = now_ms
         self._in_thread = in_thread
         self._retention_ms = retention_ms
+        short = retention_ms is not None and retention_ms < ROWS_MS
+        self._sweep_seconds = SHORT_SWEEP_SECONDS if short else SWEEP_SECONDS
         self._failure: str | None = None
         self._commit_began: float | None = None
         self._settle_at = NEVER
@@ -163,7 +168,7 @@ class Writer:
                 next_carry = now + CARRY_SECONDS
                 await self._carry_over()
             if now >= next_sweep:
-                next_sweep = now + SWEEP_SECONDS
+                next_sweep = now + self._sweep_seconds
                 # Before settling: a forgotten interview must not be settled afterwards.
                 self._settle_at = NEVER
                 await self._tend("settle", self._settle)
@@ -274,7 +279,13 @@ class Writer:
     async def _sweep(self) -> AsyncGenerator[None]:
         if self._retention_ms is None:
             return
-        before_ms = self._now_ms() - self._retention_ms
+        now_ms = self._now_ms()
+        if self._retention_ms < ROWS_MS:  # else words and rows go at once
+            before_ms = now_ms - self._retention_ms
+            while stripped := await self._in_thread(partial(self._store.strip, before_ms)):
+                self._log.info("journal.stripped", interviews=stripped)
+                yield
+        before_ms = now_ms - max(self._retention_ms, ROWS_MS)
         while swept := await self._in_thread(partial(self._store.sweep, before_ms)):
             self._log.info("journal.swept", interviews=swept)
             yield

@@ -45,8 +45,6 @@ PUT_DAMAGED = f"INSERT INTO damaged ({DAMAGED_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?
 PUT_DUE = "INSERT INTO feedback_due (key) VALUES (?) ON CONFLICT DO NOTHING"
 DELETE_DUE = "DELETE FROM feedback_due WHERE key = ?"
 
-# Deletes of one sweep: a few milliseconds each, so that no commit waits behind them.
-SWEEP_INTERVIEWS = 20
 # Rows of the table recent that are settled in one transaction: those of ten seconds.
 SETTLE_ROWS = 256
 
@@ -261,35 +259,6 @@ def put_salvaged(connection: sqlite3.Connection, table: str, number: int | None,
 
 def _is_sound(row: rows.Row, report: rows.Report) -> bool:
     return any(rows.readable([row], rows.owed, report))
-
-
-def sweep(connection: sqlite3.Connection, before_ms: int, limit: int = SWEEP_INTERVIEWS) -> int:
-    """Forget ended interviews whose last delivery was settled before ``before_ms``; return how many.
-
-    An interview that owes anything, or whose delivery is dead, is never touched. One that never had a
-    delivery goes by its end.
-    """
-    with transaction(connection):
-        rows = connection.execute(
-            """
-            SELECT interview_id FROM interview
-            WHERE phase = 'ended' AND ended_ms < :before
-              AND NOT EXISTS (
-                SELECT 1 FROM interview AS block
-                WHERE block.interview_id = interview.interview_id
-                  AND (block.phase = 'live' OR block.ended_ms >= :before))
-              AND NOT EXISTS (
-                SELECT 1 FROM outbox
-                WHERE outbox.interview_id = interview.interview_id
-                  AND (state IN ('pending', 'dead') OR acked_ms >= :before))
-            ORDER BY ended_ms LIMIT :limit
-            """,
-            {"before": before_ms, "limit": limit},
-        ).fetchall()
-        for table in ("passage", "outbox", "damaged", "interview"):
-            connection.executemany(f"DELETE FROM {table} WHERE interview_id = ?", rows)
-        connection.execute("DELETE FROM feedback_due WHERE key NOT IN (SELECT key FROM outbox)")
-    return len(rows)
 
 
 def retry(connection: sqlite3.Connection, keys: Iterable[str]) -> int:

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import trio
 
-from preppald.commands import interviews, listing, outbox, transcript
+from preppald.commands import drain, end, interviews, listing, outbox, status, transcript, undrain
 from preppald.core.deliveries import transcript_delivery
 from preppald.core.interview import Handle, Usage
 from preppald.core.turns import fold, in_order
 from preppald.errors import EX_IOERR, JournalError, PreppaldError
-from preppald.journal import OnDisk, files, reader, writes
+from preppald.journal import OnDisk, files, reader, removing, writes
 from preppald.journal.archive import Archive
 from preppald.pb import transcript_pb2
 from tests.durable import EPOCH_MS, begun, finished, interview, running, said
@@ -31,7 +31,7 @@ MINUTE_MS = 60_000
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="preppald")
     subparsers = top.add_subparsers()
-    for command in (interviews, transcript, outbox):
+    for command in (status, end, drain, undrain, interviews, transcript, outbox):
         command.add_to(subparsers)
     return top
 
@@ -144,6 +144,25 @@ async def test_interviews_as_json(filled: Shell) -> None:
     assert live["cost_dollars"] == pytest.approx(0, abs=0.01)
     assert live["delivered"] is False
     assert live["started"] == "2026-11-18T11:06:40.000Z"
+
+
+async def test_words_that_were_removed_are_said_to_be(filled: Shell) -> None:
+    """PREPPALD_TRANSCRIPT_RETENTION=delivered: the row is there, and nobody takes it for a silent interview."""
+    with closing(files.writable(filled.state_dir / "a.db")) as connection:
+        for bucket in reader.unsettled(connection):
+            writes.settle(connection, bucket)
+        assert removing.strip(connection, EPOCH_MS + 2 * MINUTE_MS) == 1
+    assert filled("interviews --ending timeout --json") == 0
+    assert [it["interview"] for it in filled.json] == ["dead", "done"]
+    for line in ("transcript done", "transcript done --format vtt"):
+        with pytest.raises(
+            PreppaldError, match="words of interview 'done' were removed after their delivery"
+        ):
+            filled(line)
+    assert filled("transcript dead") == 0
+    assert filled("outbox show done --payload") == 0
+    assert "removed after its delivery, by PREPPALD_TRANSCRIPT_RETENTION" in filled.out
+    assert "a word" not in filled.out
 
 
 async def test_no_interviews(filled: Shell) -> None:
@@ -485,7 +504,10 @@ def test_spans(milliseconds: int | None, text: str) -> None:
     assert listing.span(milliseconds) == text
 
 
-@pytest.mark.parametrize("name", ["interviews", "transcript", "outbox", "outbox list"])
+@pytest.mark.parametrize(
+    "name",
+    ["status", "end", "drain", "undrain", "interviews", "transcript", "outbox", "outbox list"],
+)
 def test_help_teaches(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Examples and exit statuses are where people look."""
     with pytest.raises(SystemExit) as stop:

@@ -17,7 +17,7 @@ from preppald.journal import Given, OnDisk, Which, packing, reader, writes
 from preppald.journal.journal import RETENTION_MS
 from preppald.journal.pending import COMMIT_RECORDS, Batch
 from preppald.journal.schema import FIRST
-from preppald.journal.writer import COMMIT_SECONDS, SETTLE_SECONDS, SWEEP_SECONDS
+from preppald.journal.writer import COMMIT_SECONDS, SETTLE_SECONDS, SHORT_SWEEP_SECONDS, SWEEP_SECONDS
 from tests.durable import (
     DAY_MS,
     DISK_SECONDS,
@@ -337,6 +337,49 @@ async def test_retention(autojump_clock: object) -> None:
         assert await left() == {"dead", "pending", "live"}
         assert await journal.fragments("live", 1) == said(3)
     assert notes.events() == ["journal.swept", "journal.swept"]
+
+
+@pytest.mark.parametrize("retention_ms", [0, 3_600_000], ids=["delivered", "an hour"])
+async def test_words_go_before_their_rows(autojump_clock: object, retention_ms: int) -> None:
+    """No word stays in the file that the backend has; the row does, so that its token begins nothing anew."""
+    notes, rig = Notes(), Rig()
+    async with running(in_memory(rig), notes, retention_ms=retention_ms) as journal:
+        for name in ("done", "dead", "pending", "live", "awaits feedback", "one block lives"):
+            journal.begin(interview(name, context='{"resume":"words of a resume"}'))
+            journal.add_fragments(name, 1, said(3))
+            if name != "live":
+                journal.end(
+                    name, 1, ending="timeout", cause=None, ended_ms=wall_ms(), deliveries=[finished(name)]
+                )
+        journal.begin(interview("one block lives", block=2, epoch=2))
+        await journal.flush()
+        rows = {owed.delivery.interview_id: owed for owed in (await journal.queue(9)).due}
+        journal.keep_owed(rows["dead"].refused(400, "no"))
+        for name in ("done", "awaits feedback", "one block lives"):
+            journal.keep_owed(rows[name].acknowledged(wall_ms()))
+        journal.note_feedback("awaits feedback:1:transcript", due=True)
+        await journal.flush()
+        if retention_ms:
+            await trio.sleep(retention_ms / 1000 - SHORT_SWEEP_SECONDS)
+            assert await journal.fragments("done", 1) == said(3)
+        await trio.sleep(3 * SHORT_SWEEP_SECONDS)
+        assert await journal.fragments("done", 1) == []
+        kept = await journal.interview("done")
+        assert kept is not None
+        assert (kept.phase, kept.context) == (Phase.ENDED, None)
+        assert await journal.was_spoken("done", 1)
+        (owed,) = await journal.ask(lambda connection: reader.owed(connection, of="done"))
+        assert (owed.state, owed.delivery.payload) == (DeliveryState.DONE, b"")
+        for name in ("dead", "pending", "live", "awaits feedback", "one block lives"):
+            assert await journal.fragments(name, 1) == said(3), name
+        journal.note_feedback("awaits feedback:1:transcript", due=False)
+        await trio.sleep(2 * SHORT_SWEEP_SECONDS)
+        assert await journal.fragments("awaits feedback", 1) == []
+        assert len(await journal.interviews(Which())) == 7
+        await trio.sleep(RETENTION_MS / 1000)
+        left = {it.interview_id for it in await journal.interviews(Which())}
+        assert left == {"dead", "pending", "live", "one block lives"}
+    assert set(notes.events()) == {"journal.stripped", "journal.swept"}
 
 
 async def test_without_a_backend_nothing_is_swept(autojump_clock: object) -> None:

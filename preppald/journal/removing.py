@@ -1,0 +1,80 @@
+"""Removes what was delivered, by its age: first the words, later the rows.
+
+Rule 1: an interview that owes anything is never touched, and neither is one with a delivery that the backend refused.
+Rule 2: the row of an ended interview stays a week, without a word in it: a token that is still good must not begin the
+        interview again, and an operator sees what it cost.
+"""
+
+from dataclasses import replace
+import sqlite3
+
+from preppald.core.deliveries import DeliveryKind
+from preppald.journal import reader, rows, writes
+
+ROWS_MS = 7 * 24 * 3600 * 1000
+# Of one transaction: a few milliseconds, so that no commit waits behind it.
+SWEEP_INTERVIEWS = 20
+# The deliveries whose payload holds words.
+WORDS = frozenset({DeliveryKind.TRANSCRIPT, DeliveryKind.FEEDBACK})
+
+# Ended interviews whose last delivery was settled before ``:before``. One that never had a delivery goes by its end.
+_SETTLED = """
+  interview.phase = 'ended' AND interview.ended_ms < :before
+  AND NOT EXISTS (
+    SELECT 1 FROM interview AS block
+    WHERE block.interview_id = interview.interview_id
+      AND (block.phase = 'live' OR block.ended_ms >= :before))
+  AND NOT EXISTS (
+    SELECT 1 FROM outbox
+    WHERE outbox.interview_id = interview.interview_id
+      AND (state IN ('pending', 'dead') OR acked_ms >= :before))
+"""
+# The text model still needs the words; after a week nobody waits for feedback any more.
+_AWAITED = (
+    "SELECT 1 FROM outbox JOIN feedback_due USING (key) WHERE outbox.interview_id = interview.interview_id"
+)
+
+
+def strip(connection: sqlite3.Connection, before_ms: int, limit: int = SWEEP_INTERVIEWS) -> int:
+    """Remove the words of interviews that were settled before ``before_ms``; return of how many."""
+    with writes.transaction(connection):
+        found = connection.execute(
+            f"""
+            SELECT DISTINCT passage.interview_id FROM passage
+            JOIN interview ON interview.interview_id = passage.interview_id
+            WHERE {_SETTLED} AND NOT EXISTS ({_AWAITED}) LIMIT :limit
+            """,  # noqa: S608 - ours
+            {"before": before_ms, "limit": limit},
+        ).fetchall()
+        for (name,) in found:
+            _strip(connection, name)
+    return len(found)
+
+
+def _strip(connection: sqlite3.Connection, interview_id: str) -> None:
+    for table in ("passage", "damaged"):
+        connection.execute(f"DELETE FROM {table} WHERE interview_id = ?", (interview_id,))  # noqa: S608 - ours
+    for owed in reader.owed(connection, of=interview_id, report=_passed_over):
+        if owed.delivery.kind in WORDS:
+            writes.change_owed(connection, replace(owed, delivery=replace(owed.delivery, payload=b"")))
+    for known in reader.sessions(connection, interview_id, _passed_over):
+        if known.context is not None:
+            row = rows.interview_row(replace(known, context=None))
+            connection.execute(writes.PUT_INTERVIEW, row)
+
+
+def sweep(connection: sqlite3.Connection, before_ms: int, limit: int = SWEEP_INTERVIEWS) -> int:
+    """Forget interviews that were settled before ``before_ms``; return how many."""
+    with writes.transaction(connection):
+        found = connection.execute(
+            f"SELECT interview_id FROM interview WHERE {_SETTLED} ORDER BY ended_ms LIMIT :limit",  # noqa: S608 - ours
+            {"before": before_ms, "limit": limit},
+        ).fetchall()
+        for table in ("passage", "outbox", "damaged", "interview"):
+            connection.executemany(f"DELETE FROM {table} WHERE interview_id = ?", found)  # noqa: S608 - ours
+        connection.execute("DELETE FROM feedback_due WHERE key NOT IN (SELECT key FROM outbox)")
+    return len(found)
+
+
+def _passed_over(_error: rows.Unreadable) -> None:
+    """Pass over a damaged row: it is set aside where it is read, and goes with its interview's row."""
