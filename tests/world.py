@@ -12,8 +12,10 @@ import structlog
 import trio
 import trio.testing
 
+from preppald.audio.opus import Library
 from preppald.backend.outbox import Outbox
 from preppald.backend.outcomes import Delivered, Outcome, Probe
+from preppald.browser.coders import Coders
 from preppald.config.current import Current
 from preppald.config.load import load
 from preppald.config.settings import Config
@@ -94,10 +96,16 @@ class RecordingBackend:
 class World:
     """Everything one daemon has, within reach. ``start`` it in a nursery that outlives the test's body.
 
-    ``place``: of its journal, where that is to be on disk.
+    ``place``: of its journal, where that is to be on disk. ``library``: for Opus; None: it knows PCM only.
     """
 
-    def __init__(self, settings: Mapping[str, str], scenario: Scenario, place: Place | None = None) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, str],
+        scenario: Scenario,
+        place: Place | None = None,
+        library: Library | None = None,
+    ) -> None:
         self.config: Config = load({**SETTINGS, **settings})
         self.wall_offset_ms = 0
         self.gemini = GeminiSimulator(scenario)
@@ -120,12 +128,14 @@ class World:
             if self.config.record == "on"
             else None
         )
+        ticker = Ticker()
+        coders = Coders(library, ticker=ticker, metrics=self.metrics, log=log, in_threads=[inline])
         self.services = Services(
             current=Current(self.config),
             journal=self.journal,
             metrics=self.metrics,
             log=log,
-            ticker=(ticker := Ticker()),
+            ticker=ticker,
             gemini=GeminiService(
                 dial=self._dial,
                 url=self.config.gemini_url,
@@ -140,6 +150,7 @@ class World:
             chance=lambda: 0.5,
             backend=self.backend,
             recorder=recorder,
+            coders=coders,
         )
         self.registry: Registry
         self.nursery: trio.Nursery
@@ -152,6 +163,8 @@ class World:
         await nursery.start(self.journal.run)
         await nursery.start(self.outbox.run)
         nursery.start_soon(self.services.ticker.run)
+        if self.services.coders is not None:
+            nursery.start_soon(self.services.coders.run)
         if self.services.recorder is not None:
             nursery.start_soon(self.services.recorder.run)
         self.registry = Registry(self.services, nursery)

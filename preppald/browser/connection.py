@@ -5,9 +5,11 @@ it. A browser that takes too little, or sends too much, is closed with its reaso
 """
 
 from collections import deque
+from collections.abc import Sequence
 
 import trio
 
+from preppald.browser.coding import MAX_PACKET_PCM_BYTES, Coder
 from preppald.core import frames
 from preppald.core.allowance import Allowance
 from preppald.core.endings import Close
@@ -49,6 +51,7 @@ class Browser:
     ``cut``: why we ended the connection, if that was the browser's fault or its line's. ``given_up_at``: when its line
     was taken for dead. ``plays_all``: the page plays every reply to its end, whatever the candidate says meanwhile.
     ``measures``: the page wants to know how much of its sound arrived, which is ``audio_bytes`` so far.
+    ``coder``: its Opus, where it asked for that and was granted it.
     ``client``: the subprotocol that the page speaks; "old" for one from before preppal.v1. ``family``: chrome, firefox,
     safari or other.
     """
@@ -66,6 +69,7 @@ class Browser:
         self.peer = peer
         self.measures = measures
         self.audio_bytes = 0
+        self.coder: Coder | None = None
         self.gone = trio.Event()
         self.heard_at = trio.current_time()
         self.cut: str | None = None
@@ -127,6 +131,22 @@ class Browser:
         if not self._gathering:
             self.flush()
 
+    def play(self, pcm: bytes) -> None:
+        """Post a piece of the interviewer's voice (s16le mono 24 kHz), now or as soon as it is encoded."""
+        if self.coder is None or not self.coder.play(pcm):
+            self.post(frames.audio(pcm), audio=True)
+
+    def rest(self) -> None:
+        """Have an encoder bring out what it holds back for more of the voice."""
+        if self.coder is not None:
+            self.coder.rest()
+
+    def prefer(self, *, opus: bool) -> None:
+        """Carry the voice as Opus from now on, or as PCM; a page that was not granted Opus asks in vain."""
+        self.charge_nothing_said()  # a page changes its mind once a minute at most
+        if self.coder is not None:
+            self.coder.prefer(packets=opus)
+
     def gather(self) -> None:
         """Keep what is posted from now on for the next ``flush``, so that one write sends it all."""
         self._gathering = True
@@ -141,6 +161,8 @@ class Browser:
 
     def drop_audio(self) -> None:
         """Forget audio that is not sent yet: the candidate spoke over it."""
+        if self.coder is not None:
+            self.coder.drop()
         self._outbox = deque(item for item in self._outbox if not item[1])
         self._outbox_bytes = sum(len(message) + PLACE_BYTES for message, _ in self._outbox)
 
@@ -225,6 +247,18 @@ class Browser:
             self._cut_if_faulty(self.heard_at)
         if websocket.unsent or not websocket.open:  # a pong that the kernel did not take, or the end
             self._to_write.ring()
+
+    def unpack(self, packets: Sequence[bytes]) -> bytes:
+        """Return the sound in Opus packets (PCM s16le mono 16 kHz), charged like PCM; only where there is a ``coder``.
+
+        Nothing is decoded on credit: a read of 8 KiB can hold minutes of sound.
+        """
+        pcm, size = b"", len(packets) * MAX_PACKET_PCM_BYTES
+        if self.coder is not None and not self._allowance.overdrawn(self.heard_at):
+            pcm = self.coder.hear(packets)
+            size = len(pcm)
+        self._allowance.spend(self.heard_at, size=size, frames=0, empty=0)
+        return pcm
 
     def charge_nothing_said(self) -> None:
         """Count a message that said nothing among the frames that carry nothing: many of them are an abuse."""
@@ -313,4 +347,7 @@ class Browser:
     async def hang_up(self) -> None:
         """Drop the connection; tasks that read or write here see it end."""
         await self._websocket.hang_up()
+        if self.coder is not None:
+            self.coder.drop()  # a thread may be at work for it
+            self.coder = None
         self.gone.set()

@@ -11,7 +11,7 @@ import trio
 from preppald.browser.connection import Browser
 from preppald.core import frames
 from preppald.core.endings import ERROR_INTERNAL
-from preppald.core.events import AudioHeard, BrowserEvent, ClientMisused
+from preppald.core.events import AudioHeard, BrowserEvent, ClientMisused, PacketsHeard
 from preppald.core.frames import BYTES_PER_SAMPLE, INPUT_SAMPLE_RATE_HZ
 from preppald.errors import RemoteProtocolError
 from preppald.net.framing import Message
@@ -51,6 +51,8 @@ class Reader:
         # True where only the task itself can receive the next bytes.
         self._blind = True
         self._received_at = trio.current_time() - RECEIVED_EVERY_SECONDS
+        # Reads PCM off a message in the usual form. While packets come, one that notices the end of them.
+        self._spoken = frames.spoken
 
     async def run(self) -> None:
         """Report all that the browser says; never return.
@@ -110,7 +112,7 @@ class Reader:
         """Decode and pass on; where a piece was small, gather until the next tick instead."""
         others: list[BrowserEvent] = []
         for message in messages:
-            pcm = frames.spoken(message)
+            pcm = self._spoken(message)
             if pcm is None:
                 pcm = self._decoded(message, others)
                 if pcm is None:
@@ -144,10 +146,33 @@ class Reader:
             self._browser.charge_nothing_said()
             return None
         if isinstance(event, AudioHeard):
+            self._end_packets()
             return event.pcm
+        if isinstance(event, PacketsHeard):
+            return self._unpacked(event.packets, others)
         self._bad_messages = 0
         others.append(event)
         return None
+
+    def _unpacked(self, packets: Sequence[bytes], others: list[BrowserEvent]) -> bytes | None:
+        """Return the sound in packets, which only a page may send that was granted them."""
+        if self._browser.coder is None:
+            self._refuse(others)
+            return None
+        self._spoken = self._spoken_again
+        return self._browser.unpack(packets)
+
+    def _spoken_again(self, message: Message) -> bytes | None:
+        """Read PCM as ``frames.spoken`` does; it ends the stream of packets that came before it."""
+        pcm = frames.spoken(message)
+        if pcm is not None:
+            self._end_packets()
+        return pcm
+
+    def _end_packets(self) -> None:
+        self._spoken = frames.spoken
+        if self._browser.coder is not None:
+            self._browser.coder.heard_pcm()
 
     def _report(self, audio_bytes: int) -> None:
         """Tell the browser how much has arrived on this connection, at once for the first and then once a second."""

@@ -55,6 +55,11 @@ class Seat:
             self._tape.silenced()
             previous.close(REPLACED)
 
+    @property
+    def opus(self) -> bool:
+        """True where whoever sits there may carry the sound as Opus."""
+        return self.browser is not None and self.browser.coder is not None
+
     def leave(self) -> None:
         self.browser = None
         self._tape.silenced()
@@ -78,7 +83,12 @@ class Seat:
     def play(self, pcm: bytes) -> None:
         if self.browser is not None:
             self._tape.played(pcm)
-            self.browser.post(frames.audio(pcm), audio=True)
+            self.browser.play(pcm)
+
+    def rest(self) -> None:
+        """Send what an encoder keeps for more of the voice: the reply is over."""
+        if self.browser is not None:
+            self.browser.rest()
 
     def stop_playing(self, cut: CutReply | None = None) -> None:
         """Silence a reply that the candidate spoke over: in our queue, and in the browser's."""

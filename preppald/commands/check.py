@@ -12,6 +12,7 @@ import sys
 import trio
 
 from preppald.backend import backend_for
+from preppald.browser import coders
 from preppald.commands.serve import wall_clock_ms
 from preppald.commands.surroundings import nearest, ports_in_use, state_dir_fault, state_dir_warning
 from preppald.config.gemini_setup import gemini_setup
@@ -42,6 +43,7 @@ SERVICE_ENV_FILE = Path("/etc/preppald/preppald.env")
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
 # systemd.service(5) gives it to ExecReload=: then the ports in use are those of the daemon that asks.
 MAIN_PROCESS = "MAINPID"
+NO_OPUS = "none: PREPPALD_OPUS is off, or there is no libopus (Debian: libopus0); pages on bad lines get PCM"
 # systemd skips a unit whose ExecCondition= exits with 1 to 254: neither failed nor restarted.
 NOT_CONFIGURED = 1
 
@@ -81,12 +83,15 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     cautions = _warnings(config)
     found = trio.run(_online, config) if arguments.online else []
+    codec = _opus(config)
     if arguments.json:
         answers = [{"what": what, "good": good, "answer": words} for what, good, words in found]
-        print(json.dumps({"settings": shown(config), "warnings": cautions, "online": answers}, indent=2))
+        report = {"settings": shown(config), "warnings": cautions, "opus": codec, "online": answers}
+        print(json.dumps(report, indent=2))
     else:
         if not arguments.quiet:
             _show(config)
+            print(f"Opus: {codec or NO_OPUS}")
         for warning in cautions:
             print(f"warning: {warning}", file=sys.stderr)
         for what, good, words in found:
@@ -114,6 +119,12 @@ def _list() -> int:
         default = f" (default {item.default})" if item.default else " (needed)" if item.needed else ""
         print(f"{item.env}{default}\n    {item.doc}")
     return 0
+
+
+def _opus(config: Config) -> str | None:
+    """Return the library that pages on bad lines are served with; None: they get PCM."""
+    library = coders.found(wanted=config.opus == "on")
+    return library.version if library is not None else None
 
 
 def _show(config: Config) -> None:

@@ -52,6 +52,10 @@ class Allowance:
         if empty:
             self._empty.spend(empty, now)
 
+    def overdrawn(self, now: float) -> bool:
+        """Return whether more came than may; unlike ``throttled``, this may be asked in the middle of a read."""
+        return self._bytes.level(now) < 0
+
     def throttled(self, now: float) -> bool:
         """Return whether nothing may be read now."""
         if not self.strained:

@@ -156,6 +156,18 @@ class AudioHeard(_Said, frozen=True):
     pcm: bytes
 
 
+class PacketsHeard(_Said, frozen=True):
+    """A piece of the candidate's voice: Opus, 20 to 60 ms in each packet that is as it should be."""
+
+    packets: tuple[bytes, ...]
+
+
+class Preferred(_Happening, frozen=True):
+    """The page wants the interviewer's voice as Opus from now on, or as PCM."""
+
+    opus: bool
+
+
 class EndRequested(_Happening, frozen=True):
     """The candidate pressed end."""
 
@@ -179,8 +191,9 @@ class TextAnswered(_Said, frozen=True):
     number: int
 
 
-ClientEvent = AudioHeard | EndRequested | HoldAsked | TextAnswered
-BrowserEvent = ClientEvent | ClientMisused
+# Packets are sound by the time that anybody else hears of them.
+BrowserEvent = AudioHeard | EndRequested | HoldAsked | TextAnswered | Preferred | ClientMisused
+ClientEvent = AudioHeard | PacketsHeard | EndRequested | HoldAsked | TextAnswered | Preferred
 
 # ------------------------------------------------------------------ from the shell
 

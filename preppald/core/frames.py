@@ -4,15 +4,27 @@ The only place that knows the generated code's names for them. A browser's messa
 never passed on: protobuf keeps unknown fields and would forward them.
 """
 
+from collections.abc import Sequence
 import enum
 
 from google.protobuf.message import DecodeError
 
 from preppald.core.endings import EndedReason
-from preppald.core.events import AudioHeard, ClientEvent, EndRequested, HoldAsked, TextAnswered
+from preppald.core.events import (
+    AudioHeard,
+    ClientEvent,
+    EndRequested,
+    HoldAsked,
+    PacketsHeard,
+    Preferred,
+    TextAnswered,
+)
 from preppald.core.turns import CutReply, Fragment
 from preppald.errors import RemoteProtocolError
 from preppald.pb.interview_pb2 import (
+    OPUS,
+    PCM,
+    AudioChunk,
     AudioResponse,
     ClientToServerMessage,
     ErrorResponse,
@@ -43,6 +55,8 @@ BYTES_PER_SAMPLE = 2
 INPUT_BYTES_PER_SECOND = INPUT_SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
 OUTPUT_BYTES_PER_SECOND = OUTPUT_SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
 
+# Opus packets in one message: three seconds of the longest. More would be a flood of sound from a few bytes.
+MAX_PACKETS = 50
 
 # The tag of field 1 with bytes in it: of audio_chunk in its message, and of audio_content in the chunk.
 _FIELD_1 = 0x0A
@@ -85,17 +99,34 @@ def decode(message: bytes | str) -> ClientEvent | None:
         raise RemoteProtocolError("the message is not a ClientToServerMessage") from error
     match parsed.WhichOneof("payload"):
         case "audio_chunk":
-            return AudioHeard(parsed.audio_chunk.audio_content)
+            return _sound(parsed.audio_chunk)
         case "end_request":
             return EndRequested()
         case "hold":
             return HoldAsked(parsed.hold.on)
         case "text_answer":
             return TextAnswered(parsed.text_answer.text, parsed.text_answer.number)
+        case "prefer":
+            return Preferred(parsed.prefer.downlink == OPUS)
         case _ if message:
             return None  # only fields that are unknown here
         case _:
             raise RemoteProtocolError("the message is empty")
+
+
+def _sound(chunk: AudioChunk) -> AudioHeard | PacketsHeard:
+    if not chunk.packets:
+        return AudioHeard(chunk.audio_content)
+    if chunk.audio_content:
+        raise RemoteProtocolError("the sound is there twice, as PCM and as packets")
+    if len(chunk.packets) > MAX_PACKETS:
+        raise RemoteProtocolError(f"the message has {len(chunk.packets)} packets, and may have {MAX_PACKETS}")
+    return PacketsHeard(tuple(chunk.packets))
+
+
+def packets(sound: Sequence[bytes]) -> bytes:
+    """Return Opus packets as a message."""
+    return ServerToClientMessage(audio_response=AudioResponse(packets=sound)).SerializeToString()
 
 
 def audio(pcm: bytes) -> bytes:
@@ -155,11 +186,18 @@ def received(audio_seconds: float) -> bytes:
 
 
 def session_started(
-    interview_id: str, *, remaining_seconds: float, resumed: bool, grace_seconds: float = 0.0, block: int = 0
+    interview_id: str,
+    *,
+    remaining_seconds: float,
+    resumed: bool,
+    grace_seconds: float = 0.0,
+    block: int = 0,
+    opus: bool = False,
 ) -> bytes:
     """Return a SessionStarted's bytes.
 
     ``grace_seconds``: how long a lost candidate's interview is held. ``block``: the block that began; 0 for none.
+    ``opus``: this connection may use it.
     """
     started = SessionStarted(
         interview_id=interview_id,
@@ -168,6 +206,7 @@ def session_started(
         resumed=resumed,
         grace_ms=_milliseconds(grace_seconds),
         block_number=block or None,
+        audio_codec=OPUS if opus else PCM,
     )
     return ServerToClientMessage(session_started=started).SerializeToString()
 

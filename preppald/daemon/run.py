@@ -16,6 +16,7 @@ import trio
 from preppald import __version__
 from preppald.backend import HttpBackend
 from preppald.backend.outbox import Outbox
+from preppald.browser.coders import Coders, found
 from preppald.config.addresses import Address
 from preppald.config.current import Current
 from preppald.config.load import changes, reloaded
@@ -100,8 +101,8 @@ async def run_daemon(
         retention_ms=_retention_ms(config),
         fallback=Fallback(round(config.session_limit * 1000), config.gemini_model, config.partial),
     )
-    ticker = Ticker()
-    current = Current(config)
+    ticker, current = Ticker(), Current(config)
+    coders = Coders(found(wanted=config.opus == "on"), ticker=ticker, metrics=metrics, log=log)
     async with environment.listeners as (public, private), environment.backend as backend:
         services = Services(
             current=current,
@@ -124,6 +125,7 @@ async def run_daemon(
             memory=environment.memory,
             backend=backend,
             recorder=_recorder(environment.recordings, metrics, log),
+            coders=coders,
         )
         feedback = FeedbackWriter(services)
         outbox = Outbox(
@@ -135,12 +137,12 @@ async def run_daemon(
             meters=metrics,
             delivered=feedback.delivered,
         )
-        metrics.watch(health.gauges, partial(admin.owed, outbox, journal))
+        metrics.watch(health.gauges, coders.gauges, partial(admin.owed, outbox, journal))
         async with trio.open_nursery() as base:
             await base.start(journal.run)
             await base.start(outbox.run)
             base.start_soon(ticker.run)
-            _record(services, environment.recordings, base)
+            _handle_sound(services, environment.recordings, base)
             await base.start(feedback.run)
             async with trio.open_nursery() as sessions:
                 registry = Registry(services, sessions)
@@ -216,8 +218,10 @@ def _recorder(directory: Path | None, metrics: Metrics, log: Logger) -> Recorder
     return Recorder(directory, log=log, dropped=metrics.recording_dropped)
 
 
-def _record(services: Services, directory: Path | None, base: trio.Nursery) -> None:
-    """Run the recorder, and look after finished recordings, also where no more are made."""
+def _handle_sound(services: Services, directory: Path | None, base: trio.Nursery) -> None:
+    """Run the encoders and the recorder, and look after finished recordings, also where no more are made."""
+    if services.coders is not None:
+        base.start_soon(services.coders.run)
     recorder = services.recorder
     if directory is None or recorder is None:
         return

@@ -19,11 +19,13 @@ from preppald.core.events import (
     HandleDropped,
     HandleGiven,
     InterviewOver,
+    ReplyGenerated,
     ReplyRejected,
     SetupCompleted,
     TextAnswered,
     TokensUsed,
     ToolCalled,
+    TurnCompleted,
     Unreadable,
     UpstreamLost,
     UpstreamReady,
@@ -95,6 +97,8 @@ class Dialogue:
                         self._parts.evidence.lose(now)
                     self._performer.perform(self._parts.conversation.receive(event, now))
                     self._parts.evidence.note(event, now)
+                    if isinstance(event, ReplyGenerated | TurnCompleted | UpstreamLost):
+                        self._parts.seat.rest()
         self._parts.seat.flush()
 
     def _come_back(self, event: UpstreamReady | UpstreamResumed, now: float) -> None:
@@ -206,6 +210,7 @@ class Dialogue:
             resumed=resumed,
             grace_seconds=self._config.reconnect_grace,
             block=self._interview.block,
+            opus=self._parts.seat.opus,
         )
 
     # -------------------------------------------------------------- time

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from preppald.backend import Backend, NoBackend
+from preppald.browser.coders import Coders
 from preppald.config.current import Current
 from preppald.config.settings import Config
 from preppald.gemini.service import GeminiService
@@ -18,6 +19,7 @@ from preppald.telemetry.metrics import Metrics
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """``current``: the settings, which a reload changes. ``recorder``: None where nothing can be recorded.
+    ``coders``: None where all sound is PCM.
 
     ``now_ms``: the wall clock. ``chance``: random numbers in [0, 1).
     """
@@ -33,6 +35,7 @@ class Services:
     memory: Memory = field(default_factory=Memory)
     backend: Backend = field(default_factory=NoBackend)
     recorder: Recorder | None = None
+    coders: Coders | None = None
 
     @property
     def config(self) -> Config:

@@ -34,6 +34,7 @@ from preppald.core.events import (
     ClientMisused,
     EndRequested,
     HoldAsked,
+    Preferred,
     TextAnswered,
 )
 from preppald.core.interview import Interview
@@ -184,16 +185,25 @@ class Session:
     # -------------------------------------------------------------- the browser
 
     def attach(
-        self, browser: Browser, since: int | None, *, knows_turns: bool = False, early: bytes = b""
+        self,
+        browser: Browser,
+        since: int | None,
+        *,
+        knows_turns: bool = False,
+        opus: bool = False,
+        early: bytes = b"",
     ) -> bool:
         """Give a browser the interview's only seat, unless that is over; tell and close the browser before it.
 
         ``since``: the last transcript seq it has, after which updates are sent again.
-        ``knows_turns``: it puts updates where their ``turn`` says. ``early``: PCM of the candidate from before the
-        interview began; it is no part of its recording, which begins with the interview.
+        ``knows_turns``: it puts updates where their ``turn`` says. ``opus``: it asks to carry the sound as Opus.
+        ``early``: PCM of the candidate from before the interview began; it is no part of its recording, which begins
+        with the interview.
         """
         if self.over:
             return False
+        if opus and self._services.coders is not None:
+            browser.coder = self._services.coders.coder(partial(browser.post, audio=True))
         self._parts.uplink.put_early(early)
         self._seat.take(browser, replaying=since is not None, knows_turns=knows_turns)
         if self._had_browser:
@@ -254,6 +264,8 @@ class Session:
                     self._dialogue.hold_asked(on=event.on)
                 case TextAnswered():
                     self._take_text(event)
+                case Preferred():
+                    browser.prefer(opus=event.opus)
                 case ClientMisused():
                     self.end(MISUSED, f"{event.messages} messages in a row that cannot be read")
 

@@ -1,10 +1,16 @@
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class Codec(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PCM: _ClassVar[Codec]
+    OPUS: _ClassVar[Codec]
 
 class InterviewStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -12,16 +18,20 @@ class InterviewStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     IN_PROGRESS: _ClassVar[InterviewStatus]
     COMPLETED: _ClassVar[InterviewStatus]
     ERROR: _ClassVar[InterviewStatus]
+PCM: Codec
+OPUS: Codec
 STATUS_UNSPECIFIED: InterviewStatus
 IN_PROGRESS: InterviewStatus
 COMPLETED: InterviewStatus
 ERROR: InterviewStatus
 
 class AudioChunk(_message.Message):
-    __slots__ = ("audio_content",)
+    __slots__ = ("audio_content", "packets")
     AUDIO_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    PACKETS_FIELD_NUMBER: _ClassVar[int]
     audio_content: bytes
-    def __init__(self, audio_content: _Optional[bytes] = ...) -> None: ...
+    packets: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, audio_content: _Optional[bytes] = ..., packets: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class EndRequest(_message.Message):
     __slots__ = ()
@@ -41,17 +51,25 @@ class TextAnswer(_message.Message):
     number: int
     def __init__(self, text: _Optional[str] = ..., number: _Optional[int] = ...) -> None: ...
 
+class Prefer(_message.Message):
+    __slots__ = ("downlink",)
+    DOWNLINK_FIELD_NUMBER: _ClassVar[int]
+    downlink: Codec
+    def __init__(self, downlink: _Optional[_Union[Codec, str]] = ...) -> None: ...
+
 class ClientToServerMessage(_message.Message):
-    __slots__ = ("audio_chunk", "end_request", "hold", "text_answer")
+    __slots__ = ("audio_chunk", "end_request", "hold", "text_answer", "prefer")
     AUDIO_CHUNK_FIELD_NUMBER: _ClassVar[int]
     END_REQUEST_FIELD_NUMBER: _ClassVar[int]
     HOLD_FIELD_NUMBER: _ClassVar[int]
     TEXT_ANSWER_FIELD_NUMBER: _ClassVar[int]
+    PREFER_FIELD_NUMBER: _ClassVar[int]
     audio_chunk: AudioChunk
     end_request: EndRequest
     hold: Hold
     text_answer: TextAnswer
-    def __init__(self, audio_chunk: _Optional[_Union[AudioChunk, _Mapping]] = ..., end_request: _Optional[_Union[EndRequest, _Mapping]] = ..., hold: _Optional[_Union[Hold, _Mapping]] = ..., text_answer: _Optional[_Union[TextAnswer, _Mapping]] = ...) -> None: ...
+    prefer: Prefer
+    def __init__(self, audio_chunk: _Optional[_Union[AudioChunk, _Mapping]] = ..., end_request: _Optional[_Union[EndRequest, _Mapping]] = ..., hold: _Optional[_Union[Hold, _Mapping]] = ..., text_answer: _Optional[_Union[TextAnswer, _Mapping]] = ..., prefer: _Optional[_Union[Prefer, _Mapping]] = ...) -> None: ...
 
 class TranscriptUpdate(_message.Message):
     __slots__ = ("speaker", "text", "is_final", "turn_complete", "seq", "turn", "begin_ms", "end_ms")
@@ -74,10 +92,12 @@ class TranscriptUpdate(_message.Message):
     def __init__(self, speaker: _Optional[str] = ..., text: _Optional[str] = ..., is_final: _Optional[bool] = ..., turn_complete: _Optional[bool] = ..., seq: _Optional[int] = ..., turn: _Optional[int] = ..., begin_ms: _Optional[int] = ..., end_ms: _Optional[int] = ...) -> None: ...
 
 class AudioResponse(_message.Message):
-    __slots__ = ("audio_content",)
+    __slots__ = ("audio_content", "packets")
     AUDIO_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    PACKETS_FIELD_NUMBER: _ClassVar[int]
     audio_content: bytes
-    def __init__(self, audio_content: _Optional[bytes] = ...) -> None: ...
+    packets: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, audio_content: _Optional[bytes] = ..., packets: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class ErrorResponse(_message.Message):
     __slots__ = ("code", "message", "retry_after_ms")
@@ -106,20 +126,22 @@ class SessionEnded(_message.Message):
     def __init__(self, reason: _Optional[_Union[SessionEnded.Reason, str]] = ...) -> None: ...
 
 class SessionStarted(_message.Message):
-    __slots__ = ("interview_id", "output_sample_rate_hz", "remaining_ms", "resumed", "grace_ms", "block_number")
+    __slots__ = ("interview_id", "output_sample_rate_hz", "remaining_ms", "resumed", "grace_ms", "block_number", "audio_codec")
     INTERVIEW_ID_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_SAMPLE_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
     REMAINING_MS_FIELD_NUMBER: _ClassVar[int]
     RESUMED_FIELD_NUMBER: _ClassVar[int]
     GRACE_MS_FIELD_NUMBER: _ClassVar[int]
     BLOCK_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_CODEC_FIELD_NUMBER: _ClassVar[int]
     interview_id: str
     output_sample_rate_hz: int
     remaining_ms: int
     resumed: bool
     grace_ms: int
     block_number: int
-    def __init__(self, interview_id: _Optional[str] = ..., output_sample_rate_hz: _Optional[int] = ..., remaining_ms: _Optional[int] = ..., resumed: _Optional[bool] = ..., grace_ms: _Optional[int] = ..., block_number: _Optional[int] = ...) -> None: ...
+    audio_codec: Codec
+    def __init__(self, interview_id: _Optional[str] = ..., output_sample_rate_hz: _Optional[int] = ..., remaining_ms: _Optional[int] = ..., resumed: _Optional[bool] = ..., grace_ms: _Optional[int] = ..., block_number: _Optional[int] = ..., audio_codec: _Optional[_Union[Codec, str]] = ...) -> None: ...
 
 class Interrupted(_message.Message):
     __slots__ = ("heard_ms", "heard_code_points", "turn")

@@ -63,13 +63,15 @@ class Admit:
 
     ``since``: the last fragment that the page has; None for a new page. ``block``: the block of the interview that the
     page asks for, from 1; 0 for none. The newest page asks for block 1 of an ordinary interview, too. ``knows_turns``: the page puts an
-    update where its ``turn`` says; older ones put it behind the speaker's last one.
+    update where its ``turn`` says; older ones put it behind the speaker's last one. ``opus``: the page can carry the
+    sound as Opus.
     """
 
     claims: Claims
     since: int | None = None
     block: int = 0
     knows_turns: bool = False
+    opus: bool = False
 
 
 def decide(request: Request, now: float, rules: Rules) -> Page | Refuse | Admit:
@@ -149,7 +151,11 @@ def _entitled(request: Request, interview_id: str | None, now: float, rules: Rul
         words = "The token is for another interview"
         return Refuse(Refusal(HTTPStatus.FORBIDDEN, "another interview", words))
     return Admit(
-        claims, _seq(request.query.get("since", "")), _block(request), request.query.get("turns") == "1"
+        claims,
+        _seq(request.query.get("since", "")),
+        _block(request),
+        knows_turns=request.query.get("turns") == "1",
+        opus=request.query.get("codec") == "opus",
     )
 
 

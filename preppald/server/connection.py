@@ -263,7 +263,9 @@ class Server:
 
 
 async def _served(session: Session, browser: Browser, admitted: Admit, early: bytes) -> None:
-    if session.attach(browser, admitted.since, knows_turns=admitted.knows_turns, early=early):
+    if session.attach(
+        browser, admitted.since, knows_turns=admitted.knows_turns, opus=admitted.opus, early=early
+    ):
         await browser.gone.wait()
     else:  # the interview ended while this browser was being let in
         await _dismissed(browser)

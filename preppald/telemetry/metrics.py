@@ -72,6 +72,12 @@ class Metrics:
     cost: Counter = field(init=False)
     feedback: Counter = field(init=False)
     recording_dropped: Counter = field(init=False)
+    opus_asked: Counter = field(init=False)
+    opus_seconds_in: Counter = field(init=False)
+    opus_seconds_out: Counter = field(init=False)
+    opus_encoding_seconds: Counter = field(init=False)
+    opus_damaged: Counter = field(init=False)
+    opus_given_up: Counter = field(init=False)
     loop_lag: Histogram = field(init=False)
 
     def __post_init__(self) -> None:
@@ -130,6 +136,15 @@ class Metrics:
         self.cost = counter("cost_dollars", "what the tokens cost by PREPPALD_PRICES, in US dollars")
         self.feedback = counter("feedback", "interviews after which feedback was due", "outcome")
         self.recording_dropped = counter("recording_dropped_bytes", "sound that was not recorded")
+        self.opus_asked = counter("opus_asked", "connections whose page asked for Opus", "outcome")
+        opus_seconds = counter("opus_audio_seconds", "audio carried as Opus", "direction")
+        self.opus_seconds_in = opus_seconds.labels("in")
+        self.opus_seconds_out = opus_seconds.labels("out")
+        self.opus_encoding_seconds = counter("opus_encoding_seconds", "time of the threads that encode")
+        self.opus_damaged = counter("opus_packets_damaged", "packets of browsers that could not be decoded")
+        self.opus_given_up = counter(
+            "opus_given_up", "connections that went back to PCM because their voice was not encoded in time"
+        )
         self.loop_lag = histogram(
             "loop_lag_seconds", "how late a task of the loop woke that was due", LAG_BUCKETS
         )

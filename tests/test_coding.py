@@ -1,0 +1,327 @@
+"""One connection's Opus: what leaves is what came, in its order, through every change of mind."""
+
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+
+from hypothesis import given, settings, strategies as st
+import pytest
+import structlog
+import trio
+
+from preppald.audio.opus import Decoder
+from preppald.browser import coding
+from preppald.browser.coders import Coders, found
+from preppald.browser.coding import Coder, Job
+from preppald.net.ticker import SLOWEST_ROUND_SECONDS, Ticker
+from preppald.pb.interview_pb2 import ServerToClientMessage
+from preppald.telemetry.metrics import Metrics
+from tests.coders import VOICES, the_library, voice
+from tests.durable import inline
+
+MS = 48  # bytes of PCM at 24 kHz
+
+
+@dataclass
+class Line:
+    """A page's end: what was sent to it, as sound. Its rounds are made when the test says so."""
+
+    metrics: Metrics = field(default_factory=Metrics)
+    sent: list[tuple[str, bytes]] = field(default_factory=list)
+    enlisted: list[Coder] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.decoder = Decoder(the_library(), 24_000)
+        self.coder = Coder(the_library(), self.metrics, self._post, self.enlisted.append)
+
+    def _post(self, message: bytes) -> None:
+        response = ServerToClientMessage.FromString(message).audio_response
+        if response.packets:
+            self.sent.append(("opus", b"".join(map(self.decoder.decode, response.packets))))
+        else:
+            self.decoder.restart()
+            self.sent.append(("pcm", response.audio_content))
+
+    def play(self, pcm: bytes) -> None:
+        """As Browser.play does."""
+        if not self.coder.play(pcm):
+            self.decoder.restart()
+            self.sent.append(("pcm", pcm))
+
+    def interrupt(self) -> None:
+        self.coder.drop()
+        self.decoder.restart()
+
+    def begin(self) -> Callable[[], None]:
+        """A thread takes its job; the result brings the packets."""
+        self.enlisted.clear()
+        job = self.coder.job()
+        packets = None if job is None else job.packets()
+
+        def end() -> None:
+            if job is not None:
+                self.coder.made(job, packets)
+
+        return end
+
+    def work(self) -> None:
+        """Make rounds until nothing is to be done."""
+        while self.enlisted:
+            self.begin()()
+
+    @property
+    def ways(self) -> list[str]:
+        return [way for at, (way, _) in enumerate(self.sent) if not at or self.sent[at - 1][0] != way]
+
+    @property
+    def sound(self) -> bytes:
+        return b"".join(pcm for _, pcm in self.sent)
+
+
+@cache
+def marked(number: int, length_ms: int) -> bytes:
+    """Sound of one loudness, which tells it from other pieces even after Opus: a buzz at 200 Hz."""
+    wave = [(number + 1) * 701 * (1 if at // 60 % 2 else -1) for at in range(length_ms * 24)]
+    return array("h", wave).tobytes()
+
+
+def test_a_page_that_does_not_ask_for_packets_gets_its_pcm_at_once() -> None:
+    line = Line()
+    line.play(b"ab")
+    line.coder.rest()
+    line.work()
+    assert line.sent == [("pcm", b"ab")]
+
+
+def test_a_reply_comes_whole() -> None:
+    """Also its last few milliseconds, which an encoder holds back."""
+    line = Line()
+    pcm = voice(VOICES[1], 24_000)
+    line.coder.prefer(packets=True)
+    for at in range(0, len(pcm), 41 * MS):
+        line.play(pcm[at : at + 41 * MS])
+        if at % 5 == 0:
+            line.work()
+    line.coder.rest()
+    line.work()
+    assert line.ways == ["opus"]
+    assert 0 <= len(line.sound) - len(pcm) < 27 * MS
+    assert line.metrics.registry.get_sample_value(
+        "preppald_opus_audio_seconds_total", {"direction": "out"}
+    ) == pytest.approx(len(pcm) / 48_000)
+
+
+def test_a_change_of_codec_in_mid_sentence_loses_nothing() -> None:
+    """Each way, with a job under way, and with two changes before it is done."""
+    line = Line()
+    line.play(marked(0, 100))
+    line.coder.prefer(packets=True)
+    line.play(marked(1, 130))
+    end = line.begin()
+    line.play(marked(2, 50))
+    line.coder.prefer(packets=False)
+    line.play(marked(3, 90))
+    line.coder.prefer(packets=True)
+    line.play(marked(4, 75))
+    end()
+    line.work()
+    line.coder.prefer(packets=False)
+    line.play(marked(5, 40))
+    line.work()
+    assert line.ways == ["pcm", "opus", "pcm", "opus", "pcm"]
+    whole = b"".join(marked(number, ms) for number, ms in enumerate((100, 130, 50, 90, 75, 40)))
+    assert 0 <= len(line.sound) - len(whole) < 2 * 27 * MS
+    assert [pcm for way, pcm in line.sent if way == "pcm"] == [marked(0, 100), marked(3, 90), marked(5, 40)]
+
+
+def test_what_was_spoken_over_is_never_heard() -> None:
+    """Neither what waits, nor what a thread has, nor what the encoder holds back of it."""
+    line = Line()
+    line.coder.prefer(packets=True)
+    line.play(marked(20, 130))
+    end = line.begin()
+    line.play(marked(20, 130))
+    line.interrupt()
+    end()
+    line.work()
+    assert line.sent == []
+    line.play(marked(0, 60))
+    line.coder.rest()
+    line.work()
+    assert 0 <= len(line.sound) - 60 * MS < 27 * MS
+    assert max(array("h", line.sound)) < 4000
+
+
+def test_a_page_that_changes_its_mind_without_sound_gets_none() -> None:
+    line = Line()
+    for wanted in (True, False, True, True, False, False):
+        line.coder.prefer(packets=wanted)
+        line.coder.rest()
+        line.work()
+    assert line.sent == []
+
+
+Deed = tuple[str, int]
+DEEDS = st.lists(
+    st.one_of(
+        st.tuples(st.just("play"), st.integers(1, 70)),
+        st.tuples(st.sampled_from(["opus", "pcm", "rest", "begin", "end", "work"]), st.just(0)),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=150)
+@given(deeds=DEEDS)
+def test_sound_leaves_once_and_in_order_whatever_happens(deeds: list[Deed]) -> None:
+    line = Line()
+    end: Callable[[], None] | None = None
+    played: list[bytes] = []
+    for what, length in deeds:
+        if what == "play":
+            played.append(marked(len(played), length))
+            line.play(played[-1])
+        elif what in {"opus", "pcm"}:
+            line.coder.prefer(packets=what == "opus")
+        elif what == "rest":
+            line.coder.rest()
+        elif what == "begin" and end is None:
+            end = line.begin()
+        elif what == "end" and end is not None:
+            end()
+            end = None
+        elif end is None:
+            line.work()
+    if end is not None:
+        end()
+    line.coder.prefer(packets=False)
+    line.work()
+    streams = 1 + sum(1 for what, _ in deeds if what in {"opus", "pcm", "rest"})
+    assert 0 <= len(line.sound) - sum(map(len, played)) <= streams * 27 * MS
+    as_pcm = b"".join(pcm for way, pcm in line.sent if way == "pcm")
+    pieces = [piece for piece in played if piece[:2] in as_pcm]
+    assert as_pcm == b"".join(pieces), "each piece is there as a whole, in its turn"
+
+
+def test_a_thread_that_falls_behind_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that waits comes as PCM, behind what was under way."""
+    monkeypatch.setattr(coding, "WAITING_BYTES", 300 * MS)
+    line = Line()
+    line.coder.prefer(packets=True)
+    line.play(marked(0, 60))
+    end = line.begin()
+    for number in range(1, 5):
+        line.play(marked(number, 100))
+    end()
+    line.work()
+    line.play(marked(5, 10))
+    assert line.ways == ["opus", "pcm"]
+    expected = b"".join(marked(number, 100) for number in range(1, 5)) + marked(5, 10)
+    assert b"".join(pcm for way, pcm in line.sent if way == "pcm") == expected
+    assert line.metrics.registry.get_sample_value("preppald_opus_given_up_total") == 1
+
+
+def test_a_damaged_packet_is_counted() -> None:
+    line = Line()
+    assert len(line.coder.hear([b"\xff", b"", bytes(2000)])) == 3 * 640 - 208
+    assert line.metrics.registry.get_sample_value("preppald_opus_packets_damaged_total") == 3
+
+
+# ------------------------------------------------------------------ the process's
+
+
+class Seconds:
+    """A clock that goes only while a thread works; each job takes so long, and one with a bug raises."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, job_seconds: float = 0.0, bug: bytes = b"") -> None:
+        self.now = 0.0
+        packets = Job.packets
+
+        def slow(job: Job) -> list[bytes]:
+            self.now += job_seconds
+            if bug and job.pcm.startswith(bug):
+                raise RuntimeError("a bug")
+            return packets(job)
+
+        monkeypatch.setattr(Job, "packets", slow)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def coders(clock: Callable[[], float], metrics: Metrics, ticker: Ticker | None = None) -> Coders:
+    log = structlog.wrap_logger(structlog.testing.CapturingLogger())
+    return Coders(
+        the_library(),
+        ticker=ticker or Ticker(),
+        metrics=metrics,
+        log=log,
+        in_threads=[inline],
+        clock=clock,
+    )
+
+
+async def test_a_bug_in_one_browsers_job_gives_that_one_pcm_and_the_others_their_packets(
+    autojump_clock: object, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = coders(Seconds(monkeypatch, bug=marked(7, 1)), Metrics())
+    nursery.start_soon(service.run)
+    sent: list[list[bytes]] = [[], []]
+    good, bad = (service.coder(messages.append) for messages in sent)
+    assert good is not None
+    assert bad is not None
+    for coder, number in ((good, 0), (bad, 7)):
+        coder.prefer(packets=True)
+        assert coder.play(marked(number, 60))
+    await trio.sleep(1)
+    assert len(sent[0]) == 1
+    assert sent[1] == []
+    assert good.play(marked(0, 60))
+    assert not bad.play(marked(0, 60)), "PCM from now on"
+
+
+async def test_a_busy_loop_has_new_pages_use_pcm(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics, ticker = Metrics(), Ticker()
+    service = coders(Seconds(monkeypatch), metrics, ticker)
+    assert service.coder(lambda _: None) is not None
+    ticker.round_seconds = SLOWEST_ROUND_SECONDS
+    assert service.coder(lambda _: None) is None
+    asked = metrics.registry.get_sample_value
+    assert asked("preppald_opus_asked_total", {"outcome": "granted"}) == 1
+    assert asked("preppald_opus_asked_total", {"outcome": "crowded"}) == 1
+
+
+async def test_busy_threads_have_new_pages_use_pcm(
+    autojump_clock: object, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until they have been less busy for a while; those who have Opus keep it."""
+    clock = Seconds(monkeypatch, job_seconds=0.1)
+    service = coders(clock, Metrics())
+    nursery.start_soon(service.run)
+    coder = service.coder(lambda _: None)
+    assert coder is not None
+    coder.prefer(packets=True)
+    for _ in range(60):
+        coder.play(marked(0, 100))
+        await trio.sleep(0.1)
+    assert service.crowded
+    assert service.coder(lambda _: None) is None
+    assert coder.play(marked(0, 100))
+    clock.now += 10
+    assert not service.crowded
+
+
+async def test_a_system_without_libopus_grants_nothing() -> None:
+    metrics = Metrics()
+    log = structlog.wrap_logger(structlog.testing.CapturingLogger())
+    service = Coders(None, ticker=Ticker(), metrics=metrics, log=log)
+    await service.run()
+    assert service.coder(lambda _: None) is None
+    assert service.gauges()[0][2] == 0.0
+    assert metrics.registry.get_sample_value("preppald_opus_asked_total", {"outcome": "missing"}) == 1
+
+
+def test_the_setting_turns_it_off() -> None:
+    assert found(wanted=False) is None
+    assert found(wanted=True) is the_library()
