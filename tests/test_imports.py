@@ -42,6 +42,8 @@ RESERVED = {
     "h11": ("server/http.py", "net/proxy.py", "simulator/"),
     "httpx": ("backend/", "interview/feedback.py", "net/", "candidate/"),
     "sqlite3": ("journal/", "commands/"),
+    # Towards PostgreSQL: its errors and its threads stay in one file, which is imported only where a setting asks for it.
+    "psycopg": ("shared/link.py",),
     "prometheus_client": ("telemetry/",),
     "structlog": ("telemetry/logs.py",),
     # Calls into C, where a wrong argument ends the process.

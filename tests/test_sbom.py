@@ -44,6 +44,13 @@ def test_everything_in_it_is_wanted_by_something_in_it() -> None:
     assert reached == {own, *(component["bom-ref"] for component in document["components"])}
 
 
+def test_licences_that_ask_for_more_than_a_notice_are_named() -> None:
+    components = {it["name"]: it for it in json.loads(written())["components"]}
+    for name in ("psycopg", "psycopg-binary"):
+        assert components[name]["licenses"] == [{"license": {"id": "LGPL-3.0-only"}}]
+    assert "LGPL 3" in (ROOT / "systemd" / "debian" / "copyright").read_text("utf-8")
+
+
 def test_the_same_lock_gives_the_same_bytes() -> None:
     """Else nobody could compare two releases."""
     assert written() == written()

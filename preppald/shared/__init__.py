@@ -5,6 +5,10 @@ alone.py      one host alone: everything is granted
 model.py      the same in memory, for simulations
 tenure.py     whether this instance still holds what it runs     (pure)
 shipment.py   several commits as one
+postgres.py   the same in PostgreSQL; imported only where it is set
+statements.py   its statements, each one transaction
+migrations.py   its tables
+link.py       one connection, in a thread, under a watchdog: the only file that knows the driver
 """
 
 from preppald.shared.alone import Alone

@@ -129,7 +129,7 @@ class Client:
             lapsed = [
                 _peer(number, it)
                 for number, it in self._tables.instances.items()
-                if number != me and not it.lost and self._lapsed(it)
+                if number != me and not it.settled and (it.lost or self._lapsed(it))
             ]
             return Pulse(round(self._model.now() * 1000), lapsed)
 
@@ -215,7 +215,11 @@ class Client:
     async def declare_lost(self, me: int, peer: int, /) -> bool | Unreachable:
         def statement() -> bool:
             mine, other = self._mine(me), self._tables.instances[peer]
-            steady = mine is not None and mine.steady < self._model.now() - LEASE_SECONDS
+            steady = (
+                mine is not None
+                and not self._lapsed(mine)
+                and mine.steady < self._model.now() - LEASE_SECONDS
+            )
             other.lost = other.lost or (steady and self._lapsed(other))
             return other.lost
 

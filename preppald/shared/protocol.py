@@ -95,7 +95,9 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """``clock_ms``: the database's clock. ``lapsed``: instances that have not renewed for a lease's time."""
+    """``clock_ms``: the database's clock. ``lapsed``: instances that have not renewed for a lease's time, or are lost
+    and not settled yet.
+    """
 
     clock_ms: int
     lapsed: Sequence[Peer] = ()

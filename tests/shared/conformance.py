@@ -6,6 +6,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
+from unittest.mock import ANY
 
 from preppald.core.deliveries import OutboxEntry
 from preppald.core.interview import Interview, Phase, Usage
@@ -257,7 +258,7 @@ class ManyHosts(OneHost):
         assert isinstance(await here.pulse(a, 0), Pulse)
 
     async def test_who_is_declared_lost_writes_nothing_more(self, world: World) -> None:
-        here, there, a, b = await _one_lost(world)
+        here, there, a, b = await one_lost(world)
         assert await here.pulse(a, 0) == Fenced()
         assert await here.known(a) == Fenced()
         assert await here.append(a, shipment([commit(2, fragments=said(3, first=4))])) == Fenced()
@@ -282,8 +283,24 @@ class ManyHosts(OneHost):
         await world.pass_time(LEASE_SECONDS * 0.6)
         assert await there.declare_lost(b, a) is True
 
+    async def test_who_has_lapsed_itself_declares_nobody_lost(self, world: World) -> None:
+        """It woke from a long sleep: it knows nothing of the others before it renews."""
+        here, there = world.host(), world.host()
+        a, b = await joined(here), await joined(there, THERE)
+        await world.pass_time(LEASE_SECONDS * 2)
+        assert await there.declare_lost(b, a) is False
+
+    async def test_a_lost_one_is_shown_until_it_is_settled(self, world: World) -> None:
+        """Its declarer may die before."""
+        _, there, a, b = await one_lost(world)
+        pulse = await there.pulse(b, 0)
+        assert isinstance(pulse, Pulse)
+        assert pulse.lapsed == [Peer(a, "here", HERE.address, lost=True)]
+        await there.settle_lost(b, a, [])
+        assert (await there.pulse(b, 0)) == Pulse(ANY, [])
+
     async def test_a_lost_one_is_settled_before_anybody_claims(self, world: World) -> None:
-        _, there, a, b = await _one_lost(world)
+        _, there, a, b = await one_lost(world)
         assert await _claimed(there, b, 10) == []
         recent = await _unsettled(there, a)
         assert [packing.unpacked(it).seq for row in recent for it in rows.recent(row)] == [1, 2, 3]
@@ -338,11 +355,12 @@ async def _owner(shared: Shared, session: Session) -> str:
     return owner.name
 
 
-async def _one_lost(world: World) -> tuple[Shared, Shared, int, int]:
-    """Return two hosts and their incarnations: the first with an interview of three fragments, and declared lost."""
+async def one_lost(world: World, names: Sequence[str] = ("iv",)) -> tuple[Shared, Shared, int, int]:
+    """Return two hosts and their incarnations: the first with interviews of three fragments, and declared lost."""
     here, there = world.host(), world.host()
     a, b = await joined(here), await joined(there, THERE)
-    await here.append(a, shipment([commit(1, interview(), fragments=said(3))]))
+    parcels = [commit(n, interview(it), of=it, fragments=said(3)) for n, it in enumerate(names, start=1)]
+    await here.append(a, shipment(parcels))
     for _ in range(2):
         await world.pass_time(LEASE_SECONDS * 0.6)
         await there.pulse(b, 0)

@@ -1,0 +1,222 @@
+"""PostgreSQL holds to what the model is held to, and its races end as the model's do.
+
+Needs Debian's postgresql and pgbouncer: run by .ci/extra/35-postgres.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+import itertools
+
+import pytest
+import trio
+
+from preppald.journal import rows
+from preppald.shared import Shared
+from preppald.shared.migrations import STEPS
+from preppald.shared.postgres import Postgres
+from preppald.shared.protocol import Fenced, Shipment, Written
+from preppald.shared.shipment import shipment
+from tests.durable import interview
+from tests.shared.conformance import ManyHosts, commit, joined, one_lost
+from tests.shared.server import Server, pooled, running
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with running() as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def pooler(server: Server) -> Iterator[int]:
+    with pooled(server) as port:
+        yield port
+
+
+_databases = itertools.count(1)
+# Of the race between commits and declarations.
+WRITERS = 4
+DECLARATIONS = 60
+
+
+class Database:
+    """A database of its own on the server. ``port``: by which it is reached."""
+
+    def __init__(self, server: Server, port: int = 0) -> None:
+        self.server = server
+        self.port = port or server.port
+        self.name = f"d{next(_databases)}"
+        server.sql(f"CREATE DATABASE {self.name}")
+        self.hosts: list[Postgres] = []
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{self.name}"
+
+    def host(self) -> Shared:
+        self.hosts.append(Postgres(self.url))
+        return self.hosts[-1]
+
+    async def hosts_ready(self, count: int) -> None:
+        """Have so many hosts more, and the tables."""
+        for _ in range(count):
+            self.host()
+        assert await self.hosts[0].prepare() is None
+
+    async def pass_time(self, seconds: float) -> None:
+        self.sql(
+            f"UPDATE preppald.instance SET renewed_at = renewed_at - interval '{seconds} seconds', "
+            f"steady_at = steady_at - interval '{seconds} seconds'"
+        )
+
+    def sql(self, statement: str) -> str:
+        return self.server.sql(statement, self.name)
+
+
+@asynccontextmanager
+async def database(server: Server, port: int = 0) -> AsyncIterator[Database]:
+    it = Database(server, port)
+    try:
+        yield it
+    finally:
+        for host in it.hosts:
+            await host.aclose()
+
+
+class TestPostgres(ManyHosts):
+    @pytest.fixture
+    async def world(self, server: Server) -> AsyncIterator[Database]:
+        async with database(server) as it:
+            yield it
+
+
+class TestPgBouncer(ManyHosts):
+    """By way of a pooler in transaction mode: every statement may be another server process's."""
+
+    @pytest.fixture
+    async def world(self, server: Server, pooler: int) -> AsyncIterator[Database]:
+        async with database(server, pooler) as it:
+            yield it
+
+
+async def test_of_racing_commits_none_is_written_after_a_declaration(server: Server) -> None:
+    """Ten thousand commits of owners, and declarations at random moments; an owner declared lost goes on as another.
+
+    The order is the database's own: each row carries the transaction's time, each declaration the moment before it let
+    go of the row.
+    """
+    async with database(server) as db:
+        await db.hosts_ready(WRITERS + 1)
+        acknowledged: list[tuple[int, int]] = []
+        declared: set[int] = set()
+        alive: dict[int, int] = {}
+        done = trio.Event()
+
+        async def write(slot: int) -> None:
+            shared, number = db.hosts[slot], 0
+            while not done.is_set():
+                me = alive[slot] = await joined(shared)
+                while not done.is_set():
+                    number += 1
+                    row = rows.sealed((0, f"[{number}]"))
+                    answer = await shared.append(me, Shipment(recent=[(number, 0, *row)]))
+                    if answer == Fenced():
+                        break
+                    assert answer == Written()
+                    acknowledged.append((me, number))
+
+        async def declare() -> None:
+            for _ in range(DECLARATIONS):
+                await trio.sleep(0.02)
+                victim = alive[len(declared) % WRITERS]
+                # What a peer's statement does, without waiting for a lease to lapse: the same change of the same row.
+                found = await trio.to_thread.run_sync(
+                    db.sql,
+                    f"WITH gone AS (UPDATE preppald.instance SET lost_at = clock_timestamp() WHERE id = {victim} "
+                    f"AND lost_at IS NULL RETURNING id) SELECT count(*) FROM gone",
+                )
+                # Declared, and durable: from here on the incarnation writes nothing.
+                held = await trio.to_thread.run_sync(
+                    db.sql, f"SELECT coalesce(max(number), 0) FROM preppald.recent WHERE instance = {victim}"
+                )
+                if found == "1":
+                    declared.add(victim)
+                    ends[victim] = int(held)
+            done.set()
+
+        ends: dict[int, int] = {}
+        async with trio.open_nursery() as nursery:
+            for slot in range(WRITERS):
+                nursery.start_soon(write, slot)
+            await trio.sleep(0.2)
+            nursery.start_soon(declare)
+        assert len(declared) == DECLARATIONS
+        there = {
+            (int(instance), int(number))
+            for instance, number in (
+                line.split("|")
+                for line in db.sql("SELECT instance, number FROM preppald.recent").splitlines()
+            )
+        }
+        assert not [it for it in there if it[1] > ends.get(it[0], it[1])], "written after the declaration"
+        assert set(acknowledged) <= there, "acknowledged, and not there"
+        assert len(acknowledged) > 1000
+
+
+async def test_of_hosts_that_begin_one_interview_together_one_owns_it(server: Server) -> None:
+    """Rounds of eight hosts at one instant: each round has exactly one winner, and all others are told."""
+    async with database(server) as db:
+        await db.hosts_ready(8)
+        ids = [await joined(it) for it in db.hosts]
+        for round_ in range(30):
+            mine = shipment([commit(round_ + 1, interview(f"iv{round_}"))])
+            answers: list[object] = []
+
+            async def begin(
+                shared: Shared, me: int, mine: Shipment = mine, to: list[object] = answers
+            ) -> None:
+                to.append(await shared.append(me, mine))
+
+            async with trio.open_nursery() as nursery:
+                for shared, me in zip(db.hosts, ids, strict=True):
+                    nursery.start_soon(begin, shared, me)
+            assert answers.count(Written()) == 1
+            assert answers.count(Written(((f"iv{round_}", 0),))) == 7
+
+
+async def test_claims_that_race_share_the_orphans(server: Server) -> None:
+    """Every session of a lost host is claimed once."""
+    async with database(server) as db:
+        _, there, a, b = await one_lost(db, [f"iv{n}" for n in range(200)])
+        assert await there.settle_lost(b, a, []) == Written()
+        await db.hosts_ready(6)
+        claimed: list[str] = []
+
+        async def claim(shared: Shared) -> None:
+            me = await joined(shared)
+            while found := await shared.claim(me, 7):
+                assert isinstance(found, list)
+                claimed.extend(it.row[0] for it in found)
+
+        async with trio.open_nursery() as nursery:
+            for shared in db.hosts[2:]:
+                nursery.start_soon(claim, shared)
+        assert len(claimed) == 200
+        assert len(set(claimed)) == 200
+
+
+async def test_hosts_that_start_together_make_the_tables_once(server: Server) -> None:
+    async with database(server) as db:
+        for _ in range(8):
+            db.host()
+        answers: list[object] = []
+
+        async def prepare(it: Postgres) -> None:
+            answers.append(await it.prepare())
+
+        async with trio.open_nursery() as nursery:
+            for it in db.hosts:
+                nursery.start_soon(prepare, it)
+        assert answers.count(None) >= 1
+        assert [await it.prepare() for it in db.hosts] == [None] * 8
+        assert db.sql("SELECT number FROM preppald.migration") == str(len(STEPS))
