@@ -43,6 +43,8 @@ from preppald.core.words import PLACES, Placement, heard_word, spoken_word
 
 # Sound that comes at the pace of speech comes in pieces of up to 250 ms.
 STORELESS_SECONDS = 0.25
+# Gemini notices a voice a quarter of a second after it began; an earlier beginning is another voice's.
+NOTICE_SECONDS = 1.0
 
 
 class Conversation:
@@ -327,7 +329,8 @@ class Conversation:
     # -------------------------------------------------------------- the candidate
 
     def _speech_began(self, _event: SpeechBegan, now: float) -> list[Effect]:
-        self._activity.began(now, answering=self._minutes.is_open(Speaker.USER))
+        began = self._voice_began_before(now)
+        self._activity.began(began, answering=self._minutes.is_open(Speaker.USER))
         return []
 
     def _speech_ended(self, _event: SpeechEnded, now: float) -> list[Effect]:
@@ -414,10 +417,15 @@ class Conversation:
         """Return when the voice began whose words come now; where we did not hear it, now."""
         return self._ear.began_at if self._ear is not None and self._ear.any_voice else now
 
+    def _voice_began_before(self, noticed: float) -> float:
+        """Return when the voice began that Gemini notices now, if we heard it."""
+        began = self._ear.began_at if self._ear is not None and self._ear.speaking(noticed) else noticed
+        return began if noticed - began <= NOTICE_SECONDS else noticed
+
     def _voice_ended_at(self, noticed: float) -> float:
         """Return when the answer's voice ended, as we heard it; else when Gemini noticed."""
-        heard = self._ear.counted_at if self._ear is not None and self._ear.any_voice else None
-        return noticed if heard is None else heard
+        heard = self._ear is not None and self._ear.any_voice and self._ear.counted_at is not None
+        return self._ear.counted_until if self._ear is not None and heard else noticed
 
     # -------------------------------------------------------------- turns
 

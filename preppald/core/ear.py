@@ -5,6 +5,8 @@ sum becomes a level, and the level is voice or not. The theory is that of minimu
 times a second, so the lowest level of late is the room's, and a level well above the room's is voice.
 """
 
+from collections.abc import Sequence
+
 # PCM s16le mono 16 kHz. At every sixteenth sample: a thousand a second tell a tenth of a second's level to 8 %.
 BYTES_PER_SECOND = 32_000
 STRIDE_BYTES = 32
@@ -32,6 +34,10 @@ LEAST_SECONDS = 0.29
 # Voice: so long from its first block to its last, and so much of it clear. A cough is shorter, a noise is thinner.
 VOICE_SECONDS = 1.0
 CLEAR_SECONDS = 0.5
+# Times are sums of pieces: what ends within this of a block's end ends with it.
+NEARLY_SECONDS = 0.001
+# A word's end fades: what follows within this is of the same voice, though too soft to begin one.
+TAIL_SECONDS = 0.25
 # A level that stays within this ratio for so long is a machine's.
 STEADY_RATIO = 2.2
 STEADY_SECONDS = 10.0
@@ -43,7 +49,8 @@ class Ear:
     """One interview's. All times monotonic, in seconds.
 
     ``heard_at``: when the last voice was heard, or None; ``began_at``: when its stretch began; ``counted_at``: when
-    the last was heard that counts. ``spoke``: whether so much voice as an answer has was heard
+    the last was heard that counts, and ``counted_until``: the same to the piece and not to the tenth of a second, with the
+    fading end of its last word. ``spoke``: whether so much voice as an answer has was heard
     since ``reset``; ``any_voice``: whether any was; ``stirred``:
     whether anything was that may be voice. ``ever``: whether any voice was ever heard here.
     """
@@ -51,6 +58,7 @@ class Ear:
     def __init__(self) -> None:
         self.heard_at: float | None = None
         self.counted_at: float | None = None
+        self.counted_until = 0.0
         self.began_at = 0.0
         self.spoke = False
         self.any_voice = False
@@ -61,6 +69,12 @@ class Ear:
         self._sum = 0
         self._samples = 0
         self._bytes = 0
+        # The block's pieces: sum, samples looked at, bytes. They tell where in the block voice began or ended.
+        self._pieces: list[tuple[int, int, int]] = []
+        # The floor before the stretch of voice under way, which raises it.
+        self._room = FIRST_FLOOR
+        # Since when the end of the last block was above the bar, if that was not clear.
+        self._onset: float | None = None
         self._floor = FIRST_FLOOR
         self._rise = FIRST_RISE
         # The stretch of voice under way, as far as it counts: its begin, and how much of it was clear.
@@ -79,7 +93,9 @@ class Ear:
         """Take audio that ended now. ``counts``: not while the interviewer is heard, of whom this may be an echo."""
         start = 1 - self._odd
         heard = pcm[start::STRIDE_BYTES]
-        self._sum += sum(heard.translate(_MAGNITUDE))
+        loud = sum(heard.translate(_MAGNITUDE))
+        self._pieces.append((loud, len(heard), len(pcm)))
+        self._sum += loud
         self._samples += len(heard)
         self._bytes += len(pcm)
         self._odd = (self._odd + len(pcm)) & 1
@@ -104,7 +120,11 @@ class Ear:
         seconds = self._bytes / BYTES_PER_SECOND
         level = self._sum / self._samples - 1.0 if self._samples else 0.0
         self._sum = self._samples = self._bytes = 0
-        clear = level > self._floor * CLEAR_RATIO + CLEAR_LEVEL
+        pieces, self._pieces = self._pieces, []
+        bar = self._floor * CLEAR_RATIO + CLEAR_LEVEL
+        clear = level > bar
+        edge = min(self._floor, self._room) * CLEAR_RATIO + CLEAR_LEVEL
+        voiced = _voiced(pieces, now - seconds, edge)
         self._floor += (level - self._floor) * (FALL if level < self._floor else self._rise)
         self._rise = max(RISE, self._rise * RISE_DECAY)
         if self._is_steady(level, seconds):
@@ -112,10 +132,20 @@ class Ear:
             if clear or (self._clear_at is not None and self._clear_at > now - self._steady):
                 self._forget()
         elif clear:
-            self._note(now, seconds, counts=counts)
+            began, ended = voiced or (now - seconds, now)
+            self._note(now, seconds, (self._onset or began, ended), counts=counts)
+        else:
+            clear_at = self._clear_at
+            if voiced and counts and clear_at is not None and now - clear_at < TAIL_SECONDS:
+                self.counted_until = voiced[1]
+            if not self.speaking(now):
+                self._room = self._floor
+        # A voice that begins at the end of a block does not make that one clear.
+        self._onset = voiced[0] if voiced and not clear and voiced[1] > now - NEARLY_SECONDS else None
 
-    def _note(self, now: float, seconds: float, *, counts: bool) -> None:
-        began = now - seconds
+    def _note(self, now: float, seconds: float, voiced: tuple[float, float], *, counts: bool) -> None:
+        """Take a clear block that ended now; ``voiced``: from when to when its pieces were clear."""
+        began, ended = voiced
         fresh = self._clear_at is None or began - self._clear_at >= BRIDGE_SECONDS
         self._clear_at = now
         if fresh:
@@ -123,7 +153,7 @@ class Ear:
             self.began_at = began
             self._all_clear = 0.0
         if counts and (fresh or not self._counting):
-            self._counted_from = began
+            self._counted_from = now - seconds
             self._clear = 0.0
         self._counting = counts
         self._all_clear += seconds
@@ -135,6 +165,7 @@ class Ear:
             self._clear += seconds
             if self._clear >= LEAST_SECONDS:
                 self.counted_at = now
+                self.counted_until = ended
                 self.any_voice = True
             if self._clear >= CLEAR_SECONDS and now - self._counted_from >= VOICE_SECONDS:
                 self.spoke = True
@@ -154,3 +185,18 @@ class Ear:
         self.heard_at, self.counted_at, self.spoke, self.any_voice = self._before
         self._clear_at = None
         self._counting = False
+
+
+def _voiced(pieces: Sequence[tuple[int, int, int]], at: float, bar: float) -> tuple[float, float] | None:
+    """Return from when to when pieces of a block are above the bar, None where none is; ``at``: when the block began.
+
+    A turn's times are told to the piece, 20 ms where a page is well made, and not to the block.
+    """
+    begin = end = None
+    for loud, samples, size in pieces:
+        until = at + size / BYTES_PER_SECOND
+        if samples and loud / samples - 1.0 > bar:
+            begin = at if begin is None else begin
+            end = until
+        at = until
+    return None if begin is None or end is None else (begin, end)
