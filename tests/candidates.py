@@ -103,6 +103,11 @@ class Candidate:
         await self._stream_pcm(tone(seconds))
         await self._stream_pcm(silence(pause))
 
+    async def say(self, pcm: bytes, pause: float = 2.0) -> None:
+        """Says this, s16le at 16 kHz, and then nothing for a while."""
+        await self._stream_pcm(pcm)
+        await self._stream_pcm(silence(pause))
+
     async def keep_silent(self, seconds: float) -> None:
         await self._stream_pcm(silence(seconds))
 

@@ -23,10 +23,14 @@ columns:
   BACKEND   done: the application has everything; pending: it is still owed something;
             dead: it refused something (see `preppald outbox list`); -: nothing was owed
 
+--json has, beside these, quality: how it went, as in `preppald transcript --format json`,
+and under quality.service the gaps in the line to Gemini, the time given back for them, and more.
+
 examples:
   preppald interviews                          the newest first
   preppald interviews --live                   those that a restart would interrupt
   preppald interviews --ended --since 24h --json
+  preppald interviews --ended --json | jq '.[].quality.wait_p99_ms'
   preppald interviews --user u-123 --ending gemini_failed
 
 exit status: 0; 74 when a database could not be read.
@@ -121,6 +125,7 @@ def _described(found: Found, prices: Prices) -> dict[str, Any]:
         "cause": it.cause,
         "tokens": it.usage,
         "cost_dollars": round(prices.cost(it.usage), 4),
+        "quality": found.quality,
         "backend": found.worst,
         "delivered": found.worst is DeliveryState.DONE,
     }

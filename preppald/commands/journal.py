@@ -138,7 +138,7 @@ def _salvage(arguments: argparse.Namespace, state_dir: Path) -> int:
 def _names(found: salvage.Found) -> set[str]:
     """Return the interview of a row; none for a row of many."""
     match found.table:
-        case "interview" | "passage":
+        case "interview" | "passage" | "quality":
             return {str(found.row[0])}
         case "outbox":
             return {str(found.row[1])}

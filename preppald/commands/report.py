@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace, state_dir: Path) -> int:
     talk = Talk(
         interview,
         timeline,
-        quality(timeline, length_ms),
+        archive.quality(interview) or quality(timeline, length_ms),
         length_ms,
         price_table(os.environ).cost(interview.usage),
         [f"turn {part.turn + 1}: {part.what}" for part in missing(turns)],

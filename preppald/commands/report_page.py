@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from preppald.commands.listing import moment, printable, span
 from preppald.core.interview import Interview
-from preppald.core.quality import Quality
+from preppald.core.quality import Quality, Service
 from preppald.core.timeline import Spoken
 from preppald.core.turns import Speaker
 
@@ -182,7 +182,26 @@ def _numbers(talk: Talk) -> Iterator[tuple[str, str]]:
         "Longest silence of the candidate, of the interviewer",
         (f"{span(it.candidate_silence_ms)}, {span(it.interviewer_silence_ms)}"),
     )
+    if it.service is not None:
+        yield from _service(it.service)
     yield "Tokens, estimated cost", f"{talk.interview.usage.total}, ${talk.cost_dollars:.2f}"
+
+
+def _service(it: Service) -> Iterator[tuple[str, str]]:
+    """Yield what only the daemon saw; nothing of what did not happen."""
+    if it.false_interruptions:
+        yield "Replies that broke off and were taken up again", str(it.false_interruptions)
+    if it.prompts:
+        yield "Prompts to a silent interviewer", str(it.prompts)
+    if it.gaps:
+        gaps = f"{it.gaps}, {it.gap_ms / 1000:.1f} s, {it.gap_longest_ms / 1000:.1f} s"
+        yield "Gaps in the line to Gemini: how many, in all, longest", gaps
+    if it.rotations or it.restorations:
+        yield "Connections changed by plan, after a failure", f"{it.rotations}, {it.restorations}"
+    if it.credited_ms:
+        yield "Time given back", span(it.credited_ms)
+    if it.dropped_ms:
+        yield "The candidate's sound that was dropped", f"{it.dropped_ms / 1000:.1f} s"
 
 
 def _line(it: Spoken) -> str:

@@ -22,7 +22,7 @@ from preppald.commands.listing import (
 from preppald.commands.webvtt import webvtt
 from preppald.core.deliveries import iso, missing
 from preppald.core.interview import Interview
-from preppald.core.quality import quality
+from preppald.core.quality import Quality, quality
 from preppald.core.timeline import Spoken, spoken
 from preppald.core.turns import Speaker, Turn
 from preppald.errors import PreppaldError
@@ -76,7 +76,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         type=whole(at_least=1, at_most=99),
         help="only this block of the interview (all)",
     )
-    parser.add_argument("--format", choices=tuple(FORMATS), default="text", help="(default %(default)s)")
+    parser.add_argument("--format", choices=("json", *FORMATS), default="text", help="(default %(default)s)")
     parser.add_argument(
         "--output", metavar="FILE", type=Path, help="write there, readable by you only (default: print)"
     )
@@ -87,7 +87,13 @@ def run(arguments: argparse.Namespace, state_dir: Path) -> int:
     """Print it; returns the exit status."""
     archive = Archive(state_dir)
     sessions = sessions_of(archive, arguments.interview, arguments.block, state_dir)
-    put(_formatted([(it, turns_of(archive, it)) for it in sessions], arguments.format), arguments.output)
+    told = [(it, turns_of(archive, it)) for it in sessions]
+    if arguments.format == "json":
+        blocks = [_described(*it, archive.quality(it[0])) for it in told]
+        whole = blocks[0] if len(blocks) == 1 else {"interview": arguments.interview, "blocks": blocks}
+        put(as_json(whole) + "\n", arguments.output)
+    else:
+        put(_formatted(told, arguments.format), arguments.output)
     return finish(archive)
 
 
@@ -95,9 +101,6 @@ def _formatted(sessions: Sequence[tuple[Interview, Sequence[Turn]]], form: str) 
     """Return the transcript of an interview, or of its blocks."""
     if len(sessions) == 1:
         return FORMATS[form](*sessions[0])
-    if form == "json":
-        blocks = [_described(*it) for it in sessions]
-        return as_json({"interview": sessions[0][0].interview_id, "blocks": blocks}) + "\n"
     if form == "text":
         return "\n".join(as_text(*it) for it in sessions)
     numbers = ", ".join(str(it.block) for it, _ in sessions)
@@ -137,11 +140,8 @@ def titled(interview: Interview) -> str:
     return f"{name} block {interview.block}" if interview.block else name
 
 
-def _as_json(interview: Interview, turns: Sequence[Turn]) -> str:
-    return as_json(_described(interview, turns)) + "\n"
-
-
-def _described(interview: Interview, turns: Sequence[Turn]) -> dict[str, Any]:
+def _described(interview: Interview, turns: Sequence[Turn], kept: Quality | None) -> dict[str, Any]:
+    """Return everything; ``kept``: the journal's row of how it went."""
     timeline = _timeline(interview, turns)
     until = now_ms() if interview.ended_ms is None else interview.ended_ms
     return {
@@ -167,7 +167,7 @@ def _described(interview: Interview, turns: Sequence[Turn]) -> dict[str, Any]:
             for it in timeline
         ],
         "missing": missing(turns),
-        "quality": quality(timeline, until - interview.started_ms),
+        "quality": kept or quality(timeline, until - interview.started_ms),
     }
 
 
@@ -192,7 +192,6 @@ def as_protobuf(interview: Interview, turns: Sequence[Turn]) -> bytes:
 
 FORMATS: dict[str, Callable[[Interview, Sequence[Turn]], str | bytes]] = {
     "text": as_text,
-    "json": _as_json,
     "vtt": as_vtt,
     "protobuf": as_protobuf,
 }

@@ -30,6 +30,13 @@ class DeliveryKind(enum.StrEnum):
     FEEDBACK = "feedback"
 
 
+class Work(enum.StrEnum):
+    """Work that follows an acknowledged transcript."""
+
+    FEEDBACK = "feedback"
+    VERIFICATION = "verification"
+
+
 class Status(enum.StrEnum):
     """The interview's status, as the backend spells it."""
 

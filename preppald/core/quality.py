@@ -11,12 +11,34 @@ MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
+class Service:
+    """The daemon's own part in how a talk went: counts, and times in milliseconds.
+
+    ``false_interruptions``: replies that broke off for no voice of the candidate's, and were taken up again.
+    ``prompts``: interventions at a silent interviewer. ``gaps``: times without Gemini; ``gap_ms``: in all.
+    ``credited_ms``: given back for that. ``dropped_ms``: of the candidate's sound, never sent. A process that goes on with
+    another's interview counts from there; the credit is of all of them.
+    """
+
+    false_interruptions: int = 0
+    prompts: int = 0
+    gaps: int = 0
+    gap_ms: int = 0
+    gap_longest_ms: int = 0
+    credited_ms: int = 0
+    dropped_ms: int = 0
+    rotations: int = 0
+    restorations: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Quality:
     """The numbers of one talk; times in milliseconds, None where there was nothing to measure.
 
     ``wait_…``: from the end of the candidate's voice to the first sound of the reply; the 50th and 99th percentile, as
     the nearest rank, and the longest of ``waits``. ``…_silence_ms``: the longest stretch without that side's voice.
     ``candidate_share``: of all speech, 0 to 1. ``words_a_minute``: of the candidate; of scripts without blanks characters.
+    ``service``: what only the daemon saw; None where its counts were not kept.
     """
 
     candidate_turns: int
@@ -32,9 +54,24 @@ class Quality:
     candidate_silence_ms: int
     interviewer_silence_ms: int
     words_a_minute: float | None
+    service: Service | None = None
+
+    def summary(self) -> dict[str, float]:
+        """Return the few numbers that a log line has room for; times in seconds."""
+        found = {
+            "wait_p50_seconds": _seconds(self.wait_p50_ms),
+            "wait_p99_seconds": _seconds(self.wait_p99_ms),
+            "candidate_share": self.candidate_share,
+            "words_a_minute": self.words_a_minute,
+        }
+        return {name: value for name, value in found.items() if value is not None}
 
 
-def quality(timeline: Sequence[Spoken], length_ms: int) -> Quality:
+def _seconds(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else round(milliseconds / 1000, 2)
+
+
+def quality(timeline: Sequence[Spoken], length_ms: int, service: Service | None = None) -> Quality:
     """Return the numbers of a talk. ``timeline``: its turns in order. ``length_ms``: how long the interview lasted."""
     sides = {side: [it for it in timeline if it.turn.speaker is side] for side in Speaker}
     candidate, interviewer = sides[Speaker.USER], sides[Speaker.AI]
@@ -62,6 +99,7 @@ def quality(timeline: Sequence[Spoken], length_ms: int) -> Quality:
         candidate_silence_ms=_longest_silence(candidate, length_ms),
         interviewer_silence_ms=_longest_silence(interviewer, length_ms),
         words_a_minute=round(words * MINUTE_MS / candidate_ms, 1) if candidate_ms else None,
+        service=service,
     )
 
 

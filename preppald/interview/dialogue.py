@@ -110,6 +110,7 @@ class Dialogue:
         clock = self._parts.clock
         if gap := clock.gap(now):
             self._services.metrics.upstream_gap.observe(gap)
+            self._parts.stats.gaps.add(gap)
         if credit := clock.restored(now):
             # Time lost because Gemini was away is the candidate's, and a restart keeps to it.
             self._keep_deadline()

@@ -21,6 +21,7 @@ from preppald.core.deliveries import (
     Feedback,
     TranscriptLine,
     TranscriptSubmission,
+    Work,
     feedback_delivery,
 )
 from preppald.core.feedback import FeedbackError
@@ -76,7 +77,7 @@ class FeedbackWriter:
             # It would be paid for, and posted to nobody.
             and not self._services.backend.lacks(DeliveryKind.FEEDBACK)
         ):
-            self._services.journal.note_feedback(delivery.key, due=True)
+            self._services.journal.note_due(Work.FEEDBACK, delivery.key, due=True)
             self._delivered += 1
             self._changed.unpark()
 
@@ -107,7 +108,7 @@ class FeedbackWriter:
                 log.exception("feedback.bug")  # it costs one feedback, and not the daemon
                 self._services.metrics.feedback.labels("failed").inc()
             # After success and failure alike; a cancelled writer leaves the feedback due.
-            self._services.journal.note_feedback(delivery.key, due=False)
+            self._services.journal.note_due(Work.FEEDBACK, delivery.key, due=False)
             self._done.add(delivery.key)
 
     async def _next(self) -> Delivery:
@@ -131,7 +132,7 @@ class FeedbackWriter:
         await self._services.journal.flush(hurry=False)
         self._busy -= done
         self._done -= done
-        return await self._services.journal.feedback_due(self._busy)
+        return await self._services.journal.due(Work.FEEDBACK, self._busy)
 
     async def _write_one(self, delivery: Delivery) -> None:
         services = self._services

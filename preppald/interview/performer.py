@@ -73,6 +73,7 @@ class Performer:
 
     def _remark(self, effect: Remark) -> None:
         self._parts.stats.false_interruptions += effect.stage is Stage.TAKE_UP
+        self._parts.stats.prompts += 1
         self._metrics.interventions.labels(effect.stage.value).inc()
         self._log.warning("interviewer.silent", stage=effect.stage.value)
 

@@ -7,6 +7,7 @@ from preppald.core import endings
 from preppald.core.deliveries import Status, status_delivery
 from preppald.core.endings import Ending
 from preppald.core.interview import Handle, Interview, Usage
+from preppald.core.quality import Quality
 from preppald.core.turns import Fragment, Turn
 from preppald.errors import JournalError
 from preppald.journal import Journal
@@ -100,7 +101,9 @@ class Record:
             # The journal goes on trying by itself, and keeps what it has in memory.
             self._log.error("transcript.not_durable", why=str(error))
 
-    async def finish(self, ending: Ending, cause: str, turns: list[Turn], ended_ms: int) -> None:
+    async def finish(
+        self, ending: Ending, cause: str, turns: list[Turn], ended_ms: int, quality: Quality
+    ) -> None:
         """Record the ending together with the backend's deliveries. Call it shielded: it has its own bound."""
         self._hand_over()
         owed = endings.deliveries(
@@ -113,7 +116,9 @@ class Record:
             partial=self._config.partial,
             feedback=self._config.feedback == "on",
         )
-        self._journal.end(*self._key, ending=ending.name, cause=cause, ended_ms=ended_ms, deliveries=owed)
+        self._journal.end(
+            *self._key, ending=ending.name, cause=cause, ended_ms=ended_ms, deliveries=owed, quality=quality
+        )
         try:
             with trio.fail_after(FLUSH_SECONDS):
                 await self._journal.flush()

@@ -38,6 +38,8 @@ from preppald.core.events import (
     TextAnswered,
 )
 from preppald.core.interview import Interview
+from preppald.core.quality import Quality, quality
+from preppald.core.timeline import spoken
 from preppald.core.tokens import Claims
 from preppald.core.turns import Fragment, Turn
 from preppald.core.watchdog import STEP_SECONDS, STOPPED_SECONDS
@@ -166,6 +168,8 @@ class Session:
     async def _say_goodbye(self) -> None:
         ending, cause = self._parts.outcome.decided
         turns = self._dialogue.close()
+        ended_ms = self._services.now_ms()
+        talk = self._quality(turns, ended_ms)
         self._seat.say_goodbye(ending, self.config.close_codes)
         self._services.metrics.sessions_ended.labels(ending.name).inc()
         self._log.info(
@@ -177,10 +181,20 @@ class Session:
             turns=len(turns),
             credited_seconds=round(self._parts.clock.credited, 1),
             **self._parts.stats.summary(),
+            **talk.summary(),
         )
-        await self._parts.record.finish(ending, cause, turns, self._services.now_ms())
+        await self._parts.record.finish(ending, cause, turns, ended_ms, talk)
         if self._seat.browser is not None:
             await self._seat.browser.see_off()
+
+    def _quality(self, turns: list[Turn], ended_ms: int) -> Quality:
+        """Return how the interview went, and count it in the metrics, where anything was said."""
+        started_ms, stats = self.interview.started_ms, self._parts.stats
+        service = stats.service(self._parts.clock.credited)
+        talk = quality(spoken(turns, started_ms, ended_ms), max(0, ended_ms - started_ms), service)
+        if turns:
+            self._services.metrics.talked(talk)
+        return talk
 
     # -------------------------------------------------------------- the browser
 

@@ -3,30 +3,31 @@
 from preppald.core import frames
 from preppald.core.interview import Usage
 from preppald.core.prices import Prices
+from preppald.core.quality import Service
 from preppald.gemini.client import Client
 from preppald.gemini.uplink import BYTES_PER_SECOND, Uplink
 from preppald.telemetry.metrics import TOKEN_KINDS, Metrics
 
 
 class Delays:
-    """Adds up one kind of delay, in seconds."""
+    """Adds up one kind of delay, in seconds: how many, in all, and the longest."""
 
     def __init__(self) -> None:
-        self._count = 0
-        self._sum = self._longest = 0.0
+        self.count = 0
+        self.total = self.longest = 0.0
 
     def add(self, seconds: float) -> None:
-        self._count += 1
-        self._sum += seconds
-        self._longest = max(self._longest, seconds)
+        self.count += 1
+        self.total += seconds
+        self.longest = max(self.longest, seconds)
 
     def summary(self, name: str) -> dict[str, float]:
         """Return the mean and the longest; nothing where there was none."""
-        if not self._count:
+        if not self.count:
             return {}
         return {
-            f"{name}_seconds": round(self._sum / self._count, 2),
-            f"{name}_longest_seconds": round(self._longest, 2),
+            f"{name}_seconds": round(self.total / self.count, 2),
+            f"{name}_longest_seconds": round(self.longest, 2),
         }
 
 
@@ -36,6 +37,9 @@ class Stats:
     def __init__(self, metrics: Metrics, uplink: Uplink, link: Client, usage: Usage, prices: Prices) -> None:
         self.bytes_played = 0
         self.false_interruptions = 0
+        # Interventions at a silent interviewer.
+        self.prompts = 0
+        self.gaps = Delays()
         # From the end of the candidate's voice as we hear it, and from Gemini's notice of that, to each reply's first sound.
         self.from_voice = Delays()
         self.from_notice = Delays()
@@ -60,6 +64,20 @@ class Stats:
         self._audio_in.inc(max(0, taken) / BYTES_PER_SECOND)
         self._audio_out.inc(played / frames.OUTPUT_BYTES_PER_SECOND)
         self._metrics.audio_dropped_seconds.inc(dropped / BYTES_PER_SECOND)
+
+    def service(self, credited_seconds: float) -> Service:
+        """Return the daemon's part in how the interview went."""
+        return Service(
+            false_interruptions=self.false_interruptions,
+            prompts=self.prompts,
+            gaps=self.gaps.count,
+            gap_ms=round(self.gaps.total * 1000),
+            gap_longest_ms=round(self.gaps.longest * 1000),
+            credited_ms=round(credited_seconds * 1000),
+            dropped_ms=self._uplink.dropped_bytes * 1000 // BYTES_PER_SECOND,
+            rotations=self._link.rotations,
+            restorations=self._link.restorations,
+        )
 
     def summary(self) -> dict[str, float]:
         """Return the numbers of the interview's last log line."""

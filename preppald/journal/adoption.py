@@ -1,6 +1,6 @@
 """Moves unfinished interviews from an instance that stopped to one that runs: whole ones, in short transactions.
 
-Unfinished is an interview that is live, that owes the backend something, or on which feedback is due. With all its
+Unfinished is an interview that is live, that owes the backend something, or on which work is due. With all its
 rows it moves from the database of the one that stopped (the source) to that of the one that runs (the target), in
 three transactions:
 
@@ -26,9 +26,10 @@ STEP_INTERVIEWS = 5
 UNFINISHED = """
 SELECT interview_id FROM interview WHERE phase = 'live'
 UNION SELECT interview_id FROM outbox WHERE state IN ('pending', 'dead') OR key IN (SELECT key FROM feedback_due)
+  OR key IN (SELECT key FROM verification_due)
 """
 OF_TRANSFER = "interview_id IN (SELECT interview_id FROM leaving WHERE transfer = ?)"
-TABLES = ("passage", "outbox", "damaged", "interview")
+TABLES = ("passage", "outbox", "damaged", "quality", "interview")
 
 
 def owes(source: sqlite3.Connection) -> bool:
@@ -107,9 +108,11 @@ def _arrive(
         for row in copied(rows.OWED_COLUMNS, "outbox", "number"):
             with contextlib.suppress(rows.Unreadable):
                 writes.put_owed(target, row)
+        target.executemany(writes.PUT_QUALITY, copied(rows.QUALITY_COLUMNS, "quality", "number"))
         owned = f"SELECT key FROM outbox WHERE {OF_TRANSFER}"
-        due = source.execute(f"SELECT key FROM feedback_due WHERE key IN ({owned})", (transfer,))
-        target.executemany(writes.PUT_DUE, due)
+        for work, table in writes.DUE_TABLES.items():
+            due = source.execute(f"SELECT key FROM {table} WHERE key IN ({owned})", (transfer,))
+            target.executemany(writes.PUT_DUE[work], due)
         target.execute("INSERT INTO arrived (transfer) VALUES (?)", (transfer,))
     return [
         it
@@ -120,7 +123,8 @@ def _arrive(
 
 def _forget(source: sqlite3.Connection, transfer: str) -> int:
     owned = f"SELECT key FROM outbox WHERE {OF_TRANSFER}"
-    source.execute(f"DELETE FROM feedback_due WHERE key IN ({owned})", (transfer,))
+    for table in writes.DUE_TABLES.values():
+        source.execute(f"DELETE FROM {table} WHERE key IN ({owned})", (transfer,))
     for table in TABLES:
         source.execute(f"DELETE FROM {table} WHERE {OF_TRANSFER}", (transfer,))
     return source.execute("DELETE FROM leaving WHERE transfer = ?", (transfer,)).rowcount

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from preppald.core.deliveries import DeliveryKind, DeliveryState, OutboxEntry
 from preppald.core.interview import Interview
+from preppald.core.quality import Quality
 from preppald.core.turns import Fragment, with_holes
 from preppald.errors import JournalError
 from preppald.journal import files, reader, rows, schema, writes
@@ -21,6 +22,7 @@ from preppald.journal.neighbours import newest
 from preppald.journal.reader import Which
 
 T = TypeVar("T")
+Qualities = dict[tuple[str, int, int], Quality]
 
 # The header as SQLite writes it.
 NO_LIMIT = -1
@@ -28,11 +30,15 @@ NO_LIMIT = -1
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An interview and where it was found; ``worst``: of its deliveries, None without any."""
+    """An interview and where it was found; ``worst``: of its deliveries, None without any.
+
+    ``quality``: how it went; None while it runs, and for those of versions that kept none.
+    """
 
     instance: str
     interview: Interview
     worst: DeliveryState | None
+    quality: Quality | None = None
 
 
 class Archive:
@@ -67,16 +73,20 @@ class Archive:
 
         def ask(
             connection: sqlite3.Connection,
-        ) -> tuple[list[Interview], dict[tuple[str, int], DeliveryState]]:
-            return reader.interviews(connection, either, self._damaged), reader.standing(connection)
+        ) -> tuple[list[Interview], dict[tuple[str, int], DeliveryState], Qualities]:
+            return (
+                reader.interviews(connection, either, self._damaged),
+                reader.standing(connection),
+                reader.qualities(connection, report=self._damaged),
+            )
 
         found: dict[tuple[str, int], Found] = {}
-        for instance, (interviews, standing) in self._ask(ask):
+        for instance, (interviews, standing, qualities) in self._ask(ask):
             for it in interviews:
                 key = it.interview_id, it.block
                 known = found.get(key)
                 if known is None or newest((it, known.interview)) is it:
-                    found[key] = Found(instance, it, standing.get(key))
+                    found[key] = Found(instance, it, standing.get(key), qualities.get((*key, it.epoch)))
         chosen = [
             it
             for it in found.values()
@@ -96,6 +106,15 @@ class Archive:
         # The first of equals is taken: the newest file's.
         best = (newest(it for it in reversed(answers) if it.block == block) for block in blocks)
         return [it for it in best if it is not None]
+
+    def quality(self, interview: Interview) -> Quality | None:
+        """Return how it went; None while it runs, and for one of a version that kept no such row."""
+        key = interview.interview_id, interview.block, interview.epoch
+
+        def ask(connection: sqlite3.Connection) -> Quality | None:
+            return reader.qualities(connection, interview.interview_id, self._damaged).get(key)
+
+        return next((answer for _, answer in self._ask(ask) if answer is not None), None)
 
     def fragments(self, interview_id: str, epoch: int) -> list[Fragment]:
         """Return the fragments, with a mark wherever a part cannot be read: see ``core.turns.with_holes``."""

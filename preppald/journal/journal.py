@@ -12,8 +12,9 @@ from typing import TypeVar
 
 import trio
 
-from preppald.core.deliveries import Delivery, DeliveryState, OutboxEntry
+from preppald.core.deliveries import Delivery, DeliveryState, OutboxEntry, Work
 from preppald.core.interview import Handle, Interview, Phase, Usage
+from preppald.core.quality import Quality
 from preppald.core.turns import Fragment, with_holes
 from preppald.errors import JournalError
 from preppald.journal import reader
@@ -158,12 +159,15 @@ class Journal:
         cause: str | None,
         ended_ms: int,
         deliveries: Sequence[Delivery],
+        quality: Quality | None = None,
     ) -> None:
-        """End the interview, with the deliveries that the backend is owed: one transaction."""
+        """End the interview, with the deliveries that the backend is owed and how it went: one transaction."""
         if known := self._current("end", interview_id, epoch):
             self._pending.put_interview(
                 replace(known, phase=Phase.ENDED, ending=ending, cause=cause, ended_ms=ended_ms)
             )
+            if quality is not None:
+                self._pending.put_quality(known, quality)
             for delivery in deliveries:
                 self.add_delivery(delivery)
 
@@ -176,9 +180,9 @@ class Journal:
         """Record the state of a delivery after a try."""
         self._pending.put_owed(owed)
 
-    def note_feedback(self, key: str, *, due: bool) -> None:
-        """Record that feedback on the transcript delivered under this key is due from now on, or no more."""
-        self._pending.put_due(key, due=due)
+    def note_due(self, work: Work, key: str, *, due: bool) -> None:
+        """Record that this work on the transcript delivered under this key is due from now on, or no more."""
+        self._pending.put_due(work, key, due=due)
 
     async def owing(self) -> list[Place]:
         """Return the other instances of the state directory with unfinished business, running or not."""
@@ -253,9 +257,9 @@ class Journal:
         lost_to = await self.ask(partial(reader.lost_to, interview_id=interview_id, epoch=epoch))
         return with_holes(await self.fragments(interview_id, epoch), lost_to)
 
-    async def feedback_due(self, passing_over: Collection[str]) -> Delivery | None:
-        """Return the oldest transcript on which feedback is due, as far as that is on disk."""
-        ask = partial(reader.feedback_due, passing_over=frozenset(passing_over), report=self._store.met)
+    async def due(self, work: Work, passing_over: Collection[str]) -> Delivery | None:
+        """Return the oldest transcript on which this work is due, as far as that is on disk."""
+        ask = partial(reader.due, work=work, passing_over=frozenset(passing_over), report=self._store.met)
         owed = await self.ask(ask)
         return None if owed is None else owed.delivery
 

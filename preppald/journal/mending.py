@@ -59,6 +59,8 @@ class Finding:
 def mend(connection: sqlite3.Connection, *, now_ms: Clock, fallback: Fallback) -> list[Finding]:
     """Set aside every damaged row that would be in the way; return the findings.
 
+    A row of the table quality is in nobody's way: it is reported where it is read.
+
     Raises:
         sqlite3.Error: the file cannot be read or written.
     """

@@ -8,9 +8,11 @@ Rule 3: a batch stays readable while it is written, and is merged with newer rec
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from preppald.core.deliveries import OutboxEntry
+from preppald.core.deliveries import OutboxEntry, Work
 from preppald.core.interview import Interview, Phase
+from preppald.core.quality import Quality
 from preppald.core.turns import Fragment
+from preppald.journal import rows
 from preppald.net.wakeup import Wakeup
 
 # The weight of a fragment in memory besides its text: two objects, their numbers, its share of the list.
@@ -30,10 +32,30 @@ class Batch:
     owed: dict[str, OutboxEntry] = field(default_factory=dict)
     # By key of a transcript: True where feedback is due on it now, False where no more.
     due: dict[str, bool] = field(default_factory=dict)
+    # The same of its verification, which another host cannot do: the sound is here.
+    checks: dict[str, bool] = field(default_factory=dict)
+    # By id and block: the epoch, and how it went.
+    quality: dict[tuple[str, int], tuple[int, Quality]] = field(default_factory=dict)
     weight: int = 0
 
     def __len__(self) -> int:
-        return len(self.interviews) + len(self.fragments) + len(self.owed) + len(self.due)
+        return (
+            len(self.interviews)
+            + len(self.fragments)
+            + len(self.owed)
+            + len(self.due)
+            + len(self.checks)
+            + len(self.quality)
+        )
+
+    def due_of(self, work: Work) -> dict[str, bool]:
+        """Return the transcripts on which this work is due, or no more."""
+        return self.due if work is Work.FEEDBACK else self.checks
+
+    def quality_rows(self) -> Iterator[rows.Row]:
+        """Yield the rows of the table quality."""
+        for (interview_id, block), (epoch, quality) in self.quality.items():
+            yield rows.quality_row(interview_id, block, epoch, quality)
 
     def add_fragments(self, interview_id: str, epoch: int, fragments: Sequence[Fragment]) -> None:
         for it in fragments:
@@ -46,6 +68,8 @@ class Batch:
         self.fragments += later.fragments
         self.owed |= later.owed
         self.due |= later.due
+        self.checks |= later.checks
+        self.quality |= later.quality
         self.weight += later.weight
 
     def fragments_of(self, interview_id: str, epoch: int, since: int) -> Iterator[Fragment]:
@@ -89,9 +113,14 @@ class Pending:
         self._note()
         self.outbox.ring()
 
-    def put_due(self, key: str, *, due: bool) -> None:
-        """Record whether feedback is due on the transcript of this key."""
-        self._batch.due[key] = due
+    def put_due(self, work: Work, key: str, *, due: bool) -> None:
+        """Record whether this work is due on the transcript of this key."""
+        self._batch.due_of(work)[key] = due
+        self._note()
+
+    def put_quality(self, interview: Interview, quality: Quality) -> None:
+        """Record how an interview, or a block, went."""
+        self._batch.quality[interview.interview_id, interview.block] = interview.epoch, quality
         self._note()
 
     def add_fragments(self, interview_id: str, epoch: int, fragments: Sequence[Fragment]) -> None:

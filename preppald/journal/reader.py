@@ -10,14 +10,16 @@ from dataclasses import dataclass
 import json
 import sqlite3
 
-from preppald.core.deliveries import RETRY_CAP_SECONDS, DeliveryKind, DeliveryState, OutboxEntry
+from preppald.core.deliveries import RETRY_CAP_SECONDS, DeliveryKind, DeliveryState, OutboxEntry, Work
 from preppald.core.interview import Interview, Phase
+from preppald.core.quality import Quality
 from preppald.core.turns import Fragment
 from preppald.journal import packing, rows
 from preppald.journal.rows import (
     INTERVIEW_COLUMNS,
     OWED_COLUMNS,
     PASSAGE_COLUMNS,
+    QUALITY_COLUMNS,
     RECENT_COLUMNS,
     Report,
     raised,
@@ -236,20 +238,33 @@ def owed(connection: sqlite3.Connection, of: str | None = None, report: Report =
     return list(rows.readable(found, rows.owed, report))
 
 
-def feedback_due(
-    connection: sqlite3.Connection, passing_over: Collection[str], report: Report = raised
+def due(
+    connection: sqlite3.Connection, work: Work, passing_over: Collection[str], report: Report = raised
 ) -> OutboxEntry | None:
-    """Return the oldest transcript on which feedback is due, of those whose key is not to be passed over."""
+    """Return the oldest transcript on which this work is due, of those whose key is not to be passed over."""
     found = connection.execute(
         f"""
         SELECT {OWED_COLUMNS} FROM outbox
-        WHERE key IN (SELECT key FROM feedback_due)
+        WHERE key IN (SELECT key FROM {work.value}_due)
           AND key NOT IN (SELECT value FROM json_each(:passing_over))
         ORDER BY number LIMIT 1
         """,
         {"passing_over": json.dumps(sorted(passing_over))},
     )
     return next(rows.readable(found.fetchall(), rows.owed, report), None)
+
+
+def qualities(
+    connection: sqlite3.Connection, interview_id: str | None = None, report: Report = raised
+) -> dict[tuple[str, int, int], Quality]:
+    """Return how interviews went, all or one, by interview, block and epoch."""
+    found = connection.execute(
+        f"SELECT {QUALITY_COLUMNS} FROM quality WHERE :of IS NULL OR interview_id = :of", {"of": interview_id}
+    )
+    return {
+        (name, block, epoch): quality
+        for name, block, epoch, quality in rows.readable(found, rows.quality, report)
+    }
 
 
 def standing(connection: sqlite3.Connection) -> dict[tuple[str, int], DeliveryState]:

@@ -29,9 +29,10 @@ _SETTLED = """
     WHERE outbox.interview_id = interview.interview_id
       AND (state IN ('pending', 'dead') OR acked_ms >= :before))
 """
-# The text model still needs the words; after a week nobody waits for feedback any more.
-_AWAITED = (
-    "SELECT 1 FROM outbox JOIN feedback_due USING (key) WHERE outbox.interview_id = interview.interview_id"
+# Models still need the words; after a week nobody waits for what they write any more.
+_AWAITED = " UNION ALL ".join(
+    f"SELECT 1 FROM outbox JOIN {table} USING (key) WHERE outbox.interview_id = interview.interview_id"  # noqa: S608 - ours
+    for table in writes.DUE_TABLES.values()
 )
 
 
@@ -70,9 +71,10 @@ def sweep(connection: sqlite3.Connection, before_ms: int, limit: int = SWEEP_INT
             f"SELECT interview_id FROM interview WHERE {_SETTLED} ORDER BY ended_ms LIMIT :limit",  # noqa: S608 - ours
             {"before": before_ms, "limit": limit},
         ).fetchall()
-        for table in ("passage", "outbox", "damaged", "interview"):
+        for table in ("passage", "outbox", "damaged", "quality", "interview"):
             connection.executemany(f"DELETE FROM {table} WHERE interview_id = ?", found)  # noqa: S608 - ours
-        connection.execute("DELETE FROM feedback_due WHERE key NOT IN (SELECT key FROM outbox)")
+        for table in writes.DUE_TABLES.values():
+            connection.execute(f"DELETE FROM {table} WHERE key NOT IN (SELECT key FROM outbox)")  # noqa: S608 - ours
     return len(found)
 
 

@@ -16,6 +16,7 @@ import msgspec
 
 from preppald.core.deliveries import Delivery, DeliveryKind, DeliveryState, OutboxEntry
 from preppald.core.interview import Handle, Interview, Usage
+from preppald.core.quality import Quality
 from preppald.core.turns import Fragment
 from preppald.journal import packing
 
@@ -29,11 +30,13 @@ RECENT_COLUMNS = "bucket, fragments, checksum"
 PASSAGE_COLUMNS = "interview_id, block, epoch, last_seq, fragments, checksum"
 OWED_COLUMNS = """key, interview_id, block, kind, payload, created_ms, state, attempts, next_ms,
   last_status, last_error, acked_ms, checksum"""
+QUALITY_COLUMNS = "interview_id, block, epoch, quality, checksum"
 COLUMNS = {
     "interview": INTERVIEW_COLUMNS,
     "recent": RECENT_COLUMNS,
     "passage": PASSAGE_COLUMNS,
     "outbox": OWED_COLUMNS,
+    "quality": QUALITY_COLUMNS,
 }
 _INTERVIEW_NAMES = re.findall(r"\w+", INTERVIEW_COLUMNS)[:-1]
 
@@ -192,11 +195,26 @@ def passage(row: Row) -> list[Fragment]:
         raise Unreadable("passage", row, str(error)) from error
 
 
+def quality_row(interview_id: str, block: int, epoch: int, quality: Quality) -> Row:
+    """Return the row of ``QUALITY_COLUMNS``."""
+    return sealed((interview_id, block, epoch, msgspec.json.encode(quality).decode()))
+
+
+def quality(row: Row) -> tuple[str, int, int, Quality]:
+    """Return what ``quality_row`` made a row of. Raises Unreadable."""
+    interview_id, block, epoch, text = opened("quality", row)
+    try:
+        return interview_id, block, epoch, msgspec.json.decode(text, type=Quality)
+    except (msgspec.MsgspecError, UnicodeError, TypeError) as error:
+        raise Unreadable("quality", row, f"it holds what no quality does ({type(error).__name__})") from error
+
+
 DECODERS: dict[str, Callable[[Row], object]] = {
     "interview": interview,
     "recent": recent,
     "passage": passage,
     "outbox": owed,
+    "quality": quality,
 }
 
 

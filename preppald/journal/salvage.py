@@ -41,6 +41,7 @@ _STORED = {
     18: ("interview", range(18)),
     4: ("recent", (1, 2, 3)),
     7: ("passage", (1, 5, 2, 3, 4, 6)),
+    6: ("quality", range(1, 6)),
     14: ("outbox", (1, 2, 12, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13)),
 }
 # Rows from before there were checksums: passages only.
@@ -303,6 +304,8 @@ def _plausible(table: str, row: Row) -> bool:
             return isinstance(row[4], str)
         case "outbox":
             return isinstance(row[4], bytes)
+        case "quality":
+            return isinstance(row[3], str) and row[3].startswith("{")
         case _:
             return isinstance(row[10], str)
 

@@ -194,7 +194,23 @@ CREATE INDEX damaged_interview ON damaged (interview_id, block, epoch);
 CREATE TABLE identity (file TEXT NOT NULL) STRICT;
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH)
+SEVENTH = """
+-- How an interview, or a block, went: core.quality.Quality as JSON, written at its end.
+CREATE TABLE quality (
+  number       INTEGER PRIMARY KEY,
+  interview_id TEXT NOT NULL,
+  block        INTEGER NOT NULL,
+  epoch        INTEGER NOT NULL,
+  quality      TEXT NOT NULL,
+  checksum     INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX quality_interview ON quality (interview_id, block);
+
+-- Transcripts that the backend has, by the key of their delivery, and that are still to be checked.
+CREATE TABLE verification_due (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH)
 
 
 def version(connection: sqlite3.Connection) -> int:

@@ -8,7 +8,7 @@ from functools import partial
 import re
 import sqlite3
 
-from preppald.core.deliveries import DeliveryState, OutboxEntry
+from preppald.core.deliveries import DeliveryState, OutboxEntry, Work
 from preppald.core.interview import Phase
 from preppald.journal import packing, reader, rows
 from preppald.journal.pending import Batch
@@ -42,8 +42,12 @@ WHERE key = ?
 """
 DAMAGED_COLUMNS = "origin, interview_id, block, epoch, last_seq, key, why, found_ms, stored"
 PUT_DAMAGED = f"INSERT INTO damaged ({DAMAGED_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-PUT_DUE = "INSERT INTO feedback_due (key) VALUES (?) ON CONFLICT DO NOTHING"
-DELETE_DUE = "DELETE FROM feedback_due WHERE key = ?"
+PUT_QUALITY = _insert("quality").replace("INSERT", "INSERT OR REPLACE", 1)
+DUE_TABLES = {work: f"{work.value}_due" for work in Work}
+PUT_DUE = {
+    work: f"INSERT INTO {table} (key) VALUES (?) ON CONFLICT DO NOTHING" for work, table in DUE_TABLES.items()
+}
+DELETE_DUE = {work: f"DELETE FROM {table} WHERE key = ?" for work, table in DUE_TABLES.items()}
 
 # Rows of the table recent that are settled in one transaction: those of ten seconds.
 SETTLE_ROWS = 256
@@ -70,8 +74,10 @@ def commit(connection: sqlite3.Connection, batch: Batch) -> None:
         connection.executemany(PUT_RECENT, map(rows.sealed, packing.rows(batch.fragments)))
         for owed in batch.owed.values():
             put_owed(connection, rows.owed_row(owed))
-        for key, due in batch.due.items():
-            connection.execute(PUT_DUE if due else DELETE_DUE, (key,))
+        connection.executemany(PUT_QUALITY, batch.quality_rows())
+        for work in Work:
+            for key, due in batch.due_of(work).items():
+                connection.execute((PUT_DUE if due else DELETE_DUE)[work], (key,))
 
 
 def sift(batch: Batch) -> list[str]:
@@ -102,6 +108,11 @@ def sift(batch: Batch) -> list[str]:
             lambda it=it: [rows.sealed(row) for row in packing.rows([it])],  # type: ignore[misc]
         )
     ]
+    batch.quality = {
+        (name, block): it
+        for (name, block), it in batch.quality.items()
+        if sound(f"the quality of interview {name}", partial(rows.quality_row, name, block, *it))
+    }
     batch.owed = {
         key: it for key, it in batch.owed.items() if sound(f"delivery {key}", partial(rows.owed_row, it))
     }
@@ -179,7 +190,7 @@ def carry_over(
     """Take the unfinished rows of an earlier file into the present one; return how many.
 
     Unfinished: live interviews with their fragments, deliveries that are pending or dead, and transcripts on which
-    feedback is due. Of ended interviews only the row comes along, so that none begins again. Rows that the present file
+    work is due. Of ended interviews only the row comes along, so that none begins again. Rows that the present file
     already knows are newer and stay. That ``file`` was carried over is in the same transaction: a row that is delivered
     and swept later can never come back from the earlier file.
     """
@@ -204,12 +215,14 @@ def carry_over(
         owed = source.execute(
             f"""
             SELECT {rows.OWED_COLUMNS} FROM outbox
-            WHERE state IN ('pending', 'dead') OR key IN (SELECT key FROM feedback_due) ORDER BY number
+            WHERE state IN ('pending', 'dead') OR key IN (SELECT key FROM feedback_due)
+              OR key IN (SELECT key FROM verification_due) ORDER BY number
             """
         ).fetchall()
         sound = [row for row in owed if _is_sound(row, report)]
         target.executemany(ADD_OWED, sound)
-        target.executemany(PUT_DUE, source.execute("SELECT key FROM feedback_due").fetchall())
+        for work, table in DUE_TABLES.items():
+            target.executemany(PUT_DUE[work], source.execute(f"SELECT key FROM {table}").fetchall())
         carried = target.total_changes - before
         target.execute("INSERT INTO carried (file) VALUES (?)", (file,))
     return carried
@@ -245,6 +258,8 @@ def put_salvaged(connection: sqlite3.Connection, table: str, number: int | None,
         number is not None
         and not connection.execute(f"SELECT 1 FROM {table} WHERE number = ?", (number,)).fetchone()
     )
+    if table == "quality":
+        return connection.execute(f"{_insert('quality')} ON CONFLICT DO NOTHING", row).rowcount
     if table == "outbox":
         known = connection.execute("SELECT 1 FROM outbox WHERE key = ?", (row[0],)).fetchone()
         if known or not free:

@@ -25,6 +25,7 @@ from preppald.core.closes import CAUSES
 from preppald.core.endings import PRECEDENCE
 from preppald.core.interview import Usage
 from preppald.core.prices import Prices
+from preppald.core.quality import Quality
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Seconds. People notice a pause in an answer from about half a second on.
@@ -35,6 +36,12 @@ BACKEND_BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 # The kernel rounds a sleep up to a millisecond; a lag from a tenth of a second on is heard in every interview, and
 # after thirty systemd's watchdog ends the process.
 LAG_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+# Of one interview each; in thirds of what is usual, so that a shift is seen and a tail, too.
+WAIT_BUCKETS = (1.0, 2.0, 3.0, 5.0, 10.0)
+SHARE_BUCKETS = (0.2, 0.4, 0.6, 0.8)
+# Calm speech has some 130 words a minute. Under 60 and over 270 the transcript is not what was said.
+WORD_BUCKETS = (60.0, 100.0, 150.0, 200.0, 270.0)
 
 TOKEN_KINDS = tuple(item.name for item in fields(Usage))
 
@@ -71,6 +78,10 @@ class Metrics:
     tokens: Counter = field(init=False)
     cost: Counter = field(init=False)
     feedback: Counter = field(init=False)
+    interview_wait: Histogram = field(init=False)
+    interview_longest_wait: Histogram = field(init=False)
+    interview_share: Histogram = field(init=False)
+    interview_words: Histogram = field(init=False)
     recording_dropped: Counter = field(init=False)
     opus_asked: Counter = field(init=False)
     opus_seconds_in: Counter = field(init=False)
@@ -135,6 +146,20 @@ class Metrics:
         self.tokens = counter("tokens", "tokens used", "kind")
         self.cost = counter("cost_dollars", "what the tokens cost by PREPPALD_PRICES, in US dollars")
         self.feedback = counter("feedback", "interviews after which feedback was due", "outcome")
+        self.interview_wait = histogram(
+            "interview_wait_seconds",
+            "an interview's usual wait for a reply, as the candidate heard it",
+            WAIT_BUCKETS,
+        )
+        self.interview_longest_wait = histogram(
+            "interview_longest_wait_seconds", "an interview's longest wait for a reply", WAIT_BUCKETS
+        )
+        self.interview_share = histogram(
+            "interview_candidate_share", "the candidate's share of all speech of an interview", SHARE_BUCKETS
+        )
+        self.interview_words = histogram(
+            "interview_words_a_minute", "the candidate's words a minute of speech", WORD_BUCKETS
+        )
         self.recording_dropped = counter("recording_dropped_bytes", "sound that was not recorded")
         self.opus_asked = counter("opus_asked", "connections whose page asked for Opus", "outcome")
         opus_seconds = counter("opus_audio_seconds", "audio carried as Opus", "direction")
@@ -173,6 +198,16 @@ class Metrics:
         for kind in TOKEN_KINDS:
             self.tokens.labels(kind).inc(getattr(usage, kind))
         self.cost.inc(prices.cost(usage))
+
+    def talked(self, talk: Quality) -> None:
+        """Count how an interview went."""
+        if talk.wait_p50_ms is not None and talk.wait_longest_ms is not None:
+            self.interview_wait.observe(talk.wait_p50_ms / 1000)
+            self.interview_longest_wait.observe(talk.wait_longest_ms / 1000)
+        if talk.candidate_share is not None:
+            self.interview_share.observe(talk.candidate_share)
+        if talk.words_a_minute is not None:
+            self.interview_words.observe(talk.words_a_minute)
 
     def backend_call(self, kind: str, outcome: str, seconds: float) -> None:
         """Count a finished try of the outbox."""

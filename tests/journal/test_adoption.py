@@ -9,7 +9,7 @@ import time
 import pytest
 import trio
 
-from preppald.core.deliveries import DeliveryState
+from preppald.core.deliveries import DeliveryState, Work
 from preppald.core.interview import Interview, Phase
 from preppald.errors import StartError
 from preppald.journal import Journal, OnDisk, files, on_disk, schema
@@ -305,12 +305,12 @@ async def test_feedback_that_is_due_moves_too(autojump_clock: object, tmp_path: 
         await journal.flush()
         for owed in (await journal.queue(100)).due:
             journal.keep_owed(owed.acknowledged(EPOCH_MS))
-        journal.note_feedback(finished("told").key, due=True)
+        journal.note_due(Work.FEEDBACK, finished("told").key, due=True)
     async with running(at(tmp_path, "b")) as journal:
         await journal.adopt(await journal.owing())
-        assert await journal.feedback_due([]) == finished("told")
+        assert await journal.due(Work.FEEDBACK, []) == finished("told")
         assert [it.interview_id for it in await journal.interviews(Which())] == ["told"]
         assert (await journal.queue(100)).due == []
         assert await journal.owing() == []
     async with running(at(tmp_path, "a")) as journal:
-        assert await journal.feedback_due([]) is None
+        assert await journal.due(Work.FEEDBACK, []) is None

@@ -9,6 +9,7 @@ from typing import TypeVar
 import pytest
 import trio
 
+from preppald.core.deliveries import Work
 from preppald.core.interview import Handle
 from preppald.errors import JournalError
 from preppald.journal import Given, OnDisk, Which, pending
@@ -169,7 +170,7 @@ async def test_a_broken_disk_is_left(autojump_clock: object, tmp_path: Path) -> 
         await journal.flush()
         told = (await journal.queue(4)).due[0]
         journal.keep_owed(told.acknowledged(wall_ms()))
-        journal.note_feedback(told.key, due=True)
+        journal.note_due(Work.FEEDBACK, told.key, due=True)
         await journal.flush()
         commits = rig.commits
         rig.always = broken()
@@ -180,7 +181,7 @@ async def test_a_broken_disk_is_left(autojump_clock: object, tmp_path: Path) -> 
         assert rig.commits == commits
         assert await journal.fragments("iv", 1) == said(10)
         assert [owed.key for owed in (await journal.queue(4)).due] == ["over:1:transcript"]
-        assert await journal.feedback_due([]) == finished("told")
+        assert await journal.due(Work.FEEDBACK, []) == finished("told")
         (owed,) = (await journal.queue(4)).due
         journal.keep_owed(owed.acknowledged(wall_ms()))
         await journal.flush()

@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 import trio
 
-from preppald.core.deliveries import DeliveryState
+from preppald.core.deliveries import DeliveryState, Work
 from preppald.core.interview import Handle, Interview, Phase, Usage
 from preppald.errors import JournalError
 from preppald.journal import Given, OnDisk, Which, packing, reader, writes
@@ -357,7 +357,7 @@ async def test_words_go_before_their_rows(autojump_clock: object, retention_ms: 
         journal.keep_owed(rows["dead"].refused(400, "no"))
         for name in ("done", "awaits feedback", "one block lives"):
             journal.keep_owed(rows[name].acknowledged(wall_ms()))
-        journal.note_feedback("awaits feedback:1:transcript", due=True)
+        journal.note_due(Work.FEEDBACK, "awaits feedback:1:transcript", due=True)
         await journal.flush()
         if retention_ms:
             await trio.sleep(retention_ms / 1000 - SHORT_SWEEP_SECONDS)
@@ -372,7 +372,7 @@ async def test_words_go_before_their_rows(autojump_clock: object, retention_ms: 
         assert (owed.state, owed.delivery.payload) == (DeliveryState.DONE, b"")
         for name in ("dead", "pending", "live", "awaits feedback", "one block lives"):
             assert await journal.fragments(name, 1) == said(3), name
-        journal.note_feedback("awaits feedback:1:transcript", due=False)
+        journal.note_due(Work.FEEDBACK, "awaits feedback:1:transcript", due=False)
         await trio.sleep(2 * SHORT_SWEEP_SECONDS)
         assert await journal.fragments("awaits feedback", 1) == []
         assert len(await journal.interviews(Which())) == 7
@@ -511,17 +511,17 @@ async def test_what_feedback_is_due_on(autojump_clock: object) -> None:
         before = rig.commits
         for owed in (await journal.queue(4)).due:
             journal.keep_owed(owed.acknowledged(wall_ms()))
-            journal.note_feedback(owed.key, due=True)
+            journal.note_due(Work.FEEDBACK, owed.key, due=True)
         await journal.flush()
         assert rig.commits == before + 1
-        assert await journal.feedback_due([]) == finished("iv")
-        assert await journal.feedback_due([finished("iv").key]) == finished("other")
-        journal.note_feedback(finished("iv").key, due=False)
-        journal.note_feedback("iv that nobody knows", due=True)
+        assert await journal.due(Work.FEEDBACK, []) == finished("iv")
+        assert await journal.due(Work.FEEDBACK, [finished("iv").key]) == finished("other")
+        journal.note_due(Work.FEEDBACK, finished("iv").key, due=False)
+        journal.note_due(Work.FEEDBACK, "iv that nobody knows", due=True)
         await journal.flush()
-        assert await journal.feedback_due([]) == finished("other")
+        assert await journal.due(Work.FEEDBACK, []) == finished("other")
         await trio.sleep(RETENTION_MS / 1000 + SWEEP_SECONDS)
-        assert await journal.feedback_due([]) is None
+        assert await journal.due(Work.FEEDBACK, []) is None
         marks = await journal.ask(
             lambda connection: connection.execute("SELECT * FROM feedback_due").fetchall()
         )
