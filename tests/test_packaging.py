@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 import re
 import subprocess
+import tomllib
 from types import ModuleType
 
 import pytest
@@ -51,6 +52,21 @@ def test_the_client_package_is_of_this_version_and_licence() -> None:
     assert "dependencies" not in package
     # npm takes no file from outside the folder, nor a link.
     assert (client / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
+def test_alerts_and_dashboard_are_shipped() -> None:
+    """In the Debian package as examples, in the wheel as shared data."""
+    assert "monitoring" in (SYSTEMD / "debian/examples").read_text().split()
+    assert 'cp -R systemd/monitoring "$tree/monitoring"' in (SYSTEMD / "build-deb").read_text()
+    shared = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"][
+        "wheel"
+    ]
+    (folder,) = shared["shared-data"]
+    assert {file.name for file in (ROOT / folder).iterdir()} == {
+        "grafana.json",
+        "preppald.rules.yml",
+        "prometheus.yml",
+    }
 
 
 def test_the_journal_is_where_the_readers_look() -> None:
