@@ -2,6 +2,7 @@
 
 import { runSampleInterview } from "./auto.js";
 import { AudioError, InterviewClient, NOT_HELD, NoticeKind, explain } from "./client/preppal-client.js";
+import { openDevices } from "./devices.js";
 import { fetchAnswer } from "./sample-answer.js";
 import { beginSoundCheck } from "./sound-check.js";
 import * as view from "./view.js";
@@ -180,8 +181,8 @@ function hold(client, interviewId) {
     view.element("sample-label").textContent = speaking ? words.samplePlaying : words.sample;
   });
   client.on("trouble", ({ kind, troubles }) => {
-    view.showTroubles(troubles.map((name) => ({ kind: name, words: explain(name, language), ...(name === "echo" ? { remedy: takeTurns } : {}) })));
-    if (kind === "microphone-lost" || kind === "microphone-withdrawn") showMicrophone(client);
+    view.showTroubles(troubles.map((name) => ({ kind: name, words: explain(name, language), remedy: REMEDIES[name] })));
+    if (kind === "microphone-lost" || kind === "microphone-changed" || kind === "microphone-withdrawn") showMicrophone(client);
   });
   client.on("ended", ({ reason, words: sentence }) => {
     clearInterval(clock);
@@ -234,6 +235,20 @@ const takeTurns = {
     if (demo.client !== null) demo.client.takesTurns = true;
   },
 };
+const chooseMicrophone = { label: words.chooseMicrophone, act: changeDevices };
+
+/** @type {Record<string, {label: string, act: () => void}>} by trouble */
+const REMEDIES = {
+  echo: takeTurns,
+  "microphone-silent": chooseMicrophone,
+  "microphone-changed": chooseMicrophone,
+  "microphone-lost": chooseMicrophone,
+};
+
+function changeDevices() {
+  const { client } = demo;
+  if (client !== null && live()) openDevices(client, () => showMicrophone(client));
+}
 
 /** @param {InterviewClient} client */
 function showMicrophone(client) {
@@ -290,6 +305,7 @@ onPress("without", () => withoutMicrophone?.());
 onPress("mute", () => demo.client !== null && void toggleMicrophone(demo.client));
 onPress("sample", () => void answer.then((pcm) => demo.client?.answer(pcm)));
 onPress("hold", () => demo.client?.hold(!demo.client.holding));
+onPress("sound", changeDevices);
 onPress("type", toggleWriting);
 offerWriting(() => demo.client);
 onPress("end", () => confirm.showModal());

@@ -1,11 +1,10 @@
 /** The sound check before an interview: which microphone, which loudspeaker, and how one sounds. */
 
-import { AudioError, explain, loudspeakers, microphones, onDevicesChanged } from "./client/preppal-client.js";
+import { offerDevices } from "./devices.js";
 import * as view from "./view.js";
-import { language, words } from "./words.js";
+import { words } from "./words.js";
 
 /** @typedef {import("./client/preppal-client.js").InterviewClient} InterviewClient */
-/** @typedef {import("./client/preppal-client.js").Device} Device */
 
 /** A sentence. */
 const SAMPLE_MS = 3000;
@@ -16,26 +15,8 @@ const SAMPLE_MS = 3000;
  * @returns {() => void} ends the check
  */
 export function beginSoundCheck(client) {
-  const microphone = /** @type {HTMLSelectElement} */ (view.element("choose-microphone"));
-  const loudspeaker = /** @type {HTMLSelectElement} */ (view.element("choose-loudspeaker"));
   const tryOut = view.element("try-out");
   const said = view.element("check-status");
-  const list = async () => {
-    offer(microphone, await microphones(), client.microphoneId);
-    const speakers = await loudspeakers();
-    view.element("loudspeaker-choice").hidden = speakers.length < 2;
-    offer(loudspeaker, speakers, loudspeaker.value);
-  };
-  microphone.onchange = async () => {
-    try {
-      await client.openMicrophone({ deviceId: microphone.value });
-      view.showBanner("");
-    } catch (problem) {
-      if (!(problem instanceof AudioError)) throw problem;
-      view.showBanner(explain(problem.kind, language));
-    }
-  };
-  loudspeaker.onchange = () => void client.setLoudspeaker(loudspeaker.value).catch(() => view.showBanner(explain("audio-unavailable", language)));
   tryOut.onclick = async () => {
     if (tryOut.getAttribute("aria-disabled") === "true") return;
     tryOut.setAttribute("aria-disabled", "true");
@@ -48,21 +29,9 @@ export function beginSoundCheck(client) {
     tryOut.removeAttribute("aria-disabled");
   };
   said.textContent = words.level;
-  void list();
-  const forget = onDevicesChanged(() => void list());
+  const forget = offerDevices(client, "before", view.showBanner);
   return () => {
     forget();
     tryOut.removeAttribute("aria-disabled");
   };
-}
-
-/**
- * @param {HTMLSelectElement} select
- * @param {Device[]} devices
- * @param {string | undefined} chosen
- */
-function offer(select, devices, chosen) {
-  select.replaceChildren(
-    ...devices.map(({ id, label, isDefault }, i) => new Option(label || (isDefault ? words.systemChoice : `${words.unnamed} ${i + 1}`), id, false, id === chosen)),
-  );
 }

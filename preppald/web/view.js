@@ -34,6 +34,7 @@ export function element(id) {
 /** @param {...string} ids the sections to be seen; all others are hidden */
 export function showOnly(...ids) {
   for (const id of ["welcome", "asking", "check", "live", "stage", "results", "record", "controls", "write"]) element(id).hidden = !ids.includes(id);
+  element("sound").hidden = !ids.includes("controls");
 }
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -54,7 +55,7 @@ export function showBanner(sentence, forMs, news = "warning") {
 
 /**
  * Each trouble has a line of its own, from its beginning to its end.
- * @param {readonly {kind: string, words: string, remedy?: {label: string, act: () => void}}[]} troubles the most urgent first
+ * @param {readonly {kind: string, words: string, remedy?: {label: string, act: () => void} | undefined}[]} troubles the most urgent first
  */
 export function showTroubles(troubles) {
   const list = element("troubles");
@@ -176,8 +177,12 @@ function fill(item, turn, atMs) {
   item.classList.toggle("cut", turn.cut);
   const name = labelled("span", "who", NAMES[turn.speaker]);
   if (atMs !== null) name.append(" ", labelled("span", "when", minutesSeconds(atMs)));
-  item.replaceChildren(name, ...(turn.cut ? cutText(turn) : [labelled("span", "said", turn.text)]));
-  if (turn.cut) item.append(document.createElement("br"), labelled("span", "cut-mark", words.cutHere));
+  const text = labelled("p", "", "");
+  // Each turn reads in the direction of its own script.
+  text.dir = "auto";
+  text.append(...(turn.cut ? cutText(turn) : [labelled("span", "said", turn.text)]));
+  item.replaceChildren(name, text);
+  if (turn.cut) item.append(labelled("span", "cut-mark", words.cutHere));
 }
 
 /**
@@ -204,6 +209,7 @@ export function endDialog() {
  */
 export function showEnd(title, sentence, saidAnything) {
   endDialog().close();
+  /** @type {HTMLDialogElement} */ (element("devices")).close();
   showBanner("");
   showTroubles([]);
   showClock(null);

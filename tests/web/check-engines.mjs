@@ -58,7 +58,7 @@ const SCENES = {
     await page.goto(`${origin}/`);
     await page.click("check-sound");
     await page.until("!document.getElementById('check').hidden");
-    await page.until("document.getElementById('choose-microphone').options.length >= 1");
+    await page.until("document.getElementById('choose-microphone-before').options.length >= 1");
     await page.click("try-out");
     await page.until("document.getElementById('check-status').textContent.includes('interviewer will hear')");
   },

@@ -220,13 +220,13 @@ const SCENES = {
       await page.goto(`${origin}/`);
       await page.click("#check-sound");
       await page.locator("#check").waitFor();
-      await until(page, "document.getElementById('choose-microphone').options.length >= 2");
+      await until(page, "document.getElementById('choose-microphone-before').options.length >= 2");
       await until(page, "Number(getComputedStyle(document.documentElement).getPropertyValue('--microphone')) > 0.2");
       await noViolations(page, "the sound check");
       await shot(page, "sound-check");
       await page.click("#try-out");
       await until(page, "document.getElementById('check-status').textContent.includes('interviewer will hear')", 6000);
-      await page.selectOption("#choose-microphone", { index: 1 });
+      await page.selectOption("#choose-microphone-before", { index: 1 });
       await page.click("#start-checked");
       await until(page, "preppalDemo.transcript.length > 0");
       assert.ok(await page.evaluate("preppalDemo.client.hasMicrophone"));

@@ -215,7 +215,7 @@ const SCENES = {
         await until(page, "preppalDemo.transcript.at(-1).speaker === 'AI' && preppalDemo.transcript.at(-1).complete");
         await goesOn(page, before);
       } finally {
-        server.close();
+        await server.close();
       }
     },
   },
@@ -225,5 +225,5 @@ try {
   // The sleep of one browser is the others' time.
   await playScenes(SCENES, { atOnce: 4, only });
 } finally {
-  for (const server of [small, one, strict, roomy]) server.close();
+  await Promise.all([small, one, strict, roomy].map((server) => server.close()));
 }

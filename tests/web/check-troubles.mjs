@@ -319,6 +319,29 @@ const SCENES = {
       assert.deepEqual(await troubles(page), []);
     },
   },
+  "a microphone is pulled out, and there is no other": {
+    async play(page) {
+      await begin(page);
+      await page.evaluate(`(() => {
+        navigator.permissions.query = async () => ({ state: "granted" });
+        microphoneStub = async () => { throw new DOMException("none", "NotFoundError"); };
+        const track = opened.tracks.at(-1);
+        track.stop();
+        track.dispatchEvent(new Event("ended"));
+      })()`);
+      await until(page, troubled("microphone-lost"), 1500);
+      assert.deepEqual(await troubles(page), ["microphone-lost"]);
+      assert.match(await page.locator("#troubles").textContent(), /was disconnected. Connect it again/);
+      assert.equal(await page.locator("#mute-label").textContent(), "Mic on");
+      await page.evaluate("microphoneStub = undefined");
+      await page.locator("#troubles button").click();
+      await page.locator("#devices").waitFor();
+      await page.keyboard.press("Escape");
+      await page.click("#mute");
+      await until(page, "preppalDemo.client.hasMicrophone");
+      assert.deepEqual(await troubles(page), []);
+    },
+  },
   "P15 the surrounding page, or the system, does not let the microphone through": {
     async play(page) {
       await page.goto(`${origin}/`);

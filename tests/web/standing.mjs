@@ -2,7 +2,8 @@
 
 import { spawn } from "node:child_process";
 import { createHmac } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -15,10 +16,13 @@ const SECRET = "a-secret-for-tests-of-32-bytes-or-more";
 
 /**
  * @param {Record<string, string>} [settings] of preppald
- * @returns {Promise<{origin: string, kill: () => Promise<void>, start: () => Promise<void>, close: () => void}>}
+ * @param {string} [scenario] of the simulated Gemini, in TOML
+ * @returns {Promise<{origin: string, kill: () => Promise<void>, start: () => Promise<void>, close: () => Promise<object[]>}>}
+ *   close: returns the frames that Gemini was sent, in order: `t` in seconds, `frame`
  */
-export async function standing(settings = {}) {
+export async function standing(settings = {}, scenario) {
   const folder = mkdtempSync(join(tmpdir(), "preppald-standing-"));
+  if (scenario !== undefined) writeFileSync(join(folder, "scenario.toml"), scenario);
   const given = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
   const process = spawn(join(ROOT, ".venv/bin/python"), ["-m", "tests.web.standing", folder, ...given], {
     cwd: ROOT,
@@ -36,9 +40,12 @@ export async function standing(settings = {}) {
     origin,
     kill: () => order("kill"),
     start: () => order("start"),
-    close() {
+    async close() {
       process.stdin.end();
-      process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+      await once(process, "exit");
+      const frames = readFileSync(join(folder, "gemini.jsonl"), "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line));
+      rmSync(folder, { recursive: true, force: true });
+      return frames.filter(({ direction }) => direction === "in");
     },
   };
 }

@@ -3,7 +3,8 @@
     python -m tests.web.standing FOLDER [NAME=VALUE …]
 
 A line "kill" on standard input is kill -9, "start" the next start; each is answered by a line. Gemini is simulated
-beside the daemon and stays. The settings are preppald's own.
+beside the daemon and stays; FOLDER/scenario.toml is its scenario where there is one, and FOLDER/gemini.jsonl has all
+that it was sent, as soon as standard input ends. The settings are preppald's own.
 """
 
 from functools import partial
@@ -55,7 +56,10 @@ async def keep(folder: Path, settings: list[str]) -> None:
             run_simulator,
             gemini_listen=("127.0.0.1", 0),
             backend_listen=None,
-            scenario=load_scenario("interview"),
+            scenario=load_scenario(
+                scenario if (scenario := folder / "scenario.toml").exists() else "interview"
+            ),
+            record=folder / "gemini.jsonl",
         )
         simulated: Simulated = await nursery.start(simulator)
         port, admin_port = free_ports(2)

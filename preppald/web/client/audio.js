@@ -3,6 +3,7 @@
  *
  * Rule 1: whatever fails after the user's permission leaves no microphone open.
  * Rule 2: a sound that stands still is made anew by the next gesture; the interview knows nothing of it.
+ * Rule 3: in the place of a microphone that was pulled out the system's choice is heard, where nobody need be asked.
  */
 
 import { AudioError } from "./audio-error.js";
@@ -18,6 +19,9 @@ export { AudioError };
 /** @typedef {import("./words.js").Trouble} Trouble */
 
 /** @typedef {{deviceId?: string | undefined, constraints?: MediaTrackConstraints | undefined, stream?: MediaStream | undefined}} MicrophoneChoice stream: an application's own; its tracks stay the application's to stop */
+
+/** Longer than a device takes to open: after that the candidate must know. */
+const REPLACED_WITHIN_MS = 1000;
 
 /** Troubles of a microphone, which end with it. */
 const MICROPHONE_TROUBLES = /** @type {const} */ (["microphone-muted", "microphone-lost", "microphone-withdrawn", "microphone-silent"]);
@@ -40,6 +44,10 @@ export class AudioDesk {
   #microphone = null;
   /** @type {MediaStreamAudioSourceNode | null} */
   #source = null;
+  /** @type {MediaTrackConstraints | undefined} of the application, for any microphone */
+  #constraints;
+  /** @type {AbortController | null} the search for another microphone */
+  #replacing = null;
   /** @type {Promise<void> | null} */
   #renewal = null;
   #muted = false;
@@ -101,7 +109,12 @@ export class AudioDesk {
    * @throws {AudioError}
    */
   async openMicrophone({ stream, ...choice } = {}) {
-    const microphone = stream === undefined ? await Microphone.open(choice) : new Microphone(stream, false);
+    this.#hear(stream === undefined ? await Microphone.open(choice) : new Microphone(stream, false));
+    this.#constraints = choice.constraints;
+  }
+
+  /** @param {Microphone} microphone from here on in the place of the one before */
+  #hear(microphone) {
     let source;
     try {
       // The user may take a minute to answer; by then the page may have closed us.
@@ -116,13 +129,33 @@ export class AudioDesk {
     this.#source = source;
     microphone.ontrouble = (kind, active) => {
       if (kind !== "microphone-muted") this.closeMicrophone();
-      this.ontrouble(kind, active);
+      if (kind === "microphone-lost" && microphone.replaceable) void this.#replace();
+      else this.ontrouble(kind, active);
     };
     microphone.watch();
   }
 
+  /** Rule 3. */
+  async #replace() {
+    const { signal } = (this.#replacing = new AbortController());
+    const tell = () => signal.aborted || this.ontrouble("microphone-lost", true);
+    const late = setTimeout(tell, REPLACED_WITHIN_MS);
+    try {
+      const microphone = await Microphone.open({ constraints: this.#constraints });
+      // Meanwhile the candidate may have chosen one, or the interview may be over.
+      if (signal.aborted) return void microphone.close();
+      this.#hear(microphone);
+      this.ontrouble("microphone-changed", true);
+    } catch {
+      tell();
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
   /** The browser's "recording" sign goes out; silence is sent from here on. */
   closeMicrophone() {
+    this.#replacing?.abort();
     this.#microphone?.close();
     this.#source?.disconnect();
     this.#microphone = this.#source = null;

@@ -318,6 +318,7 @@ export class Interview {
    */
   trouble(kind, active) {
     if (this.closed || this.state === "ended") return;
+    if (kind === "microphone-changed" && active) this.hearing.restart();
     this.troubles.set(kind, active);
   }
 

@@ -20,6 +20,8 @@ const MUTE_BELIEVED_MS = 500;
 export class Microphone {
   /** @type {(kind: Trouble, active: boolean) => void} `microphone-muted` with its end, or what closed it */
   ontrouble = () => {};
+  /** True where it was lost, and another may be opened without asking the user. */
+  replaceable = false;
 
   #stream;
   #own;
@@ -33,7 +35,8 @@ export class Microphone {
    */
   static async open({ deviceId, constraints } = {}) {
     if (globalThis.navigator?.mediaDevices === undefined) throw new AudioError("insecure-context");
-    const chosen = deviceId === undefined ? {} : { deviceId: { exact: deviceId } };
+    // A list that was made before the permission names none.
+    const chosen = !deviceId ? {} : { deviceId: { exact: deviceId } };
     try {
       const stream = await navigator.mediaDevices.getUserMedia({ audio: { ...CONSTRAINTS, ...constraints, ...chosen } });
       return new Microphone(stream, true);
@@ -80,8 +83,9 @@ export class Microphone {
   }
 
   async #ended() {
-    const withdrawn = await microphonePermission();
-    this.ontrouble(withdrawn === "denied" || withdrawn === "prompt" ? "microphone-withdrawn" : "microphone-lost", true);
+    const permission = await microphonePermission();
+    this.replaceable = this.#own && permission === "granted";
+    this.ontrouble(permission === "denied" || permission === "prompt" ? "microphone-withdrawn" : "microphone-lost", true);
   }
 
   close() {

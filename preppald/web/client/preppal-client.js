@@ -198,6 +198,11 @@ export class InterviewClient extends Reporter {
     await this.#sound.setLoudspeaker(deviceId);
   }
 
+  /** The loudspeaker that was chosen; "" is the system's own choice. */
+  get loudspeakerId() {
+    return this.#sound.loudspeakerId;
+  }
+
   /**
    * Record the microphone for a while, before the interview: for a test.
    * @param {number} ms

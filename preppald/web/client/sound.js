@@ -121,6 +121,10 @@ export class Sound {
     this.#desk?.setVolume(this.#volume);
   }
 
+  get loudspeakerId() {
+    return this.#output;
+  }
+
   /** @param {string} deviceId */
   async setLoudspeaker(deviceId) {
     await this.#desk?.setOutput(deviceId);

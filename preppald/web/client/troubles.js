@@ -17,7 +17,7 @@ const URGENCY = /** @type {Trouble[]} */ (Object.keys(TROUBLES));
  * found its own remedy.
  * @type {Partial<Record<Trouble, number>>}
  */
-const SHOWN_MS = { echo: 60 * 1000, "speech-dropped": 10 * 1000, "audio-dropped": 10 * 1000, "server-complaint": 10 * 1000 };
+const SHOWN_MS = { echo: 60 * 1000, "microphone-changed": 10 * 1000, "speech-dropped": 10 * 1000, "audio-dropped": 10 * 1000, "server-complaint": 10 * 1000 };
 
 export class Troubles {
   /** @type {Map<Trouble, ReturnType<typeof setTimeout> | null>} */

@@ -3,7 +3,7 @@ export type Trouble = import("./words.js").Trouble;
 /** @typedef {import("./words.js").Trouble} Trouble */
 /** `kind` is a name that `explain` has words for; `cause` is the browser's own error, for a log. */
 export declare class AudioError extends Error {
-    kind: "audio-dropped" | "audio-paused" | "audio-unavailable" | "echo" | "insecure-context" | "interview-over" | "line-silent" | "microphone-busy" | "microphone-denied" | "microphone-denied-by-page" | "microphone-denied-by-system" | "microphone-lost" | "microphone-missing" | "microphone-muted" | "microphone-silent" | "microphone-withdrawn" | "server-complaint" | "slow-connection" | "sound-not-loaded" | "sound-stopped" | "speech-dropped" | "waiting-for-server";
+    kind: "audio-dropped" | "audio-paused" | "audio-unavailable" | "echo" | "insecure-context" | "interview-over" | "line-silent" | "microphone-busy" | "microphone-changed" | "microphone-denied" | "microphone-denied-by-page" | "microphone-denied-by-system" | "microphone-lost" | "microphone-missing" | "microphone-muted" | "microphone-silent" | "microphone-withdrawn" | "server-complaint" | "slow-connection" | "sound-not-loaded" | "sound-stopped" | "speech-dropped" | "waiting-for-server";
     name: string;
     /**
      * @param {Trouble} kind

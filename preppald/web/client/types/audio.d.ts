@@ -3,6 +3,7 @@
  *
  * Rule 1: whatever fails after the user's permission leaves no microphone open.
  * Rule 2: a sound that stands still is made anew by the next gesture; the interview knows nothing of it.
+ * Rule 3: in the place of a microphone that was pulled out the system's choice is heard, where nobody need be asked.
  */
 import { AudioError } from "./audio-error.js";
 import { Engine } from "./engine.js";

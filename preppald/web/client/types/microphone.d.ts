@@ -8,6 +8,8 @@ export declare class Microphone {
     #private;
     /** @type {(kind: Trouble, active: boolean) => void} `microphone-muted` with its end, or what closed it */
     ontrouble: (kind: Trouble, active: boolean) => void;
+    /** True where it was lost, and another may be opened without asking the user. */
+    replaceable: boolean;
     /**
      * Open a microphone; the browser asks the user if need be.
      * @param {{deviceId?: string | undefined, constraints?: MediaTrackConstraints | undefined}} [choice]

@@ -131,6 +131,8 @@ export declare class InterviewClient extends Reporter {
      * @param {string} deviceId
      */
     setLoudspeaker(deviceId: string): Promise<void>;
+    /** The loudspeaker that was chosen; "" is the system's own choice. */
+    get loudspeakerId(): string;
     /**
      * Record the microphone for a while, before the interview: for a test.
      * @param {number} ms

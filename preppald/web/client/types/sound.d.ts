@@ -41,6 +41,7 @@ export declare class Sound {
     set takesTurns(takesTurns: boolean);
     get volume(): number;
     set volume(volume: number);
+    get loudspeakerId(): string;
     /** @param {string} deviceId */
     setLoudspeaker(deviceId: string): Promise<void>;
     /**

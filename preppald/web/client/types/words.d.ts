@@ -35,6 +35,7 @@ declare const TROUBLES_EN: {
     "sound-stopped": string;
     "microphone-withdrawn": string;
     "microphone-lost": string;
+    "microphone-changed": string;
     "microphone-muted": string;
     "microphone-silent": string;
     "line-silent": string;
@@ -93,6 +94,7 @@ export declare const TROUBLES: Readonly<{
     "sound-stopped": string;
     "microphone-withdrawn": string;
     "microphone-lost": string;
+    "microphone-changed": string;
     "microphone-muted": string;
     "microphone-silent": string;
     "line-silent": string;
