@@ -1,11 +1,12 @@
 """Hears the candidate's voice itself: Gemini's own notice comes late, or never.
 
-Each piece of audio costs one sum over one sample in sixteen, of their high bytes only; every tenth of a second the
-sum becomes a level, and the level is voice or not. The theory is that of minimum statistics: speech pauses several
+Every tenth of a second the audio that came is summed up, one sample in sixteen, of their high bytes only; the sum
+becomes a level, and the level is voice or not. Until then a piece costs a list entry. The theory is that of minimum statistics: speech pauses several
 times a second, so the lowest level of late is the room's, and a level well above the room's is voice.
 """
 
 from collections.abc import Sequence
+import zlib
 
 # PCM s16le mono 16 kHz. At every sixteenth sample: a thousand a second tell a tenth of a second's level to 8 %.
 BYTES_PER_SECOND = 32_000
@@ -13,6 +14,8 @@ STRIDE_BYTES = 32
 BLOCK_BYTES = 3_200
 # The magnitude that a sample's high byte stands for, in units of 128, at the middle of its 256 values: 1, 3, 5, ….
 _MAGNITUDE = bytes(min(255, 2 * high + 1 if high < 128 else 2 * (255 - high) + 1) for high in range(256))
+# As many bytes add up to less than Adler-32's modulus, 65 521.
+SUMMED_BYTES = 256
 # Levels are mean magnitudes above the least possible one, in units of 128: 0.02 for a quiet room's RMS of 100, about
 # 12 for speech at arm's length.
 # The room before anything is known of it; noise above this is taken for voice until it has proved to be none.
@@ -66,11 +69,9 @@ class Ear:
         self.ever = False
         # True where half a sample came last; and the part of the block under way that was heard.
         self._odd = 0
-        self._sum = 0
-        self._samples = 0
         self._bytes = 0
-        # The block's pieces: sum, samples looked at, bytes. They tell where in the block voice began or ended.
-        self._pieces: list[tuple[int, int, int]] = []
+        # The block's pieces. They tell where in the block voice began or ended.
+        self._pieces: list[bytes] = []
         # The floor before the stretch of voice under way, which raises it.
         self._room = FIRST_FLOOR
         # Since when the end of the last block was above the bar, if that was not clear.
@@ -89,18 +90,16 @@ class Ear:
         self._low = self._high = 0.0
         self._steady = 0.0
 
-    def hear(self, pcm: bytes, now: float, *, counts: bool = True) -> None:
-        """Take audio that ended now. ``counts``: not while the interviewer is heard, of whom this may be an echo."""
-        start = 1 - self._odd
-        heard = pcm[start::STRIDE_BYTES]
-        loud = sum(heard.translate(_MAGNITUDE))
-        self._pieces.append((loud, len(heard), len(pcm)))
-        self._sum += loud
-        self._samples += len(heard)
+    def take(self, pcm: bytes) -> bool:
+        """Take audio; return whether that makes a block, which is to be judged."""
+        self._pieces.append(pcm)
         self._bytes += len(pcm)
-        self._odd = (self._odd + len(pcm)) & 1
-        if self._bytes >= BLOCK_BYTES:
-            self._judge(now, counts=counts)
+        return self._bytes >= BLOCK_BYTES
+
+    def hear(self, pcm: bytes, now: float, *, counts: bool = True) -> None:
+        """Take audio that ended now, and judge it if that makes a block; ``counts`` as for ``judge``."""
+        if self.take(pcm):
+            self.judge(now, counts=counts)
 
     def speaking(self, now: float) -> bool:
         """Return whether the candidate speaks: voice was heard, and no pause since that ends a sentence."""
@@ -116,15 +115,21 @@ class Ear:
         self.spoke = self.any_voice = self.stirred = self._counting = False
         self._before = (self.heard_at, self.counted_at, False, False)
 
-    def _judge(self, now: float, *, counts: bool) -> None:
+    def judge(self, now: float, *, counts: bool) -> None:
+        """Judge the audio taken, which ended now. ``counts``: not while the interviewer is heard: it may be an echo."""
         seconds = self._bytes / BYTES_PER_SECOND
-        level = self._sum / self._samples - 1.0 if self._samples else 0.0
-        self._sum = self._samples = self._bytes = 0
-        pieces, self._pieces = self._pieces, []
+        pieces, self._pieces, self._bytes = self._pieces, [], 0
+        sound = b"".join(pieces)
+        first = 1 - self._odd
+        self._odd = (self._odd + len(sound)) & 1
+        heard = sound[first::STRIDE_BYTES].translate(_MAGNITUDE)
+        level = _mean(heard)
         bar = self._floor * CLEAR_RATIO + CLEAR_LEVEL
         clear = level > bar
         edge = min(self._floor, self._room) * CLEAR_RATIO + CLEAR_LEVEL
-        voiced = _voiced(pieces, now - seconds, edge)
+        voiced = None
+        if clear or _mean(heard[-(len(pieces[-1]) // STRIDE_BYTES or 1) :]) > edge or self._fades(now):
+            voiced = _voiced(pieces, heard, first, now - seconds, edge)
         self._floor += (level - self._floor) * (FALL if level < self._floor else self._rise)
         self._rise = max(RISE, self._rise * RISE_DECAY)
         if self._is_steady(level, seconds):
@@ -135,13 +140,15 @@ class Ear:
             began, ended = voiced or (now - seconds, now)
             self._note(now, seconds, (self._onset or began, ended), counts=counts)
         else:
-            clear_at = self._clear_at
-            if voiced and counts and clear_at is not None and now - clear_at < TAIL_SECONDS:
+            if voiced and counts and self._fades(now):
                 self.counted_until = voiced[1]
             if not self.speaking(now):
                 self._room = self._floor
         # A voice that begins at the end of a block does not make that one clear.
         self._onset = voiced[0] if voiced and not clear and voiced[1] > now - NEARLY_SECONDS else None
+
+    def _fades(self, now: float) -> bool:
+        return self._clear_at is not None and now - self._clear_at < TAIL_SECONDS
 
     def _note(self, now: float, seconds: float, voiced: tuple[float, float], *, counts: bool) -> None:
         """Take a clear block that ended now; ``voiced``: from when to when its pieces were clear."""
@@ -187,16 +194,34 @@ class Ear:
         self._counting = False
 
 
-def _voiced(pieces: Sequence[tuple[int, int, int]], at: float, bar: float) -> tuple[float, float] | None:
+def _mean(heard: bytes) -> float:
+    """Return the level of samples, given as magnitudes; 0 for none.
+
+    The low half of an Adler-32 is one more than the sum of the bytes (RFC 1950): the fastest way to that sum.
+    """
+    if not heard:
+        return 0.0
+    if len(heard) <= SUMMED_BYTES:
+        return ((zlib.adler32(heard) & 0xFFFF) - 1) / len(heard) - 1.0
+    return sum(heard) / len(heard) - 1.0
+
+
+def _voiced(
+    pieces: Sequence[bytes], heard: bytes, first: int, at: float, bar: float
+) -> tuple[float, float] | None:
     """Return from when to when pieces of a block are above the bar, None where none is; ``at``: when the block began.
 
-    A turn's times are told to the piece, 20 ms where a page is well made, and not to the block.
+    A turn's times are told to the piece, 20 ms where a page is well made, and not to the block. ``heard``: of every
+    STRIDE_BYTES of the block the magnitude at its byte ``first``.
     """
     begin = end = None
-    for loud, samples, size in pieces:
-        until = at + size / BYTES_PER_SECOND
-        if samples and loud / samples - 1.0 > bar:
+    start = size = 0
+    for piece in pieces:
+        size += len(piece)
+        stop = -((first - size) // STRIDE_BYTES)
+        until = at + len(piece) / BYTES_PER_SECOND
+        if _mean(heard[start:stop]) > bar:
             begin = at if begin is None else begin
             end = until
-        at = until
+        at, start = until, stop
     return None if begin is None or end is None else (begin, end)

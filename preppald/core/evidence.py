@@ -171,7 +171,8 @@ class Evidence:
 
     def hear(self, pcm: bytes, now: float) -> None:
         """Take the candidate's audio: s16le mono 16 kHz, of any length, that ended now."""
-        self._ear.hear(pcm, now, counts=now >= self._conversation.heard_out_at + ECHO_SECONDS)
+        if self._ear.take(pcm):
+            self._ear.judge(now, counts=now >= self._conversation.heard_out_at + ECHO_SECONDS)
 
     def note(self, event: object, now: float) -> None:
         """Take an event of the conversation or of its connection; most kinds say nothing here."""
