@@ -34,7 +34,7 @@ async def test_looks_when_there_is_something_and_wakes_who_must_see_to_it(poller
     ours, theirs = pair
     read: list[bytes] = []
 
-    def look() -> bool:
+    def look(_now: float) -> bool:
         read.append(ours.recv(100))
         return read[-1] == b"last"
 
@@ -52,7 +52,7 @@ async def test_what_is_left_unread_is_looked_at_again(poller: Poller, pair: Pair
     theirs.send(b"abc")
     read: list[bytes] = []
 
-    def look() -> bool:
+    def look(_now: float) -> bool:
         read.append(ours.recv(1))
         return len(read) == 3
 
@@ -65,20 +65,20 @@ async def test_a_peer_that_is_gone_is_looked_at(poller: Poller, pair: Pair) -> N
     ours, theirs = pair
     theirs.close()
     with trio.fail_after(5):
-        await poller.until(ours, lambda: ours.recv(1) == b"")
+        await poller.until(ours, lambda _now: ours.recv(1) == b"")
 
 
 async def test_a_look_that_fails_ends_its_own_wait_only(poller: Poller, pair: Pair) -> None:
     ours, theirs = pair
     looks = 0
 
-    def fine() -> bool:
+    def fine(_now: float) -> bool:
         nonlocal looks
         looks += 1
         theirs.recv(100)
         return False
 
-    def broken() -> bool:
+    def broken(_now: float) -> bool:
         raise ZeroDivisionError
 
     with trio.fail_after(5):
@@ -100,7 +100,7 @@ async def test_who_stops_waiting_is_not_looked_at_any_more(poller: Poller, pair:
     theirs.send(b"never read")
     with trio.CancelScope() as scope:
 
-        def look() -> bool:
+        def look(_now: float) -> bool:
             nonlocal looks
             looks += 1
             scope.cancel()
@@ -118,12 +118,12 @@ async def test_a_socket_that_will_be_closed_is_released(poller: Poller, pair: Pa
     ours, _ = pair
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(poller.until, ours, lambda: False)
+            nursery.start_soon(poller.until, ours, lambda _now: False)
             await trio.sleep(SOON)
             poller.release(ours)
             ours.close()
         # Nor does a closed one hold anybody up.
-        await poller.until(ours, lambda: False)
+        await poller.until(ours, lambda _now: False)
 
 
 async def test_a_number_that_the_kernel_gives_again_is_the_new_sockets(poller: Poller) -> None:
@@ -131,7 +131,7 @@ async def test_a_number_that_the_kernel_gives_again_is_the_new_sockets(poller: P
     first, second = socket.socketpair()
     with first, second, trio.fail_after(5):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(poller.until, first, lambda: pytest.fail("it is closed"))
+            nursery.start_soon(poller.until, first, lambda _now: pytest.fail("it is closed"))
             await trio.sleep(SOON)
             number = first.fileno()
             first.close()
@@ -139,7 +139,7 @@ async def test_a_number_that_the_kernel_gives_again_is_the_new_sockets(poller: P
             with third, fourth:
                 assert third.fileno() == number
                 fourth.send(b"news")
-                await poller.until(third, lambda: third.recv(100) == b"news")
+                await poller.until(third, lambda _now: third.recv(100) == b"news")
 
 
 async def test_everybody_has_a_turn(poller: Poller) -> None:
@@ -151,7 +151,7 @@ async def test_everybody_has_a_turn(poller: Poller) -> None:
                 ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
                 theirs.send(bytes(10))
 
-                def look(number: int = number, ours: socket.socket = ours) -> bool:
+                def look(_now: float, number: int = number, ours: socket.socket = ours) -> bool:
                     looks[number] = looks.get(number, 0) + 1
                     if max(looks.values()) - min(looks.values()) > 1 + (len(looks) < MANY):
                         raise AssertionError(looks)

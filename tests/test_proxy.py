@@ -30,7 +30,7 @@ WHERE = websocket_endpoint(f"wss://{HOST}")
 KEY = "key-for-tests"
 
 
-def setup() -> str:
+def setup() -> bytes:
     return gemini.setup(gemini_setup(load(SETTINGS), "Say nothing."))
 
 

@@ -41,7 +41,7 @@ async def test_looks_at_each_tick_and_wakes_who_must_see_to_it(
     nursery.start_soon(ticker.run)
     looks: list[float] = []
 
-    def look() -> bool:
+    def look(_now: float) -> bool:
         looks.append(trio.current_time())
         return len(looks) == 5
 
@@ -58,12 +58,12 @@ async def test_a_look_that_fails_ends_its_own_wait_only(
     phase = ticker.join()
     looks = 0
 
-    def fine() -> bool:
+    def fine(_now: float) -> bool:
         nonlocal looks
         looks += 1
         return False
 
-    def broken() -> bool:
+    def broken(_now: float) -> bool:
         raise ZeroDivisionError
 
     nursery.start_soon(ticker.until, phase, fine)
@@ -83,7 +83,7 @@ async def test_who_stops_waiting_is_not_looked_at_any_more(
     looks = 0
     with trio.CancelScope() as scope:
 
-        def look() -> bool:
+        def look(_now: float) -> bool:
             nonlocal looks
             looks += 1
             scope.cancel()
@@ -109,7 +109,7 @@ async def test_an_idle_daemon_sleeps(
     ticker = Ticker()
     nursery.start_soon(ticker.run)
     until = trio.current_time() + 1
-    await ticker.until(ticker.join(), lambda: trio.current_time() >= until)
+    await ticker.until(ticker.join(), lambda _now: trio.current_time() >= until)
     await trio.sleep(GATHER_SECONDS)
     monkeypatch.setattr(Ticker, "_step", lambda *_: pytest.fail("a step"))
     await trio.sleep(86_400)
@@ -132,7 +132,7 @@ async def test_what_comes_alone_goes_on_at_once(
     nursery.start_soon(ticker.run)
     with trio.fail_after(5):
         async with trio.open_nursery() as waits:
-            waits.start_soon(ticker.poller.until, ours, lambda: ours.recv(100) == b"alone")
+            waits.start_soon(ticker.poller.until, ours, lambda _now: ours.recv(100) == b"alone")
             await trio.testing.wait_all_tasks_blocked()
             theirs.send(b"alone")
 
@@ -162,7 +162,7 @@ async def test_each_socket_is_polled_once_a_round(
                 ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
                 theirs.send(bytes(100))
 
-                def look(times: list[float] = times, ours: socket.socket = ours) -> bool:
+                def look(_now: float, times: list[float] = times, ours: socket.socket = ours) -> bool:
                     times.append(round(trio.current_time(), 6))
                     ours.recv(1)
                     return False
@@ -200,7 +200,7 @@ async def test_looks_that_take_time_stretch_the_round_and_it_recovers(
     ticker = Ticker()
     slow = True
 
-    def look() -> bool:
+    def look(_now: float) -> bool:
         if slow:
             mock_clock.jump(0.010)
         return False

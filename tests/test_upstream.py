@@ -33,7 +33,7 @@ SETUP = json.dumps(
             "outputAudioTranscription": {},
         }
     }
-)
+).encode()
 Server = Callable[[trio.abc.Stream], Awaitable[None]]
 
 
@@ -277,7 +277,7 @@ async def read(upstream: Upstream) -> None:
 
 async def write(upstream: Upstream) -> None:
     while True:
-        await upstream.send("{}")
+        await upstream.send(b"{}")
         await trio.sleep(0.1)
 
 
@@ -423,14 +423,14 @@ async def test_a_close_frame_reaches_reader_and_writer_with_its_words(
             await upstream.receive()
         assert (failed.value.cause, failed.value.code) == (closes.INTERNAL, 1011)
         with pytest.raises(UpstreamError):
-            await upstream.send("{}")
+            await upstream.send(b"{}")
 
 
 async def test_an_aborted_connection_ends_for_both(nursery: trio.Nursery, autojump_clock: object) -> None:
     """The watchdog hangs up on a connection that takes nothing more."""
     async with up(dial_to(nursery, GeminiSimulator().handle_stream)) as upstream:
         await upstream.abort(closes.SILENT)
-        for use in (upstream.receive(), upstream.send("{}")):
+        for use in (upstream.receive(), upstream.send(b"{}")):
             with pytest.raises(UpstreamError):
                 await use
 

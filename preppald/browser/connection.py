@@ -122,6 +122,10 @@ class Browser:
         """Send or queue a message. A browser whose outbox is full is too slow, and is closed instead."""
         if self._closing is not None:
             return
+        if not self._gathering and not self._outbox and self._websocket.idle:
+            if not self._websocket.post(message):
+                self._to_write.ring()
+            return
         size = len(message) + PLACE_BYTES
         if self._outbox_bytes + self._websocket.unsent + size > OUTBOX_BYTES:
             self._cut(TOO_SLOW, "Too slow to receive")
@@ -181,6 +185,11 @@ class Browser:
     # -------------------------------------------------------------- the reader
 
     @property
+    def troubled(self) -> bool:
+        """Return whether it has ``ended``, or is ``strained``: seldom, and then the two say which."""
+        return self._websocket.ended or self._allowance.strained
+
+    @property
     def strained(self) -> bool:
         """Return whether it sends so much that it may not be read at any moment."""
         return self._allowance.strained
@@ -190,19 +199,21 @@ class Browser:
         """Return whether the browser sends no messages any more, so that ``receive`` raises."""
         return self._websocket.ended
 
-    def receive_now(self) -> list[Message] | None:
-        """Return all messages that are here already, often none; None where only ``receive`` can tell."""
+    def receive_now(self, now: float) -> list[Message] | None:
+        """Return all messages that are here already, often none; None where only ``receive`` can tell.
+
+        ``now``: Trio's time, as the poller's step found it.
+        """
         if self.cut == FLOOD:
             return None
-        if self._pieces is not None:
-            self.show_due(trio.current_time())
+        if self._pieces is not None and self._pieces.held is not None:
+            self.show_due(now)
         if self._allowance.strained and self._throttled():
             return []
-        messages = self._websocket.receive_now()
-        if messages is None:
-            return None
-        if self._websocket.received:
-            self._account()
+        websocket = self._websocket
+        messages = websocket.receive_now(now)
+        if messages is not None and websocket.received:
+            self._account(websocket)
         return messages
 
     async def poll(self, poller: Poller, look: Look) -> None:
@@ -226,7 +237,7 @@ class Browser:
         if self._throttled():
             return []
         messages = await self._websocket.receive()
-        self._account()
+        self._account(self._websocket)
         return messages
 
     def _throttled(self) -> bool:
@@ -237,16 +248,15 @@ class Browser:
         self._cut_if_faulty(now)
         return True
 
-    def _account(self) -> None:
+    def _account(self, websocket: WebSocket) -> None:
         """Charge the allowance for the read that was just made."""
-        websocket = self._websocket
-        self.heard_at = websocket.heard_at
+        self.heard_at = now = websocket.heard_at
         empty = websocket.empty
-        self._allowance.spend(self.heard_at, size=websocket.received, frames=websocket.frames, empty=empty)
+        self._allowance.spend(now, size=websocket.received, frames=websocket.frames, empty=empty)
         if empty:
-            self._cut_if_faulty(self.heard_at)
-        if websocket.unsent or not websocket.open:  # a pong that the kernel did not take, or the end
-            self._to_write.ring()
+            self._cut_if_faulty(now)
+        if (empty or websocket.ended) and (websocket.unsent or not websocket.open):
+            self._to_write.ring()  # a pong that the kernel did not take, or the end
 
     def unpack(self, packets: Sequence[bytes]) -> bytes:
         """Return the sound in Opus packets (PCM s16le mono 16 kHz), charged like PCM; only where there is a ``coder``.

@@ -25,8 +25,10 @@ GRAIN_BYTES = round(GATHER_SECONDS * INPUT_SAMPLE_RATE_HZ) * BYTES_PER_SAMPLE
 IDLE_TICKS = 10
 # How often a browser is told how much of its sound has arrived: a second is soon enough to notice a slow line.
 RECEIVED_EVERY_SECONDS = 1.0
-# Called with the events of one read: at most one of them is audio, and it comes first.
-Hear = Callable[[Sequence[BrowserEvent]], None]
+# Called with the audio of one read, all of it: s16le mono 16 kHz, of any length.
+HearAudio = Callable[[Browser, bytes], None]
+# Called after that with the other events of the read; none of them is audio.
+Hear = Callable[[Browser, Sequence[BrowserEvent]], None]
 
 
 class Reader:
@@ -36,9 +38,17 @@ class Reader:
     """
 
     def __init__(
-        self, browser: Browser, hear: Hear, ticker: Ticker, phase: Phase, skipped: Callable[[], None]
+        self,
+        browser: Browser,
+        hear_audio: HearAudio,
+        hear: Hear,
+        ticker: Ticker,
+        phase: Phase,
+        *,
+        skipped: Callable[[], None],
     ) -> None:
         self._browser = browser
+        self._hear_audio = hear_audio
         self._hear = hear
         self._ticker = ticker
         self._phase = phase
@@ -75,22 +85,23 @@ class Reader:
         finally:
             self._pass_on([])
 
-    def _look(self) -> bool:
+    def _look(self, now: float) -> bool:
         """Take what is here already; true where the reader's task must go on."""
-        messages = self._browser.receive_now()
+        messages = self._browser.receive_now(now)
         if messages is None:
             return True
         if messages:
             self._take(messages)
-        if self._browser.ended:
-            return True
-        self._gathering = self._gathering or self._browser.strained
+        if self._browser.troubled:
+            if self._browser.ended:
+                return True
+            self._gathering = True
         self._blind = False
         return self._gathering
 
-    def _look_at_tick(self) -> bool:
+    def _look_at_tick(self, now: float) -> bool:
         """Take what came since the last tick, and pass on all that was gathered."""
-        messages = self._browser.receive_now()
+        messages = self._browser.receive_now(now)
         if messages is None:
             self._pass_on([])
             return True
@@ -110,6 +121,12 @@ class Reader:
 
     def _take(self, messages: Sequence[Message]) -> None:
         """Decode and pass on; where a piece was small, gather until the next tick instead."""
+        if len(messages) == 1 and not self._pcm:
+            pcm = self._spoken(messages[0])
+            if pcm is not None and len(pcm) >= GRAIN_BYTES:  # as nearly all that a well-made page sends
+                self._bad_messages = 0
+                self._pass_audio_on(pcm)
+                return
         others: list[BrowserEvent] = []
         for message in messages:
             pcm = self._spoken(message)
@@ -127,12 +144,15 @@ class Reader:
     def _pass_on(self, others: list[BrowserEvent]) -> None:
         pcm, self._pcm = self._pcm, []
         if pcm:
-            audio = pcm[0] if len(pcm) == 1 else b"".join(pcm)
-            if self._browser.measures:
-                self._report(len(audio))
-            others.insert(0, AudioHeard(audio))
+            self._pass_audio_on(pcm[0] if len(pcm) == 1 else b"".join(pcm))
         if others:
-            self._hear(others)
+            self._hear(self._browser, others)
+
+    def _pass_audio_on(self, pcm: bytes) -> None:
+        browser = self._browser
+        if browser.measures:
+            self._report(len(pcm))
+        self._hear_audio(browser, pcm)
 
     def _decoded(self, message: Message, others: list[BrowserEvent]) -> bytes | None:
         """Return the sound in a message of an uncommon shape; None where it is another, which is among ``others``."""

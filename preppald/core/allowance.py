@@ -25,20 +25,18 @@ PUSHING_SECONDS = 10.0
 
 
 class Allowance:
-    """One an interview, not one a connection: coming back does not fill it again."""
+    """One an interview, not one a connection: coming back does not fill it again.
+
+    ``strained``: True after a read that left a debt, and for a second after that: only then ask ``throttled``.
+    """
 
     def __init__(self) -> None:
+        self.strained = False
         self._frames = Bucket(FRAMES_PER_SECOND, BURST_FRAMES)
         self._bytes = Bucket(BYTES_PER_SECOND, BURST_BYTES)
         self._empty = Bucket(EMPTY_FRAMES_PER_SECOND, BURST_EMPTY_FRAMES)
         self._pushing_since: float | None = None
         self._unspent_bytes = self._unspent_frames = 0
-        self._in_debt = False
-
-    @property
-    def strained(self) -> bool:
-        """True after a read that left a debt, and for a second after that: only then ask ``throttled``."""
-        return self._in_debt or self._pushing_since is not None
 
     def spend(self, now: float, *, size: int, frames: int, empty: int) -> None:
         """Count one read: ``size`` bytes with so many frames, ``empty`` of which carry nothing."""
@@ -48,7 +46,7 @@ class Allowance:
             self._bytes.spend(self._unspent_bytes, now)
             self._frames.spend(self._unspent_frames, now)
             self._unspent_bytes = self._unspent_frames = 0
-            self._in_debt = self._bytes.in_debt or self._frames.in_debt
+            self._strain()
         if empty:
             self._empty.spend(empty, now)
 
@@ -66,7 +64,12 @@ class Allowance:
                 self._pushing_since = now
         elif self._bytes.level(now) > BYTES_PER_SECOND and self._frames.level(now) > FRAMES_PER_SECOND:
             self._pushing_since = None  # it has let off for a second or so
+        self._strain()
         return spent
+
+    def _strain(self) -> None:
+        in_debt = self._bytes.in_debt or self._frames.in_debt
+        self.strained = in_debt or self._pushing_since is not None
 
     def fault(self, now: float) -> str | None:
         """Return the reason to cut this sender, in words for its developer; None while there is none."""

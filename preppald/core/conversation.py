@@ -150,7 +150,7 @@ class Conversation:
 
     def receive(self, event: Event, now: float) -> list[Effect]:
         """Take one event at the monotonic time ``now`` (seconds); return the effects for the shell, in order."""
-        if type(event) is AudioSpoken and self._stale.takes(event, now):
+        if now < self._stale.until and type(event) is AudioSpoken and self._stale.takes(event):
             return self._stale_audio(event, now)
         if self.state is State.PLAYING and self._overdue(now):
             return [*self._take(TurnCompleted(), self._playback.until), *self._take(event, now)]
@@ -179,7 +179,7 @@ class Conversation:
         reply = self._reply
         assert reply is not None  # noqa: S101 - it sounds
         first = not reply.sounding
-        reply.add_sound(seconds, now)
+        reply.add_sound(seconds)
         begins = self._playback.queue(seconds, now)
         if first:
             self._minutes.times(reply.number, begin_ms=self._wall_ms(now), sound_ms=self._wall_ms(begins))

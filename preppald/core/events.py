@@ -191,9 +191,9 @@ class TextAnswered(_Said, frozen=True):
     number: int
 
 
-# Packets are sound by the time that anybody else hears of them.
-BrowserEvent = AudioHeard | EndRequested | HoldAsked | TextAnswered | Preferred | ClientMisused
 ClientEvent = AudioHeard | PacketsHeard | EndRequested | HoldAsked | TextAnswered | Preferred
+# All that a browser tells beside its sound.
+BrowserEvent = EndRequested | HoldAsked | TextAnswered | Preferred | ClientMisused
 
 # ------------------------------------------------------------------ from the shell
 

@@ -1,4 +1,4 @@
-"""The daemon's messages to Gemini Live, as JSON, and where they go.
+"""The daemon's messages to Gemini Live, as JSON in UTF-8, and where they go.
 
 Protocol: BidiGenerateContent, v1beta unless the URL names another version.
 """
@@ -31,17 +31,17 @@ def path(prefix: str) -> str:
     return f"{head}/ws/google.ai.generativelanguage.{version}.GenerativeService.BidiGenerateContent"
 
 
-def audio(pcm: bytes | bytearray | memoryview) -> str:
+def audio(pcm: bytes | bytearray | memoryview) -> bytes:
     """Return PCM (s16le mono 16 kHz) as one realtimeInput. Written by hand: the hot path has no other message."""
-    return (_AUDIO_HEAD + msgspec.json.encode(pcm) + _AUDIO_TAIL).decode("ascii")
+    return _AUDIO_HEAD + msgspec.json.encode(pcm) + _AUDIO_TAIL
 
 
-def prompt(text: str) -> str:
+def prompt(text: str) -> bytes:
     """Return the message with a text that Gemini answers at once."""
     return _json({"realtimeInput": {"text": text}})
 
 
-def note(text: str) -> str:
+def note(text: str) -> bytes:
     """Return the message with a text for Gemini's next turn: without turnComplete it neither answers nor falls silent.
 
     For models that take client content in mid-session only; see ``core.models``.
@@ -51,7 +51,7 @@ def note(text: str) -> str:
     )
 
 
-def unknown_tools(calls: Iterable[ToolCall]) -> str:
+def unknown_tools(calls: Iterable[ToolCall]) -> bytes:
     """Answer function calls that no setup declared: a model that waits for an answer would wait for ever."""
     responses = [
         {"id": call.id, "name": call.name, "response": {"error": "there is no such function"}}
@@ -91,7 +91,7 @@ COMPRESSION_TRIGGER_TOKENS = 80_000
 COMPRESSION_TARGET_TOKENS = 40_000
 
 
-def setup(options: Setup, handle: str | None = None) -> str:
+def setup(options: Setup, handle: str | None = None) -> bytes:
     """Return the setup message; with a handle it resumes that session."""
     return _json(
         {
@@ -134,5 +134,5 @@ def _thinking(level: str) -> dict[str, dict[str, str]]:
     return {"thinkingConfig": {"thinkingLevel": level.upper()}} if level else {}
 
 
-def _json(message: object) -> str:
-    return msgspec.json.encode(message).decode()
+def _json(message: object) -> bytes:
+    return msgspec.json.encode(message)

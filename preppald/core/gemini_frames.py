@@ -166,7 +166,7 @@ def decode(frame: bytes | str) -> list[GeminiEvent]:
         RemoteProtocolError: nothing in the frame can be read; drop it and go on.
     """
     try:
-        return list(_events(_decoder.decode(frame)))
+        return _events(_decoder.decode(frame))
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return _salvaged(frame)
 
@@ -178,47 +178,49 @@ def _salvaged(frame: bytes | str) -> list[GeminiEvent]:
         raise RemoteProtocolError(
             f"Gemini sent a frame that cannot be read ({type(error).__name__})"
         ) from error
-    events = list(_events(message))
+    events = _events(message)
     if dropped and not events:
         raise RemoteProtocolError("Gemini sent a frame that cannot be read (ValueError)")
     return [*events, *(Unreadable(path) for path in dropped)]
 
 
-def _events(message: _ServerMessage) -> Iterator[GeminiEvent]:
+def _events(message: _ServerMessage) -> list[GeminiEvent]:
+    events: list[GeminiEvent] = []
     if message.setup_complete is not None:
-        yield SetupCompleted()
-    if message.voice_activity is not None and message.voice_activity.type == "ACTIVITY_START":
-        yield SpeechBegan()
+        events.append(SetupCompleted())
+    activity = message.voice_activity
+    if activity is not None and activity.type == "ACTIVITY_START":
+        events.append(SpeechBegan())
     if message.server_content is not None:
-        yield from _content(message.server_content)
+        _add_content(message.server_content, events)
     if message.tool_call is not None and message.tool_call.function_calls:
-        yield AtWork()
-        yield ToolCalled(_calls(message.tool_call.function_calls))
-    if message.voice_activity is not None and message.voice_activity.type == "ACTIVITY_END":
-        yield SpeechEnded()
+        events += (AtWork(), ToolCalled(_calls(message.tool_call.function_calls)))
+    if activity is not None and activity.type == "ACTIVITY_END":
+        events.append(SpeechEnded())
     if message.usage_metadata is not None:
-        yield TokensUsed(_usage(message.usage_metadata))
+        events.append(TokensUsed(_usage(message.usage_metadata)))
     update = message.session_resumption_update
     if update is not None and update.resumable and update.new_handle:
-        yield HandleGiven(update.new_handle)
+        events.append(HandleGiven(update.new_handle))
     if message.go_away is not None:
-        yield GoingAway(_seconds(message.go_away.time_left))
+        events.append(GoingAway(_seconds(message.go_away.time_left)))
+    return events
 
 
-def _content(content: _ServerContent) -> Iterator[GeminiEvent]:
+def _add_content(content: _ServerContent, events: list[GeminiEvent]) -> None:
     if content.input_transcription is not None and (heard := _text(content.input_transcription)):
-        yield TextHeard(heard)
+        events.append(TextHeard(heard))
     if content.model_turn is not None:
         thought = False
         for part in content.model_turn.parts:
             if part.inline_data is not None and part.inline_data.data:
-                yield AudioSpoken(part.inline_data.data)
+                events.append(AudioSpoken(part.inline_data.data))
             elif (part.text or part.thought) and not thought:
                 thought = True
-                yield AtWork()
+                events.append(AtWork())
     if content.output_transcription is not None and (spoken := _text(content.output_transcription)):
-        yield TextSpoken(spoken)
-    yield from _flags(content)
+        events.append(TextSpoken(spoken))
+    events += _flags(content)
 
 
 def _flags(content: _ServerContent) -> Iterator[GeminiEvent]:

@@ -21,7 +21,10 @@ KEPT_BYTES = 3 * BYTES_PER_SECOND
 
 
 class Hold:
-    """One interview's. All times monotonic, in seconds; ``on``: it lasts; ``ended_at``: when the last one ended."""
+    """One interview's. All times monotonic, in seconds; ``on``: it lasts; ``ended_at``: when the last one ended.
+
+    ``kept``: the sound to ``release``.
+    """
 
     def __init__(self, ear: Ear) -> None:
         self.on = False
@@ -31,7 +34,7 @@ class Hold:
         self._began_at = 0.0
         self._warned = False
         self._requests = Bucket(rate=REQUESTS_A_MINUTE / 60, burst=REQUESTS_A_MINUTE)
-        self._kept = bytearray()
+        self.kept = bytearray()
 
     def remaining(self, now: float) -> float:
         """Return the seconds that the pause still lasts; 0 where there is none."""
@@ -77,20 +80,20 @@ class Hold:
 
     def hear(self, pcm: bytes, now: float) -> None:
         """Keep the candidate's sound during the pause; a voice ends it. ``release`` has what was kept."""
-        self._kept += pcm
+        self.kept += pcm
         speaking = self._ear.speaking(now) and self._ear.began_at > self._began_at
         if speaking and self._ear.clear_seconds >= CLEAR_SECONDS:
             self._end(now)
             return
-        excess = len(self._kept) - (KEPT_BYTES if speaking else LEAD_BYTES)
+        excess = len(self.kept) - (KEPT_BYTES if speaking else LEAD_BYTES)
         if excess > 0:
-            del self._kept[: excess + excess % 2]
+            del self.kept[: excess + excess % 2]
 
     def release(self) -> bytes:
         """Return the sound that was kept, which goes before all that follows; mostly none."""
-        if not self._kept:
+        if not self.kept:
             return b""
-        kept, self._kept = bytes(self._kept), bytearray()
+        kept, self.kept = bytes(self.kept), bytearray()
         return kept
 
     def _end(self, now: float) -> None:

@@ -15,17 +15,20 @@ BLANK = " "
 
 
 class Pieces:
-    """Decide when a piece goes out. The numbers and the text of what is stored are not touched."""
+    """Decide when a piece goes out. The numbers and the text of what is stored are not touched.
+
+    ``held``: the piece that waits, if any.
+    """
 
     def __init__(self) -> None:
-        self._held: Fragment | None = None
+        self.held: Fragment | None = None
         self._since = 0.0
 
     def show(self, piece: Fragment, now: float) -> list[Fragment]:
         """Take the next piece; return what goes out now, in order. ``now``: seconds on any clock that goes forward."""
-        held, self._held = self._held, None
+        held, self.held = self.held, None
         if piece.text and not piece.turn_complete:
-            self._held, self._since = piece, now
+            self.held, self._since = piece, now
             return [] if held is None else [held]
         if held is not None and not piece.text and held.turn == piece.turn:
             return [replace(held, turn_complete=piece.turn_complete, seq=piece.seq)]
@@ -36,9 +39,9 @@ class Pieces:
 
     def due(self, now: float) -> list[Fragment]:
         """Return the piece that has waited long enough, if any."""
-        return self.flush() if self._held is not None and now - self._since >= HOLD_SECONDS else []
+        return self.flush() if self.held is not None and now - self._since >= HOLD_SECONDS else []
 
     def flush(self) -> list[Fragment]:
         """Return the piece that waits, if any."""
-        held, self._held = self._held, None
+        held, self.held = self.held, None
         return [] if held is None else [held]

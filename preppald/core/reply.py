@@ -46,8 +46,8 @@ class Reply:
     def __init__(self, number: int, began_at: float, *, rate: float | None = None) -> None:
         self.number = number
         self.began_at = began_at
-        # When its first sound came.
-        self.sounded_at: float | None = None
+        # True once any of it could be heard.
+        self.sounding = False
         self.seconds = 0.0
         self.generated = False
         # When Gemini declared it over.
@@ -64,15 +64,9 @@ class Reply:
         # For each piece of text: the sound, and the characters, that had come before it.
         self._marks: list[tuple[float, int]] = []
 
-    @property
-    def sounding(self) -> bool:
-        """True once any of it could be heard."""
-        return self.sounded_at is not None
-
-    def add_sound(self, seconds: float, now: float) -> None:
+    def add_sound(self, seconds: float) -> None:
         """Take a piece of its sound."""
-        if self.sounded_at is None:
-            self.sounded_at = now
+        self.sounding = True
         self.seconds += seconds
 
     def add_text(self, text: str) -> None:
@@ -167,10 +161,8 @@ class Stale:
     sound: float = 0.0
     muted: bool = False
 
-    def takes(self, event: AudioSpoken, now: float) -> bool:
-        """Return whether this is the cut reply's, too."""
-        if now >= self.until:
-            return False
+    def takes(self, event: AudioSpoken) -> bool:
+        """Return whether this, which came before ``until``, is the cut reply's, too."""
         if self.muted:
             return True
         self.sound += len(event.pcm) / OUTPUT_BYTES_PER_SECOND

@@ -235,6 +235,8 @@ class Client:
     def _listen(self, events: Sequence[GeminiEvent]) -> None:
         for event in events:
             match event:
+                case AudioSpoken():  # first, for nearly all are this
+                    self._handle_is_current = False
                 case HandleGiven():
                     self._handle = Handle(event.value, self._config.gemini_model, self._service.now_ms())
                     self._handle_is_current = True
@@ -245,8 +247,6 @@ class Client:
                     )
                 case SpeechBegan() | TextHeard():
                     self._heard_candidate = True
-                    self._handle_is_current = False
-                case AudioSpoken():
                     self._handle_is_current = False
                 case ToolCalled():
                     self._uplink.prompt(ToolAnswer(event.calls))

@@ -46,11 +46,6 @@ class Upstream:
         self._dropped: Cause | None = None
 
     @property
-    def idle(self) -> bool:
-        """Return whether a message posted now goes at once."""
-        return self._websocket.idle
-
-    @property
     def sending_since(self) -> float | None:
         """Return when the send began that has not ended yet, for a watchdog."""
         return self._websocket.sending_since
@@ -84,30 +79,26 @@ class Upstream:
             hear(await self.receive())
             await self._websocket.poll(poller, partial(self._look, hear))
 
-    def _look(self, hear: Hear) -> bool:
+    def _look(self, hear: Hear, now: float) -> bool:
         """Report what is here already; true where ``receive`` must see to it."""
-        messages = self._websocket.receive_now()
+        messages = self._websocket.receive_now(now)
         if messages:
             hear(self._events(messages))
         return messages is None or self._websocket.ended
 
     def _events(self, messages: Sequence[Message]) -> list[GeminiEvent]:
-        events: list[GeminiEvent] = []
-        for message in messages:
-            try:
-                events += gemini_frames.decode(message)
-            except RemoteProtocolError:
-                events.append(Unreadable("frame"))
-        return events
+        if len(messages) == 1:
+            return _decoded(messages[0])
+        return [event for message in messages for event in _decoded(message)]
 
     # -------------------------------------------------------------- out
 
-    def post(self, message: str) -> None:
-        """Send one text message without waiting. Only while ``idle``."""
-        self._websocket.post(message)
+    def post_now(self, message: bytes) -> bool:
+        """Send one text message, as UTF-8, if it goes at once; return whether it was sent."""
+        return self._websocket.post_now(message)
 
-    async def send(self, message: str) -> None:
-        """Send one text message. A send that is cancelled leaves half a frame behind: ``abort`` then.
+    async def send(self, message: bytes) -> None:
+        """Send one text message, as UTF-8. A send that is cancelled leaves half a frame behind: ``abort`` then.
 
         Raises:
             UpstreamError: the connection ended.
@@ -115,14 +106,14 @@ class Upstream:
         try:
             if not self._websocket.open:
                 raise self._websocket.closed()
-            self._websocket.post(message)
+            self._websocket.post(message.decode())
             await self._websocket.flush()
         except WebSocketClosed as closed:
             raise self._ended(closed) from closed
 
     # -------------------------------------------------------------- its life
 
-    async def set_up(self, setup: str) -> None:
+    async def set_up(self, setup: bytes) -> None:
         """Send the setup and wait until Gemini has accepted it; events behind that in the same read are kept.
 
         Raises:
@@ -180,9 +171,16 @@ class Upstream:
         return UpstreamError(closes.of_close(closed.code, closed.reason), code=closed.code, detail=detail)
 
 
+def _decoded(message: Message) -> list[GeminiEvent]:
+    try:
+        return gemini_frames.decode(message)
+    except RemoteProtocolError:
+        return [Unreadable("frame")]
+
+
 @asynccontextmanager
 async def connected(
-    dial: Dial, where: Endpoint, key: str, setup: str, *, generation: int, by: float | None = None
+    dial: Dial, where: Endpoint, key: str, setup: bytes, *, generation: int, by: float | None = None
 ) -> AsyncIterator[Upstream]:
     """Yield a connection on which Gemini accepted ``setup``; close it, within a bound, on the way out.
 
@@ -219,7 +217,7 @@ def _sooner(seconds: float, by: float | None) -> float:
     return ours if by is None else min(ours, by)
 
 
-async def _set_up(upstream: Upstream, setup: str, by: float) -> None:
+async def _set_up(upstream: Upstream, setup: bytes, by: float) -> None:
     try:
         with trio.fail_at(by):
             await upstream.set_up(setup)

@@ -66,16 +66,18 @@ class Uplink:
         self._send_now: SendNow = _never
 
     def feed(self, pcm: bytes, at: float) -> None:
-        """Add the candidate's audio, which came ``at`` this time."""
+        """Add the candidate's audio, which came ``at`` this time; an odd byte waits for its other half."""
         self.fed_at = at
-        self.put(pcm)
+        size = len(pcm)
+        # It goes right through where nothing waits before it, and it needs no cutting.
+        clear = self._open and not self._pcm and not self._prompts
+        if clear and size <= MESSAGE_BYTES and size % BYTES_PER_SAMPLE == 0 and self._send_now(pcm):
+            self.taken_bytes += size
+        else:
+            self.put(pcm)
 
     def put(self, pcm: bytes) -> None:
-        """Add audio; an odd byte waits for its other half."""
-        size = len(pcm)
-        if self._passes(size) and self._send_now(pcm):
-            self.taken_bytes += size
-            return
+        """Add audio to all that waits, of which as much is sent as goes at once."""
         self._pcm += pcm
         excess = len(self._pcm) - self._kept_bytes
         if excess > 0:
@@ -129,11 +131,6 @@ class Uplink:
             self.taken_bytes -= len(item)
         else:
             self._prompts.appendleft(item)
-
-    def _passes(self, size: int) -> bool:
-        """Return whether audio of this size may go right through: nothing waits before it, and it needs no cutting."""
-        clear = self._open and not self._pcm and not self._prompts
-        return clear and size <= MESSAGE_BYTES and size % BYTES_PER_SAMPLE == 0
 
     def _next(self) -> Item | None:
         if self._prompts:
@@ -198,13 +195,12 @@ class UplinkWriter:
 
     def _send_now(self, item: Item) -> bool:
         upstream = self.upstream
-        if upstream is None or not upstream.idle:
+        if upstream is None:
             return False
-        upstream.post(_message(item))
-        return True
+        return upstream.post_now(gemini.audio(item) if type(item) is bytes else _message(item))
 
 
-def _message(item: Item) -> str:
+def _message(item: Item) -> bytes:
     match item:
         case bytes():
             return gemini.audio(item)

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 import trio
 
+from preppald.browser.connection import Browser
 from preppald.config.settings import Config
 from preppald.core import frames, interviewer
 from preppald.core.context import Context
 from preppald.core.effects import End, Prompt, Tell
 from preppald.core.endings import TOKENS_SPENT
 from preppald.core.events import (
+    AudioSpoken,
     ConnectionEvent,
     GeminiEvent,
     GoingAway,
@@ -77,29 +79,38 @@ class Dialogue:
         if self._over:
             return
         now = trio.current_time()
-        self._parts.seat.gather()
+        gathers = len(events) > 1
+        if gathers:
+            self._parts.seat.gather()
         for event in events:
-            match event:
-                case TokensUsed():
-                    self._use(event.usage)
-                case HandleGiven() | HandleDropped():
-                    # A restart is to find the handle that may be resumed with, and none that failed.
-                    self._parts.record.keep_handle(self._parts.client.handle)
-                case ToolCalled():
-                    self._parts.evidence.note(event, now)
-                case SetupCompleted() | GoingAway() | ReplyRejected() | Unreadable():
-                    pass
-                case UpstreamReady() | UpstreamResumed():
-                    self._come_back(event, now)
-                case _:
-                    if isinstance(event, UpstreamLost):
-                        self._parts.clock.lost(now)
-                        self._parts.evidence.lose(now)
-                    self._performer.perform(self._parts.conversation.receive(event, now))
-                    self._parts.evidence.note(event, now)
-                    if isinstance(event, ReplyGenerated | TurnCompleted | UpstreamLost):
-                        self._parts.seat.rest()
-        self._parts.seat.flush()
+            if type(event) is AudioSpoken:  # as nearly all are; it is no evidence beyond the conversation's
+                self._performer.perform(self._parts.conversation.receive(event, now))
+            else:
+                self._take(event, now)
+        if gathers:
+            self._parts.seat.flush()
+
+    def _take(self, event: GeminiEvent | ConnectionEvent, now: float) -> None:
+        match event:
+            case TokensUsed():
+                self._use(event.usage)
+            case HandleGiven() | HandleDropped():
+                # A restart is to find the handle that may be resumed with, and none that failed.
+                self._parts.record.keep_handle(self._parts.client.handle)
+            case ToolCalled():
+                self._parts.evidence.note(event, now)
+            case SetupCompleted() | GoingAway() | ReplyRejected() | Unreadable():
+                pass
+            case UpstreamReady() | UpstreamResumed():
+                self._come_back(event, now)
+            case _:
+                if isinstance(event, UpstreamLost):
+                    self._parts.clock.lost(now)
+                    self._parts.evidence.lose(now)
+                self._performer.perform(self._parts.conversation.receive(event, now))
+                self._parts.evidence.note(event, now)
+                if isinstance(event, ReplyGenerated | TurnCompleted | UpstreamLost):
+                    self._parts.seat.rest()
 
     def _come_back(self, event: UpstreamReady | UpstreamResumed, now: float) -> None:
         self._performer.perform(self._parts.conversation.receive(event, now))
@@ -148,22 +159,34 @@ class Dialogue:
 
     # -------------------------------------------------------------- from the browser
 
-    def heard(self, pcm: bytes, at: float) -> None:
-        """Take audio of the candidate, read ``at`` this time: s16le mono 16 kHz, of any length."""
-        if self._over:
+    def heard(self, browser: Browser, pcm: bytes) -> None:
+        """Take audio of the candidate, the last read's: s16le mono 16 kHz, of any length.
+
+        Only the browser that has the seat is heard; any other was replaced.
+        """
+        parts = self._parts
+        if self._over or browser is not parts.seat.browser:
             return
-        self._parts.tape.heard(pcm)
-        self._parts.evidence.hear(pcm, at)
-        hold = self._parts.hold
-        if hold.on:
-            hold.hear(pcm, at)
+        at = browser.heard_at
+        parts.tape.heard(pcm)
+        parts.evidence.hear(pcm, at)
+        hold = parts.hold
+        if hold.on or hold.kept:
+            pcm = self._held(pcm, at)
             if hold.on:
                 return
-            self._performer.perform([hold.shown(at)])
-            pcm = hold.release()
-        elif kept := hold.release():
-            pcm = kept + pcm
-        self._parts.uplink.feed(pcm, at)
+        parts.uplink.feed(pcm, at)
+
+    def _held(self, pcm: bytes, at: float) -> bytes:
+        """Keep the sound while the candidate's pause lasts; return all that goes on after its end."""
+        hold = self._parts.hold
+        if not hold.on:
+            return hold.release() + pcm
+        hold.hear(pcm, at)
+        if hold.on:
+            return b""
+        self._performer.perform([hold.shown(at)])
+        return hold.release()
 
     def hold_asked(self, *, on: bool) -> None:
         """Begin or end a pause to think, once the interview has begun."""

@@ -29,7 +29,6 @@ from preppald.core.endings import (
     Ending,
 )
 from preppald.core.events import (
-    AudioHeard,
     BrowserEvent,
     ClientMisused,
     EndRequested,
@@ -235,9 +234,15 @@ class Session:
         try:
             if since is not None:
                 await self._replay(browser, since)
-            hear = partial(self._browser_said, browser)
             skipped = self._services.metrics.messages_skipped.inc
-            await Reader(browser, hear, self._services.ticker, self._phase, skipped).run()
+            await Reader(
+                browser,
+                self._dialogue.heard,
+                self._browser_said,
+                self._services.ticker,
+                self._phase,
+                skipped=skipped,
+            ).run()
         except WebSocketClosed as gone:
             if browser is self._seat.browser and not self.over:
                 if gone.code == BLOCK_LEFT.plain.code:
@@ -270,8 +275,6 @@ class Session:
             return
         for event in events:
             match event:
-                case AudioHeard():
-                    self._dialogue.heard(event.pcm, browser.heard_at)
                 case EndRequested():
                     self.end(USER_ENDED, "the candidate pressed end")
                 case HoldAsked():

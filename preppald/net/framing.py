@@ -47,6 +47,8 @@ class Framing:
         self._mask_bit, self._mask_size = (_MASKED, _KEY_SIZE) if protocol.side is Side.SERVER else (0, 0)
         self._own_bit = 0 if protocol.side is Side.SERVER else _MASKED
         self._keys = _keys()
+        assert protocol.max_message_size is not None  # noqa: S101 - the protocol was made with a bound
+        self._most = protocol.max_message_size
         self._rest = bytearray()
         self._wanted = 0
         self._fragments: list[bytes] = []
@@ -65,7 +67,8 @@ class Framing:
                 return messages
             data, self._rest = self._rest, bytearray()
         at, end, mask_bit, mask_size = 0, len(data), self._mask_bit, self._mask_size
-        limit = self._limit()
+        protocol = self.protocol
+        limit = self._most if protocol.current_size is None else self._limit()
         while not self._given_up:
             if end - at < 2:
                 return self._keep(data, at, 2, messages)
@@ -86,7 +89,7 @@ class Framing:
             stop = body + size
             if stop > end:
                 return self._keep(data, at, stop - at, messages)
-            if head in _WHOLE and self.protocol.current_size is None:
+            if head in _WHOLE and protocol.current_size is None:
                 payload = data[body:stop]
                 if mask_size:
                     payload = apply_mask(payload, data[start:body])
@@ -96,6 +99,8 @@ class Framing:
                 self._ask_protocol(data[at:stop], messages)
                 limit = self._limit()
             at = stop
+            if at == end and not self._given_up:
+                return messages
         self._given_up = True
         self._ask_protocol(data[at:], messages)
         return messages
@@ -116,9 +121,7 @@ class Framing:
 
     def _limit(self) -> int:
         """Return the size that the next frame may have."""
-        most = self.protocol.max_message_size
-        assert most is not None  # noqa: S101 - the protocol was made with a bound
-        return most - (self.protocol.current_size or 0)
+        return self._most - (self.protocol.current_size or 0)
 
     def _keep(self, data: bytes | bytearray, at: int, wanted: int, messages: list[Message]) -> list[Message]:
         """Keep the rest, and leave it alone before so much of it is there."""
@@ -159,9 +162,9 @@ class Framing:
         self.protocol.send_close(code, reason)
         self.open = False
 
-    def frame(self, message: Message) -> bytes:
-        """Return the message as one frame. Only while the connection is open."""
-        opcode = _BINARY
+    def frame(self, message: Message, *, text: bool = False) -> bytes:
+        """Return the message as one frame. Only while the connection is open. ``text``: its bytes are UTF-8, and text."""
+        opcode = _TEXT if text else _BINARY
         if isinstance(message, str):
             opcode, message = _TEXT, message.encode()
         size = len(message)

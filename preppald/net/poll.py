@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import trio
 
-# Takes what is here; true when the task that waits must go on.
-Look = Callable[[], bool]
+# Takes what is here, at Trio's time as the poll's own step found it; true when the task that waits must go on.
+Look = Callable[[float], bool]
 
 
 class Poll:
@@ -21,10 +21,10 @@ class Poll:
         self._over = trio.Event()
         self._error: Exception | None = None
 
-    def ends(self) -> bool:
+    def ends(self, now: float) -> bool:
         """Look once; return whether that was the last time."""
         try:
-            if not self._look():
+            if not self._look(now):
                 return False
         except Exception as error:  # noqa: BLE001 - it belongs to the waiting task, and ends no other
             self._error = error

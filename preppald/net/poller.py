@@ -29,15 +29,16 @@ class _Sector:
     epoll: select.epoll = field(default_factory=select.epoll)
     polls: dict[int, Poll] = field(default_factory=dict)
 
-    def look(self) -> int:
+    def look(self, now: float) -> int:
         """Look once at each socket that has something; return how many those were."""
-        if not self.polls:
+        polls = self.polls
+        if not polls:
             return 0
-        ready = self.epoll.poll(0, len(self.polls))
+        ready = self.epoll.poll(0, len(polls))
         for number, _ in ready:
             # A look may have ended the wait of another.
-            poll = self.polls.get(number)
-            if poll is not None and poll.ends():
+            poll = polls.get(number)
+            if poll is not None and poll.ends(now):
                 self.forget(number)
         return len(ready)
 
@@ -99,13 +100,13 @@ class Poller:
         """End the wait, if there is one: the socket will be closed."""
         self._forget(readable.fileno())
 
-    def look_at_all(self) -> int:
+    def look_at_all(self, now: float) -> int:
         """Look once at each socket that has something: each has a turn before any has another. Return how many."""
-        return sum(self._by_epoll[number].look() for number, _ in self._epoll.poll(0, len(self._sectors)))
+        return sum(self._by_epoll[number].look(now) for number, _ in self._epoll.poll(0, len(self._sectors)))
 
-    def look_at(self, sector: int) -> int:
+    def look_at(self, sector: int, now: float) -> int:
         """Look once at each socket of a sector that has something; return how many those were."""
-        return self._sectors[sector].look()
+        return self._sectors[sector].look(now)
 
     def _forget(self, number: int) -> None:
         for sector in self._sectors:

@@ -47,12 +47,14 @@ class Stream(trio.abc.HalfCloseableStream):
     ``socket``: the socket that is read and written directly; None where every call has to be awaited.
     ``idle``: whether bytes sent now go at once, because the kernel took everything before them.
     ``sending_since``: since when a flush waits without a byte taken, for a watchdog; None where none waits.
-    ``received``: how many bytes of the wire the last read brought.
+    ``received``: how many bytes of the wire the last read brought. ``at_end``: the peer has said that nothing more
+    comes; the socket itself may not show it.
     """
 
     def __init__(self, transport: trio.abc.Stream, records: Records | None = None) -> None:
         self.sending_since: float | None = None
         self.received = 0
+        self.at_end = False
         self.socket = transport.socket if isinstance(transport, trio.SocketStream) else None
         self.idle = self.socket is not None
         self._transport = transport
@@ -124,7 +126,12 @@ class Stream(trio.abc.HalfCloseableStream):
         if self._broken:
             raise trio.BrokenResourceError(self._broken)
         wire = self._read_now(most)
-        return None if wire is None else self._plaintext(wire)
+        if wire is None:
+            return None
+        if self._records is None:
+            self.received = len(wire)
+            return wire
+        return self._plaintext(wire)
 
     def _read_now(self, most: int) -> bytes | None:
         if self.socket is None:
@@ -145,6 +152,7 @@ class Stream(trio.abc.HalfCloseableStream):
         try:
             records.feed(wire)
             plain = records.decrypt()
+            self.at_end = records.ended
         except ssl.SSLError as error:
             self._broken = f"TLS failed: {error.reason}"
             self._put(records.output())
@@ -152,11 +160,6 @@ class Stream(trio.abc.HalfCloseableStream):
         if output := records.output():  # the answer to a key update
             self._put(output)
         return plain if plain or records.ended else None
-
-    @property
-    def at_end(self) -> bool:
-        """Return whether the peer has said that nothing more comes; the socket itself may not show it."""
-        return self._records is not None and self._records.ended
 
     async def poll(self, poller: Poller, look: Look) -> None:
         """Have the poller call ``look`` whenever there is something to read, until it returns true or we hang up."""
@@ -260,6 +263,7 @@ class Stream(trio.abc.HalfCloseableStream):
                 records.feed(wire)
             self._put(records.output())
             self._plain = records.decrypt()  # bytes that came right behind the handshake
+            self.at_end = records.ended
         except ssl.SSLError as error:
             if error.reason != "HTTP_REQUEST":  # that peer would not understand an alert
                 self._put(records.output())

@@ -34,7 +34,7 @@ longer than they must. Nothing here can be starved: a step looks at each readabl
 turn. A look that raises ends its own wait, and reaches no other.
 
 Time. The clock is Trio's, so that under a virtual one all this is deterministic: there no look takes time, the load is
-zero, and the round is a step.
+zero, and the round is a step. It is read once a step, and each look is told the time.
 """
 
 from dataclasses import dataclass, field
@@ -168,13 +168,13 @@ class Ticker:
         self._sectors_due += SECTORS * step / self.round_seconds
         if self._sectors_due >= SECTORS:
             self._sectors_due = 0.0
-            found = self.poller.look_at_all()
+            found = self.poller.look_at_all(began)
         else:
             found = 0
             while self._sectors_due >= 1:
                 self._sectors_due -= 1
                 self._sector = (self._sector + 1) % SECTORS
-                found += self.poller.look_at(self._sector)
+                found += self.poller.look_at(self._sector, began)
             # Sockets of other sectors may have something, and only a step would see it.
             found = max(found, 1)
         self._gather(began)
@@ -194,7 +194,7 @@ class Ticker:
             self._phase = (self._phase + 1) % PHASES
             polls = self._waits[self._phase]
             for poll in list(polls):
-                if poll.ends():
+                if poll.ends(now):
                     polls.pop(poll, None)
 
     def _judge(self, now: float) -> None:

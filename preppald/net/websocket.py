@@ -40,31 +40,27 @@ class WebSocket:
 
     ``protocol``: in state OPEN, with a ``max_size``. ``early``: bytes that came right behind the handshake.
     ``heard_at``: when the peer last sent anything. ``received``, ``frames``, ``empty``: how many bytes of the wire the
-    last read brought, how many frames in them, and how many of those carried nothing.
+    last read brought, how many frames in them, and how many of those carried nothing. ``ended``: the peer sends no
+    messages any more; ``receive`` raises, and no socket need show it.
     """
 
     def __init__(
         self, stream: trio.abc.Stream, protocol: Protocol, early: bytes = b"", *, read_bytes: int
     ) -> None:
         self.heard_at = trio.current_time()
-        self.received = 0
+        self.received = self.frames = self.empty = 0
+        self.ended = False
         self._early = early
         self._read_bytes = read_bytes
         self._stream = Stream.over(stream)
         self._protocol = protocol
         self._framing = Framing(protocol)
-        self._ended = False
         self._sign_of_life: Wakeup | None = None
 
     @property
     def open(self) -> bool:
         """Return whether messages go both ways: neither side has closed."""
         return self._framing.open
-
-    @property
-    def ended(self) -> bool:
-        """Return whether the peer sends no messages any more: ``receive`` raises, and no socket need show it."""
-        return self._ended
 
     @property
     def idle(self) -> bool:
@@ -81,20 +77,15 @@ class WebSocket:
         """Return how many bytes wait for a flush."""
         return self._stream.unsent
 
-    @property
-    def frames(self) -> int:
-        return self._framing.frames
-
-    @property
-    def empty(self) -> int:
-        return self._framing.empty
-
     # -------------------------------------------------------------- in
 
-    def receive_now(self) -> list[Message] | None:
-        """Return the messages that are here already, often none; None where only ``receive`` can tell."""
+    def receive_now(self, now: float) -> list[Message] | None:
+        """Return the messages that are here already, often none; None where only ``receive`` can tell.
+
+        ``now``: Trio's time, as the poller's step found it.
+        """
         stream = self._stream
-        if stream.socket is None or self._ended or self._early:
+        if stream.socket is None or self.ended or self._early:
             return None
         try:
             data = stream.receive_now(self._read_bytes)
@@ -102,9 +93,9 @@ class WebSocket:
             return None
         self.received = stream.received
         if data is None:
-            self._framing.frames = self._framing.empty = 0
+            self.frames = self.empty = 0
             return []
-        return self._messages(data)
+        return self._messages(data, now)
 
     async def receive(self) -> list[Message]:
         """Return the messages of one read, often none. Text comes as ``str``.
@@ -112,21 +103,22 @@ class WebSocket:
         Raises:
             WebSocketClosed: the connection ended.
         """
-        if self._ended:
+        if self.ended:
             raise self.closed()
         try:
             data, self._early = self._early or await self._stream.receive(self._read_bytes), b""
         except _LOST:
             raise self._lost() from None
         self.received = self._stream.received
-        return self._messages(data)
+        return self._messages(data, trio.current_time())
 
-    def _messages(self, data: bytes | bytearray) -> list[Message]:
+    def _messages(self, data: bytes | bytearray, now: float) -> list[Message]:
         framing = self._framing
-        self.heard_at = trio.current_time()
+        self.heard_at = now
         if self._sign_of_life is not None:
             self._sign_of_life.ring()
         messages = framing.receive(data) if data else framing.receive_eof()
+        self.frames, self.empty = framing.frames, framing.empty
         if self._protocol.writes:  # a pong, or the answer to a close
             self.post()
         if not framing.open or self._stream.at_end:
@@ -137,7 +129,7 @@ class WebSocket:
         protocol = self._protocol
         faulty = protocol.parser_exc is not None
         at_end = not data or self._stream.at_end
-        self._ended = at_end or faulty or protocol.eof_sent or protocol.close_rcvd is not None
+        self.ended = at_end or faulty or protocol.eof_sent or protocol.close_rcvd is not None
 
     async def discard(self) -> None:
         """Read and drop: unread, the rest of a peer that was closed for a fault would keep the close from it.
@@ -176,6 +168,13 @@ class WebSocket:
             data = b"".join((data, *self._protocol.data_to_send()))
         return self._stream.send(data)
 
+    def post_now(self, text: bytes) -> bool:
+        """Send a text message (UTF-8) if it goes at once; return whether it was sent."""
+        if not self._stream.idle or not self._framing.open:
+            return False
+        self._stream.send(self._framing.frame(text, text=True))
+        return True
+
     async def flush(self) -> None:
         """Wait until all that was posted has gone. Cancelled, it leaves half a frame behind: hang up then.
 
@@ -199,7 +198,7 @@ class WebSocket:
         Raises:
             WebSocketClosed: the connection ended before.
         """
-        if self._ended:
+        if self.ended:
             raise self.closed()
         self._sign_of_life = Wakeup()
         try:

@@ -13,7 +13,7 @@ from preppald.browser.connection import Browser
 from preppald.browser.reader import Reader
 from preppald.core import frames
 from preppald.core.endings import MISUSED, USER_ENDED, Close
-from preppald.core.events import AudioHeard, BrowserEvent, ClientMisused, EndRequested
+from preppald.core.events import BrowserEvent, ClientMisused, EndRequested
 from preppald.core.frames import BYTES_PER_SAMPLE, INPUT_BYTES_PER_SECOND
 from preppald.errors import Refusal
 from preppald.interview.prompting import BLOCK_SECONDS
@@ -71,7 +71,7 @@ class WaitingRoom:
         left = False
         phase = self._services.ticker.join()
         skipped = self._services.metrics.messages_skipped.inc
-        reader = Reader(browser, self._heard, self._services.ticker, phase, skipped)
+        reader = Reader(browser, self._keep, self._heard, self._services.ticker, phase, skipped=skipped)
         try:
             async with trio.open_nursery() as nursery:
 
@@ -92,11 +92,9 @@ class WaitingRoom:
         if left or self._goodbye is not None:
             raise CandidateLeft
 
-    def _heard(self, events: Sequence[BrowserEvent]) -> None:
+    def _heard(self, _browser: Browser, events: Sequence[BrowserEvent]) -> None:
         for event in events:
             match event:
-                case AudioHeard():
-                    self._keep(event.pcm)
                 case EndRequested():
                     self._dismiss(USER_ENDED.close(self._services.config.close_codes))
                 case ClientMisused():
@@ -104,7 +102,7 @@ class WaitingRoom:
                 case _:
                     pass  # a pause to think, before there was a question
 
-    def _keep(self, pcm: bytes) -> None:
+    def _keep(self, _browser: Browser, pcm: bytes) -> None:
         self.early += pcm
         excess = len(self.early) - KEPT_BYTES
         if excess > 0:
