@@ -22,7 +22,7 @@ PURE_LIBRARIES = {
     "array", "binascii", "bisect", "codecs", "collections", "dataclasses", "datetime", "difflib", "enum",
     "functools", "google",
     "hashlib", "http", "itertools", "json", "jwt", "math", "msgspec", "operator", "re", "string", "struct", "types",
-    "typing", "unicodedata",
+    "typing", "unicodedata", "zlib",
 }  # fmt: skip
 # A codec is a pure function of its stream, and the best one is in C.
 PURE_BUT = {"audio/opus.py": {"ctypes"}}
