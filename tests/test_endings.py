@@ -229,7 +229,7 @@ BUGS: dict[str, Callable[[World, pytest.MonkeyPatch], None]] = {
     "watchdog": lambda world, patch: patch.setattr(world.dialogue(), "look", boom),
     "upstream_reader": lambda world, patch: once(patch, world.parts().conversation, "receive"),
     "upstream_writer": lambda world, patch: patch.setattr(world.parts().uplink, "take", boom),
-    "downstream_reader": lambda world, patch: patch.setattr(world.dialogue(), "heard", boom),
+    "downstream_reader": lambda world, patch: patch.setattr(world.parts().uplink, "feed", boom),
     "downstream_writer": lambda world, patch: patch.setattr(
         world.parts().seat.browser, "_send_waiting", boom
     ),
