@@ -212,7 +212,7 @@ function showStatus(client) {
     {
       idle: "",
       connecting: words.connecting,
-      ready: words.ready,
+      ready: client.hearsCandidate ? words.hearsYou : words.ready,
       listening: client.holding ? words.paused : turnStatus(client),
       speaking: words.speaking,
       reconnecting: words.reconnecting,

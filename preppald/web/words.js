@@ -6,7 +6,7 @@
 
 const EN = {
   title: "Practise your interview, out loud.",
-  intro: "An interviewer will greet you and ask questions. Answer as you would across a table: pause when you need to, and speak over the interviewer when you want to.",
+  intro: "An AI interviewer will greet you and ask questions. Answer as you would across a table: pause when you need to, and speak over the interviewer when you want to. If your connection drops, the interview waits for you.",
   start: "Start the interview",
   startSilent: "Start without a microphone",
   hint: "Your browser will ask for your microphone. Headphones give the best sound. Without a microphone you can answer in writing.",
@@ -59,6 +59,8 @@ const EN = {
   endWide: "End interview",
   takeTurns: "Take turns",
   timeLeft: "{time} left",
+  clock: "Time left",
+  announcer: "What was said",
   transcript: "Transcript",
   emptyTranscript: "What is said appears here.",
   you: "You",
@@ -73,7 +75,6 @@ const EN = {
   again: "Start another interview",
   length: "Length",
   answers: "Your answers",
-  nothingSaid: "Nothing was said.",
   copy: "Copy transcript",
   copied: "Copied",
   download: "Save as text",
@@ -86,7 +87,7 @@ const EN = {
 /** @type {Record<Word, string>} */
 const DE = {
   title: "Üben Sie Ihr Interview, laut.",
-  intro: "Ein Gegenüber begrüßt Sie und stellt Fragen. Antworten Sie wie an einem Tisch: Machen Sie Pausen, wenn Sie sie brauchen, und sprechen Sie dazwischen, wenn Sie wollen.",
+  intro: "Ein KI-Gegenüber begrüßt Sie und stellt Fragen. Antworten Sie wie an einem Tisch: Machen Sie Pausen, wenn Sie sie brauchen, und sprechen Sie dazwischen, wenn Sie wollen. Bricht die Verbindung ab, wartet das Interview auf Sie.",
   start: "Interview beginnen",
   startSilent: "Ohne Mikrofon beginnen",
   hint: "Ihr Browser wird nach dem Mikrofon fragen. Mit Kopfhörern klingt es am besten. Ohne Mikrofon können Sie schriftlich antworten.",
@@ -139,6 +140,8 @@ const DE = {
   endWide: "Interview beenden",
   takeTurns: "Abwechselnd sprechen",
   timeLeft: "noch {time}",
+  clock: "Verbleibende Zeit",
+  announcer: "Was gesagt wurde",
   transcript: "Mitschrift",
   emptyTranscript: "Hier erscheint, was gesagt wird.",
   you: "Sie",
@@ -153,7 +156,6 @@ const DE = {
   again: "Noch ein Interview",
   length: "Dauer",
   answers: "Ihre Antworten",
-  nothingSaid: "Es wurde nichts gesagt.",
   copy: "Mitschrift kopieren",
   copied: "Kopiert",
   download: "Als Text speichern",
@@ -185,6 +187,9 @@ export function speakLanguage(page) {
   page.documentElement.lang = language;
   for (const node of page.querySelectorAll("[data-word]")) {
     node.textContent = words[/** @type {Word} */ (/** @type {HTMLElement} */ (node).dataset.word)];
+  }
+  for (const node of page.querySelectorAll("[data-label]")) {
+    node.setAttribute("aria-label", words[/** @type {Word} */ (/** @type {HTMLElement} */ (node).dataset.label)]);
   }
   for (const node of page.querySelectorAll("[data-placeholder]")) {
     const field = /** @type {HTMLTextAreaElement} */ (node);

@@ -38,6 +38,14 @@ async function noViolations(page, where) {
 const transcript = (page) => page.evaluate("JSON.parse(JSON.stringify(preppalDemo.transcript))");
 const banner = (page) => page.locator("#banner").textContent();
 
+/** Runs in the page before anything of it: a screen that says whether it is kept on. */
+function watchScreen() {
+  globalThis.screenLock = [];
+  Object.defineProperty(navigator, "wakeLock", {
+    value: { request: async () => (screenLock.push("held"), { release: async () => void screenLock.push("released") }) },
+  });
+}
+
 /** Presses Tab until `id` has the focus. */
 async function tabTo(page, id) {
   for (let presses = 0; presses < 10; presses += 1) {
@@ -194,13 +202,18 @@ const SCENES = {
   },
   "a tab that is reloaded goes on with its interview": {
     look: DESK,
+    init: watchScreen,
     async play(page, _context, shot) {
-      page.on("dialog", (dialog) => void dialog.accept());
+      const asked = [];
+      page.on("dialog", (dialog) => void (asked.push(dialog.type()), dialog.accept()));
       await page.goto(`${origin}/`);
+      assert.deepEqual(await page.evaluate("screenLock"), []);
       await page.click("#start-silent");
       await until(page, "preppalDemo.transcript.some((turn) => turn.complete)");
+      assert.deepEqual(await page.evaluate("screenLock"), ["held"]);
       const before = await transcript(page);
       await page.reload();
+      assert.deepEqual(asked, ["beforeunload"], "the browser asks before it leaves a live interview");
       await page.locator("#live").waitFor();
       await noViolations(page, "an interview to be taken up");
       await shot(page, "taken-up");
@@ -209,8 +222,10 @@ const SCENES = {
       assert.equal((await transcript(page))[0].text, before[0].text);
       await page.evaluate("preppalDemo.client.end()");
       await until(page, "preppalDemo.results !== null");
+      assert.deepEqual(await page.evaluate("screenLock"), ["held", "released"]);
       await page.reload();
       await page.locator("#welcome").waitFor();
+      assert.equal(asked.length, 1, "and not before it leaves the results");
       assert.equal(await page.evaluate("localStorage.length"), 0, "nothing of it is left");
     },
   },

@@ -1,6 +1,6 @@
 /**
  * Every state of the demo page in a headless Chromium: axe finds nothing in light, dark and forced colours; at 375, 640
- * and 1280 pixels nothing is clipped, lies over another thing or makes the page wider than its window:
+ * and 1280 pixels, and on a telephone that lies on its side or shows its keyboard, nothing is clipped, lies over another thing or makes the page wider than its window:
  *
  *     node tests/web/check-states.mjs [folder for screenshots] [part of a scene's name]
  */
@@ -13,8 +13,9 @@ import { standing } from "./standing.mjs";
 const [folder, only] = process.argv.slice(2);
 
 const AXE = readFileSync(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
-const WIDTHS = [375, 640, 1280];
 const HEIGHT = 740;
+const SIZES = [[375, HEIGHT], [640, HEIGHT], [1280, HEIGHT]];
+const SHORT_SIZES = [[375, 380], [740, 375]];
 const LOOKS = { light: { colorScheme: "light", forcedColors: "none" }, dark: { colorScheme: "dark", forcedColors: "none" }, forced: { colorScheme: "light", forcedColors: "active" } };
 
 /** Replies that last while they are looked at, in scripts that a page may get wrong. */
@@ -73,10 +74,10 @@ async function look(page, shot, name) {
     found.push(...violations.map((it) => `${name}, ${kind}: ${it}`));
   }
   await page.emulateMedia(LOOKS.light);
-  for (const width of WIDTHS) {
-    await page.setViewportSize({ width, height: HEIGHT });
-    found.push(...(await page.evaluate(faultsOfLayout)).map((it) => `${name}, ${width} wide: ${it}`));
-    await shot(page, `${name}-${width}`);
+  for (const [width, height] of name === "writing" || name === "cut" ? [...SHORT_SIZES, ...SIZES] : SIZES) {
+    await page.setViewportSize({ width, height });
+    found.push(...(await page.evaluate(faultsOfLayout)).map((it) => `${name}, ${width} × ${height}: ${it}`));
+    await shot(page, height === HEIGHT ? `${name}-${width}` : `${name}-${width}x${height}`);
   }
   assert.deepEqual(await page.evaluate("[...document.querySelectorAll('h1')].filter((node) => node.checkVisibility()).length"), 1, `${name}: one h1`);
   if (found.length > 0) page.found.push(...found);

@@ -1,6 +1,7 @@
 /** Each trouble has a beginning and an end of its own; and the ears that notice them. */
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { Ear, SILENT_AFTER_MS } from "../../preppald/web/client/ear.js";
 import { EchoWatch } from "../../preppald/web/client/echo.js";
@@ -217,6 +218,10 @@ test("a trouble's urgency is its place among the words", () => assert.equal(Obje
 
 test("the page has each of its words in each language", () => {
   for (const words of Object.values(PAGE_WORDS)) assert.deepEqual(Object.keys(words).sort(), Object.keys(PAGE_WORDS.en).sort());
+  const document = readFileSync(new URL("../../preppald/web/index.html", import.meta.url), "utf8");
+  const named = [...document.matchAll(/data-(?:word|label|placeholder)="(\w+)"/g)].map(([, name]) => name);
+  assert.ok(named.length > 30);
+  for (const name of named) assert.ok(name in PAGE_WORDS.en, name);
   assert.equal(languageOf("", ["fr-FR", "de-AT", "en"]), "de");
   assert.equal(languageOf("?lang=en", ["de"]), "en");
   assert.equal(languageOf("", []), "en");
