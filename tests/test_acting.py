@@ -142,15 +142,15 @@ async def test_a_drain_lets_none_begin_and_those_that_run_go_on(
     acting = acting_on(world)
     candidate = await world.candidate()
     await candidate.heard_out()
-    drained = acting.drain(BY)
+    drained = await acting.drain(BY)
     assert (drained.draining, drained.was, drained.interviews) == (True, False, 1)
-    assert acting.drain(BY).was
+    assert (await acting.drain(BY)).was
     refused = await world.candidate("iv-2", token=world.token("iv-2", "user-2"))
     assert refused.status == 503
     assert not [it for it in candidate.messages if it.WhichOneof("payload") == "notice"]
     again = await world.candidate("iv-1", since=0)
     assert again.status == 101, "a candidate of before comes back in"
-    back = acting.undrain(BY)
+    back = await acting.undrain(BY)
     assert (back.draining, back.was) == (False, True)
     later = await world.candidate("iv-2", token=world.token("iv-2", "user-2"))
     assert later.status == 101
@@ -160,7 +160,7 @@ async def test_a_stop_cannot_be_undone(nursery: trio.Nursery, autojump_clock: ob
     world = await a_world(nursery)
     world.registry.prepare_stop()
     with pytest.raises(Unacted, match="instance here is stopping, which cannot be undone"):
-        acting_on(world, stopping=True).undrain(BY)
+        await acting_on(world, stopping=True).undrain(BY)
     assert world.registry.draining
 
 

@@ -51,7 +51,7 @@ class Daemon:
             return False
         return False
 
-    def order(self, order: Order, form: type[T]) -> T:
+    def order(self, order: Order, form: type[T], seconds: float = ANSWER_SECONDS) -> T:
         """Return the daemon's answer.
 
         Raises:
@@ -60,14 +60,14 @@ class Daemon:
         """
         link = orders.socket_path(self.state_dir, None, self.instance)
         with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as asking:
-            asking.settimeout(ANSWER_SECONDS)
+            asking.settimeout(seconds)
             try:
                 asking.connect(str(_target(link)))
                 asking.sendall(msgspec.json.encode(order) + b"\n")
                 line = _line(asking)
             except TimeoutError as error:
                 raise PreppaldError(
-                    f"instance {self.instance} has not answered for {ANSWER_SECONDS:.0f} s: see its log"
+                    f"instance {self.instance} has not answered for {seconds:.0f} s: see its log"
                 ) from error
             except OSError as error:
                 raise self._unreached(error, link) from error

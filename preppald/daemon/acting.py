@@ -1,23 +1,34 @@
 """The operator's view of a running daemon, and the operator's actions: for the commands and for the operator's page.
 
 Rule 1: an action that is refused says in a sentence why, and what to do.
-Rule 2: each action is a line in the log, with the uid of the process that ordered it.
+Rule 2: each action is a line in the log and in the audit, with the uid of the process that ordered it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 import os
 
+import msgspec
 import trio
 
 from preppald import __version__
 from preppald.backend.outbox import Outbox
 from preppald.core.endings import OPERATOR_ENDED
-from preppald.daemon.orders import REASON_CHARS, Drained, Ended, JournalNow, Owed, StatusNow
+from preppald.daemon.audit import Audit, Entry
+from preppald.daemon.orders import (
+    FORGOTTEN_AT_ONCE,
+    REASON_CHARS,
+    Drained,
+    Ended,
+    JournalNow,
+    Owed,
+    StatusNow,
+)
 from preppald.errors import PreppaldError
 from preppald.interview.registry import Registry
 from preppald.interview.services import Services
 from preppald.interview.session import GOODBYE_SECONDS
+from preppald.journal import Removed
 from preppald.server.connection import Server
 
 # The goodbye has a bound of its own; a little more for the nursery behind it.
@@ -37,7 +48,7 @@ class Caller:
 
 
 class Acting:
-    """One daemon's. ``stopping``: whether it is on its way out."""
+    """One daemon's. ``stopping``: whether it is on its way out. ``audit``: None where there is no disk."""
 
     def __init__(
         self,
@@ -48,6 +59,7 @@ class Acting:
         *,
         instance: str,
         stopping: Callable[[], bool],
+        audit: Audit | None = None,
     ) -> None:
         self._services = services
         self._registry = registry
@@ -55,6 +67,7 @@ class Acting:
         self._server = server
         self._instance = instance
         self._stopping = stopping
+        self._audit = audit
         self._began = trio.current_time()
 
     def status(self) -> StatusNow:
@@ -120,15 +133,16 @@ class Acting:
             over=session.done.is_set(),
         )
         self._log("end", by, interview=interview_id, ending=done.ending, with_reason=bool(reason))
+        await self._note("end", by, subject=interview_id, with_reason=bool(reason))
         return done
 
-    def drain(self, by: Caller) -> Drained:
+    async def drain(self, by: Caller) -> Drained:
         """Refuse new interviews from now on, until ``undrain`` or a restart. Those that run go on, and notice nothing."""
         was = self._registry.draining
         self._registry.drain()
-        return self._drained("drain", by, was=was)
+        return await self._drained("drain", by, was=was)
 
-    def undrain(self, by: Caller) -> Drained:
+    async def undrain(self, by: Caller) -> Drained:
         """Let interviews begin again.
 
         Raises:
@@ -140,16 +154,74 @@ class Acting:
             )
         was = self._registry.draining
         self._registry.undrain()
-        return self._drained("undrain", by, was=was)
+        return await self._drained("undrain", by, was=was)
 
-    def _drained(self, action: str, by: Caller, *, was: bool) -> Drained:
+    async def forget(self, names: Sequence[str], by: Caller, *, also_undelivered: bool) -> Removed:
+        """Remove all that this instance's journal has of these interviews; ``commands.forget`` sees to everything else.
+
+        ``also_undelivered``: also what the backend is still owed. Neither log nor audit names an interview.
+
+        Raises:
+            PreppaldError: one of them is live or owed, or the journal cannot be written now.
+        """
+        if not names or len(names) > FORGOTTEN_AT_ONCE:
+            raise Unacted(f"an order names 1 to {FORGOTTEN_AT_ONCE} interviews to forget")
+        for name in names:
+            if self._registry.holds(name):  # also one that is over, and says goodbye
+                raise Unacted(
+                    f"interview {name!r} is live: `preppald end {name}` first, and repeat the command. Nothing was forgotten"
+                )
+        removed = await self._services.journal.forget(frozenset(names), also_undelivered=also_undelivered)
+        counts = {
+            name: value for name, value in msgspec.to_builtins(removed).items() if isinstance(value, int)
+        }
+        self._log("forget", by, **counts)
+        await self._note("forget", by, counts=counts)
+        return removed
+
+    async def _drained(self, action: str, by: Caller, *, was: bool) -> Drained:
         self._log(action, by, interviews=len(self._registry), changed=was != self._registry.draining)
-        return Drained(
+        done = Drained(
             instance=self._instance,
             draining=self._registry.draining,
             was=was,
             interviews=len(self._registry),
         )
+        await self._note(action, by, counts={"interviews": done.interviews})
+        return done
+
+    async def _note(
+        self,
+        action: str,
+        by: Caller,
+        *,
+        subject: str | None = None,
+        with_reason: bool = False,
+        counts: dict[str, int] | None = None,
+    ) -> None:
+        """Put an action into the audit."""
+        audit = self._audit
+        if audit is None:
+            return
+        at_ms = self._services.now_ms()
+
+        def add() -> None:
+            entry = Entry(
+                at_ms=at_ms,
+                action=action,
+                via=by.via,
+                uid=by.uid,
+                instance=self._instance,
+                subject=None if subject is None else audit.digest("interview", subject),
+                with_reason=with_reason,
+                counts=counts or {},
+            )
+            audit.add(entry)
+
+        try:
+            await trio.to_thread.run_sync(add)
+        except OSError as error:
+            self._services.log.error("audit.not_written", action=action, why=error.strerror or str(error))  # noqa: TRY400 - the disk's fault
 
     def _log(self, action: str, by: Caller, **more: object) -> None:
         self._services.log.info("operator.acted", action=action, via=by.via, uid=by.uid, **more)

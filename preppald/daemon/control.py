@@ -152,9 +152,11 @@ async def _act(acting: Acting, order: Order, caller: Caller) -> msgspec.Struct:
         case Action.END:
             return await acting.end(order.interview, order.reason, caller)
         case Action.DRAIN:
-            return acting.drain(caller)
+            return await acting.drain(caller)
         case Action.UNDRAIN:
-            return acting.undrain(caller)
+            return await acting.undrain(caller)
+        case Action.FORGET:
+            return await acting.forget(order.forgotten, caller, also_undelivered=order.also_undelivered)
 
 
 async def _line(stream: trio.abc.Stream) -> bytes | None:

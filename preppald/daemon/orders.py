@@ -18,8 +18,10 @@ SUFFIX = ".control"
 NAME = "control"
 # sockaddr_un's path, with the zero byte at its end: unix(7).
 PATH_BYTES = 108
-# An order is an interview's id and a reason; a reason of more than a line belongs into a ticket.
-ORDER_BYTES = 4096
+# A user's interviews by their ids of up to 64 characters: some hundreds in one order.
+ORDER_BYTES = 64 * 1024
+FORGOTTEN_AT_ONCE = 500
+# A reason of more than a line belongs into a ticket.
 REASON_CHARS = 200
 
 
@@ -30,14 +32,20 @@ class Action(StrEnum):
     END = "end"
     DRAIN = "drain"
     UNDRAIN = "undrain"
+    FORGET = "forget"
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """``interview``: the one that is meant. ``reason``: the operator's own words; empty: none were given."""
+    """``interview``: the one that is meant. ``reason``: the operator's own words; empty: none were given.
+
+    ``forgotten``: the interviews to forget, at most ``FORGOTTEN_AT_ONCE``. ``also_undelivered``: also those that are owed.
+    """
 
     action: Action
     interview: str = ""
     reason: str = ""
+    forgotten: tuple[str, ...] = ()
+    also_undelivered: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

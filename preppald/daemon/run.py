@@ -24,6 +24,7 @@ from preppald.config.settings import Config
 from preppald.config.warnings import warnings
 from preppald.daemon import admin, control, pulse
 from preppald.daemon.acting import Acting
+from preppald.daemon.audit import Audit
 from preppald.daemon.environment import Environment, addresses, real
 from preppald.daemon.systemd import Supervisor
 from preppald.gemini.service import GeminiService
@@ -165,6 +166,7 @@ async def run_daemon(
                     server,
                     instance=config.instance,
                     stopping=switch.drain.is_set,
+                    audit=Audit(environment.recordings) if environment.recordings else None,
                 )
                 base.start_soon(supervisor.attend, partial(_status, registry, server, health))
                 _show(server, config, log, now_ms)

@@ -15,12 +15,16 @@ adoption.py  the transactions of taking over an instance      (blocking)
 adopter.py   takes over instances that do not run              (Trio)
 reader.py    the questions, also for the operator's commands
 neighbours.py  the other instances, as this one reads them    (blocking)
+removing.py  rows that were delivered, removed by their age
+forgetting.py  all of an interview, removed for good             (blocking)
+set_aside.py damaged files, written anew without an interview    (blocking)
 place.py     a place for a database, as the store needs it; one in memory
 on_disk.py   one instance's place: the lock, the files         (blocking)
 files.py     the names of database files, and connections to them
 faults.py    the meaning of a failed write
 """
 
+from preppald.journal.forgetting import Removed
 from preppald.journal.journal import RETENTION_MS, Journal
 from preppald.journal.mending import Fallback
 from preppald.journal.on_disk import DEFAULT_INSTANCE, OnDisk
@@ -36,5 +40,6 @@ __all__ = [
     "OnDisk",
     "Place",
     "Queue",
+    "Removed",
     "Which",
 ]

@@ -19,6 +19,7 @@ from preppald.core.turns import Fragment, with_holes
 from preppald.errors import JournalError
 from preppald.journal import reader
 from preppald.journal.adopter import Adopter
+from preppald.journal.forgetting import Removed, Standing, check
 from preppald.journal.mending import Fallback
 from preppald.journal.neighbours import newest
 from preppald.journal.pending import Pending
@@ -183,6 +184,27 @@ class Journal:
     def note_due(self, work: Work, key: str, *, due: bool) -> None:
         """Record that this work on the transcript delivered under this key is due from now on, or no more."""
         self._pending.put_due(work, key, due=due)
+
+    async def forget(self, names: Collection[str], *, also_undelivered: bool) -> Removed:
+        """Remove all of these interviews; nothing of them is recorded again unless one begins anew.
+
+        Raises:
+            NotForgotten: one of them is live or owed; then nothing was removed.
+            JournalError: the journal cannot be written now.
+        """
+        if live := next((it for it in self.live() if it.interview_id in names), None):
+            check(
+                Standing(interview=live.interview_id, live=True, owed=0, due=False, delivered=[]),
+                also_undelivered=also_undelivered,
+            )
+        forgotten = self._pending.forget(names)
+        try:
+            removed = await self._writer.forget(names, also_undelivered=also_undelivered)
+        except BaseException:
+            self._pending.remember(forgotten)
+            raise
+        self.outbox_bell.ring()
+        return removed
 
     async def owing(self) -> list[Place]:
         """Return the other instances of the state directory with unfinished business, running or not."""

@@ -5,7 +5,7 @@
     <state_dir>/<instance>.lock      held by the daemon, with its pid in it; for moments, by one that adopts. Its second
                                      line is what there was at the last commit
     <state_dir>/<instance>.reserve   space to give up when the disk is full
-    <state_dir>/<instance>.db.corrupt-<stamp>   moved aside, never deleted
+    <state_dir>/<instance>.db.corrupt-<stamp>   moved aside, never deleted; set_aside.py may write one anew
 
 Everything is readable by its owner only: transcripts are personal.
 
@@ -226,6 +226,10 @@ class OnDisk:
 
     def written(self) -> None:
         self._write_note(self._file.name, _size(self._file), _size(_wal(self._file)))
+
+    def shrunk(self) -> None:
+        self._seen = {}
+        self.written()
 
     def set_aside(self) -> str:
         stamp = self._now().strftime("%Y%m%dT%H%M%S.%fZ")

@@ -90,6 +90,8 @@ class Pending:
         self.recorded = self.durable = 0
         self.dirty, self.hurry, self.outbox = Wakeup(), Wakeup(), Wakeup()
         self._live: dict[str, Interview] = {}
+        # A post, feedback or a retry that is still on its way must not bring a forgotten interview back.
+        self._forgotten: set[str] = set()
         self._batch = Batch()
         self._committing = Batch()
         # ``recorded`` when the commit under way began: its records, and those of the commits before.
@@ -101,6 +103,7 @@ class Pending:
     def put_interview(self, interview: Interview) -> None:
         """Record the row; a live interview is known as live from now on, an ended one no more."""
         if interview.phase is Phase.LIVE:
+            self._forgotten.discard(interview.interview_id)
             self._live[interview.interview_id] = interview
         else:
             self._live.pop(interview.interview_id, None)
@@ -109,6 +112,8 @@ class Pending:
 
     def put_owed(self, owed: OutboxEntry) -> None:
         """Record the state of a delivery. A row that is already there keeps its place in the order of making."""
+        if owed.delivery.interview_id in self._forgotten:
+            return
         self._batch.owed[owed.key] = owed
         self._note()
         self.outbox.ring()
@@ -141,6 +146,16 @@ class Pending:
         self.dirty.ring()
         if self.burst:
             self.hurry.ring()
+
+    def forget(self, names: Iterable[str]) -> set[str]:
+        """Take no more deliveries of these interviews, until one begins anew; return those that are new to this."""
+        new = set(names) - self._forgotten
+        self._forgotten |= new
+        return new
+
+    def remember(self, names: set[str]) -> None:
+        """Take deliveries of these again."""
+        self._forgotten -= names
 
     # Live interviews
 

@@ -47,6 +47,9 @@ class Place(Protocol):
     def written(self) -> None:
         """Note the present file's sizes, for ``losses`` after a kill. Call it after each commit."""
 
+    def shrunk(self) -> None:
+        """Take the files' sizes as they are now: they were made smaller on purpose."""
+
     def set_aside(self) -> str:
         """Move the present file out of the way; return its new path."""
 
@@ -104,6 +107,9 @@ class Given:
         return None
 
     def written(self) -> None:
+        pass
+
+    def shrunk(self) -> None:
         pass
 
     def set_aside(self) -> str:

@@ -1,6 +1,6 @@
 """The database as the journal's thread sees it. Every method blocks; one at a time is called."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing, suppress
 import errno
 from functools import partial
@@ -17,14 +17,15 @@ from preppald.journal import (
     adoption,
     faults,
     files,
+    forgetting,
     mending,
     reader,
-    removing,
     rows,
     salvage,
     schema,
     writes,
 )
+from preppald.journal.forgetting import Removed
 from preppald.journal.mending import Fallback
 from preppald.journal.neighbours import Neighbours
 from preppald.journal.pending import Batch
@@ -203,14 +204,13 @@ class Store:
                 self._note(mending.Finding(error.table, error.interview_id, error.key, error.why, str(why)))
         return answer
 
-    def settle(self, bucket: int) -> bool:
-        return self.read(partial(writes.settle, bucket=bucket, report=self.met))
-
-    def strip(self, before_ms: int) -> int:
-        return removing.strip(self._open_connection, before_ms)
-
-    def sweep(self, before_ms: int) -> int:
-        return removing.sweep(self._open_connection, before_ms)
+    def forget(self, names: Collection[str], *, also_undelivered: bool) -> Removed:
+        """Remove all of these interviews, in this file and in earlier ones; see ``forgetting.forget``."""
+        forget = partial(forgetting.forget, also_undelivered=also_undelivered, now_ms=self._now_ms)
+        try:
+            return forget(self._open_connection, names, earlier=self._place.earlier())
+        finally:
+            self._place.shrunk()
 
     def close(self) -> None:
         open_ones = [self._connection, self._left and self._left[1]]

@@ -6,7 +6,7 @@ Rule 2: after a failed write nothing is forgotten: the batch is kept and tried a
 Rule 3: work that can wait is done in steps, with commits between them.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from functools import partial
 import sqlite3
@@ -15,7 +15,8 @@ from typing import TypeVar
 import trio
 
 from preppald.errors import JournalError
-from preppald.journal import faults, reader, writes
+from preppald.journal import faults, reader, removing, writes
+from preppald.journal.forgetting import Removed
 from preppald.journal.pending import Batch, Pending
 from preppald.journal.removing import ROWS_MS
 from preppald.journal.store import Store
@@ -107,6 +108,20 @@ class Writer:
             raise JournalError(self._stalled_sentence) from error
         except sqlite3.Error as error:
             raise JournalError(f"{self._store.name} cannot be read: {error}") from error
+
+    async def forget(self, names: Collection[str], *, also_undelivered: bool) -> Removed:
+        """Remove all of these interviews from the files; commits wait meanwhile: 3.4 s for 280 MB were measured.
+
+        Raises:
+            NotForgotten: one of them is live or owed.
+            JournalError: what is in memory cannot be written first, or the files cannot.
+        """
+        await self.flush()
+        forget = partial(self._store.forget, names, also_undelivered=also_undelivered)
+        try:
+            return await self._in_thread(forget)
+        except (sqlite3.Error, OSError) as error:
+            raise JournalError(faults.sentence(error, self._store.name)) from error
 
     @property
     def fault(self) -> str | None:
@@ -272,7 +287,8 @@ class Writer:
 
     async def _settle(self) -> AsyncGenerator[None]:
         for bucket in await self._in_thread(partial(self._store.read, reader.unsettled)):
-            while await self._in_thread(partial(self._store.settle, bucket)):
+            settle = partial(writes.settle, bucket=bucket, report=self._store.met)
+            while await self._in_thread(partial(self._store.read, settle)):
                 yield
             yield
 
@@ -282,13 +298,18 @@ class Writer:
         now_ms = self._now_ms()
         if self._retention_ms < ROWS_MS:  # else words and rows go at once
             before_ms = now_ms - self._retention_ms
-            while stripped := await self._in_thread(partial(self._store.strip, before_ms)):
+            while stripped := await self._remove(removing.strip, before_ms):
                 self._log.info("journal.stripped", interviews=stripped)
                 yield
         before_ms = now_ms - max(self._retention_ms, ROWS_MS)
-        while swept := await self._in_thread(partial(self._store.sweep, before_ms)):
+        while swept := await self._remove(removing.sweep, before_ms):
             self._log.info("journal.swept", interviews=swept)
             yield
+
+    async def _remove(self, step: Callable[[sqlite3.Connection, int], int], before_ms: int) -> int:
+        return await self._in_thread(
+            partial(self._store.read, lambda connection: step(connection, before_ms))
+        )
 
     def _recovered(self, records: int) -> None:
         if self._failure:

@@ -13,6 +13,7 @@ import trio
 
 from preppald.daemon import control
 from preppald.daemon.acting import Acting
+from preppald.daemon.audit import Audit
 from preppald.journal import OnDisk
 from preppald.simulator import Scenario
 from preppald.simulator.scenario import Reply
@@ -70,6 +71,7 @@ def standing(
                 world.server,
                 instance=instance,
                 stopping=lambda: False,
+                audit=Audit(state_dir),
             )
             where = control.CommandSocket(state_dir, runtime_directory, instance)
             await nursery.start(control.serve, where, acting, world.services.log)

@@ -15,7 +15,18 @@ from typing import Any
 import pytest
 import trio
 
-from preppald.commands import drain, end, interviews, listing, outbox, status, transcript, undrain
+from preppald.commands import (
+    audit,
+    drain,
+    end,
+    forget,
+    interviews,
+    listing,
+    outbox,
+    status,
+    transcript,
+    undrain,
+)
 from preppald.core.deliveries import transcript_delivery
 from preppald.core.interview import Handle, Usage
 from preppald.core.turns import fold, in_order
@@ -31,7 +42,7 @@ MINUTE_MS = 60_000
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="preppald")
     subparsers = top.add_subparsers()
-    for command in (status, end, drain, undrain, interviews, transcript, outbox):
+    for command in (status, end, drain, undrain, forget, audit, interviews, transcript, outbox):
         command.add_to(subparsers)
     return top
 
@@ -506,7 +517,18 @@ def test_spans(milliseconds: int | None, text: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["status", "end", "drain", "undrain", "interviews", "transcript", "outbox", "outbox list"],
+    [
+        "status",
+        "end",
+        "drain",
+        "undrain",
+        "forget",
+        "audit",
+        "interviews",
+        "transcript",
+        "outbox",
+        "outbox list",
+    ],
 )
 def test_help_teaches(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Examples and exit statuses are where people look."""

@@ -31,7 +31,7 @@ from preppald.core.deliveries import (
 )
 from preppald.core.interview import Handle, Interview, Phase, Usage
 from preppald.core.turns import UNREADABLE, Fragment, fold, in_order, with_holes
-from preppald.journal import OnDisk, reader
+from preppald.journal import OnDisk, reader, writes
 from preppald.journal.mending import Fallback
 from preppald.journal.pending import Batch
 from preppald.journal.store import Store
@@ -97,7 +97,7 @@ def truth(directory: Path) -> Truth:
             store.commit(Batch(interviews={(name, 0): over}, owed={owed.key: owed}))
     # Half of the buckets are settled: fragments stand in both tables.
     for bucket in range(4):
-        while store.settle(bucket):
+        while store.read(partial(writes.settle, bucket=bucket)):
             pass
     found.files = {name: (directory / name).read_bytes() for name in FILES}
     store.close()
