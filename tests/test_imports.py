@@ -48,7 +48,7 @@ RESERVED = {
     "prometheus_client": ("telemetry/",),
     "structlog": ("telemetry/logs.py",),
     # Calls into C, where a wrong argument ends the process.
-    "ctypes": ("audio/opus.py",),
+    "ctypes": ("audio/opus.py", "net/timer.py"),
 }
 # The programs that stand beside the daemon, and who may start them.
 PROGRAMS = ("simulator", "candidate")

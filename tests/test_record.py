@@ -5,6 +5,7 @@ import trio
 from preppald.config.load import load
 from preppald.interview.record import LOOK_SECONDS, Record
 from preppald.journal import Given
+from preppald.net.ticker import Ticker
 from tests.durable import Notes, Rig, full, interview, running, said
 
 CONFIG = load({"JWT_SECRET": "a" * 32, "GEMINI_API_KEY": "key", "PREPPALD_BACKEND": "none"})
@@ -15,7 +16,9 @@ async def test_an_interview_whose_words_do_not_get_to_disk_says_so(autojump_cloc
     rig, notes = Rig(), Notes()
     async with running(Given(lambda: rig.connection(":memory:"))) as journal, trio.open_nursery() as tasks:
         journal.begin(interview())
-        record = Record(journal, CONFIG, interview(), notes)  # type: ignore[arg-type]  # a log that remembers
+        ticker = Ticker()
+        tasks.start_soon(ticker.run)
+        record = Record(journal, ticker, CONFIG, interview(), notes)  # type: ignore[arg-type]  # a log that remembers
         tasks.start_soon(record.run)
 
         async def speak(first: int) -> None:

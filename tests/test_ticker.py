@@ -11,15 +11,20 @@ import trio
 import trio.testing
 
 from preppald.net.ticker import (
+    BUSY,
     CROWDED,
+    EASY,
     GATHER_SECONDS,
+    LONG_STEP_SECONDS,
     PHASES,
     ROOM,
     SLOWEST_ROUND_SECONDS,
     STEP_SECONDS,
+    Errand,
     Ticker,
     round_for,
 )
+from preppald.net.timer import Timer
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -125,10 +130,10 @@ async def test_what_comes_alone_goes_on_at_once(
     ours, theirs = pair
     ticker = Ticker()
 
-    async def never(_due: float) -> None:
+    async def never(_timer: Timer, _due: float) -> None:
         await trio.sleep_forever()
 
-    monkeypatch.setattr(trio, "sleep_until", never)
+    monkeypatch.setattr(Timer, "until", never)
     nursery.start_soon(ticker.run)
     with trio.fail_after(5):
         async with trio.open_nursery() as waits:
@@ -141,7 +146,8 @@ async def test_what_comes_alone_goes_on_at_once(
     ("round_seconds", "gap", "at_once"),
     [
         (STEP_SECONDS, STEP_SECONDS, 16),
-        (0.008, 0.008, 2),
+        (LONG_STEP_SECONDS, LONG_STEP_SECONDS, 16),
+        (0.008, 0.008, 4),
         (SLOWEST_ROUND_SECONDS, SLOWEST_ROUND_SECONDS, 2),
     ],
 )
@@ -178,6 +184,76 @@ async def test_each_socket_is_polled_once_a_round(
     assert set(Counter(itertools.chain(*looks)).values()) == {at_once}
 
 
+# ------------------------------------------------------------------ errands
+
+
+async def test_an_errand_is_done_soon_once_for_all_that_asked_and_wakes_nobody(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    ticker = Ticker()
+    nursery.start_soon(ticker.run)
+    errand = Errand(ticker)
+    done: list[float] = []
+
+    def look(now: float) -> bool:
+        done.append(now)
+        return len(done) == 3
+
+    with trio.fail_after(1):
+        async with trio.open_nursery() as waits:
+            waits.start_soon(errand.until, look)
+            await trio.testing.wait_all_tasks_blocked()
+            for _ in range(2):
+                errand.ask()
+                errand.ask()
+                await trio.sleep(0.1)
+            assert done == [trio.current_time() - 0.2, trio.current_time() - 0.1]
+            errand.ask()
+
+
+async def test_an_errand_stays_due_while_nobody_waits_and_its_error_is_the_waiters(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    ticker = Ticker()
+    nursery.start_soon(ticker.run)
+    errand = Errand(ticker)
+    errand.ask()
+    await trio.sleep(0.1)
+
+    def broken(_now: float) -> bool:
+        raise ZeroDivisionError
+
+    with trio.fail_after(1), pytest.raises(ZeroDivisionError):
+        await errand.until(broken)
+
+
+# ------------------------------------------------------------------ the timer
+
+
+async def test_a_timer_sleeps_as_long_as_it_should() -> None:
+    """By the real clock, where it is the kernel's: never shorter, and for the next time as well."""
+    timer = Timer()
+    try:
+        for seconds in (0.02, 0.0, -1.0, 0.05):
+            due = trio.current_time() + seconds
+            with trio.fail_after(5):
+                await timer.until(due)
+            assert trio.current_time() >= due
+        with trio.move_on_after(0.02) as scope:
+            await timer.until(trio.current_time() + 60)
+        assert scope.cancelled_caught
+    finally:
+        timer.close()
+
+
+async def test_a_timer_follows_a_virtual_clock(autojump_clock: object) -> None:
+    timer = Timer()
+    due = trio.current_time() + 3600
+    await timer.until(due)
+    assert trio.current_time() == due
+    timer.close()
+
+
 # ------------------------------------------------------------------ load
 
 
@@ -185,7 +261,8 @@ def test_the_round_grows_smoothly_with_the_load_between_two_bounds() -> None:
     loads = [number / 100 for number in range(101)]
     rounds = [round_for(load) for load in loads]
     assert rounds == sorted(rounds)
-    assert {round_for(load) for load in loads if load <= ROOM} == {STEP_SECONDS}
+    assert {round_for(load) for load in loads if load <= EASY} == {STEP_SECONDS}
+    assert {round_for(load) for load in loads if BUSY <= load <= ROOM} == {LONG_STEP_SECONDS}
     assert [round_for(load) for load in loads if load >= CROWDED] == pytest.approx(
         [SLOWEST_ROUND_SECONDS] * sum(load >= CROWDED for load in loads)
     )

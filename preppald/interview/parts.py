@@ -113,6 +113,6 @@ def parts_of(
         client=client,
         tape=tape,
         seat=Seat(tape, interview.started_ms),
-        record=Record(services.journal, config, interview, log),
+        record=Record(services.journal, services.ticker, config, interview, log),
         stats=Stats(services.metrics, uplink, client, interview.usage, config.prices),
     )

@@ -11,7 +11,7 @@ from preppald.core.quality import Quality
 from preppald.core.turns import Fragment, Turn
 from preppald.errors import JournalError
 from preppald.journal import Journal
-from preppald.net.wakeup import Wakeup
+from preppald.net.ticker import Errand, Ticker
 from preppald.telemetry.logs import Logger
 
 # The interval of checking that kept text is on disk: to wait for each commit costs more than keeping the fragments.
@@ -25,11 +25,13 @@ SETTLE_SECONDS = 2.0
 class Record:
     """One interview's part of the journal. ``run`` is the session's transcript task.
 
-    ``keep`` takes finished text and returns at once; the task hands it to the journal as soon as it runs, all that
-    one message of Gemini's brought in one call. A commit later it is on disk.
+    ``keep`` takes finished text and returns at once; the ticker hands it to the journal for the task, all that one
+    step brought in one call. A commit later it is on disk.
     """
 
-    def __init__(self, journal: Journal, config: Config, interview: Interview, log: Logger) -> None:
+    def __init__(
+        self, journal: Journal, ticker: Ticker, config: Config, interview: Interview, log: Logger
+    ) -> None:
         self._journal = journal
         self._config = config
         self._key = (interview.interview_id, interview.epoch)
@@ -37,12 +39,12 @@ class Record:
         self._started_ms = interview.started_ms
         self._log = log
         self._said: list[Fragment] = []
-        self._kept = Wakeup()
+        self._kept = Errand(ticker)
 
     def keep(self, fragment: Fragment) -> None:
         """Take a fragment for the journal."""
         if not self._said:
-            self._kept.ring()
+            self._kept.ask()
         self._said.append(fragment)
 
     def _hand_over(self) -> None:
@@ -83,14 +85,20 @@ class Record:
     async def run(self) -> None:
         """Hand finished text to the journal, and report text that does not get to disk."""
         while True:
-            await self._kept.heard()
-            self._hand_over()
+            await self._kept.until(self._hand_over_first)
             kept = self._journal.recorded
             with trio.move_on_after(LOOK_SECONDS):
-                while True:
-                    await self._kept.heard()
-                    self._hand_over()
+                await self._kept.until(self._hand_over_more)
             await self._look(kept)
+
+    def _hand_over_first(self, _now: float) -> bool:
+        """Give the journal what was said after a silence; that wakes the task."""
+        self._hand_over()
+        return True
+
+    def _hand_over_more(self, _now: float) -> bool:
+        self._hand_over()
+        return False
 
     async def _look(self, kept: int) -> None:
         if self._journal.durable >= kept:

@@ -14,16 +14,21 @@ Sending. The look sends, by one write, as long as the kernel takes all of it. Th
 the writer of that connection, a task of its own; until then nothing else goes directly.
 
 Steps. ``run`` sleeps in epoll while nothing happens, so a chunk that comes alone goes on at once. After a step it
-pauses for STEP_SECONDS, a millisecond, for epoll sleeps no shorter; all that came meanwhile is one step's. An idle
-daemon makes no step, a busy one at most a thousand a second, which is 4 % of a core.
+pauses, for STEP_SECONDS, a millisecond, at least; all that came meanwhile is one step's. An idle daemon makes no step.
+A step costs 60 µs for its sleep and as much again because the processor's caches and predictors have been somebody
+else's meanwhile (a first look takes 39 µs where a later one takes 10; measured), so under load it is LONG_STEP_SECONDS.
 
 The round. While the loop has room, each step polls every socket. While it lags, a socket is polled once a round, of
 ``round_seconds``, in the turn of its sector: what came for it until then is one read, one message to Gemini, one
 write. A core holds twice as many interviews by that, and a chunk waits half a round. How long the round is follows
 from the measured load: the share of the time in which the looks worked, or kept a step from beginning when it was
-due. Up to ROOM of that, the round is as short as a step; from CROWDED on, it is SLOWEST_ROUND_SECONDS; in between it
-grows geometrically, and the way there is smoothed, for a longer round itself lowers the load. The sectors keep steps
-short: to poll all sockets once a round at one moment would make bursts (p99 70 ms instead of 25).
+due. Up to EASY of that, the round is the shortest step; from BUSY on, the longest one, up to ROOM; from CROWDED on, it
+is SLOWEST_ROUND_SECONDS; in between it grows geometrically, and the way there is smoothed, for a longer round itself
+lowers the load. The sectors keep steps short: to poll all sockets once a round at one moment would make bursts (p99
+70 ms instead of 25).
+
+Errands. A look may leave something to a sleeping task (text for the journal). The ticker does it for that task at the
+end of the step, for a wake-up costs more than the deed.
 
 Gathering. Pieces of less than 20 ms are not worth a message each: 375 a second become 50. A browser that sends such
 pieces is not polled but looked at every GATHER_SECONDS, or once a round where that is longer, in one of PHASES.
@@ -44,17 +49,22 @@ import trio
 
 from preppald.net.poll import Look, Poll
 from preppald.net.poller import SECTORS, Poller
+from preppald.net.timer import Timer
 
 Phase = NewType("Phase", int)
 
 # The shortest sleep of epoll, and a twentieth of a delay that a listener would notice.
 STEP_SECONDS = 0.001
+# The longest while each step polls all sockets: a chunk waits for half of it, and the promise is 1.5 ms in the median.
+LONG_STEP_SECONDS = 0.002
 # Longer still would be heard, for the promise is 50 ms in all; and no interviews are gained by it, measured.
 SLOWEST_ROUND_SECONDS = 0.034
 # As much audio as a well-made page puts into one message.
 GATHER_SECONDS = 0.020
 PHASES = 8
-# The load up to which a chunk goes on as it comes, and that from which the round is the longest; what is left of the
+# The load up to which the step is the shortest, and that from which it is the longest: 20 interviews, and 150.
+EASY, BUSY = 0.08, 0.25
+# The load up to which each step polls all sockets, and that from which the round is the longest; what is left of the
 # core by then is for bursts.
 ROOM, CROWDED = 0.65, 0.92
 # How often the load is judged: often enough that a burst finds the round stretched, and over enough steps to mean it.
@@ -69,8 +79,13 @@ SLACK_SECONDS = 0.0015
 
 def round_for(load: float) -> float:
     """Return how many seconds a round should take at this load, the share of time in which the loop is busy."""
-    crowding = min(max((load - ROOM) / (CROWDED - ROOM), 0.0), 1.0)
-    return STEP_SECONDS * float((SLOWEST_ROUND_SECONDS / STEP_SECONDS) ** crowding)
+    if load <= ROOM:
+        return _between(STEP_SECONDS, LONG_STEP_SECONDS, (load - EASY) / (BUSY - EASY))
+    return _between(LONG_STEP_SECONDS, SLOWEST_ROUND_SECONDS, (load - ROOM) / (CROWDED - ROOM))
+
+
+def _between(shortest: float, longest: float, way: float) -> float:
+    return shortest * float((longest / shortest) ** min(max(way, 0.0), 1.0))
 
 
 @dataclass(slots=True)
@@ -84,6 +99,8 @@ class Ticker:
     round_seconds: float = STEP_SECONDS
     _waits: list[dict[Poll, None]] = field(init=False)
     _members: list[int] = field(init=False)
+    _asked: "list[Errand]" = field(default_factory=list)
+    _timer: Timer = field(default_factory=Timer)
     _asleep: trio.CancelScope | None = None
     _gather_due: float = 0.0
     _phase: int = 0
@@ -128,6 +145,12 @@ class Ticker:
         finally:
             polls.pop(poll, None)
 
+    def ask(self, errand: "Errand") -> None:
+        """Have an errand done at the end of this step; of the next, where none is under way."""
+        self._asked.append(errand)
+        if self._asleep is not None:
+            self._asleep.cancel()
+
     # -------------------------------------------------------------- the task
 
     async def run(self) -> None:
@@ -137,19 +160,23 @@ class Ticker:
             found = 0
             slack = SLACK_SECONDS
             while True:
-                if not found and not any(self._waits):
+                if not found and not self._asked and not any(self._waits):
                     await self._sleep()
                     due = trio.current_time()
                 else:
                     # A step that is overdue begins at once, and yet after each other task has had its turn.
-                    due += max(STEP_SECONDS, self.round_seconds / SECTORS)
+                    due += self._step_seconds()
                     now = trio.current_time()
                     slack = SLACK_SECONDS if due > now else 0.0
                     due = max(due, now)
-                    await trio.sleep_until(due)
+                    await self._timer.until(due)
                 found = self._step(due, slack)
         finally:
             self.poller.close()
+            self._timer.close()
+
+    def _step_seconds(self) -> float:
+        return max(min(self.round_seconds, LONG_STEP_SECONDS), self.round_seconds / SECTORS)
 
     async def _sleep(self) -> None:
         with trio.CancelScope() as self._asleep:
@@ -164,8 +191,7 @@ class Ticker:
     def _step(self, due: float, slack: float) -> int:
         """Do what is due; return how many sockets had something. Lateness above ``slack`` is other tasks' work."""
         began = trio.current_time()
-        step = max(STEP_SECONDS, self.round_seconds / SECTORS)
-        self._sectors_due += SECTORS * step / self.round_seconds
+        self._sectors_due += SECTORS * self._step_seconds() / self.round_seconds
         if self._sectors_due >= SECTORS:
             self._sectors_due = 0.0
             found = self.poller.look_at_all(began)
@@ -178,6 +204,9 @@ class Ticker:
             # Sockets of other sectors may have something, and only a step would see it.
             found = max(found, 1)
         self._gather(began)
+        asked, self._asked = self._asked, []
+        for errand in asked:
+            errand.run(began)
         ended = trio.current_time()
         late = began - due
         self._busy_seconds += ended - began + (late if late > slack else 0.0)
@@ -204,3 +233,37 @@ class Ticker:
         self.round_seconds *= (round_for(load) / self.round_seconds) ** SMOOTHING
         if self.round_seconds < STEP_SECONDS * NEARLY:
             self.round_seconds = STEP_SECONDS
+
+
+class Errand:
+    """Something that one task has the ticker do soon after anybody asked for it, while the task itself sleeps."""
+
+    def __init__(self, ticker: Ticker) -> None:
+        self._ticker = ticker
+        self._poll: Poll | None = None
+        self._due = False
+
+    def ask(self) -> None:
+        """Ask for it; asked again before it is done, it is done once."""
+        if not self._due:
+            self._due = True
+            self._ticker.ask(self)
+
+    def run(self, now: float) -> None:
+        """Do it, where the task waits for that; else it stays due. For the ticker."""
+        poll = self._poll
+        if poll is None:
+            return
+        self._due = False
+        if poll.ends(now):
+            self._poll = None
+
+    async def until(self, look: Look) -> None:
+        """Have ``look`` called each time it was asked for, until it returns true. An error of the look is raised here."""
+        self._poll = poll = Poll(look)
+        if self._due:  # while nobody waited
+            self._ticker.ask(self)
+        try:
+            await poll.wait()
+        finally:
+            self._poll = None
