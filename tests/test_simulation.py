@@ -17,8 +17,9 @@ from tests.simulation.run import simulate
 
 LINES = Path(simulation.__file__).with_name("seeds.txt").read_text("utf-8").splitlines()
 FOUND = [int(line.split()[0]) for line in LINES if line and not line.startswith("#")]
-# A bit of the schema was another: SQLite's own message about it could not be decoded, and no start succeeded.
-DAMAGING = (54,)
+# 54: a bit of the schema was another; SQLite's own message about it could not be decoded, and no start succeeded.
+# 63: the file was replaced under the daemon; the new one did not know what the backend had, and it was posted again.
+DAMAGING = (54, 63)
 SEEDS = sorted({*range(1, 51), *FOUND})
 
 
@@ -40,21 +41,24 @@ def _ignored(_table: str, row: Row, *, old: bool = False) -> Row:
     return tuple(row[:-1])
 
 
-PLANTED: dict[str, tuple[int, Any, str, Any]] = {
-    "checksums are ignored": (245, rows, "opened", _ignored),
-    "one interview's 401 holds all": (6, breaker, "REFUSALS_THAT_HOLD", 1),
-    "a damaged row is passed over in silence": (41, Store, "_note", lambda _self, _finding: None),
+PLANTED: dict[str, tuple[tuple[int, ...], Any, str, Any]] = {
+    "checksums are ignored": ((44,), rows, "opened", _ignored),
+    "one interview's 401 holds all": ((33,), breaker, "REFUSALS_THAT_HOLD", 1),
+    "a damaged row is passed over in silence": ((23, 39, 45), Store, "_note", lambda _self, _finding: None),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bug", PLANTED)
 def test_a_planted_bug_is_found(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A simulation that finds nothing could be blind. The seeds are the first from 1 on that find it."""
-    seed, where, name, planted = PLANTED[bug]
-    assert simulate(seed, damage=True).violations == ()
+    """A simulation that finds nothing could be blind. One of these seeds finds it, and none finds anything without it.
+
+    A migration moves what a damage hits: then other seeds find it, from 1 on.
+    """
+    seeds, where, name, planted = PLANTED[bug]
+    assert [it for seed in seeds for it in simulate(seed, damage=True).violations] == []
     monkeypatch.setattr(where, name, planted)
-    assert simulate(seed, damage=True).violations != ()
+    assert any(simulate(seed, damage=True).violations for seed in seeds)
 
 
 def test_the_same_seed_is_the_same_run() -> None:

@@ -189,10 +189,10 @@ def carry_over(
 ) -> int:
     """Take the unfinished rows of an earlier file into the present one; return how many.
 
-    Unfinished: live interviews with their fragments, deliveries that are pending or dead, and transcripts on which
-    work is due. Of ended interviews only the row comes along, so that none begins again. Rows that the present file
-    already knows are newer and stay. That ``file`` was carried over is in the same transaction: a row that is delivered
-    and swept later can never come back from the earlier file.
+    Unfinished: live interviews with their fragments and all their deliveries, deliveries that are pending or dead, and
+    transcripts on which work is due. Of ended interviews only the row comes along, so that none begins again. Rows that
+    the present file already knows are newer and stay. That ``file`` was carried over is in the same transaction: a row
+    that is delivered and swept later can never come back from the earlier file.
     """
     if was_carried(target, file):
         return 0
@@ -216,7 +216,8 @@ def carry_over(
             f"""
             SELECT {rows.OWED_COLUMNS} FROM outbox
             WHERE state IN ('pending', 'dead') OR key IN (SELECT key FROM feedback_due)
-              OR key IN (SELECT key FROM verification_due) ORDER BY number
+              OR key IN (SELECT key FROM verification_due)
+              OR interview_id IN (SELECT interview_id FROM interview WHERE phase = 'live') ORDER BY number
             """
         ).fetchall()
         sound = [row for row in owed if _is_sound(row, report)]

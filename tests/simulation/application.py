@@ -4,11 +4,14 @@ from dataclasses import dataclass
 import random
 from typing import Self
 
+import msgspec
 import trio
 
-from preppald.backend import Delivered, Outcome, Probe, Retry, Unauthorized
+from preppald.backend import Delivered, Outcome, Probe, Refused, Retry, Unauthorized
+from preppald.backend.breaker import REFUSALS_THAT_HOLD
 from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import Delivery, DeliveryKind, DeliveryState
+from tests.simulation.answers import WIRES, Answer, Manner, answer
 from tests.simulation.disk import LOSS_SECONDS, Disk
 
 # The client's own bound: a post that hangs comes back as this.
@@ -22,9 +25,11 @@ class Mood:
     fails: float = 0.0  # 500, 429 or no connection: nothing stored
     loses_answer: float = 0.0  # stored, and nobody hears of it
     hangs: float = 0.0  # the same, slowly, and stored or not
-    refuses_secret: float = 0.0
+    refuses_secret: float = 0.0  # the application, in its own language
     latency: float = 0.05
     only: str = ""  # towards this interview's deliveries alone
+    odd: float = 0.0  # answered in one of these manners
+    manners: tuple[Manner, ...] = ()
 
 
 WELL = Mood()
@@ -34,8 +39,12 @@ DOWN = Mood(fails=1.0)
 class Application:
     """One backend for a run. ``stored``: by idempotency key, in the order of storing."""
 
-    def __init__(self, disk: Disk, chance: random.Random) -> None:
+    def __init__(self, disk: Disk, chance: random.Random, wire: str = "trpc") -> None:
         self.mood = WELL
+        self.wire = WIRES[wire]
+        self.refusals = Refusals()
+        # Interviews that it does not know any more.
+        self.deleted: set[str] = set()
         self.stored: dict[str, Delivery] = {}
         self.posts = 0
         self.faults: list[str] = []
@@ -46,9 +55,16 @@ class Application:
 
     async def take(self, delivery: Delivery, client: "Client") -> Outcome:
         """One request, to its answer. Whoever is killed meanwhile may have been served or not."""
+        try:
+            self.wire.encode(delivery)
+        except (msgspec.DecodeError, ValueError, OverflowError) as error:
+            # As the daemon's own client has it.
+            return Refused(None, f"the journal's payload cannot be posted ({type(error).__name__})")
         outcome = await self._serve(delivery, client)
-        if isinstance(outcome, Delivered) and not client.dead:
-            self._told[delivery.key] = (client, trio.current_time())
+        if not client.dead:
+            self.refusals.note(delivery, outcome, client)
+            if isinstance(outcome, Delivered):
+                self._told[delivery.key] = (client, trio.current_time())
         return outcome
 
     async def _serve(self, delivery: Delivery, client: "Client") -> Outcome:
@@ -70,11 +86,20 @@ class Application:
             await trio.sleep(HANG_SECONDS)
             return Retry(None, "no complete answer", ambiguous=True)
         roll -= mood.hangs
+        if roll < mood.odd:
+            manner = self._chance.choice(mood.manners)
+            if manner is Manner.DELETED:
+                self.deleted.add(delivery.interview_id)
+            given = answer(manner, self.wire, delivery, self._chance)
+            if given.stored:
+                self._store(delivery)
+            return self.wire.decode(given)
+        roll -= mood.odd
         self._store(delivery)
         if roll < mood.loses_answer:
             return Retry(None, "closed the connection before a complete answer", ambiguous=True)
         await trio.sleep(mood.latency * self._chance.random())
-        return Delivered()
+        return self.wire.decode(Answer(200, self.wire.accepted(delivery.kind, self._chance)))
 
     def _failure(self) -> Outcome:
         match self._chance.randrange(3):
@@ -107,6 +132,43 @@ class Application:
         known = self.stored.setdefault(delivery.key, delivery)
         if known.payload != delivery.payload:
             self.faults.append(f"{delivery.key} was posted twice with different content")
+
+
+class Refusals:
+    """Which dead letters the application's own refusals make, and which they must not: three alike hold the queue."""
+
+    def __init__(self) -> None:
+        # By delivery, of those whose last answer was a refusal.
+        self.refused: set[str] = set()
+        self._client: Client | None = None
+        self._alike: tuple[int | None, str] = (None, "")
+        self._in_a_row: dict[str, set[str]] = {}
+        # Refused in a row that held the queue: not dead, unless it is refused once more behind an acceptance.
+        self._held: set[str] = set()
+
+    def may_be_dead(self, key: str) -> bool:
+        return key in self.refused and key not in self._held
+
+    def note(self, delivery: Delivery, outcome: Outcome, client: "Client") -> None:
+        if client is not self._client:  # another process knows nothing of the row
+            self._client = client
+            self._in_a_row.clear()
+        match outcome:
+            case Refused(status, cause):
+                if (status, cause) != self._alike:
+                    self._alike = (status, cause)
+                    self._in_a_row.clear()
+                self._in_a_row.setdefault(delivery.interview_id, set()).add(delivery.key)
+                self.refused.add(delivery.key)
+                if len(self._in_a_row) >= REFUSALS_THAT_HOLD:
+                    self._held.update(*self._in_a_row.values())
+                else:
+                    self._held.discard(delivery.key)
+            case Delivered():
+                self._in_a_row.clear()
+                self.refused.discard(delivery.key)
+            case _:
+                pass
 
 
 class Client:
@@ -147,9 +209,9 @@ class Client:
     def lacks(self, _kind: DeliveryKind) -> bool:
         return False
 
-    async def knows(self, _interview_id: str) -> bool | None:
+    async def knows(self, interview_id: str) -> bool | None:
         await trio.lowlevel.checkpoint()
-        return True
+        return None if self.dead else interview_id not in self._application.deleted
 
     async def probe(self) -> Probe:
         raise AssertionError("nobody asks")

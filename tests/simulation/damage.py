@@ -4,20 +4,19 @@ Lost may be what the log names: an interview by its id, or the whole file. Chang
 was said. Every other interview, the daemon's starts and the deliveries are judged as ever.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import enum
 from pathlib import Path
 import random
 import re
-import tempfile
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from preppald.core.deliveries import DeliveryKind, TranscriptSubmission
 from preppald.core.turns import CUT_MARK, UNREADABLE
-from preppald.journal import Given
-from tests.simulation.disk import Disk, Mount
+from preppald.journal import Given, OnDisk
+from tests.simulation.disk import Mount
 
 if TYPE_CHECKING:
     from tests.simulation.machine import Machine
@@ -33,6 +32,7 @@ SAID = re.compile(
 ODD = re.compile(r"[^A-Za-z0-9\s-]", re.ASCII)
 # Told at ERROR because the disk made it so.
 TOLD = WHOLE | {
+    "journal.misnumbered",
     "journal.salvaged",
     "journal.row_damaged",
     "journal.hole",
@@ -82,23 +82,34 @@ def damaged(image: bytes, before: bytes, damage: Damage, chance: random.Random) 
 
 
 class OnThisDisk(Given):
-    """The place of the simulated database: it can be cut, and set aside for salvage, as a file can."""
+    """The place of the simulated database: it can be cut, replaced, and set aside for salvage, as a file can."""
 
-    def __init__(self, mount: Mount, disk: Disk) -> None:
-        super().__init__(mount.connect)
+    def __init__(self, mount: Mount) -> None:
+        super().__init__(mount.connect, mount.name)
         self._mount = mount
-        self._disk = disk
+
+    @property
+    def watched(self) -> bool:
+        return True
+
+    def others(self) -> Sequence[OnDisk]:
+        return self._mount.others()
 
     def losses(self) -> list[str]:
-        now, last = len(self._disk.image), self._disk.flushed_bytes
-        return [f"the database has {now} bytes, and had {last} at the last commit"] if now < last else []
+        return self._mount.losses()
+
+    def trouble(self) -> str | None:
+        return self._mount.trouble()
 
     def set_aside(self) -> str:
-        folder = tempfile.mkdtemp(prefix="simulated-")
-        aside = Path(folder) / "preppald.db.corrupt"
-        aside.write_bytes(self._disk.image)
-        self._disk.set_aside(Path(folder))
-        return str(aside)
+        return str(self._mount.set_aside())
+
+    def succeed(self) -> None:
+        self._mount.succeed()
+        self.name = self._mount.name
+
+    def earlier(self) -> list[Path]:
+        return self._mount.earlier()
 
 
 # ------------------------------------------------------------------ the verdict

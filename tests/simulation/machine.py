@@ -16,10 +16,12 @@ import trio
 
 from preppald.config.load import load
 from preppald.core import closes, tokens as auth
+from preppald.core.deliveries import Delivery
 from preppald.daemon.environment import Environment, Listeners
 from preppald.daemon.run import Running, StopSwitch, run_daemon
 from preppald.gemini.connection import UpstreamError
 from preppald.telemetry.memory import Memory
+from tests.simulation import neighbour
 from tests.simulation.application import Application, Client
 from tests.simulation.damage import OnThisDisk
 from tests.simulation.disk import Disk, Mount
@@ -68,16 +70,20 @@ class Death:
 class Machine:
     """Everything there is in one run. ``log`` holds (when, level, event, keys) of the living only."""
 
-    def __init__(self, seed: int, settings: Mapping[str, str], nursery: trio.Nursery) -> None:
+    def __init__(
+        self, seed: int, settings: Mapping[str, str], nursery: trio.Nursery, wire: str = "trpc"
+    ) -> None:
         self.config = load({**SETTINGS, **settings})
         self.disk = Disk(random.Random(f"disk {seed}"))
         self.network = Network(random.Random(f"network {seed}"))
-        self.application = Application(self.disk, random.Random(f"application {seed}"))
+        self.application = Application(self.disk, random.Random(f"application {seed}"), wire)
         self.gemini = Gemini(random.Random(f"gemini {seed}"), partial(self._note, "info"))
         self.process: Process | None = None
         self.wall_offset_ms = 0
         self.boots: list[float] = []
         self.deaths: list[Death] = []
+        # What other instances' databases owe, by the instance's name.
+        self.left: dict[str, list[Delivery]] = {}
         self.log: list[tuple[float, str, str, Mapping[str, Any]]] = []
         self._digest = hashlib.sha256()
         self._chance = random.Random(f"machine {seed}")
@@ -119,6 +125,12 @@ class Machine:
         return structlog.wrap_logger(
             None, processors=[take], wrapper_class=structlog.make_filtering_bound_logger(0)
         )
+
+    def leave(self, version: int) -> None:
+        """Another instance's database appears in the state directory: its host stopped it for good."""
+        name = f"old-{len(self.left)}"
+        self.left[name] = neighbour.owed(name, self.now_ms())
+        self.disk.neighbours[name] = {"": neighbour.left(name, version, self.now_ms())}
 
     # -------------------------------------------------------------- the daemon's lives
 
@@ -191,7 +203,7 @@ class Machine:
         return Environment(
             listeners=self._listeners(process),
             backend=process.client,
-            place=OnThisDisk(process.mount, self.disk),
+            place=OnThisDisk(process.mount),
             in_thread=process.mount.in_thread,
             dial=partial(self._dial, process),
             chance=random.Random(self._chance.random()).random,

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import enum
 import random
 
+from preppald.journal.schema import MIGRATIONS
+from tests.simulation.answers import JUDGED, Manner
 from tests.simulation.application import DOWN, WELL, Mood
 from tests.simulation.damage import Damage
 from tests.simulation.network import CALM, Weather
@@ -29,15 +31,36 @@ class Act(enum.Enum):
     BACKEND = "the backend's mood changes"
     NETWORK = "the weather changes"
     DAMAGE = "kill -9, and the disk damages what it holds"
+    REPLACE = "the database's name is given to another file, or to none, under the daemon"
+    NEIGHBOUR = "another instance's database appears, which owes something"
 
 
+# Only those plans have these that the disk damages.
+DAMAGING = frozenset({Act.DAMAGE, Act.REPLACE, Act.NEIGHBOUR})
 # The order and number of these decide what a seed does.
-WITHOUT_DAMAGE = tuple(act for act in Act if act is not Act.DAMAGE)
+WITHOUT_DAMAGE = tuple(act for act in Act if act not in DAMAGING)
+# Manners that one interview alone may meet, and those that everybody meets.
+ALONE = tuple(it for it in Manner if it is not Manner.LACKING)
+GENERAL = tuple(it for it in Manner if it is not Manner.DELETED)
+# A file that was replaced is noticed within a second, and carried over as fast as the disk is.
+NOTICED_SECONDS = 5.0
+
+
+class Instead(enum.Enum):
+    """What has the database's name when that was taken."""
+
+    NOTHING = "nothing"
+    EMPTY = "an empty file"
+    GARBAGE = "a file of something else"
+    EARLIER = "an earlier state of the same database: a backup that was brought back"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """``amount``: seconds of down time, of a disk's trouble, of the patience with a drain or of the clock's jump."""
+    """``amount``: seconds of down time, of a disk's trouble, of the patience with a drain or of the clock's jump.
+
+    ``version``: of a neighbour's schema, which ``damage`` may meet besides ours.
+    """
 
     at: float
     act: Act
@@ -45,6 +68,8 @@ class Event:
     mood: Mood = WELL
     weather: Weather = CALM
     damage: Damage = Damage.FLIP
+    instead: Instead = Instead.NOTHING
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,28 +82,26 @@ class Plan:
     faulty_gemini: float
     candidates: tuple[Character, ...]
     events: tuple[Event, ...]
+    wire: str = "trpc"
 
     @property
     def damages(self) -> bool:
         """Whether the disk damages anything."""
         return any(event.act is Act.DAMAGE for event in self.events)
 
+    @property
+    def moods(self) -> list[Mood]:
+        return [event.mood for event in self.events if event.act is Act.BACKEND]
+
 
 def damaging(seed: int) -> Plan:
     """The plan of a seed with one to three kills more, after each of which the disk damages what it holds.
 
-    The backend is in trouble with one interview alone, or not at all.
+    Besides that the database is replaced under the daemon, another instance leaves its database, and the backend and
+    whatever stands before it answer in odd ways: to one interview's deliveries alone, or to all.
     """
     the, chance = plan(seed), random.Random(f"damage {seed}")
-    alone = f"iv-{chance.randrange(len(the.candidates))}"
-    moods = [
-        Mood(refuses_secret=1.0, only=alone),
-        Mood(fails=1.0, only=alone),
-        Mood(hangs=1.0, only=alone),
-        WELL,
-    ]
     others = [event for event in the.events if event.act is not Act.BACKEND]
-    others.append(Event(chance.uniform(0, the.seconds / 2), Act.BACKEND, mood=chance.choice(moods)))
     harms = [
         Event(
             chance.uniform(10, the.seconds),
@@ -88,7 +111,39 @@ def damaging(seed: int) -> Plan:
         )
         for _ in range(chance.choice((1, 1, 2, 3)))
     ]
-    return replace(the, events=_apart(sorted((*others, *harms), key=lambda it: it.at)))
+    moods = [
+        Event(chance.uniform(0, the.seconds), Act.BACKEND, mood=_odd_mood(chance, len(the.candidates)))
+        for _ in range(chance.choice((1, 1, 2)))
+    ]
+    replaced = [
+        Event(
+            chance.uniform(10, the.seconds), Act.REPLACE, NOTICED_SECONDS, instead=chance.choice([*Instead])
+        )
+        for _ in range(chance.choice((0, 0, 1)))
+    ]
+    neighbours = [
+        Event(chance.uniform(0, the.seconds), Act.NEIGHBOUR, version=chance.randint(1, len(MIGRATIONS)))
+        for _ in range(chance.choice((0, 1)))
+    ]
+    events = sorted((*others, *harms, *moods, *replaced, *neighbours), key=lambda it: it.at)
+    return replace(the, events=_apart(events), wire=chance.choice(("trpc", "protobuf")))
+
+
+def _odd_mood(chance: random.Random, candidates: int) -> Mood:
+    """One that the table of odd answers knows."""
+    if chance.random() < 0.2:
+        return WELL
+    alone = f"iv-{chance.randrange(candidates)}" if chance.random() < 0.5 else ""
+    known = ALONE if alone else GENERAL
+    manners = tuple(chance.sample(known, chance.choice((1, 1, 3, len(known)))))
+    share = 1.0 if not JUDGED.isdisjoint(manners) else chance.choice((0.5, 1.0))
+    return Mood(
+        hangs=0.0 if share == 1.0 else chance.choice((0.0, 0.2)),
+        only=alone,
+        odd=share,
+        manners=manners,
+        latency=chance.choice((0.05, 1.0)),
+    )
 
 
 def plan(seed: int) -> Plan:
@@ -114,7 +169,11 @@ def plan(seed: int) -> Plan:
 
 
 def _apart(events: Sequence[Event]) -> tuple[Event, ...]:
-    """Without the disks that are full while the daemon ends: what only memory has dies with it, by two faults."""
+    """Without pairs of faults of which only one is promised to be survived.
+
+    A disk that is full while the daemon ends: what only memory has dies with it. A file that has lost its name and is
+    not noticed yet when the daemon is killed, or that cannot be carried over since the disk is full or slow.
+    """
 
     def overlap(one: Event, other: Event) -> bool:
         return (
@@ -123,11 +182,9 @@ def _apart(events: Sequence[Event]) -> tuple[Event, ...]:
         )
 
     ends = [event for event in events if event.act in {Act.KILL, Act.DRAIN, Act.DAMAGE}]
-    return tuple(
-        event
-        for event in events
-        if event.act is not Act.FULL_DISK or not any(overlap(event, end) for end in ends)
-    )
+    slow = [event for event in events if event.act in {Act.KILL, Act.DAMAGE, Act.SLOW_DISK, Act.FULL_DISK}]
+    others = {Act.FULL_DISK: ends, Act.REPLACE: slow}
+    return tuple(event for event in events if not any(overlap(event, it) for it in others.get(event.act, ())))
 
 
 def _character(chance: random.Random, seconds: float, *, long: bool) -> Character:
@@ -163,7 +220,7 @@ def _event(chance: random.Random, seconds: float) -> Event:
             return Event(at, act, mood=_mood(chance))
         case Act.NETWORK:
             return Event(at, act, weather=_weather(chance))
-        case Act.DAMAGE:
+        case Act.DAMAGE | Act.REPLACE | Act.NEIGHBOUR:
             raise AssertionError("damaging() draws it")
 
 

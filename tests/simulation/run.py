@@ -10,17 +10,19 @@ import traceback
 import trio
 
 from preppald.core.deliveries import RETRY_CAP_SECONDS
-from tests.simulation import determinism
+from tests.simulation import determinism, neighbour
 from tests.simulation.application import WELL
-from tests.simulation.damage import damaged
+from tests.simulation.damage import Damage, damaged
 from tests.simulation.machine import Machine
-from tests.simulation.plan import Act, Event, Plan, damaging, plan
+from tests.simulation.plan import Act, Event, Instead, Plan, damaging, plan
 from tests.simulation.tab import Tab
 from tests.simulation.verdict import violations
 
 # Delivered within six minutes after the backend is back; and the longest grace before that, with a goodbye.
 SETTLED_SECONDS = RETRY_CAP_SECONDS + 60.0
 STEP_SECONDS = 5.0
+# Of the damages, if there is another instance's database.
+NEIGHBOURS_SHARE = 0.5
 # A run that takes longer than all that could be left to do hangs.
 TOO_LONG_SECONDS = 3600.0
 
@@ -77,7 +79,7 @@ async def _evening(the: Plan) -> tuple[Machine, list[Tab], float]:
             "PREPPALD_SESSION_LIMIT": f"{the.session_limit:.0f}s",
             "PREPPALD_RECONNECT_GRACE": f"{the.grace:.0f}s",
         }
-        machine = Machine(the.seed, settings, world)
+        machine = Machine(the.seed, settings, world, the.wire)
         machine.network.weather = the.weather
         machine.gemini.faulty = the.faulty_gemini
         tabs = [
@@ -113,13 +115,22 @@ async def _at(moment: float, act: Callable[[], Awaitable[None]]) -> None:
 
 async def _act(machine: Machine, event: Event) -> None:
     machine.note("machine.suffers", {"act": event.act.name, "amount": round(event.amount, 3)})
+    if event.act in {Act.KILL, Act.DAMAGE}:
+        await _die(machine, event)
+    elif event.act is Act.DRAIN:
+        if machine.process is not None:
+            await machine.stop(event.amount)
+            _ensure_up(machine)
+    elif event.act is Act.REPLACE:
+        if machine.process is not None:
+            machine.disk.take_name(_instead(machine, event))
+    else:
+        _change(machine, event)
+
+
+def _change(machine: Machine, event: Event) -> None:
+    """Do what takes no time."""
     match event.act:
-        case Act.KILL | Act.DAMAGE:
-            await _die(machine, event)
-        case Act.DRAIN:
-            if machine.process is not None:
-                await machine.stop(event.amount)
-                _ensure_up(machine)
         case Act.CLOCK:
             machine.wall_offset_ms += round(event.amount * 1000)
         case Act.SLOW_DISK:
@@ -131,6 +142,22 @@ async def _act(machine: Machine, event: Event) -> None:
             machine.application.mood = event.mood
         case Act.NETWORK:
             machine.network.weather = event.weather
+        case Act.NEIGHBOUR:
+            machine.leave(event.version)
+        case _:
+            raise AssertionError(event.act)
+
+
+def _instead(machine: Machine, event: Event) -> bytes | None:
+    match event.instead:
+        case Instead.NOTHING:
+            return None
+        case Instead.EMPTY:
+            return b""
+        case Instead.GARBAGE:
+            return random.Random(f"garbage {event.at}").randbytes(8192)
+        case Instead.EARLIER:
+            return machine.disk.open.before
 
 
 async def _die(machine: Machine, event: Event) -> None:
@@ -140,7 +167,13 @@ async def _die(machine: Machine, event: Event) -> None:
         return
     if event.act is Act.DAMAGE:
         chance = random.Random(f"{event.damage} {event.at}")
-        machine.disk.harm(lambda image, before: damaged(image, before, event.damage, chance))
+        if machine.disk.neighbours and chance.random() < NEIGHBOURS_SHARE:
+            # That it was removed or cut nobody could know.
+            damage = event.damage if event.damage in {Damage.FLIP, Damage.WIPED} else Damage.FLIP
+            content = chance.choice([*machine.disk.neighbours.values()])
+            content[""] = damaged(content[""], content[""], damage, chance)
+        else:
+            machine.disk.harm(lambda image, before: damaged(image, before, event.damage, chance))
     await trio.sleep(event.amount)
     _ensure_up(machine)
 
@@ -175,7 +208,10 @@ def _idle(machine: Machine) -> bool:
         return False
     (live,) = machine.disk.durable().execute("SELECT count(*) FROM interview WHERE phase = 'live'").fetchone()
     (owed,) = machine.disk.durable().execute("SELECT count(*) FROM outbox WHERE state = 'pending'").fetchone()
-    return not (live or owed)
+    if live or owed:
+        return False
+    there = {it for (it,) in machine.disk.durable().execute("SELECT interview_id FROM interview")}
+    return all(set(neighbour.names(name)) <= there for name in machine.left)
 
 
 async def _note_beginnings(machine: Machine) -> None:

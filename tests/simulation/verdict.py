@@ -7,10 +7,12 @@ import sqlite3
 
 import msgspec
 
-from preppald.core.deliveries import DeliveryKind, DeliveryState, TranscriptSubmission
+from preppald.core.deliveries import Delivery, DeliveryKind, DeliveryState, TranscriptSubmission
 from preppald.core.turns import Turn, fold, in_order, with_holes
 from preppald.journal import Which, reader
 from preppald.journal.rows import Unreadable
+from tests.simulation import neighbour
+from tests.simulation.answers import JUDGED, Manner
 from tests.simulation.damage import TOLD, judged
 from tests.simulation.disk import LOSS_SECONDS, Disk
 from tests.simulation.machine import WALL_MS, Machine
@@ -23,6 +25,7 @@ LATE_SECONDS = 15.0
 BY_DISK = frozenset(
     {
         "journal.fault",
+        "journal.not_adopted",
         "interviews.numbers_not_durable",
         "transcript.not_durable",
         "ending.not_durable",
@@ -30,7 +33,10 @@ BY_DISK = frozenset(
         "replay.failed",
     }
 )
-BY_BACKEND = frozenset({"outbox.held", "outbox.paused", "context.missing"})
+BY_BACKEND = frozenset({"outbox.held", "context.missing"})
+BY_SECRET = frozenset({"outbox.paused"})
+# The file lost its name.
+BY_NAME = frozenset({"journal.broken", "journal.moved_on"})
 
 
 def violations(machine: Machine, tabs: list[Tab], plan: Plan) -> list[str]:
@@ -42,11 +48,25 @@ def violations(machine: Machine, tabs: list[Tab], plan: Plan) -> list[str]:
         *_transcripts(machine),
         *_kept_over_kills(machine.disk, machine),
         *_shown(machine, tabs),
+        *_adopted(machine),
         *_deadlines(machine, plan),
         *_log(machine, plan),
         *_leaks(machine),
     ]
-    return judged(found, machine) if plan.damages else found
+    if not plan.damages:
+        return found
+    return judged(_without_lost_records(found, machine), machine)
+
+
+def _without_lost_records(found: list[str], machine: Machine) -> list[str]:
+    """Leave out second posts of a status whose record of being delivered is damaged: no start reads those records.
+
+    A transcript is never made again once its interview has ended.
+    """
+    unread: list[Unreadable] = []
+    reader.owed(machine.disk.durable(), report=unread.append)
+    again = [it for it in found if "IN_PROGRESS was posted again" in it]
+    return found if len(again) > len(unread) else [it for it in found if it not in again]
 
 
 def _outbox(machine: Machine) -> Iterator[str]:
@@ -54,23 +74,52 @@ def _outbox(machine: Machine) -> Iterator[str]:
     unread: list[Unreadable] = []
     owed = reader.owed(machine.disk.durable(), report=unread.append)
     for row in owed:
+        if row.state is DeliveryState.DEAD and _dead_rightly(machine, row.delivery):
+            continue
         if row.state is not DeliveryState.DONE:
             yield f"{row.key} is {row.state} in the end ({row.last_error})"
     keys = {row.key for row in owed}
     gone = [key for key in machine.application.stored if key not in keys]
     # A delivered row is not read again by a daemon: `preppald journal check` finds it, maybe by a damaged key.
+    left_behind = _left_behind(machine)
+    gone = [key for key in gone if key.partition(":")[0] not in left_behind]
     if len(gone) > len(unread):
         yield from (f"{key} was stored and is not on disk" for key in gone)
     yield from (
         f"{row.key} is on disk and was not stored"
         for row in owed
-        if row.key not in machine.application.stored
+        if row.state is DeliveryState.DONE and row.key not in machine.application.stored
     )
+
+
+def _dead_rightly(machine: Machine, delivery: Delivery) -> bool:
+    """Whether the application itself refused it, and not every interview alike; or has deleted the interview."""
+    application = machine.application
+    return delivery.interview_id in application.deleted or application.refusals.may_be_dead(delivery.key)
+
+
+def _adopted(machine: Machine) -> Iterator[str]:
+    """What another instance owed is delivered, by us."""
+    for deliveries in machine.left.values():
+        for it in deliveries:
+            known = machine.application.stored.get(it.key)
+            if known is not None and known.payload != it.payload:
+                yield f"{it.key} of another instance was delivered with other words"
+            # An ended interview needs no word that it runs.
+            needed = it.kind is DeliveryKind.TRANSCRIPT
+            if known is None and needed and not _dead_rightly(machine, it):
+                yield f"{it.key} of another instance was never delivered"
 
 
 def _transcripts(machine: Machine) -> Iterator[str]:
     """Every interview has ended, in one way; what was delivered of it is what is durable, each line once."""
     durable = machine.disk.durable()
+    left_behind = _left_behind(machine)
+    dead = {
+        row.delivery.interview_id
+        for row in reader.owed(durable, report=_unread)
+        if row.state is DeliveryState.DEAD
+    }
     for (interview_id,) in durable.execute("SELECT interview_id FROM interview WHERE phase = 'live'"):
         yield f"{interview_id} is still live in the end"
     for interview_id, epoch in durable.execute("SELECT interview_id, epoch FROM interview"):
@@ -83,12 +132,26 @@ def _transcripts(machine: Machine) -> Iterator[str]:
             if key.startswith(f"{interview_id}:{epoch}:") and not key.endswith("IN_PROGRESS")
         ]
         transcripts = [delivery for delivery in finals if delivery.kind is DeliveryKind.TRANSCRIPT]
+        if interview_id in dead or interview_id in left_behind:
+            continue
         if not finals:
             yield f"{interview_id} has no ending at the backend"
         if bool(turns) != bool(transcripts):
             yield f"{interview_id}: {len(turns)} turns are durable, {len(transcripts)} transcripts were delivered"
         for delivery in transcripts:
             yield from _lines(interview_id, turns, delivery.payload)
+
+
+def _left_behind(machine: Machine) -> set[str]:
+    """The interviews that may have been over when the journal went on in a new file: it has their rows, no words.
+
+    What they still owed came along.
+    """
+    moved = max((at for at, _ in machine.events("journal.moved_on")), default=None)
+    if moved is None:
+        return set()
+    ended = {str(keys["interview"]) for at, keys in machine.events("session.ended") if at <= moved}
+    return ended | {neighbour.names(name)[0] for name in machine.left}
 
 
 def _lines(interview_id: str, turns: list[Turn], payload: bytes) -> Iterator[str]:
@@ -108,16 +171,22 @@ def _lines(interview_id: str, turns: list[Turn], payload: bytes) -> Iterator[str
 def _kept_over_kills(disk: Disk, machine: Machine) -> Iterator[str]:
     """What was durable at a kill still is."""
     kept = set(_fragments(disk.image))
+    left_behind = _left_behind(machine)
     for death in machine.deaths:
         lost = Counter(interview_id for interview_id, *_ in set(_fragments(death.image)) - kept)
         for interview_id, count in sorted(lost.items()):
+            if interview_id in left_behind:
+                continue
             yield f"{interview_id}: {count} fragments that were durable at {death.at:.3f} are gone"
 
 
 def _shown(machine: Machine, tabs: list[Tab]) -> Iterator[str]:
     """What a candidate was shown is in the journal, but for the last tenth of a second before a kill."""
     kept = {(interview_id, seq) for interview_id, _, seq, _ in _fragments(machine.disk.image)}
+    left_behind = _left_behind(machine)
     for tab in tabs:
+        if tab.interview_id in left_behind:
+            continue
         for seq, (_, at) in tab.shown.items():
             excused = any(
                 at - LOSS_SECONDS <= death.at and (death.disk_was_slow or death.at <= at + LOSS_SECONDS)
@@ -154,6 +223,8 @@ def _deadlines(machine: Machine, plan: Plan) -> Iterator[str]:
     credited_by = dict(
         machine.disk.durable().execute("SELECT interview_id, credited_ms / 1000.0 FROM interview").fetchall()
     )
+    # They have the limit that they were begun with.
+    others = {interview_id for name in machine.left for interview_id in neighbour.names(name)}
     began: dict[str, float] = {}
     for at, keys in machine.events("interview.seen"):
         began.setdefault(f"{keys['interview']}:{keys['epoch']}", at)
@@ -162,7 +233,8 @@ def _deadlines(machine: Machine, plan: Plan) -> Iterator[str]:
         if start is None:
             yield f"{keys['interview']} ended and was never seen to begin"
             continue
-        latest = start + plan.session_limit + credited_by.get(str(keys["interview"]), 0.0)
+        limit = neighbour.LIMIT_MS / 1000 if keys["interview"] in others else plan.session_limit
+        latest = start + limit + credited_by.get(str(keys["interview"]), 0.0)
         # A daemon that was down when the time was up ends it when it is up again.
         up_again = min((boot for boot in machine.boots if boot >= latest), default=latest)
         down_then = any(death.at <= latest for death in machine.deaths) and not _alive(machine, latest)
@@ -195,6 +267,13 @@ def _log(machine: Machine, plan: Plan) -> Iterator[str]:
         allowed |= BY_DISK
     if plan.damages:
         allowed |= TOLD
+    if Act.REPLACE in acts:
+        allowed |= BY_NAME
+    # A page of a proxy is never taken for the application's word about our secret.
+    if any(not it.only and (it.refuses_secret or Manner.FORBIDDEN in it.manners) for it in plan.moods):
+        allowed |= BY_SECRET
+    if any(not JUDGED.isdisjoint(it.manners) for it in plan.moods):
+        allowed |= {"delivery.dead"}
     for at, level, event, keys in machine.log:
         if (level in {"error", "critical"} and event not in allowed) or event.endswith((".bug", ".crashed")):
             yield f"at {at:.3f} the log says {event} {dict(keys)}"
