@@ -6,6 +6,7 @@ import { afterEach, beforeEach, mock, test } from "node:test";
 import { Ear, SILENT_AFTER_MS } from "../../preppald/web/client/ear.js";
 import { EchoWatch } from "../../preppald/web/client/echo.js";
 import { Memory } from "../../preppald/web/client/memory.js";
+import { Microphone } from "../../preppald/web/client/microphone.js";
 import { LOOK_EVERY_MS, SoundClock } from "../../preppald/web/client/sound-clock.js";
 import { Troubles } from "../../preppald/web/client/troubles.js";
 import { Turns } from "../../preppald/web/client/turns.js";
@@ -71,6 +72,35 @@ test("P2: never for a quiet room, nor while it is the interviewer's turn", () =>
   assert.equal(ear.silent, false);
   listen(ear, 60000, { zero: true }, false);
   assert.equal(ear.silent, false);
+});
+
+test("P1: a device that mutes its microphone is told half a second later, until it unmutes; a flicker is not", () => {
+  const track = { muted: false, stop() {} };
+  const microphone = new Microphone({ getAudioTracks: () => [track], getTracks: () => [track] }, true);
+  const told = [];
+  microphone.ontrouble = (kind, active) => told.push([kind, active]);
+  microphone.watch();
+  const mute = (muted) => {
+    track.muted = muted;
+    (muted ? track.onmute : track.onunmute)();
+  };
+  mute(true);
+  mock.timers.tick(499);
+  assert.deepEqual(told, []);
+  mock.timers.tick(1);
+  assert.deepEqual(told, [["microphone-muted", true]]);
+  mute(false);
+  assert.deepEqual(told.at(-1), ["microphone-muted", false]);
+  mute(true);
+  mock.timers.tick(300);
+  mute(false);
+  mock.timers.tick(1000);
+  assert.deepEqual(told.slice(2), [["microphone-muted", false]]);
+  track.muted = true;
+  microphone.watch();
+  mock.timers.tick(500);
+  assert.deepEqual(told.at(-1), ["microphone-muted", true], "also where it was muted from the start");
+  microphone.close();
 });
 
 test("the ear hears a voice over the room, and neither the room nor a click", () => {
