@@ -155,7 +155,10 @@ class Host:
     def lines(self, event: str) -> list[Mapping[str, Any]]:
         """The log's lines of this name, of the present process or of the last."""
         text = self.log.read_bytes()
-        found = [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+        try:
+            found = [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+        except ValueError as error:  # a traceback
+            raise AssertionError(text.decode("utf-8", "replace")[-4000:]) from error
         return [line for line in found if line["event"] == event]
 
     async def logged(self, event: str) -> Mapping[str, Any]:
