@@ -108,6 +108,9 @@ async def test_who_drains_takes_nothing_over(
     assert not world.registry
     async with running(at(tmp_path, "a")) as journal:
         assert len(journal.live()) == 1
+    world.registry.undrain()
+    await trio.sleep(ADOPT_SECONDS * 2)
+    assert len(world.registry) == 1, "a drain that is undone takes over again"
 
 
 async def test_what_cannot_be_read_back_at_once_is_tried_again(

@@ -23,9 +23,6 @@ the backend is still owed (`preppald outbox list`), unless --also-undelivered is
 Not removed, and named: backups, the log, and the application's own copy. The audit
 (`preppald audit`) keeps that it was done, with a keyed digest in place of the id.
 
-A user's interviews are found by their rows, which go with the words' retention, at the earliest
-after seven days; a recording that is kept longer is found by its interview alone.
-
 examples:
   preppald forget --user u-123 --dry-run        what there is
   preppald forget --user u-123

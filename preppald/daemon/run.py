@@ -37,6 +37,7 @@ from preppald.net import tls
 from preppald.net.stops import Stops, received
 from preppald.net.ticker import Ticker
 from preppald.recording import Keeper, Recorder
+from preppald.recording.shelf import Shelf
 from preppald.server.accepting import accept
 from preppald.server.connection import Pages, Server
 from preppald.server.handover import Handover
@@ -100,6 +101,7 @@ async def run_daemon(
         now_ms=now_ms,
         in_thread=environment.in_thread,
         retention_ms=_retention_ms(config),
+        recorded=Shelf(environment.recordings).interviews if environment.recordings else frozenset,
         fallback=Fallback(round(config.session_limit * 1000), config.gemini_model, config.partial),
     )
     ticker, current = Ticker(), Current(config)

@@ -41,7 +41,8 @@ class Journal:
     """One writer for one database. ``run`` is its task; everything else is called from other tasks.
 
     ``now_ms``: the wall clock in milliseconds. ``retention_ms``: how long the words are kept that were
-    delivered; 0: until they are; None: for ever, which is right when no backend has a copy. ``fallback``: what a live interview has whose row
+    delivered; 0: until they are; None: for ever, which is right when no backend has a copy.
+    ``recorded``: the interviews that have a recording, of which the rows stay (blocking). ``fallback``: what a live interview has whose row
     is damaged.
     """
 
@@ -53,6 +54,7 @@ class Journal:
         now_ms: Callable[[], int],
         in_thread: InThread | None = None,
         retention_ms: int | None = RETENTION_MS,
+        recorded: Callable[[], Collection[str]] = frozenset,
         fallback: Fallback = Fallback(),  # noqa: B008 - frozen
     ) -> None:
         in_thread = in_thread or own_thread()
@@ -65,6 +67,7 @@ class Journal:
             now_ms=now_ms,
             in_thread=in_thread,
             retention_ms=retention_ms,
+            recorded=recorded,
         )
         self._adopter = Adopter(self._store, log=log, in_thread=in_thread, now_ms=now_ms, fallback=fallback)
         self._log = log

@@ -2,10 +2,13 @@
 
 Rule 1: an interview that owes anything is never touched, and neither is one with a delivery that the backend refused.
 Rule 2: the row of an ended interview stays a week, without a word in it: a token that is still good must not begin the
-        interview again, and an operator sees what it cost.
+        interview again, and an operator sees what it cost. It stays for as long as there is a recording, too, for only
+        the row knows whose that is.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
+import json
 import sqlite3
 
 from preppald.core.deliveries import DeliveryKind
@@ -34,19 +37,20 @@ _AWAITED = " UNION ALL ".join(
     f"SELECT 1 FROM outbox JOIN {table} USING (key) WHERE outbox.interview_id = interview.interview_id"  # noqa: S608 - ours
     for table in writes.DUE_TABLES.values()
 )
+_WITH_WORDS = f"""
+SELECT DISTINCT interview_id FROM interview
+WHERE EXISTS (SELECT 1 FROM passage WHERE passage.interview_id = interview.interview_id)
+  AND {_SETTLED} AND NOT EXISTS ({_AWAITED}) LIMIT :limit
+"""  # noqa: S608 - ours
 
 
 def strip(connection: sqlite3.Connection, before_ms: int, limit: int = SWEEP_INTERVIEWS) -> int:
     """Remove the words of interviews that were settled before ``before_ms``; return of how many."""
+    ask = {"before": before_ms, "limit": limit}
+    if connection.execute(_WITH_WORDS, ask).fetchone() is None:
+        return 0  # nearly always: no transaction, then
     with writes.transaction(connection):
-        found = connection.execute(
-            f"""
-            SELECT DISTINCT passage.interview_id FROM passage
-            JOIN interview ON interview.interview_id = passage.interview_id
-            WHERE {_SETTLED} AND NOT EXISTS ({_AWAITED}) LIMIT :limit
-            """,  # noqa: S608 - ours
-            {"before": before_ms, "limit": limit},
-        ).fetchall()
+        found = connection.execute(_WITH_WORDS, ask).fetchall()
         for (name,) in found:
             _strip(connection, name)
     return len(found)
@@ -64,12 +68,21 @@ def _strip(connection: sqlite3.Connection, interview_id: str) -> None:
             connection.execute(writes.PUT_INTERVIEW, row)
 
 
-def sweep(connection: sqlite3.Connection, before_ms: int, limit: int = SWEEP_INTERVIEWS) -> int:
-    """Forget interviews that were settled before ``before_ms``; return how many."""
+def sweep(
+    connection: sqlite3.Connection,
+    before_ms: int,
+    keep: Collection[str] = (),
+    limit: int = SWEEP_INTERVIEWS,
+) -> int:
+    """Forget interviews that were settled before ``before_ms``, but those to ``keep``; return how many."""
     with writes.transaction(connection):
         found = connection.execute(
-            f"SELECT interview_id FROM interview WHERE {_SETTLED} ORDER BY ended_ms LIMIT :limit",  # noqa: S608 - ours
-            {"before": before_ms, "limit": limit},
+            f"""
+            SELECT interview_id FROM interview
+            WHERE {_SETTLED} AND interview_id NOT IN (SELECT value FROM json_each(:keep))
+            ORDER BY ended_ms LIMIT :limit
+            """,  # noqa: S608 - ours
+            {"before": before_ms, "keep": json.dumps(sorted(keep)), "limit": limit},
         ).fetchall()
         for table in ("passage", "outbox", "damaged", "quality", "interview"):
             connection.executemany(f"DELETE FROM {table} WHERE interview_id = ?", found)  # noqa: S608 - ours

@@ -60,6 +60,7 @@ class Writer:
         now_ms: Callable[[], int],
         in_thread: InThread,
         retention_ms: int | None,
+        recorded: Callable[[], Collection[str]],
     ) -> None:
         self._store = store
         self._pending = pending
@@ -67,6 +68,7 @@ class Writer:
         self._now_ms = now_ms
         self._in_thread = in_thread
         self._retention_ms = retention_ms
+        self._recorded = recorded
         short = retention_ms is not None and retention_ms < ROWS_MS
         self._sweep_seconds = SHORT_SWEEP_SECONDS if short else SWEEP_SECONDS
         self._failure: str | None = None
@@ -296,20 +298,15 @@ class Writer:
         if self._retention_ms is None:
             return
         now_ms = self._now_ms()
-        if self._retention_ms < ROWS_MS:  # else words and rows go at once
-            before_ms = now_ms - self._retention_ms
-            while stripped := await self._remove(removing.strip, before_ms):
-                self._log.info("journal.stripped", interviews=stripped)
-                yield
         before_ms = now_ms - max(self._retention_ms, ROWS_MS)
-        while swept := await self._remove(removing.sweep, before_ms):
+        sweep = partial(removing.sweep, before_ms=before_ms, keep=await self._in_thread(self._recorded))
+        while swept := await self._in_thread(partial(self._store.read, sweep)):
             self._log.info("journal.swept", interviews=swept)
             yield
-
-    async def _remove(self, step: Callable[[sqlite3.Connection, int], int], before_ms: int) -> int:
-        return await self._in_thread(
-            partial(self._store.read, lambda connection: step(connection, before_ms))
-        )
+        strip = partial(removing.strip, before_ms=now_ms - self._retention_ms)
+        while stripped := await self._in_thread(partial(self._store.read, strip)):
+            self._log.info("journal.stripped", interviews=stripped)
+            yield
 
     def _recovered(self, records: int) -> None:
         if self._failure:

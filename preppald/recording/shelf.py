@@ -89,6 +89,11 @@ class Shelf:
         found = [*self.unfinished(), *self._finished()]
         return sorted(found, key=lambda it: it.changed, reverse=True)
 
+    def interviews(self) -> frozenset[str]:
+        """Return the interviews that have a recording, finished or not."""
+        names = (_NAME.match(it.name) for it in self.directory.glob("*.*"))
+        return frozenset(match[1] for match in names if match)
+
     def of(self, interview_id: str) -> list[Recording]:
         """Return those of one interview: the newest epoch first."""
         found = [it for it in self.all() if it.interview_id == interview_id]

@@ -1,6 +1,6 @@
 """``preppald forget`` and ``preppald audit``: afterwards no file of the state directory has an id or a word."""
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 import os
 from pathlib import Path
 import sqlite3
@@ -98,8 +98,9 @@ def put_aside(state_dir: Path, instance: str) -> Path:
     return aside
 
 
-async def test_a_user_is_forgotten_everywhere(shell: Shell) -> None:
-    """Two instances, one running; recordings; a file set aside; another user who stays whole."""
+@pytest.mark.parametrize("running_ones", ["a", "ab", ""], ids=["one runs", "both run", "none runs"])
+async def test_a_user_is_forgotten_everywhere(shell: Shell, running_ones: str) -> None:
+    """Two instances, running or not; recordings; a file set aside; another user who stays whole."""
     own = [("iv-7", "ada-lovelace", WORDS, DONE), ("iv-8", "ada-lovelace", WORDS, DONE)]
     await fill(shell.state_dir, "a", own[0], ("iv-70", "bob", OTHERS, DONE))
     await fill(shell.state_dir, "b", own[1], ("iv-80", "bob", OTHERS, DONE))
@@ -109,8 +110,10 @@ async def test_a_user_is_forgotten_everywhere(shell: Shell) -> None:
     assert len(found_in(shell.state_dir, "ada-lovelace", WORDS, "iv-8")) > 5
 
     def act() -> None:
-        with standing(shell.state_dir, "a") as daemon:
-            daemon.interview("iv-90", "carol")
+        with ExitStack() as opened:
+            daemons = [opened.enter_context(standing(shell.state_dir, name)) for name in running_ones]
+            for number, daemon in enumerate(daemons):
+                daemon.interview(f"iv-9{number}", "carol")
             assert shell("forget", "--user", "ada-lovelace", "--dry-run") == 0
             assert "would be forgotten: 2 interviews: iv-7, iv-8" in shell.out
             assert found_in(shell.state_dir, WORDS), "nothing was removed"
@@ -120,11 +123,12 @@ async def test_a_user_is_forgotten_everywhere(shell: Shell) -> None:
             assert "LEFT" not in shell.out
             # While the daemon still runs, with its -wal and in its memory.
             assert found_in(shell.state_dir, "ada-lovelace", WORDS, "iv-8.", "iv-8:") == []
-            daemon.interview("iv-91", "dave")
-            assert daemon.world.journal.fault is None
-            assert daemon.world.events("journal.moved_on") == []
-            assert daemon.world.events("operator.acted")[-1]["action"] == "forget"
-            assert "iv-7'" not in str(daemon.world.log_lines.entries)
+            for number, daemon in enumerate(daemons):
+                daemon.interview(f"iv-10{number}", "dave")
+                assert daemon.world.journal.fault is None
+                assert daemon.world.events("journal.moved_on") == []
+                assert daemon.world.events("operator.acted")[-1]["action"] == "forget"
+                assert "iv-7'" not in str(daemon.world.log_lines.entries)
 
     await trio.to_thread.run_sync(act)
     assert found_in(shell.state_dir, "ada-lovelace", WORDS) == []
@@ -141,7 +145,7 @@ async def test_a_user_is_forgotten_everywhere(shell: Shell) -> None:
     assert OTHERS.encode() in aside.read_bytes()
     # The audit proves it to whoever knows the id, and to nobody else.
     assert shell("audit", "--user", "ada-lovelace", "--json") == 0
-    (entry,) = shell.json
+    (entry,) = shell.json  # of the whole; each daemon's own names nobody at all
     assert (entry["action"], entry["counts"]["interviews"], entry["via"]) == ("forget", 2, "files")
     assert shell("forget", "--user", "ada-lovelace") == EX_UNAVAILABLE
     assert "holds nothing of this user" in shell.err

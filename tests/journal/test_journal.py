@@ -382,6 +382,25 @@ async def test_words_go_before_their_rows(autojump_clock: object, retention_ms: 
     assert set(notes.events()) == {"journal.stripped", "journal.swept"}
 
 
+async def test_a_row_stays_for_as_long_as_there_is_a_recording(autojump_clock: object) -> None:
+    """Only the row knows whose recording it is; the words go all the same."""
+    recordings = {"iv"}
+    async with running(in_memory(Rig()), recorded=lambda: recordings) as journal:
+        for name in ("iv", "other"):
+            journal.begin(interview(name))
+            journal.add_fragments(name, 1, said(3))
+            journal.end(name, 1, ending="user", cause=None, ended_ms=EPOCH_MS, deliveries=[finished(name)])
+        await journal.flush()
+        for owed in (await journal.queue(9)).due:
+            journal.keep_owed(owed.acknowledged(wall_ms()))
+        await trio.sleep(RETENTION_MS / 1000 + 2 * SWEEP_SECONDS)
+        assert [it.interview_id for it in await journal.interviews(Which())] == ["iv"]
+        assert await journal.fragments("iv", 1) == []
+        recordings.clear()
+        await trio.sleep(2 * SWEEP_SECONDS)
+        assert await journal.interviews(Which()) == []
+
+
 async def test_without_a_backend_nothing_is_swept(autojump_clock: object) -> None:
     async with running(in_memory(Rig()), retention_ms=None) as journal:
         journal.begin(interview())
