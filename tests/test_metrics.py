@@ -7,7 +7,7 @@ import trio
 
 from preppald import __version__
 from preppald.core.closes import BY_PHRASE, CAUSES
-from preppald.daemon import admin, pulse
+from preppald.daemon import gauges as watched, pulse
 from preppald.server.request import Request
 from preppald.simulator import Scenario
 from preppald.telemetry.metrics import Metrics
@@ -25,7 +25,7 @@ async def world(nursery: trio.Nursery) -> World:
 
 
 def gauges(world: World) -> dict[str, float]:
-    found = admin.interviews(world.registry, world.services.current, world.now_ms)
+    found = watched.interviews(world.registry, world.services.current, world.now_ms)
     return {name: value for name, _text, value in found}
 
 

@@ -21,6 +21,8 @@ YEAR = 365 * 24 * HOUR
 GEMINI_HOST = "generativelanguage.googleapis.com"
 # HS256 is as strong as its key: RFC 7518 §3.2 asks for at least the hash's 256 bits.
 MIN_SECRET_BYTES = 32
+# Typed by people, and five wrong ones a minute are all that an address may try.
+MIN_ADMIN_SECRET_BYTES = 16
 # Names the file that is read before the environment: a setting like others, and yet read first.
 ENV_FILE = "PREPPALD_ENV_FILE"
 
@@ -83,9 +85,26 @@ class Config:
     admin_listen: Address = setting(
         "PREPPALD_ADMIN_LISTEN",
         addresses.address,
-        "where metrics are read; keep it on loopback",
+        "the operator's port: metrics and the live page; keep it on loopback",
         default="127.0.0.1:9464",
         restart=True,
+    )
+    admin_secret: str = setting(
+        "PREPPALD_ADMIN_SECRET",
+        parse.optional(parse.secret(MIN_ADMIN_SECRET_BYTES)),
+        "turns the operator's page on, and is typed into it; scripts send it as a Bearer; empty: there is no page",
+        secret=True,
+    )
+    admin_text: Literal["on", "off"] = setting(
+        "PREPPALD_ADMIN_TEXT",
+        parse.one_of("on", "off"),
+        "whether that page shows what is said",
+        default="off",
+    )
+    admin_hosts: tuple[str, ...] = setting(
+        "PREPPALD_ADMIN_HOSTS",
+        addresses.hosts,
+        "names by which the operator's port is reached, separated by commas, beside localhost and its own address",
     )
     allowed_origins: tuple[str, ...] = setting(
         "PREPPALD_ALLOWED_ORIGINS",

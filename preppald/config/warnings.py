@@ -32,6 +32,7 @@ def warnings(config: Config, today: date) -> list[str]:
         found.append(
             f"PREPPALD_ADMIN_LISTEN: {config.admin_listen} is no loopback address: "
             "everybody who reaches it reads the metrics"
+            + (", and the secret of its page goes there unencrypted" if config.admin_secret else "")
         )
     if config.feedback_by_default:
         found.append(

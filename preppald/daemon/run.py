@@ -22,8 +22,9 @@ from preppald.config.current import Current
 from preppald.config.load import changes, reloaded
 from preppald.config.settings import Config
 from preppald.config.warnings import warnings
-from preppald.daemon import admin, control, pulse
+from preppald.daemon import control, gauges, pulse
 from preppald.daemon.acting import Acting
+from preppald.daemon.admin import Admin
 from preppald.daemon.audit import Audit
 from preppald.daemon.environment import Environment, addresses, real
 from preppald.daemon.systemd import Supervisor
@@ -140,7 +141,7 @@ async def run_daemon(
             meters=metrics,
             delivered=feedback.delivered,
         )
-        metrics.watch(health.gauges, coders.gauges, partial(admin.owed, outbox, journal))
+        metrics.watch(health.gauges, coders.gauges, partial(gauges.owed, outbox, journal))
         async with trio.open_nursery() as base:
             await base.start(journal.run)
             await base.start(outbox.run)
@@ -158,7 +159,7 @@ async def run_daemon(
                 )
                 server = Server(services, registry, pages and pages(services), peers, identity)
                 metrics.watch(
-                    partial(admin.interviews, registry, current, now_ms), partial(admin.entrance, server)
+                    partial(gauges.interviews, registry, current, now_ms), partial(gauges.entrance, server)
                 )
                 base.start_soon(pulse.measure, metrics)
                 acting = Acting(
@@ -174,8 +175,8 @@ async def run_daemon(
                 _show(server, config, log, now_ms)
                 async with trio.open_nursery() as accepting:
                     entrance = await accepting.start(accept, server.accepted, public, sessions, log)
-                    serve_admin = partial(admin.serve, metrics, registry, health, log)
-                    await accepting.start(accept, serve_admin, private, sessions, log)
+                    operator = Admin(services, registry, acting)
+                    await accepting.start(accept, operator.handle, private, sessions, log)
                     await sessions.start(peers.serve, server.take, sessions)
                     accepting.start_soon(registry.adopt)
                     await sessions.start(control.serve, environment.control, acting, log)

@@ -10,6 +10,7 @@ Rule 4: where the interviewer must be made to speak, the prompt goes before the 
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import trio
 
@@ -48,8 +49,19 @@ from preppald.telemetry.logs import Logger
 
 # More than a candidate types before the interviewer speaks again, or is given up.
 UNANSWERED = 10
+# Connections that are remembered for the operator; an hour has a handful.
+REMEMBERED = 64
 # Takes Gemini's events and those of its connection, in order, and returns at once.
 Hear = Callable[[Sequence[GeminiEvent | ConnectionEvent]], None]
+
+
+@dataclass(slots=True)
+class Held:
+    """A connection, by Trio's clock. ``lost``: None while it is there."""
+
+    began: float
+    resumed: bool
+    lost: float | None = None
 
 
 class Client:
@@ -72,6 +84,7 @@ class Client:
         self.rotations = 0
         self.restorations = 0
         self.resumed = False
+        self.held: deque[Held] = deque(maxlen=REMEMBERED)
         # True where this connection knows the whole dialogue: it got the history, or nothing was lost before it.
         self.prompted = True
         self._service = service
@@ -204,6 +217,7 @@ class Client:
         self._ladder.connected(now)
         self._service.metrics.upstream_connects.labels("resumed" if resume else "fresh").inc()
         self._lifespan = Lifespan(now, self._config.rotate_after)
+        self.held.append(Held(now, resume))
         prompt = None
         written = tuple(self._unanswered)
         if written:
@@ -277,7 +291,7 @@ class Client:
             return
         self._writer.detach()
         self._listening = None
-        self._lost_at = trio.current_time()
+        self._lost_at = self.held[-1].lost = trio.current_time()
         self._ladder.down(self._lost_at)
         self._hear([UpstreamLost()])
 

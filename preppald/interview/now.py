@@ -43,6 +43,27 @@ class InterviewNow(msgspec.Struct, frozen=True, kw_only=True):
     cost_dollars: float
 
 
+class Connection(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection to Gemini, in milliseconds since the interview began. ``end_ms``: None while it is there."""
+
+    begin_ms: int
+    end_ms: int | None
+    resumed: bool
+
+
+def connections(interview: Interview, parts: Parts) -> list[Connection]:
+    """Return the latest connections to Gemini of a live interview, the oldest first."""
+    zero = parts.epoch_ms - interview.started_ms
+    return [
+        Connection(
+            begin_ms=round(zero + it.began * 1000),
+            end_ms=None if it.lost is None else round(zero + it.lost * 1000),
+            resumed=it.resumed,
+        )
+        for it in parts.client.held
+    ]
+
+
 def seen(interview: Interview, parts: Parts, prices: Prices, now: float) -> InterviewNow:
     """Return the interview as it is at ``now``, on Trio's clock."""
     connected = parts.client.connected

@@ -44,7 +44,7 @@ from preppald.core.turns import Fragment, Turn
 from preppald.core.watchdog import STEP_SECONDS, STOPPED_SECONDS
 from preppald.errors import JournalError
 from preppald.interview.dialogue import Dialogue
-from preppald.interview.now import InterviewNow, seen
+from preppald.interview.now import Connection, InterviewNow, connections, seen
 from preppald.interview.parts import parts_of
 from preppald.interview.prompting import context_of
 from preppald.interview.services import Services
@@ -110,6 +110,10 @@ class Session:
     def now(self) -> InterviewNow:
         """Return the interview as it is now, for the operator."""
         return seen(self.interview, self._parts, self.config.prices, trio.current_time())
+
+    def connections(self) -> list[Connection]:
+        """Return the latest connections to Gemini, for the operator."""
+        return connections(self.interview, self._parts)
 
     # -------------------------------------------------------------- the nursery
 

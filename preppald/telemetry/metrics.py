@@ -219,6 +219,13 @@ class Metrics:
         for read in reads:
             self.registry.register(_Watched(read))
 
+    def value(self, name: str) -> dict[str, float]:
+        """Return the samples of one of our series by their label, "" for none; by no more than one label."""
+        samples = (it for family in self.registry.collect() for it in family.samples)
+        return {
+            next(iter(it.labels.values()), ""): it.value for it in samples if it.name == f"preppald_{name}"
+        }
+
     def exposition(self) -> bytes:
         return generate_latest(self.registry)
 

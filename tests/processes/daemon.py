@@ -66,7 +66,7 @@ class Daemon:
         """A page of the operator's port."""
         with trio.fail_after(PATIENCE_SECONDS):
             async with await trio.open_tcp_stream("127.0.0.1", self.admin_port) as stream:
-                await stream.send_all(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+                await stream.send_all(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
                 return b"".join([part async for part in stream])
 
     async def connections(self) -> int:

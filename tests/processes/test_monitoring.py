@@ -82,6 +82,8 @@ def test_every_alert_says_what_to_do(alert: str) -> None:
     assert "todo:" in rule
     page = (ROOT / "docs/alerts.md").read_text("utf-8")
     assert f"\n### {alert}\n" in page
+    # The drill itself takes a Prometheus, and root.
+    assert f'"{alert}"' in (ROOT / "tests/alerts/check_alerts.py").read_text("utf-8")
 
 
 def test_no_alert_of_the_page_is_made_up() -> None:
