@@ -10,7 +10,7 @@ Rule 4: a word's turn is decided by core.words and its flags by core.floor: text
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from preppald.core.activity import Activity
+from preppald.core.answering import Answering
 from preppald.core.ear import Ear
 from preppald.core.events import (
     AtWork,
@@ -38,13 +38,11 @@ from preppald.core.frames import OUTPUT_BYTES_PER_SECOND
 from preppald.core.minutes import Minutes
 from preppald.core.playback import Playback, Samples
 from preppald.core.reply import OVERDUE_SECONDS, STALE_SECONDS, Reply, Stale
-from preppald.core.turns import CutReply, Speaker, Turn, joined, sentence_ends
-from preppald.core.words import PLACES, Placement, heard_word, spoken_word
+from preppald.core.turns import CutReply, Speaker, Turn
+from preppald.core.words import PLACES, Placement, spoken_word
 
 # Sound that comes at the pace of speech comes in pieces of up to 250 ms.
 STORELESS_SECONDS = 0.25
-# Gemini notices a voice a quarter of a second after it began; an earlier beginning is another voice's.
-NOTICE_SECONDS = 1.0
 
 
 class Conversation:
@@ -62,7 +60,6 @@ class Conversation:
         self._ways = TRANSITIONS[self.state]
         self.since = 0.0
         self._epoch_ms = epoch_ms
-        self._ear = ear
         self._minutes = Minutes(turns, last_seq)
         # The state before this one. Where a journal begins the dialogue, it knows whose turn was broken off.
         last = next(reversed(self.turns), None)
@@ -70,8 +67,7 @@ class Conversation:
         self._left = State.AWAITED if owed else State.CONNECTING
         # The interviewer's turn that was broken off: its rest never came.
         self._broken_off = last.number if owed and last is not None and last.speaker is Speaker.AI else None
-        # The candidate's voice, as far as this Gemini reports it.
-        self._activity = Activity()
+        self._answering = Answering(self._minutes, self._wall_ms, ear)
         # True where the page plays every reply to its end: nothing counts as unheard then.
         self.plays_all = False
         # In seconds.
@@ -82,8 +78,6 @@ class Conversation:
         self._stale = Stale()
         # Characters a second of the interviewer's replies, as the last one that was heard out had them.
         self._rate: float | None = None
-        # When the last word came that belonged before a reply.
-        self._late_at: float | None = None
         # True once the interviewer was heard, or the candidate understood.
         self._begun = bool(self.turns)
 
@@ -141,12 +135,12 @@ class Conversation:
     @property
     def candidate_speaking(self) -> bool:
         """True between Gemini's reports that the candidate began and stopped speaking."""
-        return self._activity.speaking
+        return self._answering.speaking
 
     def quiet(self, now: float) -> bool:
         """True while neither side is in mid-speech: a good moment to change the connection."""
         calm = self.state in {State.LISTENING, State.PLAYING}
-        return calm and not self._activity.speaking and now >= self._playback.until
+        return calm and not self._answering.speaking and now >= self._playback.until
 
     def receive(self, event: Event, now: float) -> list[Effect]:
         """Take one event at the monotonic time ``now`` (seconds); return the effects for the shell, in order."""
@@ -208,13 +202,10 @@ class Conversation:
         reply.answers_unheard = self._begun and between < self._minutes.last_before(Speaker.AI, reply.number)
         self._begun = True
         self._broken_off = None
-        self._late_at = None
         self._stale = Stale()
-        activity = self._activity
-        ended_at = activity.ended_at
-        activity.reply_began()
-        closing = self._close_answer(now, ended_at)
-        return [*closing, ReplyBegan(None if ended_at is None else now - ended_at)]
+        ended_at = self._answering.ended_at
+        closing = self._answering.reply_began(now)
+        return [*map(Keep, closing), ReplyBegan(None if ended_at is None else now - ended_at)]
 
     def _open_reply(self, now: float) -> Reply:
         self._reply = Reply(self._minutes.begin(Speaker.AI), now, rate=self._rate)
@@ -302,7 +293,7 @@ class Conversation:
 
     def _lost(self, _event: UpstreamLost, now: float) -> list[Effect]:
         """Break the reply off: the audio sent will still be heard, but nothing more of it comes."""
-        self._activity.speaking = False
+        self._answering.speaking = False
         self._samples = Samples()
         self._stale = Stale()
         reply = self._reply
@@ -313,7 +304,7 @@ class Conversation:
         return self._close_reply(now, heard=len(turn.text))
 
     def _over(self, _event: InterviewOver, now: float) -> list[Effect]:
-        return [*self._cut(now), *self._close_answer(now, self._activity.ended_at)]
+        return [*self._cut(now), *map(Keep, self._answering.close(now))]
 
     def _close_reply(self, now: float, heard: int | None = None) -> list[Effect]:
         reply = self._reply
@@ -324,45 +315,25 @@ class Conversation:
             self._minutes.times(reply.number, end_ms=self._wall_ms(max(now, self._playback.until)))
         else:
             heard = 0  # text without sound is nobody's turn
-        return self._close(Speaker.AI, now, heard)
+        closing = self._minutes.close(Speaker.AI, self._wall_ms(now), heard)
+        return [] if closing is None else [Keep(closing)]
 
     # -------------------------------------------------------------- the candidate
 
     def _speech_began(self, _event: SpeechBegan, now: float) -> list[Effect]:
-        began = self._voice_began_before(now)
-        self._activity.began(began, answering=self._minutes.is_open(Speaker.USER))
+        self._answering.speech_began(now)
         return []
 
     def _speech_ended(self, _event: SpeechEnded, now: float) -> list[Effect]:
-        self._activity.ended(now)
+        self._answering.speech_ended(now)
         return []
 
     def _text_heard(self, event: TextHeard, now: float) -> list[Effect]:
-        activity = self._activity
-        if not activity.told:
-            activity.ended_at = now
         if self.state is State.AWAITED:
             # Where text comes word by word, the answer is due after the last one.
             self.since = now
-        answering = self._minutes.is_open(Speaker.USER)
-        found = heard_word(self._reply, activity, self._late_at, now, answering=answering)
-        match PLACES[found.situation]:
-            case Placement.LATE:
-                self._late_at = now
-                return [self._heard_before_reply(event.text)]
-            case Placement.NEW:
-                # The text of a whole utterance comes at its end; the turn began when the voice did.
-                began = activity.began_at or self._voice_began_at(now)
-                activity.began_at = None
-                self._begun = True
-                number = self._minutes.begin(Speaker.USER)
-                self._minutes.times(number, begin_ms=self._wall_ms(began))
-                activity.utterance_over = False
-                return [Keep(self._minutes.add(Speaker.USER, event.text, self._wall_ms(began)))]
-            case _:
-                number = self._minutes.open_number(Speaker.USER)
-                text = self._joined(number, event.text)
-                return [Keep(self._minutes.add(Speaker.USER, text, self._wall_ms(now)))]
+        self._begun = True
+        return [Keep(self._answering.hear(event.text, self._reply, now))]
 
     def _text_answered(self, event: TextAnswered, now: float) -> list[Effect]:
         """Take an answer that was typed: it ends a reply that is still heard, and a spoken answer goes on with it."""
@@ -377,61 +348,9 @@ class Conversation:
                 self._stale = Stale(until=now + STALE_SECONDS, muted=True)
             cutting = [StopPlaying(), *self._cut(now)]
         self._begun = True
-        at_ms = self._wall_ms(now)
-        number = self._minutes.open_number(Speaker.USER)
-        if not number:
-            number = self._minutes.begin(Speaker.USER)
-            self._minutes.times(number, begin_ms=at_ms)
-        text = joined(self._minutes.text(number), event.text)
-        self._activity.ended_at = now
-        self._activity.utterance_over = True
-        return [*cutting, Keep(self._minutes.add(Speaker.USER, text, at_ms, answer=event.number))]
-
-    def _joined(self, number: int, text: str) -> str:
-        """Return the text as it goes on behind that turn's: pieces as they come, whole utterances with a blank."""
-        before = self._minutes.text(number)
-        another, self._activity.utterance_over = self._activity.utterance_over, False
-        return joined(before, text) if another or sentence_ends(before, text) else text
-
-    def _heard_before_reply(self, text: str) -> Effect:
-        """Place text that came late: it belongs before the reply that answered it, which may have no text yet."""
-        reply = self._reply
-        assert reply is not None  # noqa: S101 - the word was found to be late for it
-        before_ms = self._wall_ms(reply.began_at) - 1
-        number = self._minutes.last(Speaker.USER)
-        # The turn that the reply ended, or the one that an earlier piece of this text began.
-        if number not in self._minutes or number < reply.number - 1:
-            number = self._minutes.new_number(Speaker.USER)
-            self._minutes.times(number, begin_ms=before_ms, end_ms=before_ms)
-        text = self._joined(number, text)
-        return Keep(self._minutes.write(number, Speaker.USER, text, before_ms, turn_complete=True))
-
-    def _close_answer(self, now: float, ended_at: float | None) -> list[Effect]:
-        number = self._minutes.open_number(Speaker.USER)
-        if number:
-            ended_at = now if ended_at is None else ended_at
-            self._minutes.times(number, end_ms=self._wall_ms(min(ended_at, self._voice_ended_at(ended_at))))
-        return self._close(Speaker.USER, now)
-
-    def _voice_began_at(self, now: float) -> float:
-        """Return when the voice began whose words come now; where we did not hear it, now."""
-        return self._ear.began_at if self._ear is not None and self._ear.any_voice else now
-
-    def _voice_began_before(self, noticed: float) -> float:
-        """Return when the voice began that Gemini notices now, if we heard it."""
-        began = self._ear.began_at if self._ear is not None and self._ear.speaking(noticed) else noticed
-        return began if noticed - began <= NOTICE_SECONDS else noticed
-
-    def _voice_ended_at(self, noticed: float) -> float:
-        """Return when the answer's voice ended, as we heard it; else when Gemini noticed."""
-        heard = self._ear is not None and self._ear.any_voice and self._ear.counted_at is not None
-        return self._ear.counted_until if self._ear is not None and heard else noticed
+        return [*cutting, Keep(self._answering.take_typed(event, now))]
 
     # -------------------------------------------------------------- turns
-
-    def _close(self, speaker: Speaker, now: float, heard: int | None = None) -> list[Effect]:
-        closing = self._minutes.close(speaker, self._wall_ms(now), heard)
-        return [] if closing is None else [Keep(closing)]
 
     def _wall_ms(self, now: float) -> int:
         return round(self._epoch_ms + now * 1000)
