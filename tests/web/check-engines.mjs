@@ -62,6 +62,20 @@ const SCENES = {
     await page.click("try-out");
     await page.until("document.getElementById('check-status').textContent.includes('interviewer will hear')");
   },
+  async "devices are changed in mid-interview"(page) {
+    await page.goto(`${origin}/`);
+    await page.click("start");
+    await page.until("preppalDemo.client?.hasMicrophone ?? false");
+    await page.click("sound");
+    await page.until("document.getElementById('choose-microphone-now').options.length >= 1");
+    await page.evaluate("(() => { const list = document.getElementById('choose-microphone-now'); list.selectedIndex = list.options.length - 1; list.dispatchEvent(new Event('change')); })()");
+    await page.until("preppalDemo.client.microphoneId === document.getElementById('choose-microphone-now').value");
+    await page.until("Number(getComputedStyle(document.documentElement).getPropertyValue('--microphone')) > 0.1");
+    assert.equal(await page.evaluate("document.getElementById('devices-problem').textContent"), "");
+    await page.evaluate("document.getElementById('devices').close()");
+    await page.evaluate("preppalDemo.client.end()");
+    await page.until(ended);
+  },
 };
 
 async function play(engine, scenes) {

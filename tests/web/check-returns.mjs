@@ -186,6 +186,32 @@ const SCENES = {
       await takesUp(again, before);
     },
   },
+  "the tab crashes, and is opened again": {
+    async play(page, context) {
+      const before = await greeted(page, roomy.origin);
+      const crashed = page.waitForEvent("crash");
+      const cdp = await context.newCDPSession(page);
+      void cdp.send("Page.crash").catch(() => {});
+      await crashed;
+      const again = await context.newPage();
+      await again.goto(`${roomy.origin}/`);
+      await takesUp(again, before);
+    },
+  },
+  "the server is gone before the start": {
+    async play(page) {
+      const network = await relay(roomy.origin);
+      await page.goto(`${network.origin}/`);
+      network.cut();
+      await page.click("#start-silent");
+      await until(page, "document.getElementById('banner').textContent !== ''");
+      assert.match(await page.locator("#banner").textContent(), /did not load|cannot be reached/);
+      network.restore();
+      await page.click("#start-silent");
+      await until(page, "preppalDemo.transcript.length > 0");
+      network.close();
+    },
+  },
   "the network is gone for twenty seconds": {
     async play(page, context) {
       const network = await relay(roomy.origin);
