@@ -10,8 +10,7 @@ from preppald.core.deliveries import DeliveryKind, TranscriptSubmission
 from preppald.core.frames import NoticeKind
 from preppald.core.interview import Phase
 from preppald.core.interviewer import BEGIN
-from preppald.core.turns import fold
-from preppald.interview.session import Session
+from preppald.interview.prompting import known_of
 from preppald.simulator import Scenario
 from preppald.simulator.faults import Flawed
 from preppald.simulator.scenario import Reply
@@ -343,16 +342,8 @@ async def test_a_block_is_restored_with_its_prompt_and_asks_nothing(
     assert msgspec.json.decode(row.context, type=Context) == ENGLISH
     said = await world.journal.fragments("iv-1", row.epoch)
     assert said
-    # As the registry of the next process runs it.
-    resumed = Session(
-        world.services,
-        world.session().claims,
-        row,
-        turns=tuple(fold(said).values()),
-        last_seq=99,
-        recovered=True,
-    )
-    assert await resumed._context() == ENGLISH
+    # As the next process asks, which takes it over.
+    assert await known_of(world.services, row, world.services.log) == ENGLISH
     assert application.asked == [1, 2]
     rows = await world.journal.sessions("iv-1")
     assert [(it.block, it.phase) for it in rows] == [(1, Phase.ENDED), (2, Phase.LIVE)]

@@ -8,7 +8,7 @@ from preppald.core.closes import REFUSED
 from preppald.core.events import TextAnswered
 from preppald.core.text_answers import ANSWERS_A_MINUTE, MAX_CHARS, TextAnswers, TextRefused, cleaned
 from preppald.gemini.connection import UpstreamError
-from preppald.pb.interview_pb2 import ClientToServerMessage, ErrorResponse, TextAnswer
+from preppald.pb.interview_pb2 import ClientToServerMessage, ErrorResponse, Hold, TextAnswer
 from preppald.simulator.scenario import Reply, Scenario
 from tests.candidates import Candidate
 from tests.overheard import Overheard, keep_silent, overhear, speak
@@ -181,7 +181,8 @@ async def test_one_that_gemini_lost_is_sent_again(nursery: trio.Nursery, autojum
 
 async def test_it_ends_a_pause(nursery: trio.Nursery, autojump_clock: object) -> None:
     world, _heard, candidate = await begin(nursery)
-    world.dialogue().hold_asked(on=True)
+    await candidate.send(ClientToServerMessage(hold=Hold(on=True)).SerializeToString())
+    await candidate.until(lambda m: m.WhichOneof("payload") == "hold_state" and m.hold_state.on)
     await write(candidate, "I was a sailor.", 1)
     await candidate.until(lambda m: m.WhichOneof("payload") == "hold_state" and not m.hold_state.on)
     assert not world.parts().hold.on

@@ -25,9 +25,9 @@ from preppald.daemon.orders import (
     StatusNow,
 )
 from preppald.errors import PreppaldError
+from preppald.interview.goodbye import GOODBYE_SECONDS
 from preppald.interview.registry import Registry
 from preppald.interview.services import Services
-from preppald.interview.session import GOODBYE_SECONDS
 from preppald.journal import Removed
 from preppald.server.connection import Server
 

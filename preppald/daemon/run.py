@@ -30,9 +30,9 @@ from preppald.daemon.environment import Environment, addresses, real
 from preppald.daemon.systemd import Supervisor
 from preppald.gemini.service import GeminiService
 from preppald.interview.feedback import FeedbackWriter
+from preppald.interview.goodbye import GOODBYE_SECONDS
 from preppald.interview.registry import Registry
 from preppald.interview.services import Services
-from preppald.interview.session import GOODBYE_SECONDS
 from preppald.journal import Fallback, Journal
 from preppald.net import tls
 from preppald.net.stops import Stops, received

@@ -10,9 +10,9 @@ import trio
 from preppald.browser.connection import Browser
 from preppald.config.settings import Config
 from preppald.core import frames, interviewer
+from preppald.core.allotment import Allotment
 from preppald.core.context import Context
-from preppald.core.effects import End, Prompt, Tell
-from preppald.core.endings import TOKENS_SPENT
+from preppald.core.effects import Prompt, Tell
 from preppald.core.events import (
     AudioSpoken,
     ConnectionEvent,
@@ -24,7 +24,6 @@ from preppald.core.events import (
     ReplyGenerated,
     ReplyRejected,
     SetupCompleted,
-    TextAnswered,
     TokensUsed,
     ToolCalled,
     TurnCompleted,
@@ -34,9 +33,8 @@ from preppald.core.events import (
     UpstreamResumed,
 )
 from preppald.core.frames import NoticeKind
-from preppald.core.interview import Interview, Usage
+from preppald.core.interview import Interview
 from preppald.core.models import model_of
-from preppald.core.text_answers import TOO_EARLY, TextRefused
 from preppald.core.turns import Speaker, Turn
 from preppald.core.watchdog import RECONNECTING, Snapshot
 from preppald.interview.parts import Parts
@@ -44,12 +42,11 @@ from preppald.interview.performer import Performer
 from preppald.interview.services import Services
 from preppald.telemetry.logs import Logger
 
-# The share of the ceiling on tokens; the rest is for the last words, which read the whole context once more.
-CLOSING_SHARE = 0.9
-
 
 class Dialogue:
-    """One interview's. ``recovered``: another process began it."""
+    """One interview's. ``recovered``: another process began it. ``started``: Gemini was
+    there for the first time; ``over``: nothing more is said.
+    """
 
     def __init__(
         self,
@@ -57,26 +54,27 @@ class Dialogue:
         config: Config,
         interview: Interview,
         parts: Parts,
-        log: Logger,
+        performer: Performer,
         *,
+        log: Logger,
         recovered: bool,
     ) -> None:
         self._services = services
         self._config = config
         self._interview = interview
         self._parts = parts
-        self._performer = Performer(parts, services.metrics, log)
+        self._performer = performer
         self._log = log
         self._recovered = recovered
-        self._started = False
-        self._over = False
-        self._closing_for_tokens = False
+        self.started = False
+        self.over = False
+        self._allotment = Allotment(config.max_tokens)
 
     # -------------------------------------------------------------- from Gemini
 
     def hear(self, events: Sequence[GeminiEvent | ConnectionEvent]) -> None:
         """Take what Gemini said, or what became of its connection, in order; one send carries what follows."""
-        if self._over:
+        if self.over:
             return
         now = trio.current_time()
         gathers = len(events) > 1
@@ -93,7 +91,10 @@ class Dialogue:
     def _take(self, event: GeminiEvent | ConnectionEvent, now: float) -> None:
         match event:
             case TokensUsed():
-                self._use(event.usage)
+                stats = self._parts.stats
+                stats.use(event.usage)
+                self._parts.record.keep_usage(stats.usage)
+                self._performer.perform(self._allotment.used(stats.usage.total))
             case HandleGiven() | HandleDropped():
                 # A restart is to find the handle that may be resumed with, and none that failed.
                 self._parts.record.keep_handle(self._parts.client.handle)
@@ -115,8 +116,8 @@ class Dialogue:
     def _come_back(self, event: UpstreamReady | UpstreamResumed, now: float) -> None:
         self._performer.perform(self._parts.conversation.receive(event, now))
         self._parts.evidence.note(event, now)
-        if not self._started:
-            self._started = True
+        if not self.started:
+            self.started = True
             self._start()
         clock = self._parts.clock
         if gap := clock.gap(now):
@@ -142,21 +143,6 @@ class Dialogue:
             **({} if browser is None else {"client": browser.client, "browser": browser.family}),
         )
 
-    def _use(self, usage: Usage) -> None:
-        """Count tokens; near the ceiling have the interviewer close, and at it end the interview."""
-        stats = self._parts.stats
-        stats.use(usage)
-        self._parts.record.keep_usage(stats.usage)
-        ceiling, total = self._config.max_tokens, stats.usage.total
-        if not ceiling:
-            return
-        if total >= ceiling:
-            self._performer.perform([End(TOKENS_SPENT, f"{total} tokens, of at most {ceiling}")])
-        elif total >= ceiling * CLOSING_SHARE and not self._closing_for_tokens:
-            self._closing_for_tokens = True
-            told = Tell(NoticeKind.ENDING_SOON, "The interview ends soon.")
-            self._performer.perform([told, Prompt(interviewer.CLOSE)])
-
     # -------------------------------------------------------------- from the browser
 
     def heard(self, browser: Browser, pcm: bytes) -> None:
@@ -165,7 +151,7 @@ class Dialogue:
         Only the browser that has the seat is heard; any other was replaced.
         """
         parts = self._parts
-        if self._over or browser is not parts.seat.browser:
+        if self.over or browser is not parts.seat.browser:
             return
         at = browser.heard_at
         parts.tape.heard(pcm)
@@ -188,37 +174,11 @@ class Dialogue:
         self._performer.perform([hold.shown(at)])
         return hold.release()
 
-    def hold_asked(self, *, on: bool) -> None:
-        """Begin or end a pause to think, once the interview has begun."""
-        if self._started and not self._over:
-            self._performer.perform(self._parts.hold.ask(trio.current_time(), on=on))
-
-    def take_text(self, event: TextAnswered) -> TextAnswered | None:
-        """Take an answer that the candidate typed into the transcript; None where there is nothing to ``pass_on``."""
-        if self._over:
-            return None
-        parts, now = self._parts, trio.current_time()
-        found = parts.answers.take(event, now) if self._started else TOO_EARLY
-        if isinstance(found, TextRefused):
-            parts.seat.post(frames.error(found.code, found.words, retry_after_seconds=found.retry_after))
-            return None
-        if found is not None:
-            parts.seat.gather()
-            self._performer.perform([*parts.hold.end(now), *parts.conversation.receive(found, now)])
-            parts.evidence.note(found, now)
-            parts.seat.flush()
-        return found
-
-    def pass_on(self, answer: TextAnswered) -> None:
-        """Give the interviewer a typed answer, which is in the journal by now."""
-        if not self._over:
-            self._parts.client.write(answer.text)
-
     # -------------------------------------------------------------- to the browser
 
     def welcome(self) -> None:
         """Tell a browser that came while the interview runs so, and whether its interviewer is there."""
-        if not self._started:
+        if not self.started:
             return
         self._parts.seat.post(self._session_started(resumed=True))
         if self._parts.watchdog.reconnecting:
@@ -285,9 +245,8 @@ class Dialogue:
 
     def tell_draining(self) -> None:
         """Tell the page that the daemon is to stop, and waits for this interview."""
-        self._performer.perform(
-            [Tell(NoticeKind.DRAINING, "The service will restart; your interview goes on.")]
-        )
+        words = "The service will restart; your interview goes on."
+        self._performer.perform([Tell(NoticeKind.DRAINING, words)])
 
     def _account(self) -> str:
         """Return a nudge that quotes the last answer: this session may not have heard its beginning."""
@@ -297,7 +256,7 @@ class Dialogue:
 
     def close(self) -> list[Turn]:
         """Stop both ends, for nothing more is said; return the transcript."""
-        self._over = True
+        self.over = True
         parts = self._parts
         parts.tape.silenced()
         parts.client.stop()

@@ -1,9 +1,11 @@
 """Fetches the application's context of an interview, before the interviewer is set up."""
 
+import msgspec
 import trio
 
 from preppald.backend import Refused, Retry, Unauthorized
 from preppald.core.context import NOTHING_KNOWN, Context
+from preppald.core.interview import Interview
 from preppald.interview.services import Services
 from preppald.telemetry.logs import Logger
 
@@ -15,6 +17,13 @@ BLOCK_SECONDS = 15.0
 FIRST_BLOCK_TRIES = 2
 # Between two tries: a backend that is being restarted is back after a few of these.
 PAUSE_SECONDS = 0.5
+
+
+async def known_of(services: Services, interview: Interview, log: Logger) -> Context:
+    """Return what the application knows; a block's was kept when it began, for asking begins it."""
+    if interview.context is not None:
+        return msgspec.json.decode(interview.context, type=Context)
+    return await context_of(services, interview.interview_id, log)
 
 
 async def context_of(services: Services, interview_id: str, log: Logger) -> Context:

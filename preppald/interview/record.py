@@ -73,6 +73,14 @@ class Record:
         self._hand_over()
         return await self._journal.fragments(*self._key, since=seq)
 
+    async def missed(self, seq: int) -> list[Fragment]:
+        """Return as ``since`` does, for a browser that was away; none, and a line in the log, where the journal fails."""
+        try:
+            return await self.since(seq)
+        except JournalError as error:
+            self._log.error("replay.failed", why=str(error))
+            return []
+
     async def settle(self) -> None:
         """Return when all that was kept is on disk, or cannot be brought there now: the journal goes on trying."""
         self._hand_over()

@@ -210,11 +210,9 @@ class Registry:
         """Run the journal's live interview, which waits for its candidate as after a lost connection."""
         claims = Claims(interview.user_id, interview.interview_id, interview.token_digest, EXPIRED)
         turns = tuple(fold(said).values())
-        await self._start(
-            Session(
-                self._services, claims, interview, turns=turns, last_seq=interview.seq_floor, recovered=True
-            )
-        )
+        seq = interview.seq_floor
+        session = Session(self._services, claims, interview, turns=turns, last_seq=seq, recovered=True)
+        await self._start(session)
 
     async def _start(self, session: Session) -> None:
         self._sessions[session.interview.interview_id] = session

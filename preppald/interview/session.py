@@ -12,7 +12,6 @@ ends this interview in the same order, as ``BUG``, and no other interview.
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-import msgspec
 import trio
 
 from preppald.browser.connection import Browser
@@ -22,43 +21,31 @@ from preppald.core.endings import (
     BLOCK_LEFT,
     BUG,
     DAEMON_STOPPED,
-    MISUSED,
-    OPERATOR_ENDED,
     TIME_UP,
-    USER_ENDED,
     Ending,
 )
 from preppald.core.events import (
-    BrowserEvent,
-    ClientMisused,
-    EndRequested,
-    HoldAsked,
-    Preferred,
     TextAnswered,
 )
 from preppald.core.interview import Interview
-from preppald.core.quality import Quality, quality
-from preppald.core.timeline import spoken
 from preppald.core.tokens import Claims
-from preppald.core.turns import Fragment, Turn
+from preppald.core.turns import Turn
 from preppald.core.watchdog import STEP_SECONDS, STOPPED_SECONDS
-from preppald.errors import JournalError
+from preppald.interview.asking import Asking
 from preppald.interview.dialogue import Dialogue
+from preppald.interview.goodbye import Goodbye
 from preppald.interview.now import Connection, InterviewNow, connections, seen
 from preppald.interview.parts import parts_of
-from preppald.interview.prompting import context_of
+from preppald.interview.performer import Performer
+from preppald.interview.prompting import known_of
 from preppald.interview.services import Services
 from preppald.net.websocket import WebSocketClosed
-
-# For the goodbye: the last messages, the close handshake, the ending on disk.
-GOODBYE_SECONDS = 8.0
 
 
 class Session:
     """An interview. ``attach`` brings a browser, ``end`` ends it, ``run`` is its life, ``done`` is set after it.
 
     ``config``: the settings with which it began; a reload leaves them to it.
-
     ``context``: what the application knows of it, where it was asked already. ``recovered``: another process began it;
     ``turns`` and ``last_seq`` are what the journal holds of it.
     """
@@ -83,11 +70,14 @@ class Session:
         identity = {"block": interview.block} if interview.block else {}
         self._log = services.log.bind(interview=interview.interview_id, epoch=interview.epoch, **identity)
         self._parts = parts = parts_of(services, config, interview, self._log, turns=turns, last_seq=last_seq)
-        self._dialogue = Dialogue(services, config, interview, parts, self._log, recovered=recovered)
+        performer = Performer(parts, services.metrics, self._log)
+        self._dialogue = Dialogue(
+            services, config, interview, parts, performer, log=self._log, recovered=recovered
+        )
+        self._asking = Asking(self._dialogue, parts, performer, self._keep)
+        self._goodbye = Goodbye(services, config, interview, parts, self._dialogue, log=self._log)
         self._seat = parts.seat
-        self._began_at = trio.current_time()
         self._phase = services.ticker.join()
-        self._concluded = False
         self._had_browser = recovered
         self._wanted = trio.Event()
         self._retimed = trio.lowlevel.ParkingLot()
@@ -130,11 +120,11 @@ class Session:
                 self._start(self.watchdog)
                 task_status.started()
                 await self._parts.outcome.wait()
-                await self._conclude()
+                await self._goodbye.say()
                 tasks.cancel_scope.cancel()
         finally:
             self.end(DAEMON_STOPPED, "cancelled")  # which any other ending comes before
-            await self._conclude()  # noqa: ASYNC102 - shielded, with a clock of its own
+            await self._goodbye.say()  # noqa: ASYNC102 - shielded, with a clock of its own
             self._parts.tape.close()
             self._services.ticker.leave(self._phase)
             self._services.metrics.sessions_live.dec()
@@ -154,50 +144,6 @@ class Session:
     def end(self, ending: Ending, cause: str) -> None:
         """End the interview; of several endings at one instant the one with precedence counts."""
         self._parts.outcome.end(ending, cause)
-
-    async def _conclude(self) -> None:
-        """Tell the browser, close both ends, and record the backend's deliveries; once, shielded, in time."""
-        if self._concluded:
-            return
-        self._concluded = True
-        try:
-            with trio.move_on_after(GOODBYE_SECONDS, shield=True):
-                await self._say_goodbye()
-        except Exception:  # noqa: BLE001 - a second bug must not reach the other interviews either
-            self._log.exception("goodbye.crashed")
-        if self._seat.browser is not None:
-            await self._seat.browser.hang_up()
-
-    async def _say_goodbye(self) -> None:
-        ending, cause = self._parts.outcome.decided
-        turns = self._dialogue.close()
-        ended_ms = self._services.now_ms()
-        talk = self._quality(turns, ended_ms)
-        self._seat.say_goodbye(ending, self.config.close_codes)
-        self._services.metrics.sessions_ended.labels(ending.name).inc()
-        self._log.info(
-            "session.ended",
-            ending=ending.name,
-            # An operator's words may name somebody, and a log outlives what `preppald forget` removes.
-            cause=cause.partition(":")[0] if ending is OPERATOR_ENDED else cause,
-            seconds=round(trio.current_time() - self._began_at, 1),
-            turns=len(turns),
-            credited_seconds=round(self._parts.clock.credited, 1),
-            **self._parts.stats.summary(),
-            **talk.summary(),
-        )
-        await self._parts.record.finish(ending, cause, turns, ended_ms, talk)
-        if self._seat.browser is not None:
-            await self._seat.browser.see_off()
-
-    def _quality(self, turns: list[Turn], ended_ms: int) -> Quality:
-        """Return how the interview went, and count it in the metrics, where anything was said."""
-        started_ms, stats = self.interview.started_ms, self._parts.stats
-        service = stats.service(self._parts.clock.credited)
-        talk = quality(spoken(turns, started_ms, ended_ms), max(0, ended_ms - started_ms), service)
-        if turns:
-            self._services.metrics.talked(talk)
-        return talk
 
     # -------------------------------------------------------------- the browser
 
@@ -237,16 +183,10 @@ class Session:
         """Replay the text that the browser missed, read it to its end, and give up its seat."""
         try:
             if since is not None:
-                await self._replay(browser, since)
+                self._seat.release(browser, await self._parts.record.missed(since))
             skipped = self._services.metrics.messages_skipped.inc
-            await Reader(
-                browser,
-                self._dialogue.heard,
-                self._browser_said,
-                self._services.ticker,
-                self._phase,
-                skipped=skipped,
-            ).run()
+            ticker, heard = self._services.ticker, self._dialogue.heard
+            await Reader(browser, heard, self._asking.hear, ticker, self._phase, skipped=skipped).run()
         except WebSocketClosed as gone:
             if browser is self._seat.browser and not self.over:
                 if gone.code == BLOCK_LEFT.plain.code:
@@ -264,40 +204,13 @@ class Session:
     async def downstream_writer(self, browser: Browser) -> None:
         await browser.write()
 
-    async def _replay(self, browser: Browser, since: int) -> None:
-        """Send the text of the browser's absence. Newer text waits for that."""
-        missed: list[Fragment] = []
-        try:
-            missed = await self._parts.record.since(since)
-        except JournalError as error:
-            self._log.error("replay.failed", why=str(error))
-        self._seat.release(browser, missed)
-
-    def _browser_said(self, browser: Browser, events: Sequence[BrowserEvent]) -> None:
-        """Hear the browser that has the seat; any other was replaced."""
-        if browser is not self._seat.browser:
-            return
-        for event in events:
-            match event:
-                case EndRequested():
-                    self.end(USER_ENDED, "the candidate pressed end")
-                case HoldAsked():
-                    self._dialogue.hold_asked(on=event.on)
-                case TextAnswered():
-                    self._take_text(event)
-                case Preferred():
-                    browser.prefer(opus=event.opus)
-                case ClientMisused():
-                    self.end(MISUSED, f"{event.messages} messages in a row that cannot be read")
-
-    def _take_text(self, event: TextAnswered) -> None:
-        if (answer := self._dialogue.take_text(event)) is not None:
-            self._start(self.text_answer, answer)
+    def _keep(self, answer: TextAnswered) -> None:
+        self._start(self.text_answer, answer)
 
     async def text_answer(self, answer: TextAnswered) -> None:
         """Pass a typed answer on once it is on disk: one that the interviewer knows is in the transcript."""
         await self._parts.record.settle()
-        self._dialogue.pass_on(answer)
+        self._asking.pass_on(answer)
 
     def tell_draining(self) -> None:
         """Tell the candidate that the daemon is to stop, and waits for this interview."""
@@ -308,18 +221,11 @@ class Session:
     async def upstream_reader(self) -> None:
         """Dial once a browser is there: an interview taken over from a dead process may never be wanted."""
         await self._wanted.wait()
-        self._dialogue.briefed(await self._context())
+        known = self._known or await known_of(self._services, self.interview, self._log)
+        self._dialogue.briefed(known)
         self._retimed.unpark_all()
         if outcome := await self._parts.client.run(self._dialogue.hear):
             self.end(*outcome)
-
-    async def _context(self) -> Context:
-        """Return what the application knows; a block's was kept when it began, for asking begins it."""
-        if self._known is not None:
-            return self._known
-        if self.interview.context is not None:
-            return msgspec.json.decode(self.interview.context, type=Context)
-        return await context_of(self._services, self.interview.interview_id, self._log)
 
     async def upstream_writer(self) -> None:
         await self._parts.writer.run()

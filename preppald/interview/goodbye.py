@@ -1,0 +1,85 @@
+"""The end of an interview: both sides are told, its record is closed, and the log and the metrics have its numbers."""
+
+import trio
+
+from preppald.config.settings import Config
+from preppald.core.endings import OPERATOR_ENDED
+from preppald.core.interview import Interview
+from preppald.core.quality import Quality, quality
+from preppald.core.timeline import spoken
+from preppald.core.turns import Turn
+from preppald.interview.dialogue import Dialogue
+from preppald.interview.parts import Parts
+from preppald.interview.services import Services
+from preppald.telemetry.logs import Logger
+
+# The last messages, the close handshake, the ending on disk.
+GOODBYE_SECONDS = 8.0
+
+
+class Goodbye:
+    """One interview's, made when that begins."""
+
+    def __init__(
+        self,
+        services: Services,
+        config: Config,
+        interview: Interview,
+        parts: Parts,
+        dialogue: Dialogue,
+        *,
+        log: Logger,
+    ) -> None:
+        self._services = services
+        self._config = config
+        self._interview = interview
+        self._parts = parts
+        self._dialogue = dialogue
+        self._log = log
+        self._began_at = trio.current_time()
+        self._said = False
+
+    async def say(self) -> None:
+        """Tell the browser, close both ends, and record the backend's deliveries; once, shielded, in time."""
+        if self._said:
+            return
+        self._said = True
+        try:
+            with trio.move_on_after(GOODBYE_SECONDS, shield=True):
+                await self._say()
+        except Exception:  # noqa: BLE001 - a second bug must not reach the other interviews either
+            self._log.exception("goodbye.crashed")
+        if self._parts.seat.browser is not None:
+            await self._parts.seat.browser.hang_up()
+
+    async def _say(self) -> None:
+        ending, cause = self._parts.outcome.decided
+        seat = self._parts.seat
+        turns = self._dialogue.close()
+        ended_ms = self._services.now_ms()
+        talk = self._quality(turns, ended_ms)
+        seat.say_goodbye(ending, self._config.close_codes)
+        self._services.metrics.sessions_ended.labels(ending.name).inc()
+        self._log.info(
+            "session.ended",
+            ending=ending.name,
+            # An operator's words may name somebody, and a log outlives what `preppald forget` removes.
+            cause=cause.partition(":")[0] if ending is OPERATOR_ENDED else cause,
+            seconds=round(trio.current_time() - self._began_at, 1),
+            turns=len(turns),
+            credited_seconds=round(self._parts.clock.credited, 1),
+            **self._parts.stats.summary(),
+            **talk.summary(),
+        )
+        await self._parts.record.finish(ending, cause, turns, ended_ms, talk)
+        if seat.browser is not None:
+            await seat.browser.see_off()
+
+    def _quality(self, turns: list[Turn], ended_ms: int) -> Quality:
+        """Return how the interview went, and count it in the metrics, where anything was said."""
+        started_ms, stats = self._interview.started_ms, self._parts.stats
+        service = stats.service(self._parts.clock.credited)
+        talk = quality(spoken(turns, started_ms, ended_ms), max(0, ended_ms - started_ms), service)
+        if turns:
+            self._services.metrics.talked(talk)
+        return talk
