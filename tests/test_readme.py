@@ -36,6 +36,8 @@ def test_a_program_pastes_every_command_of_an_operator() -> None:
         "container": "needs a container runtime",
         "backup": "tests/journal has its own",
         "restore": "tests/journal has its own",
+        "leave": "tests/processes/test_moving.py has its own",
+        "arrive": "tests/processes/test_moving.py has its own",
         "forget": "tests/commands/test_forget.py has its own",
     }
     scripts = [ROOT / "tests/systemd/run", ROOT / "tests/systemd/operator", *(ROOT / ".ci/extra").iterdir()]
