@@ -16,7 +16,9 @@ import trio
 from websockets.exceptions import ConnectionClosed
 from websockets.trio.client import ClientConnection
 
+from preppald.audio.opus import Library
 from preppald.candidate.clock import Clock
+from preppald.candidate.codec import Codec
 from preppald.candidate.display import Display, View
 from preppald.candidate.endings import Ending, Outcome, ending_of
 from preppald.candidate.hearing import Hearing
@@ -104,7 +106,9 @@ class Call:
         *,
         save: WavWriter | None = None,
         randomness: random.Random | None = None,
+        library: Library | None = None,
     ) -> None:
+        """Prepare the call. ``library``: to ask for Opus and speak it with; None for PCM."""
         self._address = address
         self._speech = speech
         self._display = display
@@ -114,10 +118,17 @@ class Call:
         self._playback = Playback(started=now, sink=None if save is None else Recording(save, self))
         self.transcript = Transcript()
         self._turn_taking = TurnTaking(behaviour.manners, now=now)
-        self._hearing = Hearing(self._playback, self.transcript, self._turn_taking, display)
+        self._codec = Codec(library)
+        self._hearing = Hearing(self._playback, self.transcript, self._turn_taking, display, self._codec)
 
         self._microphone = Microphone(
-            speech, self._clock, self._playback, self._turn_taking, self._hearing, fail=self.fail
+            speech,
+            self._clock,
+            self._playback,
+            self._turn_taking,
+            self._hearing,
+            codec=self._codec,
+            fail=self.fail,
         )
         self._linked = False
         self._links = 0
@@ -157,7 +168,9 @@ class Call:
         while True:
             began = trio.current_time()
             try:
-                async with linked(self._address, since=self.transcript.last_seq) as link:
+                self._codec.connected()
+                since, opus = self.transcript.last_seq, self._codec.library is not None
+                async with linked(self._address, since=since, opus=opus) as link:
                     self._links += 1
                     self._linked = True
                     began = trio.current_time()
@@ -258,4 +271,5 @@ class Call:
             ai_turns=speakers.count(Speaker.AI),
             reply_latencies=tuple(self._turn_taking.latencies),
             reconnects=max(0, self._links - 1),
+            codec=self._codec.name,
         )

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from google.protobuf.message import DecodeError
 
+from preppald.candidate.codec import Codec
 from preppald.candidate.endings import AI_FAILURE, Said
 from preppald.candidate.playback import RATE_HZ, Playback
 from preppald.candidate.transcript import Transcript, Turn
@@ -37,12 +38,18 @@ class Hearing:
     """
 
     def __init__(
-        self, playback: Playback, transcript: Transcript, turn_taking: TurnTaking, audience: Audience
+        self,
+        playback: Playback,
+        transcript: Transcript,
+        turn_taking: TurnTaking,
+        audience: Audience,
+        codec: Codec,
     ) -> None:
         self._playback = playback
         self._transcript = transcript
         self._turn_taking = turn_taking
         self._audience = audience
+        self._codec = codec
         self.said = Said.NOTHING
         self.error = ""
         self.ends_at: float | None = None
@@ -66,7 +73,7 @@ class Hearing:
             raise RemoteProtocolError("The daemon sent a message that cannot be decoded.") from error
         match parsed.WhichOneof("payload"):
             case "audio_response":
-                self._hear(parsed.audio_response.audio_content, now)
+                self._hear(self._codec.heard(parsed.audio_response), now)
             case "transcript_update":
                 self._read(parsed.transcript_update, now)
             case "session_started":
@@ -115,9 +122,13 @@ class Hearing:
                 f"The daemon's audio has {started.output_sample_rate_hz} Hz, not {RATE_HZ}."
             )
         self._note_time_left(started.remaining_ms, now)
+        self._codec.started(started)
+        if self._codec.library is not None and not self._codec.granted:
+            self._audience.remark("the daemon grants no Opus on this connection: PCM")
         self._turn_taking.start(now)
 
     def _interrupt(self, now: float) -> None:
+        self._codec.interrupted()
         self._playback.interrupt(now)
         self._transcript.interrupt()
         self._turn_taking.interrupt(now)
@@ -148,11 +159,6 @@ def _pause_in_words(state: pb.HoldState) -> str:
 def pause() -> bytes:
     """Return the message that asks for a pause to think."""
     return pb.ClientToServerMessage(hold=pb.Hold(on=True)).SerializeToString()
-
-
-def audio(pcm: bytes) -> bytes:
-    """Return the message that carries the candidate's PCM: 16-bit little-endian mono at 16 kHz."""
-    return pb.ClientToServerMessage(audio_chunk=pb.AudioChunk(audio_content=pcm)).SerializeToString()
 
 
 def end_request() -> bytes:

@@ -85,9 +85,14 @@ class Address:
     open_stream: OpenStream | None = None
     trust: ssl.SSLContext | None = None
 
-    def with_since(self, since: int) -> str:
-        """Return the URL of the interview; ``since``: the last transcript fragment that is known, 0 for none."""
-        query = urlencode({"turns": 1, **({"since": since} if since else {})})
+    def with_since(self, since: int, *, opus: bool = False) -> str:
+        """Return the URL of the interview; ``since``: the last transcript fragment that is known, 0 for none.
+
+        ``opus``: ask for it.
+        """
+        query = urlencode(
+            {"turns": 1, **({"since": since} if since else {}), **({"codec": "opus"} if opus else {})}
+        )
         return f"{self.url.rstrip('/')}/{self.interview_id}?{query}"
 
     @property
@@ -116,8 +121,8 @@ class _Connect(connect):
 
 
 @contextlib.asynccontextmanager
-async def linked(address: Address, *, since: int = 0) -> AsyncIterator[ClientConnection]:
-    """Yield a connection after its handshake; it is closed at the end.
+async def linked(address: Address, *, since: int = 0, opus: bool = False) -> AsyncIterator[ClientConnection]:
+    """Yield a connection after its handshake; it is closed at the end. ``opus``: ask for it.
 
     Raises:
         LinkError: no connection was made.
@@ -126,7 +131,7 @@ async def linked(address: Address, *, since: int = 0) -> AsyncIterator[ClientCon
     try:
         stream = None if address.open_stream is None else await address.open_stream()
         async with _Connect(
-            address.with_since(since),
+            address.with_since(since, opus=opus),
             stream=stream,
             ssl=address.trust if address.url.startswith("wss:") else None,
             subprotocols=[Subprotocol(SUBPROTOCOL), Subprotocol(TOKEN_PREFIX + address.token)],

@@ -8,8 +8,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.trio.client import ClientConnection
 
 from preppald.candidate.clock import Clock
+from preppald.candidate.codec import Codec
 from preppald.candidate.endings import Ending
-from preppald.candidate.hearing import Hearing, audio, end_request, pause
+from preppald.candidate.hearing import Hearing, end_request, pause
 from preppald.candidate.playback import Playback
 from preppald.candidate.speech import FRAME_SECONDS, SILENCE, SILENT_DBFS, Frame, Speech
 from preppald.candidate.turntaking import CallStage, TurnTaking
@@ -42,6 +43,7 @@ class Microphone:
         turn_taking: TurnTaking,
         hearing: Hearing,
         *,
+        codec: Codec,
         fail: Callable[[Ending, str], None],
     ) -> None:
         self._speech = speech
@@ -49,6 +51,7 @@ class Microphone:
         self._playback = playback
         self._turn_taking = turn_taking
         self._hearing = hearing
+        self._codec = codec
         self._fail = fail
         self._thinking = False  # the pause before this answer was asked for
         self._saying: Iterator[Frame] | None = None  # the file that is being spoken
@@ -79,7 +82,8 @@ class Microphone:
                 if pcm is None or self._hearing.ended:
                     return
                 await self._ask_for_time(link)
-                await self._send(link, audio(pcm))
+                for message in self._codec.said(pcm):
+                    await self._send(link, message)
                 self.sent_bytes += len(pcm)
                 due += FRAME_SECONDS
 

@@ -12,7 +12,7 @@ class Report:
 
     ``audio_bytes_in``: the interviewer's PCM at 24 kHz; ``audio_bytes_out``: ours at 16 kHz, silence included.
     ``audio_bytes_unheard``: of the former, the part that an interruption cut off. ``reply_latencies``: for each answer,
-    seconds from its end to its reply's first audio, None where none came.
+    seconds from its end to its reply's first audio, None where none came. ``codec``: of the last connection.
     """
 
     outcome: Outcome
@@ -25,6 +25,7 @@ class Report:
     ai_turns: int = 0
     reply_latencies: tuple[float | None, ...] = ()
     reconnects: int = 0
+    codec: str = "pcm"
 
     @property
     def sentence(self) -> str:
@@ -53,5 +54,6 @@ class Report:
                 "turns": {"user": self.user_turns, "ai": self.ai_turns},
                 "reply_latencies": list(self.reply_latencies),
                 "reconnects": self.reconnects,
+                "codec": self.codec,
             }
         )

@@ -1,14 +1,16 @@
 """``preppald call``: be the candidate, from the command line."""
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 import contextlib
 from datetime import UTC, datetime
 from functools import partial
 import os
 from pathlib import Path
+import random
 import sys
 
+from preppald.audio import opus
 from preppald.candidate.admission import (
     SECRET_VARIABLE,
     TOKEN_VARIABLE,
@@ -21,7 +23,8 @@ from preppald.candidate.admission import (
 from preppald.candidate.call import Behaviour, Call
 from preppald.candidate.display import Display, PlainDisplay, SilentDisplay, TerminalDisplay, put
 from preppald.candidate.endings import Ending, Outcome
-from preppald.candidate.link import Address
+from preppald.candidate.line import Line, along, line
+from preppald.candidate.link import Address, OpenStream
 from preppald.candidate.playback import RATE_HZ
 from preppald.candidate.report import Report
 from preppald.candidate.slow_line import slow_line
@@ -54,6 +57,7 @@ examples:
   preppald call answer.wav --barge-in         speak over the greeting
   preppald call --sample --think 60           "let me think", for a minute before the answer
   preppald call --sample --repeat 3 --hold 60 --url wss://interviews.example.com --token-file token
+  preppald call --sample --codec opus --line 96kbit,200ms,3%
   preppald call --sample --speed 20 --json    for scripts: twenty times as fast, one JSON object
 
 the token, the first of these that is there:
@@ -141,6 +145,20 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="take at most so many kilobytes a second; the interviewer's voice needs 49",
     )
 
+    how.add_argument(
+        "--line",
+        metavar="LINE",
+        type=_shape,
+        help="be at the end of a bad line, like 96kbit,200ms,3%%: so many bits a second, so much delay and so many "
+        "packets lost, each way; PCM needs 270kbit to the daemon and 400kbit back",
+    )
+    how.add_argument(
+        "--codec",
+        choices=("pcm", "opus"),
+        default="pcm",
+        help="carry the sound as Opus, a tenth of PCM, where the daemon grants it (default %(default)s)",
+    )
+
     output = parser.add_argument_group("output")
     output.add_argument(
         "--save", metavar="WAV", type=Path, help="the interviewer's voice as it would have been heard, 24 kHz"
@@ -178,6 +196,11 @@ def _call(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Report:
     path = _speech_path(arguments)
     url = checked_url(arguments.url or daemon_url(environ) or DEFAULT_URL)
     trust = trusted(arguments.ca)
+    if arguments.line is not None and arguments.slow_line is not None:
+        raise UsageError("--line says how slow the line is: leave --slow-line out")
+    library = opus.library() if arguments.codec == "opus" else None
+    if arguments.codec == "opus" and library is None:
+        raise UsageError("there is no libopus here (Debian: apt-get install libopus0)")
     for output in (arguments.save, arguments.transcript):
         _check_output(output, path)
     if not (arguments.token or arguments.token_file or environ.get(TOKEN_VARIABLE)):
@@ -200,18 +223,37 @@ def _call(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Report:
         barge_in=arguments.barge_in,
     )
     with contextlib.closing(Speech(path)) as speech, _writer(arguments.save) as save:
-        slow = None if arguments.slow_line is None else slow_line(url, arguments.slow_line * 1000)
-        address = Address(url, admitted.interview_id, admitted.token, open_stream=slow, trust=trust)
         display = display_for(arguments)
 
         async def call() -> tuple[Report, Transcript]:
-            made = Call(address, speech, behaviour, display, save=save)
-            return await made.run(), made.transcript
+            async with _line(url, arguments) as dial:
+                address = Address(url, admitted.interview_id, admitted.token, open_stream=dial, trust=trust)
+                made = Call(address, speech, behaviour, display, save=save, library=library)
+                return await made.run(), made.transcript
 
         report, transcript = run_trio(call)
         if arguments.transcript is not None:
             _write(arguments.transcript, transcript.as_json())
     return report
+
+
+def _shape(text: str) -> Line:
+    try:
+        return line(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+@contextlib.asynccontextmanager
+async def _line(url: str, arguments: argparse.Namespace) -> AsyncIterator[OpenStream | None]:
+    """Yield how to dial; None for the usual way."""
+    if arguments.line is not None:
+        async with along(url, arguments.line, random.random) as dial:
+            yield dial
+    elif arguments.slow_line is not None:
+        yield slow_line(url, arguments.slow_line * 1000)
+    else:
+        yield None
 
 
 def _speech_path(arguments: argparse.Namespace) -> Path:

@@ -220,11 +220,7 @@ class Config:
         default="gemini-3.5-flash-lite",
     )
     opus: Literal["on", "off"] = setting(
-        "PREPPALD_OPUS",
-        parse.one_of("on", "off"),
-        "whether pages may carry the sound as Opus, a tenth of PCM, where the system has libopus and their line needs it",
-        default="on",
-        restart=True,
+        "PREPPALD_OPUS", parse.one_of("on", "off"), "whether pages may use Opus", default="on", restart=True
     )
     record: Literal["on", "off"] = setting(
         "PREPPALD_RECORD",

@@ -698,4 +698,5 @@ async def test_the_report_is_one_line_of_json(
         "turns": {"user": 1, "ai": 2},
         "reply_latencies": [],
         "reconnects": 0,
+        "codec": "pcm",
     }
