@@ -70,7 +70,15 @@ class Asking:
             parts.seat.flush()
             self._keep(found)
 
+    def let_go(self) -> None:
+        """Let go of the session, which is over: it is freed at once where nothing refers to it in a circle."""
+        self._keep = _nobody
+
     def pass_on(self, answer: TextAnswered) -> None:
         """Give the interviewer a typed answer, which is in the journal by now."""
         if not self._dialogue.over:
             self._parts.client.write(answer.text)
+
+
+def _nobody(_answer: TextAnswered) -> None:
+    """Keep nothing, as after the end."""

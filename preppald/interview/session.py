@@ -126,6 +126,7 @@ class Session:
             self.end(DAEMON_STOPPED, "cancelled")  # which any other ending comes before
             await self._goodbye.say()  # noqa: ASYNC102 - shielded, with a clock of its own
             self._parts.tape.close()
+            self._asking.let_go()
             self._services.ticker.leave(self._phase)
             self._services.metrics.sessions_live.dec()
             self.done.set()
