@@ -4,8 +4,6 @@ Gemini writes down what it understood, late and in no promised order; ``words`` 
 are late as well, by its silence; where our own ear heard the voice, the turn has its times.
 """
 
-from collections.abc import Callable
-
 from preppald.core.activity import Activity
 from preppald.core.ear import Ear
 from preppald.core.events import TextAnswered
@@ -19,11 +17,11 @@ NOTICE_SECONDS = 1.0
 
 
 class Answering:
-    """One interview's. ``now`` is monotonic, in seconds; ``wall_ms`` makes it the wall clock's milliseconds."""
+    """One interview's. ``epoch_ms``: the wall clock in milliseconds at the monotonic time 0; ``now`` is monotonic."""
 
-    def __init__(self, minutes: Minutes, wall_ms: Callable[[float], int], ear: Ear | None) -> None:
+    def __init__(self, minutes: Minutes, epoch_ms: float, ear: Ear | None) -> None:
         self._minutes = minutes
-        self._wall_ms = wall_ms
+        self._epoch_ms = epoch_ms
         self._ear = ear
         # The candidate's voice, as far as this Gemini reports it.
         self._activity = Activity()
@@ -130,6 +128,9 @@ class Answering:
             self._minutes.times(number, end_ms=self._wall_ms(min(ended_at, self._voice_ended_at(ended_at))))
         closing = self._minutes.close(Speaker.USER, self._wall_ms(now))
         return [] if closing is None else [closing]
+
+    def _wall_ms(self, now: float) -> int:
+        return round(self._epoch_ms + now * 1000)
 
     # -------------------------------------------------------------- our own ear
 

@@ -67,7 +67,7 @@ class Conversation:
         self._left = State.AWAITED if owed else State.CONNECTING
         # The interviewer's turn that was broken off: its rest never came.
         self._broken_off = last.number if owed and last is not None and last.speaker is Speaker.AI else None
-        self._answering = Answering(self._minutes, self._wall_ms, ear)
+        self._answering = Answering(self._minutes, epoch_ms, ear)
         # True where the page plays every reply to its end: nothing counts as unheard then.
         self.plays_all = False
         # In seconds.
