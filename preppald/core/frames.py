@@ -157,6 +157,8 @@ def transcript(fragment: Fragment, started_ms: int = 0) -> bytes:
         update.begin_ms = max(1, fragment.begin_ms - started_ms)
     if fragment.end_ms is not None:
         update.end_ms = max(1, fragment.end_ms - started_ms)
+    if fragment.heard:
+        update.heard_code_points = fragment.heard
     return message.SerializeToString()
 
 

@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0finterview.proto\x12\x07preppal\"4\n\nAudioChunk\x12\x15\n\raudio_content\x18\x01 \x01(\x0c\x12\x0f\n\x07packets\x18\x02 \x03(\x0c\"\x0c\n\nEndRequest\"\x12\n\x04Hold\x12\n\n\x02on\x18\x01 \x01(\x08\"*\n\nTextAnswer\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\r\"*\n\x06Prefer\x12 \n\x08\x64ownlink\x18\x01 \x01(\x0e\x32\x0e.preppal.Codec\"\xe8\x01\n\x15\x43lientToServerMessage\x12*\n\x0b\x61udio_chunk\x18\x01 \x01(\x0b\x32\x13.preppal.AudioChunkH\x00\x12*\n\x0b\x65nd_request\x18\x02 \x01(\x0b\x32\x13.preppal.EndRequestH\x00\x12\x1d\n\x04hold\x18\x03 \x01(\x0b\x32\r.preppal.HoldH\x00\x12*\n\x0btext_answer\x18\x04 \x01(\x0b\x32\x13.preppal.TextAnswerH\x00\x12!\n\x06prefer\x18\x05 \x01(\x0b\x32\x0f.preppal.PreferH\x00\x42\t\n\x07payload\"\x97\x01\n\x10TranscriptUpdate\x12\x0f\n\x07speaker\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x10\n\x08is_final\x18\x03 \x01(\x08\x12\x15\n\rturn_complete\x18\x04 \x01(\x08\x12\x0b\n\x03seq\x18\x05 \x01(\x04\x12\x0c\n\x04turn\x18\x06 \x01(\r\x12\x10\n\x08\x62\x65gin_ms\x18\x07 \x01(\x03\x12\x0e\n\x06\x65nd_ms\x18\x08 \x01(\x03\"7\n\rAudioResponse\x12\x15\n\raudio_content\x18\x01 \x01(\x0c\x12\x0f\n\x07packets\x18\x02 \x03(\x0c\"F\n\rErrorResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x16\n\x0eretry_after_ms\x18\x03 \x01(\x03\"\x91\x01\n\x0cSessionEnded\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.preppal.SessionEnded.Reason\"S\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x12\n\x0eUSER_INITIATED\x10\x01\x12\x10\n\x0cGEMINI_ENDED\x10\x02\x12\x0b\n\x07TIMEOUT\x10\x03\"\xcf\x01\n\x0eSessionStarted\x12\x14\n\x0cinterview_id\x18\x01 \x01(\t\x12\x1d\n\x15output_sample_rate_hz\x18\x02 \x01(\x05\x12\x14\n\x0cremaining_ms\x18\x03 \x01(\x03\x12\x0f\n\x07resumed\x18\x04 \x01(\x08\x12\x10\n\x08grace_ms\x18\x05 \x01(\x03\x12\x19\n\x0c\x62lock_number\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12#\n\x0b\x61udio_codec\x18\x07 \x01(\x0e\x32\x0e.preppal.CodecB\x0f\n\r_block_number\"H\n\x0bInterrupted\x12\x10\n\x08heard_ms\x18\x01 \x01(\x03\x12\x19\n\x11heard_code_points\x18\x02 \x01(\r\x12\x0c\n\x04turn\x18\x03 \x01(\r\"\xd0\x01\n\x06Notice\x12\"\n\x04kind\x18\x01 \x01(\x0e\x32\x14.preppal.Notice.Kind\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x14\n\x0cremaining_ms\x18\x03 \x01(\x03\"{\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n\x0cRECONNECTING\x10\x01\x12\x0f\n\x0bRECONNECTED\x10\x02\x12\x0f\n\x0b\x45NDING_SOON\x10\x03\x12\x0c\n\x08\x44RAINING\x10\x04\x12\n\n\x06SILENT\x10\x05\x12\x0f\n\x0bSTILL_THERE\x10\x06\"-\n\tHoldState\x12\n\n\x02on\x18\x01 \x01(\x08\x12\x14\n\x0cremaining_ms\x18\x02 \x01(\x03\"\x1c\n\x08Received\x12\x10\n\x08\x61udio_ms\x18\x01 \x01(\x03\"\xba\x03\n\x15ServerToClientMessage\x12\x36\n\x11transcript_update\x18\x01 \x01(\x0b\x32\x19.preppal.TranscriptUpdateH\x00\x12\x30\n\x0e\x61udio_response\x18\x02 \x01(\x0b\x32\x16.preppal.AudioResponseH\x00\x12\'\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x16.preppal.ErrorResponseH\x00\x12.\n\rsession_ended\x18\x04 \x01(\x0b\x32\x15.preppal.SessionEndedH\x00\x12\x32\n\x0fsession_started\x18\x05 \x01(\x0b\x32\x17.preppal.SessionStartedH\x00\x12+\n\x0binterrupted\x18\x06 \x01(\x0b\x32\x14.preppal.InterruptedH\x00\x12!\n\x06notice\x18\x07 \x01(\x0b\x32\x0f.preppal.NoticeH\x00\x12(\n\nhold_state\x18\x08 \x01(\x0b\x32\x12.preppal.HoldStateH\x00\x12%\n\x08received\x18\t \x01(\x0b\x32\x11.preppal.ReceivedH\x00\x42\t\n\x07payload\"U\n\x11GetContextRequest\x12\x14\n\x0cinterview_id\x18\x01 \x01(\t\x12\x19\n\x0c\x62lock_number\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x0f\n\r_block_number\"\xb5\x01\n\x12GetContextResponse\x12\x17\n\x0fjob_description\x18\x01 \x01(\t\x12\x0e\n\x06resume\x18\x02 \x01(\t\x12\x0f\n\x07persona\x18\x03 \x01(\t\x12\x13\n\x0b\x64uration_ms\x18\x04 \x01(\x05\x12\x1a\n\rsystem_prompt\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x15\n\x08language\x18\x06 \x01(\tH\x01\x88\x01\x01\x42\x10\n\x0e_system_promptB\x0b\n\t_language\"g\n\x13UpdateStatusRequest\x12\x14\n\x0cinterview_id\x18\x01 \x01(\t\x12(\n\x06status\x18\x02 \x01(\x0e\x32\x18.preppal.InterviewStatus\x12\x10\n\x08\x65nded_at\x18\x03 \x01(\t\"\'\n\x14UpdateStatusResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\"\x81\x01\n\x17SubmitTranscriptRequest\x12\x14\n\x0cinterview_id\x18\x01 \x01(\t\x12\x12\n\ntranscript\x18\x02 \x01(\x0c\x12\x10\n\x08\x65nded_at\x18\x03 \x01(\t\x12\x19\n\x0c\x62lock_number\x18\x04 \x01(\x05H\x00\x88\x01\x01\x42\x0f\n\r_block_number\"+\n\x18SubmitTranscriptResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\"\xaa\x01\n\x15SubmitFeedbackRequest\x12\x14\n\x0cinterview_id\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x11\n\tstrengths\x18\x03 \x01(\t\x12\x1d\n\x15\x63ontent_and_structure\x18\x04 \x01(\t\x12\"\n\x1a\x63ommunication_and_delivery\x18\x05 \x01(\t\x12\x14\n\x0cpresentation\x18\x06 \x01(\t\")\n\x16SubmitFeedbackResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\")\n\x08\x41piError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x81\x02\n\x10WorkerApiRequest\x12\x31\n\x0bget_context\x18\x01 \x01(\x0b\x32\x1a.preppal.GetContextRequestH\x00\x12\x35\n\rupdate_status\x18\x02 \x01(\x0b\x32\x1c.preppal.UpdateStatusRequestH\x00\x12=\n\x11submit_transcript\x18\x03 \x01(\x0b\x32 .preppal.SubmitTranscriptRequestH\x00\x12\x39\n\x0fsubmit_feedback\x18\x04 \x01(\x0b\x32\x1e.preppal.SubmitFeedbackRequestH\x00\x42\t\n\x07request\"\xab\x02\n\x11WorkerApiResponse\x12\x32\n\x0bget_context\x18\x01 \x01(\x0b\x32\x1b.preppal.GetContextResponseH\x00\x12\x36\n\rupdate_status\x18\x02 \x01(\x0b\x32\x1d.preppal.UpdateStatusResponseH\x00\x12>\n\x11submit_transcript\x18\x03 \x01(\x0b\x32!.preppal.SubmitTranscriptResponseH\x00\x12:\n\x0fsubmit_feedback\x18\x04 \x01(\x0b\x32\x1f.preppal.SubmitFeedbackResponseH\x00\x12\"\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x11.preppal.ApiErrorH\x00\x42\n\n\x08response*\x1a\n\x05\x43odec\x12\x07\n\x03PCM\x10\x00\x12\x08\n\x04OPUS\x10\x01*T\n\x0fInterviewStatus\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x0f\n\x0bIN_PROGRESS\x10\x01\x12\r\n\tCOMPLETED\x10\x02\x12\t\n\x05\x45RROR\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0finterview.proto\x12\x07preppal\"4\n\nAudioChunk\x12\x15\n\raudio_content\x18\x01 \x01(\x0c\x12\x0f\n\x07packets\x18\x02 \x03(\x0c\"\x0c\n\nEndRequest\"\x12\n\x04Hold\x12\n\n\x02on\x18\x01 \x01(\x08\"*\n\nTextAnswer\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\r\"*\n\x06Prefer\x12 \n\x08\x64ownlink\x18\x01 \x01(\x0e\x32\x0e.preppal.Codec\"\xe8\x01\n\x15\x43lientToServerMessage\x12*\n\x0b\x61udio_chunk\x18\x01 \x01(\x0b\x32\x13.preppal.AudioChunkH\x00\x12*\n\x0b\x65nd_request\x18\x02 \x01(\x0b\x32\x13.preppal.EndRequestH\x00\x12\x1d\n\x04hold\x18\x03 \x01(\x0b\x32\r.preppal.HoldH\x00\x12*\n\x0btext_answer\x18\x04 \x01(\x0b\x32\x13.preppal.TextAnswerH\x00\x12!\n\x06prefer\x18\x05 \x01(\x0b\x32\x0f.preppal.PreferH\x00\x42\t\n\x07payload\"\xb2\x01\n\x10TranscriptUpdate\x12\x0f\n\x07speaker\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x10\n\x08is_final\x18\x03 \x01(\x08\x12\x15\n\rturn_complete\x18\x04 \x01(\x08\x12\x0b\n\x03seq\x18\x05 \x01(\x04\x12\x0c\n\x04turn\x18\x06 \x01(\r\x12\x10\n\x08\x62\x65gin_ms\x18\x07 \x01(\x03\x12\x0e\n\x06\x65nd_ms\x18\x08 \x01(\x03\x12\x19\n\x11heard_code_points\x18\t \x01(\r\"7\n\rAudioResponse\x12\x15\n\raudio_content\x18\x01 \x01(\x0c\x12\x0f\n\x07packets\x18\x02 \x03(\x0c\"F\n\rErrorResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x16\n\x0eretry_after_ms\x18\x03 \x01(\x03\"\x91\x01\n\x0cSessionEnded\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.preppal.SessionEnded.Reason\"S\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x12\n\x0eUSER_INITIATED\x10\x01\x12\x10\n\x0cGEMINI_ENDED\x10\x02\x12\x0b\n\x07TIMEOUT\x10\x03\"\xcf\x01\n\x0eSessionStarted\x12\x14\n\x0cinterview_id\x18\x01 \x01(\t\x12\x1d\n\x15output_sample_rate_hz\x18\x02 \x01(\x05\x12\x14\n\x0cremaining_ms\x18\x03 \x01(\x03\x12\x0f\n\x07resumed\x18\x04 \x01(\x08\x12\x10\n\x08grace_ms\x18\x05 \x01(\x03\x12\x19\n\x0c\x62lock_number\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12#\n\x0b\x61udio_codec\x18\x07 \x01(\x0e\x32\x0e.preppal.CodecB\x0f\n\r_block_number\"H\n\x0bInterrupted\x12\x10\n\x08heard_ms\x18\x01 \x01(\x03\x12\x19\n\x11heard_code_points\x18\x02 \x01(\r\x12\x0c\n\x04turn\x18\x03 \x01(\r\"\xd0\x01\n\x06Notice\x12\"\n\x04kind\x18\x01 \x01(\x0e\x32\x14.preppal.Notice.Kind\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x14\n\x0cremaining_ms\x18\x03 \x01(\x03\"{\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n\x0cRECONNECTING\x10\x01\x12\x0f\n\x0bRECONNECTED\x10\x02\x12\x0f\n\x0b\x45NDING_SOON\x10\x03\x12\x0c\n\x08\x44RAINING\x10\x04\x12\n\n\x06SILENT\x10\x05\x12\x0f\n\x0bSTILL_THERE\x10\x06\"-\n\tHoldState\x12\n\n\x02on\x18\x01 \x01(\x08\x12\x14\n\x0cremaining_ms\x18\x02 \x01(\x03\"\x1c\n\x08Received\x12\x10\n\x08\x61udio_ms\x18\x01 \x01(\x03\"\xba\x03\n\x15ServerToClientMessage\x12\x36\n\x11transcript_update\x18\x01 \x01(\x0b\x32\x19.preppal.TranscriptUpdateH\x00\x12\x30\n\x0e\x61udio_response\x18\x02 \x01(\x0b\x32\x16.preppal.AudioResponseH\x00\x12\'\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x16.preppal.ErrorResponseH\x00\x12.\n\rsession_ended\x18\x04 \x01(\x0b\x32\x15.preppal.SessionEndedH\x00\x12\x32\n\x0fsession_started\x18\x05 \x01(\x0b\x32\x17.preppal.SessionStartedH\x00\x12+\n\x0binterrupted\x18\x06 \x01(\x0b\x32\x14.preppal.InterruptedH\x00\x12!\n\x06notice\x18\x07 \x01(\x0b\x32\x0f.preppal.NoticeH\x00\x12(\n\nhold_state\x18\x08 \x01(\x0b\x32\x12.preppal.HoldStateH\x00\x12%\n\x08received\x18\t \x01(\x0b\x32\x11.preppal.ReceivedH\x00\x42\t\n\x07payload\"U\n\x11GetContextRequest\x12\x14\n\x0cinterview_id\x18\x01 \x01(\t\x12\x19\n\x0c\x62lock_number\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x0f\n\r_block_number\"\xb5\x01\n\x12GetContextResponse\x12\x17\n\x0fjob_description\x18\x01 \x01(\t\x12\x0e\n\x06resume\x18\x02 \x01(\t\x12\x0f\n\x07persona\x18\x03 \x01(\t\x12\x13\n\x0b\x64uration_ms\x18\x04 \x01(\x05\x12\x1a\n\rsystem_prompt\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x15\n\x08language\x18\x06 \x01(\tH\x01\x88\x01\x01\x42\x10\n\x0e_system_promptB\x0b\n\t_language\"g\n\x13UpdateStatusRequest\x12\x14\n\x0cinterview_id\x18\x01 \x01(\t\x12(\n\x06status\x18\x02 \x01(\x0e\x32\x18.preppal.InterviewStatus\x12\x10\n\x08\x65nded_at\x18\x03 \x01(\t\"\'\n\x14UpdateStatusResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\"\x81\x01\n\x17SubmitTranscriptRequest\x12\x14\n\x0cinterview_id\x18\x01 \x01(\t\x12\x12\n\ntranscript\x18\x02 \x01(\x0c\x12\x10\n\x08\x65nded_at\x18\x03 \x01(\t\x12\x19\n\x0c\x62lock_number\x18\x04 \x01(\x05H\x00\x88\x01\x01\x42\x0f\n\r_block_number\"+\n\x18SubmitTranscriptResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\"\xaa\x01\n\x15SubmitFeedbackRequest\x12\x14\n\x0cinterview_id\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x11\n\tstrengths\x18\x03 \x01(\t\x12\x1d\n\x15\x63ontent_and_structure\x18\x04 \x01(\t\x12\"\n\x1a\x63ommunication_and_delivery\x18\x05 \x01(\t\x12\x14\n\x0cpresentation\x18\x06 \x01(\t\")\n\x16SubmitFeedbackResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\")\n\x08\x41piError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x81\x02\n\x10WorkerApiRequest\x12\x31\n\x0bget_context\x18\x01 \x01(\x0b\x32\x1a.preppal.GetContextRequestH\x00\x12\x35\n\rupdate_status\x18\x02 \x01(\x0b\x32\x1c.preppal.UpdateStatusRequestH\x00\x12=\n\x11submit_transcript\x18\x03 \x01(\x0b\x32 .preppal.SubmitTranscriptRequestH\x00\x12\x39\n\x0fsubmit_feedback\x18\x04 \x01(\x0b\x32\x1e.preppal.SubmitFeedbackRequestH\x00\x42\t\n\x07request\"\xab\x02\n\x11WorkerApiResponse\x12\x32\n\x0bget_context\x18\x01 \x01(\x0b\x32\x1b.preppal.GetContextResponseH\x00\x12\x36\n\rupdate_status\x18\x02 \x01(\x0b\x32\x1d.preppal.UpdateStatusResponseH\x00\x12>\n\x11submit_transcript\x18\x03 \x01(\x0b\x32!.preppal.SubmitTranscriptResponseH\x00\x12:\n\x0fsubmit_feedback\x18\x04 \x01(\x0b\x32\x1f.preppal.SubmitFeedbackResponseH\x00\x12\"\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x11.preppal.ApiErrorH\x00\x42\n\n\x08response*\x1a\n\x05\x43odec\x12\x07\n\x03PCM\x10\x00\x12\x08\n\x04OPUS\x10\x01*T\n\x0fInterviewStatus\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x0f\n\x0bIN_PROGRESS\x10\x01\x12\r\n\tCOMPLETED\x10\x02\x12\t\n\x05\x45RROR\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'interview_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CODEC']._serialized_start=3302
-  _globals['_CODEC']._serialized_end=3328
-  _globals['_INTERVIEWSTATUS']._serialized_start=3330
-  _globals['_INTERVIEWSTATUS']._serialized_end=3414
+  _globals['_CODEC']._serialized_start=3329
+  _globals['_CODEC']._serialized_end=3355
+  _globals['_INTERVIEWSTATUS']._serialized_start=3357
+  _globals['_INTERVIEWSTATUS']._serialized_end=3441
   _globals['_AUDIOCHUNK']._serialized_start=28
   _globals['_AUDIOCHUNK']._serialized_end=80
   _globals['_ENDREQUEST']._serialized_start=82
@@ -48,49 +48,49 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLIENTTOSERVERMESSAGE']._serialized_start=205
   _globals['_CLIENTTOSERVERMESSAGE']._serialized_end=437
   _globals['_TRANSCRIPTUPDATE']._serialized_start=440
-  _globals['_TRANSCRIPTUPDATE']._serialized_end=591
-  _globals['_AUDIORESPONSE']._serialized_start=593
-  _globals['_AUDIORESPONSE']._serialized_end=648
-  _globals['_ERRORRESPONSE']._serialized_start=650
-  _globals['_ERRORRESPONSE']._serialized_end=720
-  _globals['_SESSIONENDED']._serialized_start=723
-  _globals['_SESSIONENDED']._serialized_end=868
-  _globals['_SESSIONENDED_REASON']._serialized_start=785
-  _globals['_SESSIONENDED_REASON']._serialized_end=868
-  _globals['_SESSIONSTARTED']._serialized_start=871
-  _globals['_SESSIONSTARTED']._serialized_end=1078
-  _globals['_INTERRUPTED']._serialized_start=1080
-  _globals['_INTERRUPTED']._serialized_end=1152
-  _globals['_NOTICE']._serialized_start=1155
-  _globals['_NOTICE']._serialized_end=1363
-  _globals['_NOTICE_KIND']._serialized_start=1240
-  _globals['_NOTICE_KIND']._serialized_end=1363
-  _globals['_HOLDSTATE']._serialized_start=1365
-  _globals['_HOLDSTATE']._serialized_end=1410
-  _globals['_RECEIVED']._serialized_start=1412
-  _globals['_RECEIVED']._serialized_end=1440
-  _globals['_SERVERTOCLIENTMESSAGE']._serialized_start=1443
-  _globals['_SERVERTOCLIENTMESSAGE']._serialized_end=1885
-  _globals['_GETCONTEXTREQUEST']._serialized_start=1887
-  _globals['_GETCONTEXTREQUEST']._serialized_end=1972
-  _globals['_GETCONTEXTRESPONSE']._serialized_start=1975
-  _globals['_GETCONTEXTRESPONSE']._serialized_end=2156
-  _globals['_UPDATESTATUSREQUEST']._serialized_start=2158
-  _globals['_UPDATESTATUSREQUEST']._serialized_end=2261
-  _globals['_UPDATESTATUSRESPONSE']._serialized_start=2263
-  _globals['_UPDATESTATUSRESPONSE']._serialized_end=2302
-  _globals['_SUBMITTRANSCRIPTREQUEST']._serialized_start=2305
-  _globals['_SUBMITTRANSCRIPTREQUEST']._serialized_end=2434
-  _globals['_SUBMITTRANSCRIPTRESPONSE']._serialized_start=2436
-  _globals['_SUBMITTRANSCRIPTRESPONSE']._serialized_end=2479
-  _globals['_SUBMITFEEDBACKREQUEST']._serialized_start=2482
-  _globals['_SUBMITFEEDBACKREQUEST']._serialized_end=2652
-  _globals['_SUBMITFEEDBACKRESPONSE']._serialized_start=2654
-  _globals['_SUBMITFEEDBACKRESPONSE']._serialized_end=2695
-  _globals['_APIERROR']._serialized_start=2697
-  _globals['_APIERROR']._serialized_end=2738
-  _globals['_WORKERAPIREQUEST']._serialized_start=2741
-  _globals['_WORKERAPIREQUEST']._serialized_end=2998
-  _globals['_WORKERAPIRESPONSE']._serialized_start=3001
-  _globals['_WORKERAPIRESPONSE']._serialized_end=3300
+  _globals['_TRANSCRIPTUPDATE']._serialized_end=618
+  _globals['_AUDIORESPONSE']._serialized_start=620
+  _globals['_AUDIORESPONSE']._serialized_end=675
+  _globals['_ERRORRESPONSE']._serialized_start=677
+  _globals['_ERRORRESPONSE']._serialized_end=747
+  _globals['_SESSIONENDED']._serialized_start=750
+  _globals['_SESSIONENDED']._serialized_end=895
+  _globals['_SESSIONENDED_REASON']._serialized_start=812
+  _globals['_SESSIONENDED_REASON']._serialized_end=895
+  _globals['_SESSIONSTARTED']._serialized_start=898
+  _globals['_SESSIONSTARTED']._serialized_end=1105
+  _globals['_INTERRUPTED']._serialized_start=1107
+  _globals['_INTERRUPTED']._serialized_end=1179
+  _globals['_NOTICE']._serialized_start=1182
+  _globals['_NOTICE']._serialized_end=1390
+  _globals['_NOTICE_KIND']._serialized_start=1267
+  _globals['_NOTICE_KIND']._serialized_end=1390
+  _globals['_HOLDSTATE']._serialized_start=1392
+  _globals['_HOLDSTATE']._serialized_end=1437
+  _globals['_RECEIVED']._serialized_start=1439
+  _globals['_RECEIVED']._serialized_end=1467
+  _globals['_SERVERTOCLIENTMESSAGE']._serialized_start=1470
+  _globals['_SERVERTOCLIENTMESSAGE']._serialized_end=1912
+  _globals['_GETCONTEXTREQUEST']._serialized_start=1914
+  _globals['_GETCONTEXTREQUEST']._serialized_end=1999
+  _globals['_GETCONTEXTRESPONSE']._serialized_start=2002
+  _globals['_GETCONTEXTRESPONSE']._serialized_end=2183
+  _globals['_UPDATESTATUSREQUEST']._serialized_start=2185
+  _globals['_UPDATESTATUSREQUEST']._serialized_end=2288
+  _globals['_UPDATESTATUSRESPONSE']._serialized_start=2290
+  _globals['_UPDATESTATUSRESPONSE']._serialized_end=2329
+  _globals['_SUBMITTRANSCRIPTREQUEST']._serialized_start=2332
+  _globals['_SUBMITTRANSCRIPTREQUEST']._serialized_end=2461
+  _globals['_SUBMITTRANSCRIPTRESPONSE']._serialized_start=2463
+  _globals['_SUBMITTRANSCRIPTRESPONSE']._serialized_end=2506
+  _globals['_SUBMITFEEDBACKREQUEST']._serialized_start=2509
+  _globals['_SUBMITFEEDBACKREQUEST']._serialized_end=2679
+  _globals['_SUBMITFEEDBACKRESPONSE']._serialized_start=2681
+  _globals['_SUBMITFEEDBACKRESPONSE']._serialized_end=2722
+  _globals['_APIERROR']._serialized_start=2724
+  _globals['_APIERROR']._serialized_end=2765
+  _globals['_WORKERAPIREQUEST']._serialized_start=2768
+  _globals['_WORKERAPIREQUEST']._serialized_end=3025
+  _globals['_WORKERAPIRESPONSE']._serialized_start=3028
+  _globals['_WORKERAPIRESPONSE']._serialized_end=3327
 # @@protoc_insertion_point(module_scope)

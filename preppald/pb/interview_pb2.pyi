@@ -72,7 +72,7 @@ class ClientToServerMessage(_message.Message):
     def __init__(self, audio_chunk: _Optional[_Union[AudioChunk, _Mapping]] = ..., end_request: _Optional[_Union[EndRequest, _Mapping]] = ..., hold: _Optional[_Union[Hold, _Mapping]] = ..., text_answer: _Optional[_Union[TextAnswer, _Mapping]] = ..., prefer: _Optional[_Union[Prefer, _Mapping]] = ...) -> None: ...
 
 class TranscriptUpdate(_message.Message):
-    __slots__ = ("speaker", "text", "is_final", "turn_complete", "seq", "turn", "begin_ms", "end_ms")
+    __slots__ = ("speaker", "text", "is_final", "turn_complete", "seq", "turn", "begin_ms", "end_ms", "heard_code_points")
     SPEAKER_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     IS_FINAL_FIELD_NUMBER: _ClassVar[int]
@@ -81,6 +81,7 @@ class TranscriptUpdate(_message.Message):
     TURN_FIELD_NUMBER: _ClassVar[int]
     BEGIN_MS_FIELD_NUMBER: _ClassVar[int]
     END_MS_FIELD_NUMBER: _ClassVar[int]
+    HEARD_CODE_POINTS_FIELD_NUMBER: _ClassVar[int]
     speaker: str
     text: str
     is_final: bool
@@ -89,7 +90,8 @@ class TranscriptUpdate(_message.Message):
     turn: int
     begin_ms: int
     end_ms: int
-    def __init__(self, speaker: _Optional[str] = ..., text: _Optional[str] = ..., is_final: _Optional[bool] = ..., turn_complete: _Optional[bool] = ..., seq: _Optional[int] = ..., turn: _Optional[int] = ..., begin_ms: _Optional[int] = ..., end_ms: _Optional[int] = ...) -> None: ...
+    heard_code_points: int
+    def __init__(self, speaker: _Optional[str] = ..., text: _Optional[str] = ..., is_final: _Optional[bool] = ..., turn_complete: _Optional[bool] = ..., seq: _Optional[int] = ..., turn: _Optional[int] = ..., begin_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., heard_code_points: _Optional[int] = ...) -> None: ...
 
 class AudioResponse(_message.Message):
     __slots__ = ("audio_content", "packets")

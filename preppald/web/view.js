@@ -182,7 +182,8 @@ function fill(item, turn, atMs) {
   text.dir = "auto";
   text.append(...(turn.cut ? cutText(turn) : [labelled("span", "said", turn.text)]));
   item.replaceChildren(name, text);
-  if (turn.cut) item.append(labelled("span", "cut-mark", words.cutHere));
+  // The kept transcript marks replies that broke off by themselves, too.
+  if (turn.cut) item.append(labelled("span", "cut-mark", atMs === null ? words.cutHere : words.cutOff));
 }
 
 /**

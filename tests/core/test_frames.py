@@ -122,6 +122,13 @@ def test_a_transcript_update_says_when_its_turn_was() -> None:
     assert (update.begin_ms, update.end_ms) == (1, 3500)
 
 
+def test_a_transcript_update_says_how_much_of_a_cut_turn_was_heard() -> None:
+    fragment = Fragment(8, 3, Speaker.AI, "", 5000, turn_complete=True, heard=21)
+    assert sent(frames.transcript(fragment)).transcript_update.heard_code_points == 21
+    uncut = Fragment(8, 3, Speaker.AI, "", 5000, turn_complete=True)
+    assert not sent(frames.transcript(uncut)).transcript_update.heard_code_points
+
+
 def test_the_other_messages_say_what_they_are_given() -> None:
     started = sent(frames.session_started("iv", remaining_seconds=3599.9996, resumed=True)).session_started
     assert (started.interview_id, started.remaining_ms, started.resumed) == ("iv", 3_600_000, True)

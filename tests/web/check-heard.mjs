@@ -157,6 +157,7 @@ const SCENES = {
   "of a reply that was cut the page shows what was heard, in any script": {
     async play(page) {
       const server = await standing({}, SCENARIO);
+      page.on("dialog", (dialog) => void dialog.accept());
       await page.goto(`${server.origin}/`);
       await page.click("#start-silent");
       for (let number = 1; number <= REPLIES.length; number += 1) {
@@ -167,9 +168,14 @@ const SCENES = {
         await until(page, `preppalDemo.transcript.filter(({ cut }) => cut).length === ${number}`);
       }
       const cuts = await page.evaluate(CUTS);
+      await page.reload();
+      await page.locator("#live").waitFor();
+      await page.click("#continue-silent");
+      await until(page, `preppalDemo.transcript.filter(({ cut }) => cut).length === ${REPLIES.length}`);
+      assert.deepEqual(await page.evaluate(CUTS), cuts, "a reload knows them as well");
       await page.evaluate("preppalDemo.client.end()");
       await until(page, "preppalDemo.results !== null");
-      const kept = (await page.evaluate("preppalDemo.results.turns")).filter(({ cut }) => cut).map(({ text }) => text.replace(/\s*\[interrupted\]$/, ""));
+      const kept = (await page.evaluate("preppalDemo.results.turns")).filter(({ cut }) => cut).slice(0, REPLIES.length).map(({ text }) => text.replace(/\s*\[interrupted\]$/, ""));
       await server.close();
       assert.deepEqual(cuts.map(([heard]) => heard), kept, "the page cuts where the server's transcript does");
       cuts.forEach(([heard, unheard], i) => {

@@ -19,6 +19,11 @@ SERVER: dict[str, pb.ServerToClientMessage] = {
             speaker="AI", text="Hi", is_final=True, seq=1, turn=7, begin_ms=61_000, end_ms=62_500
         )
     ),
+    "transcript of a turn that was cut": pb.ServerToClientMessage(
+        transcript_update=pb.TranscriptUpdate(
+            speaker="AI", is_final=True, turn_complete=True, seq=2, turn=7, heard_code_points=130
+        )
+    ),
     "transcript of an older server": pb.ServerToClientMessage(
         transcript_update=pb.TranscriptUpdate(speaker="USER", text="yes", is_final=True)
     ),

@@ -198,6 +198,25 @@ for (const [text, codePoints, heard] of [
   });
 }
 
+test("words that come behind a cut were heard, as far as the server says", () => {
+  const turns = new Turns();
+  turns.add({ speaker: "AI", text: " Tell", turnComplete: false, seq: 1, turn: 1 });
+  turns.cut(true, { turn: 1, heardCodePoints: 5 });
+  turns.add({ speaker: "AI", text: "", turnComplete: true, seq: 2, turn: 1, heardCodePoints: 5 });
+  const turn = turns.add({ speaker: "AI", text: " me more of it", turnComplete: false, seq: 3, turn: 1, heardCodePoints: 13 });
+  assert.equal(turn.text.slice(0, turn.heardLength), "Tell me more");
+});
+
+test("after a reload a cut turn is known by its words alone; a reply that broke off by itself is not cut", () => {
+  const turns = new Turns();
+  turns.add({ speaker: "AI", text: "Tell me 🎤 more", turnComplete: false, seq: 1, turn: 1 });
+  turns.add({ speaker: "AI", text: "", turnComplete: true, seq: 2, turn: 1, heardCodePoints: 9 });
+  turns.add({ speaker: "AI", text: "Tell", turnComplete: false, seq: 3, turn: 2 });
+  turns.add({ speaker: "AI", text: "", turnComplete: true, seq: 4, turn: 2, heardCodePoints: 4 });
+  assert.deepEqual(turns.all.map(({ cut }) => cut), [true, false]);
+  assert.equal(turns.all[0].text.slice(0, turns.all[0].heardLength), "Tell me 🎤");
+});
+
 test("blanks that came before the first word count, too", () => {
   const turns = new Turns();
   assert.equal(turns.add({ speaker: "AI", text: " \n", turnComplete: false, seq: 1, turn: 1 }), null);

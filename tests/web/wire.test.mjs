@@ -11,10 +11,11 @@ const decode = (hex) => decodeServerMessage(buffer(hex));
 const hex = (bytes) => Buffer.from(bytes).toString("hex");
 
 const EXPECTED = {
-  transcript: { kind: "transcriptUpdate", speaker: "AI", text: "Grüß Gott, 你好 🎤", isFinal: true, turnComplete: true, seq: 300, turn: 0, beginMs: 0, endMs: 0 },
-  "transcript with its turn": { kind: "transcriptUpdate", speaker: "AI", text: "Hi", isFinal: true, turnComplete: false, seq: 1, turn: 7, beginMs: 61000, endMs: 62500 },
-  "transcript of an older server": { kind: "transcriptUpdate", speaker: "USER", text: "yes", isFinal: true, turnComplete: false, seq: 0, turn: 0, beginMs: 0, endMs: 0 },
-  "seq beyond 53 bits": { kind: "transcriptUpdate", speaker: "USER", text: "", isFinal: false, turnComplete: false, seq: Number.MAX_SAFE_INTEGER, turn: 0, beginMs: 0, endMs: 0 },
+  transcript: { kind: "transcriptUpdate", speaker: "AI", text: "Grüß Gott, 你好 🎤", isFinal: true, turnComplete: true, seq: 300, turn: 0, beginMs: 0, endMs: 0, heardCodePoints: 0 },
+  "transcript with its turn": { kind: "transcriptUpdate", speaker: "AI", text: "Hi", isFinal: true, turnComplete: false, seq: 1, turn: 7, beginMs: 61000, endMs: 62500, heardCodePoints: 0 },
+  "transcript of a turn that was cut": { kind: "transcriptUpdate", speaker: "AI", text: "", isFinal: true, turnComplete: true, seq: 2, turn: 7, beginMs: 0, endMs: 0, heardCodePoints: 130 },
+  "transcript of an older server": { kind: "transcriptUpdate", speaker: "USER", text: "yes", isFinal: true, turnComplete: false, seq: 0, turn: 0, beginMs: 0, endMs: 0, heardCodePoints: 0 },
+  "seq beyond 53 bits": { kind: "transcriptUpdate", speaker: "USER", text: "", isFinal: false, turnComplete: false, seq: Number.MAX_SAFE_INTEGER, turn: 0, beginMs: 0, endMs: 0, heardCodePoints: 0 },
   audio: { kind: "audioResponse", audioContent: Uint8Array.from({ length: 512 }, (_, i) => i % 256) },
   error: { kind: "error", code: -1, message: "Failed to process message", retryAfterMs: 0 },
   refused: { kind: "error", code: 4429, message: "Too many connections", retryAfterMs: 30000 },

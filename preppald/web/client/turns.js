@@ -33,9 +33,10 @@ export class Turns {
    * @param {number} [update.turn] the server's number; 0: not said
    * @param {number} [update.beginMs] 0: not said
    * @param {number} [update.endMs] 0: not said
+   * @param {number} [update.heardCodePoints] of the turn so far, where it was cut; 0: not said
    * @returns {Turn | null} the turn that changed; null: heard before, or nothing in it
    */
-  add({ speaker, text, turnComplete, seq, turn: number = 0, beginMs = 0, endMs = 0 }) {
+  add({ speaker, text, turnComplete, seq, turn: number = 0, beginMs = 0, endMs = 0, heardCodePoints = 0 }) {
     // 0 is a server older than seq: it never repeats itself.
     if (seq !== 0 && seq <= this.seq) return null;
     this.seq = Math.max(this.seq, seq);
@@ -44,6 +45,7 @@ export class Turns {
     let turn = number > 0 ? this.all[this.#numbers.indexOf(number)] : this.#latest(speaker);
     if (number > 0 && turn?.complete) {
       turn.text += text;
+      if (heardCodePoints > 0) this.#heard(turn, number, heardCodePoints);
       return turn;
     }
     if (turn === undefined || turn.complete) {
@@ -57,7 +59,18 @@ export class Turns {
     if (number > 0) this.#numbers[turn.id] = number;
     if (number > 0 && turn.beginMs === null) turn.beginMs = beginMs;
     if (endMs > 0) turn.endMs = endMs;
+    if (heardCodePoints > 0) this.#heard(turn, number, heardCodePoints);
     return turn;
+  }
+
+  /**
+   * @param {Turn} turn
+   * @param {number} number the server's
+   * @param {number} codePoints that were heard of it; of a reply that broke off by itself all that there is
+   */
+  #heard(turn, number, codePoints) {
+    turn.heardLength = indexOfCodePoint(turn.text, codePoints - (this.#blanks.get(number) ?? 0));
+    turn.cut ||= turn.heardLength < turn.text.trimEnd().length;
   }
 
   /**
@@ -71,7 +84,7 @@ export class Turns {
     const turn = named < 0 ? this.#latest("AI") : this.all[named];
     if (turn === undefined || (named < 0 && turn.complete && !wasHeard)) return null;
     turn.cut = true;
-    if (number !== 0) turn.heardLength = indexOfCodePoint(turn.text, heardCodePoints - (this.#blanks.get(number) ?? 0));
+    if (number !== 0) this.#heard(turn, number, heardCodePoints);
     return turn;
   }
 

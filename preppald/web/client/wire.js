@@ -11,7 +11,7 @@ export class WireError extends Error {
   name = "WireError";
 }
 
-/** @typedef {{kind: "transcriptUpdate", speaker: string, text: string, isFinal: boolean, turnComplete: boolean, seq: number, turn: number, beginMs: number, endMs: number}} TranscriptUpdate turn: 0 from an older server */
+/** @typedef {{kind: "transcriptUpdate", speaker: string, text: string, isFinal: boolean, turnComplete: boolean, seq: number, turn: number, beginMs: number, endMs: number, heardCodePoints: number}} TranscriptUpdate turn: 0 from an older server; heardCodePoints: of the turn so far, where it was cut, else 0 */
 /** @typedef {{kind: "audioResponse", audioContent: Uint8Array}} AudioResponse PCM16 LE mono */
 /** @typedef {{kind: "error", code: number, message: string, retryAfterMs: number}} ErrorResponse */
 /** @typedef {{kind: "sessionEnded", reason: number}} SessionEnded */
@@ -148,7 +148,7 @@ function safe(value) {
 const PAYLOADS = {
   1: {
     kind: "transcriptUpdate",
-    fields: { 1: ["speaker", text], 2: ["text", text], 3: ["isFinal", bool], 4: ["turnComplete", bool], 5: ["seq", uint64], 6: ["turn", int32], 7: ["beginMs", int64], 8: ["endMs", int64] },
+    fields: { 1: ["speaker", text], 2: ["text", text], 3: ["isFinal", bool], 4: ["turnComplete", bool], 5: ["seq", uint64], 6: ["turn", int32], 7: ["beginMs", int64], 8: ["endMs", int64], 9: ["heardCodePoints", int32] },
   },
   2: { kind: "audioResponse", fields: { 1: ["audioContent", bytes] } },
   3: { kind: "error", fields: { 1: ["code", int32], 2: ["message", text], 3: ["retryAfterMs", int64] } },

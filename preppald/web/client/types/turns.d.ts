@@ -49,9 +49,10 @@ export declare class Turns {
      * @param {number} [update.turn] the server's number; 0: not said
      * @param {number} [update.beginMs] 0: not said
      * @param {number} [update.endMs] 0: not said
+     * @param {number} [update.heardCodePoints] of the turn so far, where it was cut; 0: not said
      * @returns {Turn | null} the turn that changed; null: heard before, or nothing in it
      */
-    add({ speaker, text, turnComplete, seq, turn: number, beginMs, endMs }: {
+    add({ speaker, text, turnComplete, seq, turn: number, beginMs, endMs, heardCodePoints }: {
         speaker: string;
         text: string;
         turnComplete: boolean;
@@ -59,6 +60,7 @@ export declare class Turns {
         turn?: number;
         beginMs?: number;
         endMs?: number;
+        heardCodePoints?: number;
     }): Turn | null;
     /**
      * The candidate spoke over the interviewer.

@@ -19,6 +19,7 @@ export type TranscriptUpdate = {
     turn: number;
     beginMs: number;
     endMs: number;
+    heardCodePoints: number;
 };
 export type AudioResponse = {
     kind: "audioResponse";
@@ -64,7 +65,7 @@ export type Received = {
     audioMs: number;
 };
 export type ServerMessage = TranscriptUpdate | AudioResponse | ErrorResponse | SessionEnded | SessionStarted | Interrupted | Notice | HoldState | Received;
-/** @typedef {{kind: "transcriptUpdate", speaker: string, text: string, isFinal: boolean, turnComplete: boolean, seq: number, turn: number, beginMs: number, endMs: number}} TranscriptUpdate turn: 0 from an older server */
+/** @typedef {{kind: "transcriptUpdate", speaker: string, text: string, isFinal: boolean, turnComplete: boolean, seq: number, turn: number, beginMs: number, endMs: number, heardCodePoints: number}} TranscriptUpdate turn: 0 from an older server; heardCodePoints: of the turn so far, where it was cut, else 0 */
 /** @typedef {{kind: "audioResponse", audioContent: Uint8Array}} AudioResponse PCM16 LE mono */
 /** @typedef {{kind: "error", code: number, message: string, retryAfterMs: number}} ErrorResponse */
 /** @typedef {{kind: "sessionEnded", reason: number}} SessionEnded */
