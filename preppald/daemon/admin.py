@@ -8,7 +8,6 @@ Rule 3: connections, bodies and waits are bounded, and nothing here waits for an
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 import importlib.resources
-import ipaddress
 from pathlib import Path
 import re
 
@@ -25,6 +24,7 @@ from preppald.server import http as http1
 from preppald.server.admission import READING
 from preppald.server.connection import readiness
 from preppald.server.http import Answer, Exchange
+from preppald.server.limits import customer, plain
 from preppald.server.request import Request
 from preppald.telemetry.metrics import CONTENT_TYPE
 
@@ -237,15 +237,14 @@ def _files() -> dict[str, tuple[str, bytes]]:
 
 
 def _ends(stream: trio.abc.Stream) -> tuple[str, str]:
-    """Return the addresses at both ends of a connection: ours, which is a name of this port, and the peer's."""
+    """Return both ends of a connection: our address, which is a name of this port, and whom the peer is counted as."""
     if not isinstance(stream, trio.SocketStream):
         return "", ""
     try:
-        ends = stream.socket.getsockname()[0], stream.socket.getpeername()[0]
+        here, peer = str(stream.socket.getsockname()[0]), str(stream.socket.getpeername()[0])
     except OSError:
         return "", ""  # it has gone already
-    here, peer = (str(ipaddress.ip_address(str(end).partition("%")[0])) for end in ends)
-    return here, peer
+    return str(plain(here) or ""), customer(peer)
 
 
 def _json(body: bytes) -> Answer:

@@ -19,6 +19,7 @@ from preppald.interview.now import Connection, InterviewNow
 from preppald.interview.registry import Registry
 from preppald.interview.services import Services
 from preppald.journal import Which
+from preppald.telemetry.metrics import counted
 
 # The state of 500 interviews takes two milliseconds to make, and people do not read faster.
 LIVE_SECONDS = 2.0
@@ -122,17 +123,19 @@ class Live:
 
     def _now(self) -> Now:
         services = self._services
-        value = services.metrics.value
+        metrics = services.metrics
         return Now(
             now_ms=services.now_ms(),
             max_sessions=services.config.max_sessions,
             text=services.config.admin_text == "on",
-            cost_dollars=round(sum(value("cost_dollars_total").values()), 2),
+            cost_dollars=round(sum(counted(metrics.cost).values()), 2),
             gemini=GeminiNow(
-                accepted_ms=round(sum(value("upstream_last_connected_timestamp_seconds").values()) * 1000),
-                connects=round(sum(value("upstream_connects_total").values())),
+                accepted_ms=round(sum(counted(metrics.upstream_last_connected).values()) * 1000),
+                connects=round(sum(counted(metrics.upstream_connects).values())),
                 failures={
-                    cause: round(times) for cause, times in value("upstream_failures_total").items() if times
+                    cause: round(times)
+                    for cause, times in counted(metrics.upstream_failures).items()
+                    if times
                 },
             ),
             ended=self._ended,

@@ -168,7 +168,7 @@ class Limits:
         return self._services.config
 
     def _trusted(self, address: str) -> bool:
-        parsed = _parsed(address)
+        parsed = plain(address)
         return parsed is not None and any(parsed in network for network in self._config.trusted_proxies)
 
     def _client(self, forwarded: Sequence[str]) -> str:
@@ -182,13 +182,14 @@ class Limits:
 
 def customer(address: str) -> str:
     """Return the unit that is counted: an IPv4 address or an IPv6 network; empty for a text that is neither."""
-    parsed = _parsed(address)
+    parsed = plain(address)
     if isinstance(parsed, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((parsed, IPV6_CUSTOMER_BITS), strict=False))
     return "" if parsed is None else str(parsed)
 
 
-def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address without its zone, and an IPv4 address that IPv6 carries as such; None for no address."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -49,6 +49,12 @@ TOKEN_KINDS = tuple(item.name for item in fields(Usage))
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types for it
 
 
+def counted(metric: Counter | Gauge) -> dict[str, float]:
+    """Return what a metric counted, by the values of its only label; by "" for one without."""
+    samples = (sample for family in metric.collect() for sample in family.samples)
+    return {next(iter(sample.labels.values()), ""): sample.value for sample in samples}
+
+
 @dataclass(slots=True)
 class Metrics:
     """Every metric of the daemon by name; see docs/operating.md."""
@@ -218,13 +224,6 @@ class Metrics:
         """Add gauges that are read at each scrape: (name, text, value)."""
         for read in reads:
             self.registry.register(_Watched(read))
-
-    def value(self, name: str) -> dict[str, float]:
-        """Return the samples of one of our series by their label, "" for none; by no more than one label."""
-        samples = (it for family in self.registry.collect() for it in family.samples)
-        return {
-            next(iter(it.labels.values()), ""): it.value for it in samples if it.name == f"preppald_{name}"
-        }
 
     def exposition(self) -> bytes:
         return generate_latest(self.registry)
