@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -17,6 +17,7 @@ from preppald.daemon.audit import Audit
 from preppald.journal import OnDisk
 from preppald.simulator import Scenario
 from preppald.simulator.scenario import Reply
+from tests.candidates import Candidate
 from tests.world import World
 
 T = TypeVar("T")
@@ -26,11 +27,12 @@ SCENARIO = Scenario(reply=(Reply(text="Hello there.", seconds=0.1),))
 
 @dataclass
 class Standing:
-    """``do`` runs a function in the daemon's thread, and returns what it returned."""
+    """``do`` runs a function in the daemon's thread, and returns what it returned. ``candidates``: those who came."""
 
     world: World
     stop: Callable[[], None]
     token: trio.lowlevel.TrioToken
+    candidates: list[Candidate] = field(default_factory=list)
 
     def do(self, function: Callable[..., Coroutine[Any, Any, T]], *arguments: object) -> T:
         return trio.from_thread.run(partial(function, *arguments), trio_token=self.token)
@@ -41,6 +43,7 @@ class Standing:
         async def come() -> None:
             token = self.world.token(interview_id, user_id)
             candidate = await self.world.candidate(interview_id, token=token)
+            self.candidates.append(candidate)
             await candidate.heard_out()
             await self.world.journal.flush()
 

@@ -12,11 +12,14 @@ import time
 from typing import Any
 
 import pytest
+import trio
 
 from preppald import cli
+from preppald.backend.outcomes import Refused
 from preppald.daemon.orders import PATH_BYTES
 from preppald.errors import EX_TEMPFAIL, EX_UNAVAILABLE
 from preppald.journal import OnDisk
+from preppald.telemetry.health import Trouble
 from tests.commands.standing import standing
 from tests.durable import interview, running
 
@@ -135,6 +138,41 @@ def test_of_two_instances_the_one_that_is_meant_acts(shell: Shell) -> None:
         assert [(it["instance"], it["was"]) for it in shell.json] == [("a", False), ("b", True)]
         assert shell("drain", "--instance", "c") == EX_UNAVAILABLE
         assert "there is no instance 'c'" in shell.err
+
+
+def test_what_asks_for_an_operator_is_seen_at_once(shell: Shell) -> None:
+    """Troubles stand above the interviews, each with what to look at, and the exit status says so to a monitor."""
+    with standing(shell.state_dir, max_sessions="1") as daemon:
+        world = daemon.world
+        world.backend.answer = lambda _delivery: Refused(404, "NOT_FOUND")
+        daemon.interview("iv-1", "ada")
+
+        async def trouble() -> None:
+            world.services.gemini.health.begin(Trouble.GEMINI_KEY, "Gemini refuses the API key")
+            await daemon.candidates[0].stream.aclose()
+            while not (world.registry.waiting and world.outbox.statistics().dead):  # noqa: ASYNC110 - no event
+                await trio.sleep(0.05)
+
+        daemon.do(trouble)
+        assert shell("status") == 1
+        lines = shell.out.splitlines()
+        assert lines[1:4] == [
+            "  degraded:    Gemini refuses the API key",
+            "  not ready:   at capacity: no interview begins",
+            "  live:        1, 1 without a browser",
+        ]
+        assert "1 refused for good (`preppald outbox list`)" in lines[4]
+        assert "away 0:0" in lines[-2]
+        assert shell("status", "--json") == 1
+        assert not shell.json["instances"][0]["well"]
+
+
+def test_an_audit_that_cannot_be_written_stops_no_action(shell: Shell) -> None:
+    (shell.state_dir / "audit.jsonl").mkdir()
+    with standing(shell.state_dir) as daemon:
+        assert shell("drain") == 0
+        (line,) = daemon.world.events("audit.not_written")
+        assert (line["action"], line["why"]) == ("drain", "Is a directory")
 
 
 @pytest.mark.parametrize("words", [("status",), ("end", "iv-1"), ("drain",), ("undrain",)])

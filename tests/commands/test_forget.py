@@ -8,10 +8,10 @@ import sqlite3
 import pytest
 import trio
 
-from preppald.core.deliveries import DeliveryState, OutboxEntry
+from preppald.core.deliveries import DeliveryState, OutboxEntry, Work
 from preppald.daemon.audit import FILE, KEY, MOST_BYTES, OLDER, Audit, Entry
 from preppald.errors import EX_IOERR, EX_UNAVAILABLE
-from preppald.journal import Journal, OnDisk, files, reader, set_aside
+from preppald.journal import Journal, OnDisk, files, forgetting, reader, set_aside, writes
 from preppald.journal.archive import Archive
 from preppald.journal.forgetting import NotForgotten
 from preppald.recording.shelf import DIRECTORY, new_notes
@@ -239,6 +239,51 @@ async def test_a_file_without_its_daemon_is_a_copy_and_is_cleaned_too(shell: She
     assert await trio.to_thread.run_sync(shell, "forget", "--user", "ada") == 0
     assert found_in(shell.state_dir, WORDS, "iv-1") == []
     assert not (shell.state_dir / "copy.lock").exists()
+
+
+async def test_rows_that_name_nobody_are_told_and_rows_of_several_are_emptied(shell: Shell) -> None:
+    """A damaged row stays as a hole in another's transcript, and keeps no word of who is forgotten."""
+    await fill(shell.state_dir, "a", ("iv-one", "ada", WORDS, DONE), ("iv-two", "bob", OTHERS, DONE))
+    with closing(files.writable(shell.state_dir / "a.db")) as connection:
+        for owner, stored in ((None, b"nobody knows"), ("iv-two", b'["iv-one",1,["' + WORDS.encode())):
+            connection.execute(
+                writes.PUT_DAMAGED,
+                ("recent", owner, 0, 1, 3, None, "it does not have its checksum", 1, stored),
+            )
+    assert shell("forget", "--user", "ada") == 0
+    assert "1 damaged rows name no interview, so they stay: `preppald journal check`" in shell.out
+    assert found_in(shell.state_dir, WORDS, "iv-one") == []
+    with closing(files.read_only(shell.state_dir / "a.db")) as connection:
+        assert reader.lost_to(connection, "iv-two", 1) == 3
+
+
+async def test_a_database_of_a_later_version_stops_it_all(shell: Shell) -> None:
+    await fill(shell.state_dir, "a", ("iv-1", "ada", WORDS, DONE))
+    with closing(files.writable(shell.state_dir / "a.db")) as connection:
+        connection.executescript("CREATE TABLE later (number INTEGER); PRAGMA user_version = 99")
+    assert shell("forget", "--user", "ada") == EX_IOERR
+    assert "was written by another version of preppald: start its daemon once" in shell.err
+
+
+async def test_a_reader_that_holds_the_file_is_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its -wal cannot be emptied then: the rows are gone, and the operator hears what is left, and what to do."""
+    await fill(shell.state_dir, "a", ("iv-1", "ada", WORDS, DONE))
+    monkeypatch.setattr(forgetting, "WAIT_SECONDS", 0.0)
+    with closing(files.read_only(shell.state_dir / "a.db")) as reading:
+        reading.execute("BEGIN")
+        reading.execute("SELECT count(*) FROM interview").fetchone()
+        assert shell("forget", "--user", "ada") == EX_IOERR
+        assert "another program reads the file, which could not be cut: repeat the command" in shell.out
+    assert shell("forget", "--user", "ada") == EX_UNAVAILABLE, "its rows are gone"
+
+
+async def test_feedback_that_is_due_is_waited_for(shell: Shell) -> None:
+    await fill(shell.state_dir, "a", ("iv-1", "ada", WORDS, DONE))
+    with closing(files.writable(shell.state_dir / "a.db")) as connection:
+        connection.execute(writes.PUT_DUE[Work.FEEDBACK], ("iv-1:1:transcript",))
+    assert shell("forget", "--user", "ada") == EX_UNAVAILABLE
+    assert "still owed feedback or a check that is still to be written of interview 'iv-1'" in shell.err
+    assert shell("forget", "--user", "ada", "--also-undelivered") == 0
 
 
 def test_nothing_to_forget_is_a_sentence(shell: Shell) -> None:
