@@ -16,7 +16,7 @@ from websockets.utils import accept_key
 from preppald.config.addresses import Endpoint, websocket_endpoint
 from preppald.core import closes
 from preppald.core.closes import Cause
-from preppald.core.events import GeminiEvent, GoingAway, TextSpoken, Unreadable
+from preppald.core.events import GeminiEvent, GoingAway, MemberSkipped, TextSpoken
 from preppald.gemini.connection import Dial, Upstream, UpstreamError, connected, dialler
 from preppald.simulator import GeminiSimulator, Scenario, load_scenario, serve_gemini
 from preppald.simulator.endings import CLOSE_FRAMES
@@ -406,7 +406,7 @@ async def test_frames_that_cannot_be_read_are_dropped_and_counted(
         events: list[GeminiEvent] = []
         while TextSpoken("hi") not in events:
             events += await upstream.receive()
-        assert events == [Unreadable("frame")] * 4 + [TextSpoken("hi")]
+        assert events == [MemberSkipped("frame")] * 4 + [TextSpoken("hi")]
 
 
 async def test_a_close_frame_reaches_reader_and_writer_with_its_words(

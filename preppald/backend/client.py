@@ -17,7 +17,7 @@ from preppald.backend import protobuf, trpc
 from preppald.backend.breaker import MOST_IN_FLIGHT
 from preppald.backend.outcomes import Absent, Outcome, Probe, Refused, Retry, Unauthorized
 from preppald.backend.trpc import Transformer
-from preppald.backend.wire import UNAUTHORIZED, Request
+from preppald.backend.wire import UNAUTHORIZED, BackendRequest
 from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import Delivery, DeliveryKind
 from preppald.net import tls
@@ -94,7 +94,7 @@ class HttpBackend(abc.ABC):
         await self._client.aclose()
 
     @abc.abstractmethod
-    def _encode(self, delivery: Delivery) -> Request:
+    def _encode(self, delivery: Delivery) -> BackendRequest:
         """Return the request; raise msgspec.DecodeError, ValueError or OverflowError where the wire cannot say it."""
 
     @abc.abstractmethod
@@ -136,7 +136,7 @@ class HttpBackend(abc.ABC):
         return f"{url.scheme}://{url.netloc.decode('ascii')}{url.path.rstrip('/')}"
 
     async def _try(
-        self, request: Request, headers: dict[str, str]
+        self, request: BackendRequest, headers: dict[str, str]
     ) -> tuple[int, httpx.Headers, bytes] | Retry:
         """Make one request within TRY_SECONDS; return status, headers and the body's beginning, or the failure."""
         # The request is on its way: from here on the backend may have acted on it.
@@ -213,7 +213,7 @@ class TrpcBackend(HttpBackend):
             return None
         return await super().knows(interview_id)
 
-    def _encode(self, delivery: Delivery) -> Request:
+    def _encode(self, delivery: Delivery) -> BackendRequest:
         return trpc.encode(delivery, self._transformer)
 
     def _decode(self, status: int, body: bytes, retry_after: str | None) -> Outcome:
@@ -261,7 +261,7 @@ class ProtobufBackend(HttpBackend):
     ) -> None:
         super().__init__(base_url, secret, accept=protobuf.CONTENT_TYPE, trust=trust, proxy=proxy)
 
-    def _encode(self, delivery: Delivery) -> Request:
+    def _encode(self, delivery: Delivery) -> BackendRequest:
         return protobuf.encode(delivery)
 
     def _decode(self, status: int, body: bytes, retry_after: str | None) -> Outcome:

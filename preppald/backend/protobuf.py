@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 import msgspec
 
 from preppald.backend.outcomes import Delivered, Outcome, Refused, Retry, Unauthorized
-from preppald.backend.wire import REFUSED, UNAUTHORIZED, Request, delay, elsewhere
+from preppald.backend.wire import REFUSED, UNAUTHORIZED, BackendRequest, delay, elsewhere
 from preppald.core.context import Context
 from preppald.core.deliveries import (
     Delivery,
@@ -40,7 +40,7 @@ STATUSES = {
 SPEAKERS = {Speaker.USER: WireSpeaker.USER, Speaker.AI: WireSpeaker.AI}
 
 
-def encode(delivery: Delivery) -> Request:
+def encode(delivery: Delivery) -> BackendRequest:
     """Return the request for a delivery.
 
     Raises:
@@ -92,7 +92,7 @@ def encode(delivery: Delivery) -> Request:
             )
 
 
-def context_request(interview_id: str, block: int = 0) -> Request:
+def context_request(interview_id: str, block: int = 0) -> BackendRequest:
     """Return the question for a context. It changes nothing, but with a block it marks that block as begun."""
     request = WorkerApiRequest()
     request.get_context.interview_id = interview_id
@@ -157,5 +157,5 @@ def _failure(status: int, answer: WorkerApiResponse | None, retry_after: str | N
     return Retry(status, cause, retry_after=delay(retry_after))
 
 
-def _request(message: WorkerApiRequest) -> Request:
-    return Request(PATH, CONTENT_TYPE, message.SerializeToString())
+def _request(message: WorkerApiRequest) -> BackendRequest:
+    return BackendRequest(PATH, CONTENT_TYPE, message.SerializeToString())

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from preppald.backend.outcomes import Absent, Delivered, Outcome, Refused, Retry, Unauthorized
-from preppald.backend.wire import GATEWAY, REFUSED, UNAUTHORIZED, Request, delay, elsewhere
+from preppald.backend.wire import GATEWAY, REFUSED, UNAUTHORIZED, BackendRequest, delay, elsewhere
 from preppald.core.context import Context
 from preppald.core.deliveries import Delivery, DeliveryKind, Feedback, StatusUpdate, TranscriptSubmission, iso
 
@@ -29,7 +29,7 @@ class Transformer(enum.StrEnum):
     NONE = "none"
 
 
-def encode(delivery: Delivery, transformer: Transformer) -> Request:
+def encode(delivery: Delivery, transformer: Transformer) -> BackendRequest:
     """Return the request for a delivery.
 
     Raises:
@@ -73,10 +73,10 @@ def encode(delivery: Delivery, transformer: Transformer) -> Request:
             )
 
 
-def request(procedure: str, given: dict[str, Any], transformer: Transformer) -> Request:
+def request(procedure: str, given: dict[str, Any], transformer: Transformer) -> BackendRequest:
     """Return a mutation's request with this input."""
     wrapped = {"json": given} if transformer is Transformer.SUPERJSON else given
-    return Request(f"/api/trpc/{procedure}", "application/json", msgspec.json.encode(wrapped))
+    return BackendRequest(f"/api/trpc/{procedure}", "application/json", msgspec.json.encode(wrapped))
 
 
 def decode(
@@ -143,12 +143,14 @@ def mismatch(answer: dict[str, Any], transformer: Transformer) -> str:
     return f": it speaks {theirs}, set PREPPALD_TRPC_TRANSFORMER={theirs}"
 
 
-def context_request(interview_id: str, transformer: Transformer) -> Request:
+def context_request(interview_id: str, transformer: Transformer) -> BackendRequest:
     """Return the query for an interview's context; the application changes nothing for it."""
     given = {"interviewId": interview_id}
     wrapped = {"json": given} if transformer is Transformer.SUPERJSON else given
     text = quote(msgspec.json.encode(wrapped))
-    return Request(f"/api/trpc/interview.getContext?input={text}", "application/json", b"", method="GET")
+    return BackendRequest(
+        f"/api/trpc/interview.getContext?input={text}", "application/json", b"", method="GET"
+    )
 
 
 def context(status: int, body: bytes, retry_after: str | None, transformer: Transformer) -> Context | Outcome:

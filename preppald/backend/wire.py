@@ -13,7 +13,7 @@ DELAY = re.compile(r"[0-9]{1,6}")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class BackendRequest:
     """Describe one HTTP request. ``path`` is below the application's base URL, with its query."""
 
     path: str

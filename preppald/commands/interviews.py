@@ -10,7 +10,7 @@ from preppald.config.load import price_table
 from preppald.core.deliveries import DeliveryState, iso
 from preppald.core.interview import Phase
 from preppald.core.prices import Prices
-from preppald.journal.archive import Archive, Found
+from preppald.journal.archive import Archive, FoundInterview
 from preppald.journal.reader import DEFAULT_LIMIT, Which
 
 # More than any journal has, and within what SQLite takes.
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace, state_dir: Path) -> int:
     return finish(archive)
 
 
-def _row(found: Found, at_ms: int, prices: Prices) -> tuple[str, ...]:
+def _row(found: FoundInterview, at_ms: int, prices: Prices) -> tuple[str, ...]:
     it = found.interview
     return (
         f"{it.interview_id} block {it.block}" if it.block else it.interview_id,
@@ -106,7 +106,7 @@ def _row(found: Found, at_ms: int, prices: Prices) -> tuple[str, ...]:
     )
 
 
-def _described(found: Found, prices: Prices) -> dict[str, Any]:
+def _described(found: FoundInterview, prices: Prices) -> dict[str, Any]:
     """Return everything but the resumption handle and the token's digest."""
     it = found.interview
     return {

@@ -98,7 +98,7 @@ class ToolCalled(_Said, frozen=True):
     calls: tuple[ToolCall, ...]
 
 
-class Unreadable(_Happening, frozen=True):
+class MemberSkipped(_Happening, frozen=True):
     """A member of a frame, or a whole frame, that could not be read. ``what`` is a path of known names."""
 
     what: str
@@ -144,7 +144,7 @@ GeminiEvent = (
     | TokensUsed
     | ToolCalled
     | ReplyRejected
-    | Unreadable
+    | MemberSkipped
 )
 
 # ------------------------------------------------------------------ from the candidate

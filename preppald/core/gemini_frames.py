@@ -19,6 +19,7 @@ from preppald.core.events import (
     GeminiEvent,
     GoingAway,
     HandleGiven,
+    MemberSkipped,
     ReplyGenerated,
     ReplyInterrupted,
     ReplyRejected,
@@ -31,7 +32,6 @@ from preppald.core.events import (
     ToolCall,
     ToolCalled,
     TurnCompleted,
-    Unreadable,
     UtteranceCompleted,
     WaitingForInput,
 )
@@ -160,7 +160,7 @@ _decoder = msgspec.json.Decoder(_ServerMessage)
 def decode(frame: bytes | str) -> list[GeminiEvent]:
     """Return the events in one frame: content first, flags last. Often none.
 
-    A member that cannot be read is left out, and an Unreadable names it.
+    A member that cannot be read is left out, and a MemberSkipped names it.
 
     Raises:
         RemoteProtocolError: nothing in the frame can be read; drop it and go on.
@@ -181,7 +181,7 @@ def _salvaged(frame: bytes | str) -> list[GeminiEvent]:
     events = _events(message)
     if dropped and not events:
         raise RemoteProtocolError("Gemini sent a frame that cannot be read (ValueError)")
-    return [*events, *(Unreadable(path) for path in dropped)]
+    return [*events, *(MemberSkipped(path) for path in dropped)]
 
 
 def _events(message: _ServerMessage) -> list[GeminiEvent]:

@@ -27,11 +27,11 @@ from preppald.core.events import (
     GoingAway,
     HandleDropped,
     HandleGiven,
+    MemberSkipped,
     ReplyRejected,
     SpeechBegan,
     TextHeard,
     ToolCalled,
-    Unreadable,
     UpstreamLost,
     UpstreamReady,
     UpstreamResumed,
@@ -270,7 +270,7 @@ class Client:
                 case ReplyRejected():
                     self._service.metrics.upstream_rejected.labels(event.reason).inc()
                     self._log.warning("upstream.rejected", generation=self._generation, reason=event.reason)
-                case Unreadable():
+                case MemberSkipped():
                     self._note_unreadable(event.what)
                 case _:
                     pass

@@ -9,7 +9,7 @@ import trio
 from preppald.config.addresses import Endpoint
 from preppald.core import closes, gemini_frames
 from preppald.core.closes import Cause
-from preppald.core.events import GeminiEvent, SetupCompleted, Unreadable
+from preppald.core.events import GeminiEvent, MemberSkipped, SetupCompleted
 from preppald.errors import RemoteProtocolError
 from preppald.gemini.dial import Dial, UpstreamError, dialled, dialler, upgraded
 from preppald.net.framing import Message
@@ -53,7 +53,7 @@ class Upstream:
     # -------------------------------------------------------------- in
 
     async def receive(self) -> list[GeminiEvent]:
-        """Return the events of all messages that one read brings; an Unreadable for each that cannot be read.
+        """Return the events of all messages that one read brings; a MemberSkipped for each that cannot be read.
 
         Raises:
             UpstreamError: the connection ended.
@@ -175,7 +175,7 @@ def _decoded(message: Message) -> list[GeminiEvent]:
     try:
         return gemini_frames.decode(message)
     except RemoteProtocolError:
-        return [Unreadable("frame")]
+        return [MemberSkipped("frame")]
 
 
 @asynccontextmanager

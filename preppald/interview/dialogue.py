@@ -21,13 +21,13 @@ from preppald.core.events import (
     HandleDropped,
     HandleGiven,
     InterviewOver,
+    MemberSkipped,
     ReplyGenerated,
     ReplyRejected,
     SetupCompleted,
     TokensUsed,
     ToolCalled,
     TurnCompleted,
-    Unreadable,
     UpstreamLost,
     UpstreamReady,
     UpstreamResumed,
@@ -100,7 +100,7 @@ class Dialogue:
                 self._parts.record.keep_handle(self._parts.client.handle)
             case ToolCalled():
                 self._parts.evidence.note(event, now)
-            case SetupCompleted() | GoingAway() | ReplyRejected() | Unreadable():
+            case SetupCompleted() | GoingAway() | ReplyRejected() | MemberSkipped():
                 pass
             case UpstreamReady() | UpstreamResumed():
                 self._come_back(event, now)

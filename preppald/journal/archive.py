@@ -29,7 +29,7 @@ NO_LIMIT = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundInterview:
     """An interview and where it was found; ``worst``: of its deliveries, None without any.
 
     ``quality``: how it went; None while it runs, and for those of versions that kept none.
@@ -66,7 +66,7 @@ class Archive:
         except PermissionError as error:
             raise JournalError(_forbidden(state_dir)) from error
 
-    def interviews(self, which: Which) -> list[Found]:
+    def interviews(self, which: Which) -> list[FoundInterview]:
         """Return the chosen interviews, the newest first; each block of one by itself."""
         # Columns that may differ between two files of an instance are filtered after the files are put together.
         either = replace(which, phase=None, ending=None, limit=NO_LIMIT)
@@ -80,13 +80,15 @@ class Archive:
                 reader.qualities(connection, report=self._damaged),
             )
 
-        found: dict[tuple[str, int], Found] = {}
+        found: dict[tuple[str, int], FoundInterview] = {}
         for instance, (interviews, standing, qualities) in self._ask(ask):
             for it in interviews:
                 key = it.interview_id, it.block
                 known = found.get(key)
                 if known is None or newest((it, known.interview)) is it:
-                    found[key] = Found(instance, it, standing.get(key), qualities.get((*key, it.epoch)))
+                    found[key] = FoundInterview(
+                        instance, it, standing.get(key), qualities.get((*key, it.epoch))
+                    )
         chosen = [
             it
             for it in found.values()

@@ -16,6 +16,7 @@ from preppald.core.events import (
     GeminiEvent,
     GoingAway,
     HandleGiven,
+    MemberSkipped,
     ReplyGenerated,
     ReplyInterrupted,
     ReplyRejected,
@@ -28,7 +29,6 @@ from preppald.core.events import (
     ToolCall,
     ToolCalled,
     TurnCompleted,
-    Unreadable,
     UtteranceCompleted,
     WaitingForInput,
 )
@@ -259,17 +259,17 @@ def test_a_frame_that_is_no_message_is_refused_without_its_text(frame: bytes) ->
         ),
         ('{"serverContent":{"outputTranscription":{"text":"a\nb"}}}', [TextSpoken("a\nb")]),
         ('\ufeff{"serverContent":{"turnComplete":true}}', [TurnCompleted()]),
-        ('{"goAway":{"timeLeft":{"seconds":50}}}', [GoingAway(None), Unreadable("goAway.timeLeft")]),
-        ('{"goAway":{"timeLeft":5}}', [GoingAway(None), Unreadable("goAway.timeLeft")]),
+        ('{"goAway":{"timeLeft":{"seconds":50}}}', [GoingAway(None), MemberSkipped("goAway.timeLeft")]),
+        ('{"goAway":{"timeLeft":5}}', [GoingAway(None), MemberSkipped("goAway.timeLeft")]),
         (
             '{"usageMetadata":{"promptTokenCount":[]},"serverContent":{"turnComplete":true}}',
-            [TurnCompleted(), TokensUsed(Usage()), Unreadable("usageMetadata.promptTokenCount")],
+            [TurnCompleted(), TokensUsed(Usage()), MemberSkipped("usageMetadata.promptTokenCount")],
         ),
         (
             '{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"data":"a?b"}},{"inlineData":{"data":"YWI="}}]}}}',
-            [AudioSpoken(b"ab"), Unreadable("serverContent.modelTurn.parts.inlineData.data")],
+            [AudioSpoken(b"ab"), MemberSkipped("serverContent.modelTurn.parts.inlineData.data")],
         ),
-        ('{"serverContent":7,"goAway":{}}', [GoingAway(None), Unreadable("serverContent")]),
+        ('{"serverContent":7,"goAway":{}}', [GoingAway(None), MemberSkipped("serverContent")]),
     ],
 )
 def test_one_odd_member_costs_no_other(frame: str, events: list[GeminiEvent]) -> None:
