@@ -1,101 +1,11 @@
-/** The chain of sockets, over a WebSocket that does what the test says, on a clock that the test moves. */
+/** The chain of sockets, over a line that does what the test says. */
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { afterEach, beforeEach, mock, test } from "node:test";
+import { mock, test } from "node:test";
 import { Connection, HELD_BYTES } from "../../preppald/web/client/connection.js";
+import { FakeSocket, connect, frames, latest, line, refuseAll, settle } from "./scripted-line.mjs";
 
-const frames = JSON.parse(readFileSync(new URL("frames.json", import.meta.url), "utf8"));
 const CHUNK = new Uint8Array(1280);
-
-class FakeSocket {
-  static OPEN = 1;
-  /** @type {FakeSocket[]} */
-  static all = [];
-  readyState = 0;
-  bufferedAmount = 0;
-  sent = [];
-  closed = false;
-
-  constructor(url, protocols) {
-    this.url = String(url);
-    this.protocols = protocols;
-    FakeSocket.all.push(this);
-  }
-  send(frame) {
-    this.sent.push(frame);
-  }
-  close() {
-    this.closed = true;
-  }
-  opens() {
-    this.readyState = FakeSocket.OPEN;
-    this.onopen();
-  }
-  says(name) {
-    this.onmessage({ data: Uint8Array.from(Buffer.from(frames.server[name], "hex")).buffer });
-  }
-  dies(code = 1006, reason = "") {
-    this.onclose?.({ code, reason });
-  }
-}
-
-/** What GET /ready answers; null: no server there. */
-let health = 200;
-let body;
-let spoken;
-let seen;
-let wallClockJumpMs;
-
-beforeEach(() => {
-  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
-  // The monotonic clock moves with the timers, and not when the wall clock is set.
-  const begun = Date.now();
-  wallClockJumpMs = 0;
-  mock.method(performance, "now", () => Date.now() - begun - wallClockJumpMs);
-  mock.method(globalThis, "fetch", async () => {
-    if (health === null) throw new TypeError("fetch failed");
-    return { status: health, headers: new Headers(spoken), text: async () => body };
-  });
-  globalThis.WebSocket = FakeSocket;
-  FakeSocket.all = [];
-  health = 200;
-  body = '{"status":"ready"}';
-  spoken = {};
-  seen = { messages: [], lost: 0, ends: [], troubles: [] };
-});
-afterEach(() => mock.restoreAll() ?? mock.timers.reset());
-
-function connect({ since = 0 } = {}) {
-  const connection = new Connection({
-    url: "ws://example.test/ws/42",
-    token: "a.b.c",
-    since: () => since,
-    onmessage: (message) => seen.messages.push(message.kind),
-    onlost: () => (seen.lost += 1),
-    ontrouble(kind, active) {
-      if (seen.troubles.includes(kind) === active) return;
-      seen.troubles = active ? [...seen.troubles, kind] : seen.troubles.filter((other) => other !== kind);
-    },
-    onend: (end) => seen.ends.push(end),
-  });
-  connection.open();
-  return connection;
-}
-
-const latest = () => FakeSocket.all.at(-1);
-const settle = async () => {
-  for (let i = 0; i < 5; i += 1) await Promise.resolve();
-};
-
-/** Refuse every handshake until the connection gives up or `limitMs` have passed. */
-async function refuseAll(limitMs) {
-  for (let ms = 0; ms < limitMs && seen.ends.length === 0; ms += 100) {
-    if (!latest().closed) latest().dies();
-    await settle();
-    mock.timers.tick(100);
-  }
-}
 
 test("http addresses and addresses of this page become WebSocket addresses", () => {
   globalThis.location = { href: "https://app.example.test/interview" };
@@ -123,13 +33,13 @@ test("a lost connection comes back with the last seq, and the sound of the gap i
   latest().says("session started");
   latest().dies();
   connection.sendAudio(CHUNK);
-  assert.equal(seen.lost, 1);
+  assert.equal(line.seen.lost, 1);
   mock.timers.tick(400);
   assert.equal(FakeSocket.all.length, 2);
   assert.equal(latest().url, "ws://example.test/ws/42?since=7&turns=1");
   latest().opens();
   assert.equal(latest().sent.length, 1);
-  assert.equal(seen.ends.length, 0);
+  assert.equal(line.seen.ends.length, 0);
 });
 
 test("of a long gap the last five seconds are kept", () => {
@@ -146,10 +56,10 @@ test("verdicts of the server end it at once", () => {
     latest().says("session started");
     latest().dies(code, reason);
     mock.timers.tick(120000);
-    assert.equal(seen.ends.at(-1).code, code);
+    assert.equal(line.seen.ends.at(-1).code, code);
   }
   assert.equal(FakeSocket.all.length, 4);
-  assert.equal(seen.ends.length, 4);
+  assert.equal(line.seen.ends.length, 4);
 });
 
 test("after SessionEnded a loss is the end, and its reason is known", () => {
@@ -157,7 +67,7 @@ test("after SessionEnded a loss is the end, and its reason is known", () => {
   latest().opens();
   latest().says("session ended");
   latest().dies(1006);
-  assert.deepEqual(seen.ends, [{ code: 1006, reason: "", sessionEnded: 3, diagnosis: null }]);
+  assert.deepEqual(line.seen.ends, [{ code: 1006, reason: "", sessionEnded: 3, diagnosis: null }]);
 });
 
 test("nothing of an old socket is heard", () => {
@@ -171,11 +81,11 @@ test("nothing of an old socket is heard", () => {
 
 for (const [answer, diagnosis] of [[200, "refused"], [503, "full"], [404, "unreachable"], [502, "unreachable"], [null, "unreachable"]]) {
   test(`a first handshake that fails while /ready says ${answer} is told as "${diagnosis}"`, async () => {
-    health = answer;
+    line.health = answer;
     connect();
     latest().dies();
     await settle();
-    assert.equal(seen.ends[0].diagnosis, diagnosis);
+    assert.equal(line.seen.ends[0].diagnosis, diagnosis);
   });
 }
 
@@ -183,11 +93,11 @@ test("an unreachable server is tried for a minute, then given up", async () => {
   connect();
   latest().opens();
   latest().says("session started");
-  health = null;
+  line.health = null;
   latest().dies();
   await refuseAll(120000);
-  assert.equal(seen.lost, 1);
-  assert.equal(seen.ends.length, 1);
+  assert.equal(line.seen.lost, 1);
+  assert.equal(line.seen.ends.length, 1);
   assert.ok(FakeSocket.all.length >= 12 && FakeSocket.all.length < 40, String(FakeSocket.all.length));
 });
 
@@ -195,14 +105,14 @@ test("a proxy with no server behind it is no verdict: the interview is tried for
   connect();
   latest().opens();
   latest().says("session started");
-  health = 502;
+  line.health = 502;
   latest().dies();
   await refuseAll(30000);
-  assert.equal(seen.ends.length, 0);
+  assert.equal(line.seen.ends.length, 0);
   mock.timers.tick(5000);
   latest().opens();
   latest().says("session started");
-  assert.equal(seen.lost, 1);
+  assert.equal(line.seen.lost, 1);
 });
 
 test("whoever leaves is told nothing more, and dials no more", async () => {
@@ -215,8 +125,8 @@ test("whoever leaves is told nothing more, and dials no more", async () => {
   connection.sendAudio(CHUNK);
   mock.timers.tick(120000);
   assert.equal(FakeSocket.all.length, 1);
-  assert.equal(seen.ends.length, 0);
-  assert.equal(seen.lost, 0);
+  assert.equal(line.seen.ends.length, 0);
+  assert.equal(line.seen.lost, 0);
 });
 
 test("a healthy server that keeps refusing has ended the interview", async () => {
@@ -225,7 +135,7 @@ test("a healthy server that keeps refusing has ended the interview", async () =>
   latest().says("session started");
   latest().dies();
   await refuseAll(20000);
-  assert.equal(seen.ends[0].diagnosis, "over-meanwhile");
+  assert.equal(line.seen.ends[0].diagnosis, "over-meanwhile");
 });
 
 test("a socket that never opens, and one that never starts, are not waited for without end", async () => {
@@ -245,7 +155,7 @@ test("a socket that takes nothing any more is dead", () => {
   latest().bufferedAmount = 1e6;
   connection.sendAudio(CHUNK);
   assert.ok(FakeSocket.all[0].closed);
-  assert.equal(seen.lost, 1);
+  assert.equal(line.seen.lost, 1);
 });
 
 test("end: asks the server, but for five seconds only, and at once when there is no server", () => {
@@ -253,28 +163,28 @@ test("end: asks the server, but for five seconds only, and at once when there is
   latest().opens();
   connection.requestEnd();
   assert.equal(Buffer.from(latest().sent[0]).toString("hex"), frames.client.end);
-  assert.equal(seen.ends.length, 0);
+  assert.equal(line.seen.ends.length, 0);
   mock.timers.tick(5000);
-  assert.equal(seen.ends.length, 1);
+  assert.equal(line.seen.ends.length, 1);
 
   connection = connect();
   connection.requestEnd();
   connection.requestEnd();
-  assert.equal(seen.ends.length, 2);
+  assert.equal(line.seen.ends.length, 2);
 });
 
 test("bytes that are no message end it with words, not with an exception", () => {
   connect();
   latest().opens();
   latest().onmessage({ data: Uint8Array.of(0x12, 0xff).buffer });
-  assert.equal(seen.ends[0].code, 1008);
+  assert.equal(line.seen.ends[0].code, 1008);
 });
 
 const CAPTURE_BYTES_PER_MS = 32;
 
 /** Speak for a while, in chunks of 40 ms, while the clock goes on. */
 async function speak(connection, ms) {
-  for (let at = 0; at < ms && seen.ends.length === 0; at += 40) {
+  for (let at = 0; at < ms && line.seen.ends.length === 0; at += 40) {
     connection.sendAudio(new Uint8Array(40 * CAPTURE_BYTES_PER_MS));
     mock.timers.tick(40);
     await Promise.resolve();
@@ -303,115 +213,47 @@ async function started() {
 test("P8: a line that swallows everything is told after four seconds and given up after twelve", async () => {
   const connection = await started();
   await speak(connection, 3000);
-  assert.deepEqual(seen.troubles, []);
+  assert.deepEqual(line.seen.troubles, []);
   await speak(connection, 2000);
-  assert.deepEqual(seen.troubles, ["line-silent"]);
+  assert.deepEqual(line.seen.troubles, ["line-silent"]);
   assert.equal(connection.state.quality, "silent");
   await speak(connection, 9000);
-  assert.equal(seen.lost, 1);
-  assert.ok(!seen.troubles.includes("line-silent"), "its end is the reconnection");
+  assert.equal(line.seen.lost, 1);
+  assert.ok(!line.seen.troubles.includes("line-silent"), "its end is the reconnection");
 });
 
 test("P8: the page is there for as long as the server holds the interview, and not much longer", async () => {
   await started();
-  health = null;
+  line.health = null;
   latest().dies();
   await refuseAll(90000);
-  assert.equal(seen.ends.length, 0, "the grace is 90 s");
+  assert.equal(line.seen.ends.length, 0, "the grace is 90 s");
   await refuseAll(30000);
-  assert.equal(seen.ends.length, 1);
+  assert.equal(line.seen.ends.length, 1);
 });
 
 test("P6: a page that was blocked says nothing about the line", async () => {
   const connection = await started();
   for (let i = 0; i < 5; i += 1) {
-    wallClockJumpMs -= 20000;
+    line.wallClockJumpMs -= 20000;
     await speak(connection, 600);
     received(2000 + i * 600);
   }
-  assert.equal(seen.lost, 0);
-  assert.deepEqual(seen.troubles, []);
+  assert.equal(line.seen.lost, 0);
+  assert.deepEqual(line.seen.troubles, []);
 });
 
 test("P10: an hour's jump of the wall clock while reconnecting ends nothing", async () => {
   await started();
   latest().dies();
   mock.timers.setTime(Date.now() + 3600000);
-  wallClockJumpMs += 3600000;
+  line.wallClockJumpMs += 3600000;
   mock.timers.tick(400);
   latest().opens();
   latest().says("session started with its grace");
-  assert.equal(seen.ends.length, 0);
-  assert.equal(seen.lost, 1);
+  assert.equal(line.seen.ends.length, 0);
+  assert.equal(line.seen.lost, 1);
 });
-
-for (const [what, answer, diagnosis, protocols = {}] of [
-  ["a landing page", "<!doctype html><title>Welcome</title>", "blocked-between"],
-  ["another service's JSON", '{"ok":true}', "blocked-between"],
-  ["a server that would have said why", '{"status":"ready"}', "blocked-between", { "Preppal-Protocols": "preppal.v1, preppal.v2" }],
-  ["a server too old to say why", '{"status":"ready"}', "refused"],
-]) {
-  test(`P11: a handshake that fails beside ${what} is told as "${diagnosis}"`, async () => {
-    body = answer;
-    spoken = protocols;
-    connect();
-    latest().dies();
-    await settle();
-    assert.equal(seen.ends[0].diagnosis, diagnosis);
-  });
-}
-
-/** ServerToClientMessage { error { code, message, retry_after_ms } }, then the close with that code. */
-function refuses(code, retryAfterMs = 0) {
-  latest().opens();
-  latest().onmessage({ data: errorFrame(code, retryAfterMs) });
-  latest().dies(code, "");
-}
-
-function errorFrame(code, retryAfterMs) {
-  const varint = (value) => {
-    const out = [];
-    for (; value > 127; value = Math.floor(value / 128)) out.push((value % 128) | 0x80);
-    return [...out, value];
-  };
-  const inner = [0x08, ...varint(code), 0x12, 2, 0x6e, 0x6f, 0x18, ...varint(retryAfterMs)];
-  return Uint8Array.of(0x1a, inner.length, ...inner).buffer;
-}
-
-for (const code of [4400, 4401, 4403, 4410]) {
-  test(`a refusal with ${code} ends it at once, and is no complaint about a message`, () => {
-    connect();
-    refuses(code);
-    assert.equal(seen.ends[0].code, code);
-    assert.deepEqual(seen.messages, []);
-  });
-}
-
-for (const code of [4429, 4503]) {
-  test(`a refusal with ${code} is waited out as long as the server says, and told meanwhile`, async () => {
-    connect();
-    refuses(code, 20000);
-    assert.deepEqual(seen.troubles, ["waiting-for-server"]);
-    mock.timers.tick(19000);
-    assert.equal(FakeSocket.all.length, 1);
-    mock.timers.tick(1500);
-    assert.equal(FakeSocket.all.length, 2);
-    latest().opens();
-    latest().says("session started with its grace");
-    assert.deepEqual(seen.troubles, []);
-    assert.equal(seen.ends.length, 0);
-  });
-
-  test(`a refusal with ${code} that goes on has an end`, async () => {
-    connect();
-    for (let tries = 0; tries < 40 && seen.ends.length === 0; tries += 1) {
-      refuses(code, 20000);
-      mock.timers.tick(21000);
-    }
-    assert.equal(seen.ends[0].code, code);
-    assert.ok(FakeSocket.all.length < 10);
-  });
-}
 
 test("a token can be asked for before each connection; one that never comes is not waited for", async () => {
   let asked = 0;
@@ -420,8 +262,8 @@ test("a token can be asked for before each connection; one that never comes is n
     token: async () => `t${(asked += 1)}`,
     since: () => 0,
     onmessage() {},
-    onlost: () => (seen.lost += 1),
-    onend: (end) => seen.ends.push(end),
+    onlost: () => (line.seen.lost += 1),
+    onend: (end) => line.seen.ends.push(end),
   });
   connection.open();
   await settle();
@@ -434,7 +276,7 @@ test("a token can be asked for before each connection; one that never comes is n
   assert.deepEqual(latest().protocols.at(-1), "token.t2");
   connection.close();
 
-  new Connection({ url: "ws://example.test/ws/42", token: () => new Promise(() => {}), since: () => 0, onmessage() {}, onlost() {}, onend: (end) => seen.ends.push(end) }).open();
+  new Connection({ url: "ws://example.test/ws/42", token: () => new Promise(() => {}), since: () => 0, onmessage() {}, onlost() {}, onend: (end) => line.seen.ends.push(end) }).open();
   for (let i = 0; i < 200; i += 1) mock.timers.tick(1000);
-  assert.equal(seen.ends.length, 1);
+  assert.equal(line.seen.ends.length, 1);
 });
