@@ -41,7 +41,8 @@ RESERVED = {
     # The framing of both ends and the public handshake; the simulator and the candidate each for itself.
     "websockets": ("net/", "server/http.py", "simulator/", "candidate/", "commands/call.py"),
     "h11": ("server/http.py", "net/proxy.py", "simulator/"),
-    "httpx": ("backend/", "interview/feedback.py", "net/", "candidate/"),
+    "opentelemetry": ("traces/otlp.py",),
+    "httpx": ("backend/", "traces/collector.py", "interview/feedback.py", "net/", "candidate/"),
     "sqlite3": ("journal/", "commands/"),
     # Towards PostgreSQL: its errors and its threads stay in one file, which is imported only where a setting asks for it.
     "psycopg": ("shared/link.py",),

@@ -284,6 +284,24 @@ async def test_a_deploy_that_refuses_everything(autojump_clock: object) -> None:
     assert it.notes.events().count("delivery.revived") == 1
 
 
+async def test_refusals_within_a_hold_count(autojump_clock: object) -> None:
+    """Two are refused; the third meets a missing procedure, which holds the queue, and is then refused alike."""
+    answers: list[Outcome] = [
+        Refused(400, "answered 400 BAD_REQUEST"),
+        Refused(400, "answered 400 BAD_REQUEST"),
+        Absent(404, "answered 404 NOT_FOUND"),
+        Refused(400, "answered 400 BAD_REQUEST"),
+    ]
+    application = Application(lambda _: answers.pop(0) if answers else Delivered())
+    async with world(application) as it:
+        for number in range(3):
+            it.journal.add_delivery(begun(f"iv{number}"))
+            await trio.sleep(1)
+        await trio.sleep(PAUSED_SECONDS)
+        assert sorted(application.accepted) == [begun(f"iv{number}").key for number in range(3)]
+        assert it.outbox.statistics().dead == 0
+
+
 async def test_deleted_interviews_do_not_hold_the_queue_again(autojump_clock: object) -> None:
     gone = {f"gone{number}" for number in range(5)}
     application = Application(

@@ -21,7 +21,13 @@ from preppald.config.load import load
 from preppald.config.settings import Config
 from preppald.core import tokens as auth
 from preppald.core.context import NOTHING_KNOWN, Context
-from preppald.core.deliveries import Delivery, DeliveryKind, StatusUpdate, TranscriptSubmission
+from preppald.core.deliveries import (
+    Delivery,
+    DeliveryKind,
+    OutboxEntry,
+    StatusUpdate,
+    TranscriptSubmission,
+)
 from preppald.gemini.connection import UpstreamError
 from preppald.gemini.service import GeminiService
 from preppald.interview.dialogue import Dialogue
@@ -122,7 +128,16 @@ class World:
         )
         place = place or Given(lambda: sqlite3.connect(":memory:", check_same_thread=False))
         self.journal = Journal(place, log=log, now_ms=self.now_ms, in_thread=inline, retention_ms=None)
-        self.outbox = Outbox(self.journal, self.backend, log=log, now_ms=self.now_ms, chance=lambda: 0.5)
+        # Told of each delivery that is pending no more.
+        self.settled: Callable[[OutboxEntry], None] = lambda _owed: None
+        self.outbox = Outbox(
+            self.journal,
+            self.backend,
+            log=log,
+            now_ms=self.now_ms,
+            chance=lambda: 0.5,
+            settled=lambda owed: self.settled(owed),  # noqa: PLW0108 - a test sets it later
+        )
         recorder = (
             Recorder(self.config.state_dir, log=log, in_thread=inline, free_bytes=0)
             if self.config.record == "on"

@@ -99,6 +99,11 @@ class Breaker:
             self._wait(now)
         return self.flow is not Flow.OPEN
 
+    @property
+    def all_refused(self) -> bool:
+        """True where so many interviews were refused alike that the refusal is not about them."""
+        return len(self._refused) >= REFUSALS_THAT_HOLD
+
     def hold(self, now: float, *, secret: bool = False) -> None:
         """Hold the flow at once: the backend said that it cannot take this kind of delivery now."""
         if self._probe_seconds is None:

@@ -19,6 +19,7 @@ from preppald.core.deliveries import (
     RETRY_EXPONENT_CAP,
     Delivery,
     DeliveryKind,
+    DeliveryState,
     OutboxEntry,
     retry_delay,
 )
@@ -58,7 +59,7 @@ class Outbox:
     """Post what the journal's outbox holds. ``run`` is the task.
 
     ``chance`` gives random numbers in [0, 1); ``now_ms`` is the wall clock in milliseconds; ``delivered`` is called
-    with each delivery that the backend acknowledged.
+    with each delivery that the backend acknowledged, ``settled`` with each row that is pending no more.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Outbox:
         chance: Callable[[], float],
         meters: DeliveryMeters | None = None,
         delivered: Callable[[Delivery], None] = lambda _delivery: None,
+        settled: Callable[[OutboxEntry], None] = lambda _owed: None,
     ) -> None:
         self._journal = journal
         self._backend = backend
@@ -79,6 +81,7 @@ class Outbox:
         self._chance = chance
         self._meters = meters or NoMeters()
         self._delivered = delivered
+        self._settled = settled
         self._breaker = Breaker()
         # When each post in flight began, by interview.
         self._in_flight: dict[str, float] = {}
@@ -223,7 +226,11 @@ class Outbox:
             case _:
                 assert_never(outcome)
         self._journal.keep_owed(after)
-        if before is Flow.OPEN and self._breaker.flow is not Flow.OPEN:
+        if after.state is not DeliveryState.PENDING:
+            self._settled(after)
+        held = self._breaker.flow is not Flow.OPEN
+        # Also in a hold that began for another reason.
+        if held and (before is Flow.OPEN or self._breaker.all_refused):
             self._revive(after)
         self._report(before, after)
 
@@ -302,7 +309,8 @@ class Outbox:
             self._journal.keep_owed(dead.revived())
         if alike:
             self._log.info("delivery.revived", count=len(alike), cause=last.last_error)
-        self._suspects.clear()
+        # Others are judged when more of their kind come.
+        self._suspects = [dead for dead in self._suspects if dead not in alike]
 
     def _report(self, before: Flow, after: OutboxEntry) -> None:
         flow = self._breaker.flow

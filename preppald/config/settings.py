@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from preppald.config import addresses, values as parse
 from preppald.config.addresses import Address, Endpoint, Network
+from preppald.config.otel import Otel
 from preppald.config.setting import Setting, setting
 from preppald.core import models, prices
 from preppald.core.brief import DEFAULT_PERSONA, Brief
@@ -28,7 +29,7 @@ ENV_FILE = "PREPPALD_ENV_FILE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(Otel):
     """Every setting, typed, with its unit: durations are seconds, sizes are bytes."""
 
     jwt_secret: str = setting(
@@ -50,13 +51,7 @@ class Config:
         "the Bearer secret towards the backend; needed unless PREPPALD_BACKEND=none",
         secret=True,
     )
-    gemini_key: str = setting(
-        "GEMINI_API_KEY",
-        parse.api_key,
-        "the key for Gemini",
-        secret=True,
-        needed=True,
-    )
+    gemini_key: str = setting("GEMINI_API_KEY", parse.api_key, "the key for Gemini", secret=True, needed=True)
     api_url: str = setting(
         "NEXT_PUBLIC_API_URL",
         parse.optional(addresses.http_url),
@@ -112,14 +107,10 @@ class Config:
         "the pages that may connect, as exact origins separated by commas; empty allows any",
     )
     jwt_audience: str = setting(
-        "PREPPALD_JWT_AUDIENCE",
-        parse.text,
-        "the aud that a token must carry; empty asks for none",
+        "PREPPALD_JWT_AUDIENCE", parse.text, "the aud that a token must carry; empty asks for none"
     )
     jwt_issuer: str = setting(
-        "PREPPALD_JWT_ISSUER",
-        parse.text,
-        "the iss that a token must carry; empty asks for none",
+        "PREPPALD_JWT_ISSUER", parse.text, "the iss that a token must carry; empty asks for none"
     )
     jwt_leeway: float = setting(
         "PREPPALD_JWT_LEEWAY",
@@ -149,10 +140,7 @@ class Config:
         conventional=True,
     )
     gemini_model: str = setting(
-        "PREPPALD_GEMINI_MODEL",
-        parse.text,
-        "the Live model",
-        default="gemini-3.8-live",
+        "PREPPALD_GEMINI_MODEL", parse.text, "the Live model", default="gemini-3.8-live"
     )
     voice: str = setting("PREPPALD_VOICE", parse.text, "one of Gemini's prebuilt voices", default="Puck")
     thinking: Literal["", "minimal", "low", "medium", "high"] = setting(
@@ -415,4 +403,6 @@ class Config:
 
 def settings() -> dict[str, Setting]:
     """Return every setting by the name of its field, in the order of docs/configuration.md's table."""
-    return {item.name: item.metadata["setting"] for item in fields(Config) if "setting" in item.metadata}
+    own = [item for item in fields(Config) if "setting" in item.metadata]
+    inherited = {item.name for item in fields(Otel)}
+    return {item.name: item.metadata["setting"] for item in sorted(own, key=lambda it: it.name in inherited)}

@@ -185,10 +185,17 @@ class OutboxEntry:
         )
 
 
+def session_name(interview_id: str, block: int, epoch: int) -> str:
+    """Return the name of one beginning of an interview, or of a block of it.
+
+    A full stop stands in no interview's id, so no block shares its name with another.
+    """
+    return f"{interview_id}.{block}:{epoch}" if block else f"{interview_id}:{epoch}"
+
+
 def _key(interview_id: str, block: int, epoch: int, what: str) -> str:
-    """Return the Idempotency-Key. A full stop stands in no interview's id, so no block shares a key with another."""
-    session = f"{interview_id}.{block}" if block else interview_id
-    return f"{session}:{epoch}:{what}"
+    """Return the Idempotency-Key."""
+    return f"{session_name(interview_id, block, epoch)}:{what}"
 
 
 def status_delivery(

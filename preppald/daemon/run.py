@@ -45,6 +45,7 @@ from preppald.server.handover import Handover
 from preppald.telemetry.health import Health, Trouble
 from preppald.telemetry.logs import Logger
 from preppald.telemetry.metrics import Metrics
+from preppald.traces import Collector, Exporter, NoExporter
 
 # After the last interview: deliveries that can be made now are; the rest is for the next start.
 OUTBOX_SECONDS = 10.0
@@ -94,8 +95,7 @@ async def run_daemon(
     """
     supervisor = supervisor or Supervisor({}, 0)
     environment = environment or real(config, supervisor)
-    identity = tls.identity(config.tls_cert, config.tls_key)
-    metrics, health = Metrics(), Health(log)
+    identity, metrics, health = tls.identity(config.tls_cert, config.tls_key), Metrics(), Health(log)
     journal = Journal(
         environment.place,
         log=log,
@@ -131,7 +131,7 @@ async def run_daemon(
             recorder=_recorder(environment.recordings, metrics, log),
             coders=coders,
         )
-        feedback = FeedbackWriter(services)
+        feedback, exporter = FeedbackWriter(services), _exporter(services)
         outbox = Outbox(
             journal,
             backend,
@@ -140,13 +140,15 @@ async def run_daemon(
             chance=environment.chance,
             meters=metrics,
             delivered=feedback.delivered,
+            settled=exporter.settled,
         )
-        metrics.watch(health.gauges, coders.gauges, partial(gauges.owed, outbox, journal))
+        metrics.watch(health.gauges, coders.gauges, exporter.gauges, partial(gauges.owed, outbox, journal))
         async with trio.open_nursery() as base:
             await base.start(journal.run)
             await base.start(outbox.run)
             base.start_soon(ticker.run)
             _handle_sound(services, environment.recordings, base)
+            base.start_soon(exporter.run)
             await base.start(feedback.run)
             async with trio.open_nursery() as sessions:
                 registry = Registry(services, sessions)
@@ -184,7 +186,7 @@ async def run_daemon(
                         addresses(public)[0],
                         addresses(private)[0],
                         registry,
-                        partial(_reload, services, server, outbox),
+                        partial(_reload, services, server, outbox, exporter),
                         health,
                     )
                     log.info(
@@ -205,9 +207,36 @@ async def run_daemon(
                     await _drained(registry, server, switch, services.config.drain_seconds, log)
                     accepting.cancel_scope.cancel()
                 await _said_goodbye(registry, sessions.cancel_scope)
-            owed = await outbox.drained(trio.current_time() + OUTBOX_SECONDS)
+            owed = await _drained_outbox(outbox, exporter)
             base.cancel_scope.cancel()
     log.info("daemon.stopped", undelivered=owed)
+
+
+async def _drained_outbox(outbox: Outbox, exporter: Exporter | NoExporter) -> int:
+    """Deliver what can be delivered before the end, the transcripts first; return how many deliveries stay owed."""
+    owed = await outbox.drained(trio.current_time() + OUTBOX_SECONDS)
+    await exporter.drain()
+    return owed
+
+
+def _exporter(services: Services) -> Exporter | NoExporter:
+    config = services.config
+    if config.traces_url is None:
+        return NoExporter(services.journal, services.log)
+    return Exporter(
+        services.journal,
+        Collector(
+            config.traces_url,
+            config.traces_headers,
+            config.otel_timeout / 1000,
+            proxy=config.proxy_for(config.traces_url),
+        ),
+        config.traces_resource,
+        metrics=services.metrics,
+        log=services.log,
+        now_ms=services.now_ms,
+        chance=services.chance,
+    )
 
 
 def _retention_ms(config: Config) -> int | None:
@@ -261,7 +290,9 @@ async def stop_on_signals(
                 switch.stop()
 
 
-def _reload(services: Services, server: Server, outbox: Outbox, new: Config) -> None:
+def _reload(
+    services: Services, server: Server, outbox: Outbox, exporter: Exporter | NoExporter, new: Config
+) -> None:
     """Secrets count everywhere from now on, other settings for interviews that begin from now on.
 
     Raises:
@@ -276,6 +307,7 @@ def _reload(services: Services, server: Server, outbox: Outbox, new: Config) -> 
     if isinstance(services.backend, HttpBackend):
         services.backend.renew(new.worker_secret)
     outbox.renew()
+    exporter.renew(new.traces_headers)
     services.log.info("daemon.reloaded", changed=changed, need_restart=need_restart)
     services.gemini.health.end(Trouble.RELOAD)
     _show(server, services.config, services.log, services.now_ms)

@@ -42,6 +42,7 @@ from preppald.core.instructions import Instructions
 from preppald.core.interview import Handle
 from preppald.core.ladder import RESTORE_BUDGET_SECONDS, START_BUDGET_SECONDS, Ladder, Rung
 from preppald.core.lifespan import Lifespan
+from preppald.core.traces import Connection, Course
 from preppald.gemini.connection import Upstream, UpstreamError, connected
 from preppald.gemini.service import GeminiService
 from preppald.gemini.uplink import ToolAnswer, Uplink, UplinkWriter
@@ -51,6 +52,8 @@ from preppald.telemetry.logs import Logger
 UNANSWERED = 10
 # Connections that are remembered for the operator; an hour has a handful.
 REMEMBERED = 64
+# Of a connection that was left on purpose: a rotation, a watchdog's step, the interview's end.
+LEFT = "left"
 # Takes Gemini's events and those of its connection, in order, and returns at once.
 Hear = Callable[[Sequence[GeminiEvent | ConnectionEvent]], None]
 
@@ -80,6 +83,7 @@ class Client:
         writer: UplinkWriter,
         log: Logger,
         handle: Handle | None = None,
+        course: Course | None = None,
     ) -> None:
         self.rotations = 0
         self.restorations = 0
@@ -114,6 +118,9 @@ class Client:
         self._stopping = False
         self._life = trio.CancelScope()
         self._hear: Hear = _nobody
+        self._course = course
+        self._dialled_at = 0.0
+        self._ready_at: float | None = None
 
     @property
     def connected(self) -> bool:
@@ -175,6 +182,7 @@ class Client:
         if not self._service.quota.admit(trio.current_time()):
             return self._note(UpstreamError(self._service.quota.cause, detail="not asked again so soon"))
         self._generation += 1
+        self._dialled_at, self._ready_at = trio.current_time(), None
         handle = self._handle.value if rung.resume and self._handle else None
         setup = self._service.hints.fit(
             gemini_setup(self._config, self._instruction(resume=rung.resume), self._instructions.context)
@@ -196,8 +204,10 @@ class Client:
                 with trio.CancelScope() as self._listening:
                     await upstream.listen(self._listen, self._service.poller)
                 self._lose()
+                self._noted(LEFT)
         except UpstreamError as error:
             self._lose()
+            self._noted(error.cause.name, failed=True)
             if not set_up and (blamed := self._service.hints.blame(error, setup)):
                 self._log.warning("upstream.hints_refused", fields=sorted(blamed), words=str(error))
                 return await self._converse(rung)
@@ -215,6 +225,7 @@ class Client:
         now = trio.current_time()
         self._service.accepted()
         self._ladder.connected(now)
+        self._ready_at = now
         self._service.metrics.upstream_connects.labels("resumed" if resume else "fresh").inc()
         self._lifespan = Lifespan(now, self._config.rotate_after)
         self.held.append(Held(now, resume))
@@ -233,6 +244,8 @@ class Client:
         self._failure = None
         self.resumed = self._resumed = resume
         self._heard_candidate = False
+        if self._course is not None and self._lost_at is not None:
+            self._course.gap(self._lost_at, now)
         gap, self._lost_at = 0.0 if self._lost_at is None else now - self._lost_at, None
         self._log.info(
             "upstream.ready",
@@ -283,6 +296,15 @@ class Client:
         if self._reported_unreadable != self._generation:
             self._reported_unreadable = self._generation
             self._log.warning("upstream.unreadable", generation=self._generation, what=what)
+
+    def connection(self, why: str, *, failed: bool = False) -> Connection:
+        """Return the present connection, or the last, as one that ends now, and why."""
+        times = (self._dialled_at, self._ready_at, trio.current_time())
+        return Connection(self._generation, *times, self._resumed, why, failed)
+
+    def _noted(self, why: str, *, failed: bool = False) -> None:
+        if self._course is not None:
+            self._course.connection(self.connection(why, failed=failed))
 
     def _lose(self) -> None:
         """Detach this connection: nothing more comes or goes over it."""

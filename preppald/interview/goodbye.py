@@ -3,11 +3,12 @@
 import trio
 
 from preppald.config.settings import Config
-from preppald.core.endings import OPERATOR_ENDED
+from preppald.core.endings import OPERATOR_ENDED, Ending
 from preppald.core.interview import Interview
 from preppald.core.quality import Quality, quality
 from preppald.core.timeline import spoken
 from preppald.core.turns import Turn
+from preppald.interview.course import INTERVIEW_ENDED
 from preppald.interview.dialogue import Dialogue
 from preppald.interview.parts import Parts
 from preppald.interview.services import Services
@@ -71,9 +72,17 @@ class Goodbye:
             **self._parts.stats.summary(),
             **talk.summary(),
         )
+        self._note_course(ending, turns, ended_ms, talk)
         await self._parts.record.finish(ending, cause, turns, ended_ms, talk)
         if seat.browser is not None:
             await seat.browser.see_off()
+
+    def _note_course(self, ending: Ending, turns: list[Turn], ended_ms: int, talk: Quality) -> None:
+        """Owe a collector the interview's trace, where there is one."""
+        course, client = self._parts.course, self._parts.client
+        if course is not None:
+            last = client.connection(INTERVIEW_ENDED) if client.connected else None
+            course.finish(ending, turns, talk, ended_ms=ended_ms, usage=self._parts.stats.usage, last=last)
 
     def _quality(self, turns: list[Turn], ended_ms: int) -> Quality:
         """Return how the interview went, and count it in the metrics, where anything was said."""

@@ -16,10 +16,12 @@ from preppald.core.instructions import Instructions
 from preppald.core.interview import Interview
 from preppald.core.patience import Patience, answer_seconds
 from preppald.core.text_answers import TextAnswers
+from preppald.core.traces import Names
 from preppald.core.turns import Turn
 from preppald.core.watchdog import Watchdog
 from preppald.gemini.client import Client
 from preppald.gemini.uplink import Uplink, UplinkWriter
+from preppald.interview.course import Course
 from preppald.interview.outcome import Outcome
 from preppald.interview.record import Record
 from preppald.interview.services import Services
@@ -50,6 +52,7 @@ class Parts:
     tape: Tape
     seat: Seat
     record: Record
+    course: Course | None
     stats: Stats
 
 
@@ -82,6 +85,11 @@ def parts_of(
     instructions = Instructions(
         config.brief, persona=config.persona, language=config.language, limit_seconds=planned_ms / 1000
     )
+    course = (
+        None
+        if config.traces_url is None
+        else Course(services.journal, interview, Names(config.trace_names), epoch_ms)
+    )
     uplink = Uplink()
     writer = UplinkWriter(uplink)
     client = Client(
@@ -95,6 +103,7 @@ def parts_of(
         writer=writer,
         log=log,
         handle=interview.handle,
+        course=course,
     )
     recorder = services.recorder if config.record == "on" else None
     tape = NO_TAPE if recorder is None else recorder.tape(interview, epoch_ms)
@@ -114,5 +123,6 @@ def parts_of(
         tape=tape,
         seat=Seat(tape, interview.started_ms),
         record=Record(services.journal, services.ticker, config, interview, log),
+        course=course,
         stats=Stats(services.metrics, uplink, client, interview.usage, config.prices),
     )

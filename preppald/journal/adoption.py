@@ -1,8 +1,8 @@
 """Moves unfinished interviews from an instance that stopped to one that runs: whole ones, in short transactions.
 
-Unfinished is an interview that is live, that owes the backend something, or on which work is due. With all its
-rows it moves from the database of the one that stopped (the source) to that of the one that runs (the target), in
-three transactions:
+Unfinished is an interview that is live, that owes the backend something or a collector its trace, or on which work is
+due. With all its rows it moves from the database of the one that stopped (the source) to that of the one that runs
+(the target), in three transactions:
 
 1. source: these interviews are leaving, by a name that this transfer has;
 2. target: their rows, and that this transfer has arrived;
@@ -27,9 +27,10 @@ UNFINISHED = """
 SELECT interview_id FROM interview WHERE phase = 'live'
 UNION SELECT interview_id FROM outbox WHERE state IN ('pending', 'dead') OR key IN (SELECT key FROM feedback_due)
   OR key IN (SELECT key FROM verification_due)
+UNION SELECT interview_id FROM trace
 """
 OF_TRANSFER = "interview_id IN (SELECT interview_id FROM leaving WHERE transfer = ?)"
-TABLES = ("passage", "outbox", "damaged", "quality", "interview")
+TABLES = ("passage", "outbox", "damaged", "quality", "trace", "interview")
 
 
 def owes(source: sqlite3.Connection) -> bool:
@@ -113,6 +114,7 @@ def _arrive(
         for work, table in writes.DUE_TABLES.items():
             due = source.execute(f"SELECT key FROM {table} WHERE key IN ({owned})", (transfer,))
             target.executemany(writes.PUT_DUE[work], due)
+        target.executemany(writes.PUT_SPANS, copied(rows.TRACE_COLUMNS, "trace", "number"))
         target.execute("INSERT INTO arrived (transfer) VALUES (?)", (transfer,))
     return [
         it

@@ -17,7 +17,7 @@ from preppald.core.interview import Handle, Interview, Phase, Usage
 from preppald.core.quality import Quality
 from preppald.core.turns import Fragment, with_holes
 from preppald.errors import JournalError
-from preppald.journal import reader
+from preppald.journal import reader, rows
 from preppald.journal.adopter import Adopter
 from preppald.journal.forgetting import Removed, Standing, check
 from preppald.journal.mending import Fallback
@@ -208,6 +208,11 @@ class Journal:
             raise
         self.outbox_bell.ring()
         return removed
+
+    def add_spans(self, interview_id: str, block: int, epoch: int, spans: str) -> None:
+        """Owe a collector these spans: ``core.traces.Spans`` as JSON."""
+        row = rows.trace_row(interview_id, block, epoch, self._now_ms(), spans)
+        self._pending.put_spans(row, len(spans))
 
     async def owing(self) -> list[Place]:
         """Return the other instances of the state directory with unfinished business, running or not."""

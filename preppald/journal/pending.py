@@ -36,6 +36,8 @@ class Batch:
     checks: dict[str, bool] = field(default_factory=dict)
     # By id and block: the epoch, and how it went.
     quality: dict[tuple[str, int], tuple[int, Quality]] = field(default_factory=dict)
+    # Of traces, as rows of the table.
+    spans: list[rows.Row] = field(default_factory=list)
     weight: int = 0
 
     def __len__(self) -> int:
@@ -46,6 +48,7 @@ class Batch:
             + len(self.due)
             + len(self.checks)
             + len(self.quality)
+            + len(self.spans)
         )
 
     def due_of(self, work: Work) -> dict[str, bool]:
@@ -70,6 +73,7 @@ class Batch:
         self.due |= later.due
         self.checks |= later.checks
         self.quality |= later.quality
+        self.spans += later.spans
         self.weight += later.weight
 
     def fragments_of(self, interview_id: str, epoch: int, since: int) -> Iterator[Fragment]:
@@ -127,6 +131,13 @@ class Pending:
         """Record how an interview, or a block, went."""
         self._batch.quality[interview.interview_id, interview.block] = interview.epoch, quality
         self._note()
+
+    def put_spans(self, row: rows.Row, size: int) -> None:
+        """Record spans of a trace, or drop them while memory is full of records that the disk does not take."""
+        if not self.full:
+            self._batch.spans.append(row)
+            self._batch.weight += FRAGMENT_OVERHEAD_BYTES + size
+            self._note()
 
     def add_fragments(self, interview_id: str, epoch: int, fragments: Sequence[Fragment]) -> None:
         """Record fragments, or drop and count them while memory is full of records that the disk does not take."""

@@ -84,7 +84,7 @@ def sweep(
             """,  # noqa: S608 - ours
             {"before": before_ms, "keep": json.dumps(sorted(keep)), "limit": limit},
         ).fetchall()
-        for table in ("passage", "outbox", "damaged", "quality", "interview"):
+        for table in ("passage", "outbox", "damaged", "quality", "trace", "interview"):
             connection.executemany(f"DELETE FROM {table} WHERE interview_id = ?", found)  # noqa: S608 - ours
         for table in writes.DUE_TABLES.values():
             connection.execute(f"DELETE FROM {table} WHERE key NOT IN (SELECT key FROM outbox)")  # noqa: S608 - ours

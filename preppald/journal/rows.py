@@ -31,6 +31,8 @@ PASSAGE_COLUMNS = "interview_id, block, epoch, last_seq, fragments, checksum"
 OWED_COLUMNS = """key, interview_id, block, kind, payload, created_ms, state, attempts, next_ms,
   last_status, last_error, acked_ms, checksum"""
 QUALITY_COLUMNS = "interview_id, block, epoch, quality, checksum"
+# Of the table of spans, which is no part of a salvage: nobody misses a trace.
+TRACE_COLUMNS = "interview_id, block, epoch, created_ms, bytes, spans, checksum"
 COLUMNS = {
     "interview": INTERVIEW_COLUMNS,
     "recent": RECENT_COLUMNS,
@@ -207,6 +209,20 @@ def quality(row: Row) -> tuple[str, int, int, Quality]:
         return interview_id, block, epoch, msgspec.json.decode(text, type=Quality)
     except (msgspec.MsgspecError, UnicodeError, TypeError) as error:
         raise Unreadable("quality", row, f"it holds what no quality does ({type(error).__name__})") from error
+
+
+def trace_row(interview_id: str, block: int, epoch: int, created_ms: int, spans: str) -> Row:
+    """Return the row of ``TRACE_COLUMNS``."""
+    return sealed((interview_id, block, epoch, created_ms, len(spans), spans))
+
+
+def is_sealed(row: Row) -> bool:
+    """Return whether the row has its checksum."""
+    *values, noted = row
+    try:
+        return bool(checksum(*values) == noted)
+    except (UnicodeEncodeError, TypeError, OverflowError):
+        return False
 
 
 DECODERS: dict[str, Callable[[Row], object]] = {

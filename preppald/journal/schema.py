@@ -210,7 +210,24 @@ CREATE UNIQUE INDEX quality_interview ON quality (interview_id, block);
 CREATE TABLE verification_due (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH)
+EIGHTH = """
+-- Spans that a collector of traces is owed: core.traces.Spans as JSON, and its size. No words are in them.
+CREATE TABLE trace (
+  number       INTEGER PRIMARY KEY,
+  interview_id TEXT NOT NULL,
+  block        INTEGER NOT NULL,
+  epoch        INTEGER NOT NULL,
+  created_ms   INTEGER NOT NULL,
+  bytes        INTEGER NOT NULL,
+  spans        TEXT NOT NULL,
+  checksum     INTEGER NOT NULL
+) STRICT;
+CREATE INDEX trace_interview ON trace (interview_id);
+-- For the sums of the bound, without a look at the spans.
+CREATE INDEX trace_bytes ON trace (number, created_ms, bytes);
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH)
 
 
 def version(connection: sqlite3.Connection) -> int:

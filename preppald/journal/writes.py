@@ -43,6 +43,7 @@ WHERE key = ?
 DAMAGED_COLUMNS = "origin, interview_id, block, epoch, last_seq, key, why, found_ms, stored"
 PUT_DAMAGED = f"INSERT INTO damaged ({DAMAGED_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 PUT_QUALITY = _insert("quality").replace("INSERT", "INSERT OR REPLACE", 1)
+PUT_SPANS = f"INSERT INTO trace ({rows.TRACE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
 DUE_TABLES = {work: f"{work.value}_due" for work in Work}
 PUT_DUE = {
     work: f"INSERT INTO {table} (key) VALUES (?) ON CONFLICT DO NOTHING" for work, table in DUE_TABLES.items()
@@ -78,6 +79,7 @@ def commit(connection: sqlite3.Connection, batch: Batch) -> None:
         for work in Work:
             for key, due in batch.due_of(work).items():
                 connection.execute((PUT_DUE if due else DELETE_DUE)[work], (key,))
+        connection.executemany(PUT_SPANS, batch.spans)
 
 
 def sift(batch: Batch) -> list[str]:
@@ -224,6 +226,9 @@ def carry_over(
         target.executemany(ADD_OWED, sound)
         for work, table in DUE_TABLES.items():
             target.executemany(PUT_DUE[work], source.execute(f"SELECT key FROM {table}").fetchall())
+        target.executemany(
+            PUT_SPANS, source.execute(f"SELECT {rows.TRACE_COLUMNS} FROM trace ORDER BY number")
+        )
         carried = target.total_changes - before
         target.execute("INSERT INTO carried (file) VALUES (?)", (file,))
     return carried

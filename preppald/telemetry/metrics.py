@@ -95,6 +95,8 @@ class Metrics:
     opus_encoding_seconds: Counter = field(init=False)
     opus_damaged: Counter = field(init=False)
     opus_given_up: Counter = field(init=False)
+    traces_sent: Counter = field(init=False)
+    traces_dropped: Counter = field(init=False)
     loop_lag: Histogram = field(init=False)
 
     def __post_init__(self) -> None:
@@ -176,6 +178,8 @@ class Metrics:
         self.opus_given_up = counter(
             "opus_given_up", "connections that went back to PCM because their voice was not encoded in time"
         )
+        self.traces_sent = counter("traces_sent", "parts of traces that the collector took")
+        self.traces_dropped = counter("traces_dropped", "parts of traces that were given up", "why")
         self.loop_lag = histogram(
             "loop_lag_seconds", "how late a task of the loop woke that was due", LAG_BUCKETS
         )

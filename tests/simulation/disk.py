@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import trio
 
 from preppald.core.deliveries import DeliveryState
-from preppald.journal import OnDisk, files, reader
+from preppald.journal import OnDisk, files, reader, rows
 from tests.durable import failure, full
 
 T = TypeVar("T")
@@ -83,6 +83,7 @@ class Disk:
             connection = sqlite3.connect(":memory:")
             if self.image:
                 connection.deserialize(self.image)
+            rows.equip(connection)
             self._known = (self.flushes, connection)
         return self._known[1]
 
@@ -90,8 +91,8 @@ class Disk:
         """How a delivery stands durably; None when it is not there."""
         if not self.image:
             return None
-        rows = reader.owed(self.durable(), of=key)
-        return rows[0].state if rows else None
+        found = reader.owed(self.durable(), of=key)
+        return found[0].state if found else None
 
     def harm(self, harmed: Callable[[bytes, bytes], bytes]) -> None:
         """Change what is held, unseen by those who look on from outside until the next flush."""

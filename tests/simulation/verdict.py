@@ -9,7 +9,7 @@ import msgspec
 
 from preppald.core.deliveries import Delivery, DeliveryKind, DeliveryState, TranscriptSubmission
 from preppald.core.turns import Turn, fold, in_order, with_holes
-from preppald.journal import Which, reader
+from preppald.journal import Which, reader, rows
 from preppald.journal.rows import Unreadable
 from tests.simulation import neighbour
 from tests.simulation.answers import JUDGED, Manner
@@ -202,6 +202,7 @@ def _fragments(image: bytes) -> list[tuple[str, int, int, str]]:
         return []
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.deserialize(image)
+        rows.equip(connection)
         try:
             return [
                 (it.interview_id, epoch, fragment.seq, fragment.text)
