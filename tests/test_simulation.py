@@ -44,7 +44,7 @@ def _ignored(_table: str, row: Row, *, old: bool = False) -> Row:
 PLANTED: dict[str, tuple[tuple[int, ...], Any, str, Any]] = {
     "checksums are ignored": ((44,), rows, "opened", _ignored),
     "one interview's 401 holds all": ((33,), breaker, "REFUSALS_THAT_HOLD", 1),
-    "a damaged row is passed over in silence": ((23, 39, 45), Store, "_note", lambda _self, _finding: None),
+    "a damaged row is passed over in silence": ((23, 39, 46), Store, "_note", lambda _self, _finding: None),
 }
 
 
