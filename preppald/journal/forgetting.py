@@ -13,7 +13,6 @@ import json
 from pathlib import Path
 import re
 import sqlite3
-import time
 
 import msgspec
 
@@ -23,9 +22,8 @@ from preppald.core.turns import Speaker
 from preppald.errors import JournalError, PreppaldError
 from preppald.journal import files, mending, reader, rows, schema, writes
 
-# A command that reads holds the file for milliseconds; the -wal is emptied after it.
-TRIES = 25
-WAIT_SECONDS = 0.2
+# A command that reads holds the file for milliseconds; the -wal is emptied after it. Commits wait meanwhile.
+READERS_SECONDS = 5.0
 # Texts by which the rest of the state directory is searched: the longest ones.
 NEEDLES = 8
 NEEDLE_BYTES = 12
@@ -219,11 +217,11 @@ def _scrub(connection: sqlite3.Connection) -> str | None:
     try:
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("VACUUM")
-        for _ in range(TRIES):
-            (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if not busy:
-                return None
-            time.sleep(WAIT_SECONDS)
+        connection.execute(f"PRAGMA busy_timeout = {round(READERS_SECONDS * 1000)}")
+        (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        connection.execute(f"PRAGMA busy_timeout = {round(files.BUSY_SECONDS * 1000)}")
+        if not busy:
+            return None
     except sqlite3.Error as error:
         return f"the rows are removed, but the file could not be written anew ({error}): make room, and repeat the command"
     return (

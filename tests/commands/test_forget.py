@@ -268,7 +268,7 @@ async def test_a_database_of_a_later_version_stops_it_all(shell: Shell) -> None:
 async def test_a_reader_that_holds_the_file_is_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its -wal cannot be emptied then: the rows are gone, and the operator hears what is left, and what to do."""
     await fill(shell.state_dir, "a", ("iv-1", "ada", WORDS, DONE))
-    monkeypatch.setattr(forgetting, "WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(forgetting, "READERS_SECONDS", 0.1)
     with closing(files.read_only(shell.state_dir / "a.db")) as reading:
         reading.execute("BEGIN")
         reading.execute("SELECT count(*) FROM interview").fetchone()
