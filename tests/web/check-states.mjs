@@ -72,6 +72,9 @@ async function look(page, shot, name) {
     await page.evaluate(AXE);
     const violations = await page.evaluate("axe.run().then(({ violations }) => violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target, any }) => `${target} ${any.map(({ message }) => message)}`).join(', ')}`))");
     found.push(...violations.map((it) => `${name}, ${kind}: ${it}`));
+    const ground = await page.evaluate("getComputedStyle(document.getElementById('stage')).background");
+    if (!/gradient|rgb\(/.test(ground)) found.push(`${name}, ${kind}: the transcript is read through the status: ${ground}`);
+    await shot(page, `${name}-${kind}`);
   }
   await page.emulateMedia(LOOKS.light);
   for (const [width, height] of name === "writing" || name === "cut" ? [...SHORT_SIZES, ...SIZES] : SIZES) {
