@@ -227,6 +227,38 @@ async def test_an_errand_stays_due_while_nobody_waits_and_its_error_is_the_waite
         await errand.until(broken)
 
 
+async def test_an_errand_is_done_at_its_time_by_an_idle_ticker_and_by_a_busy_one(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    ticker = Ticker()
+    nursery.start_soon(ticker.run)
+    early, late = Errand(ticker), Errand(ticker)
+    done: list[tuple[str, float]] = []
+
+    async def wait(errand: Errand, name: str) -> None:
+        def look(now: float) -> bool:
+            done.append((name, now - began))
+            return len(done) == 4
+
+        await errand.until(look)
+
+    began = trio.current_time()
+    with trio.fail_after(10):
+        async with trio.open_nursery() as waits:
+            waits.start_soon(wait, early, "early")
+            waits.start_soon(wait, late, "late")
+            late.ask_at(began + 2)
+            await trio.testing.wait_all_tasks_blocked()
+            early.ask_at(began + 1)  # asked later, and due sooner
+            await trio.sleep(2.5)
+            waits.start_soon(ticker.until, ticker.join(), lambda _now: False)
+            early.ask_at(began + 3)
+            await trio.sleep(1)
+            waits.cancel_scope.cancel()
+    assert [name for name, _ in done] == ["early", "late", "early"]
+    assert [at for _, at in done] == pytest.approx([1, 2, 3], abs=LONG_STEP_SECONDS)
+
+
 # ------------------------------------------------------------------ the timer
 
 

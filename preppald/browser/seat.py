@@ -135,25 +135,30 @@ class Seat:
 
     # -------------------------------------------------------------- minded once a second
 
-    async def mind(self, now: float) -> None:
-        """Asks the browser for a sign of life, and hangs up on one that is gone or takes nothing.
+    def mind(self, now: float) -> bool:
+        """Ask the browser for a sign of life; return whether it is gone, or takes nothing: then ``hang_up``.
 
         It is asked even while it speaks: a proxy in between ends connections on which we say nothing for a minute.
         """
         browser = self.browser
         if browser is None:
-            return
+            return False
         browser.show_due(now)
         silent = now - browser.heard_at
         stuck = browser.sending_since is not None and now - browser.sending_since > SEND_SECONDS
         if silent >= SILENT_SECONDS:
             browser.cut = browser.cut or SILENT
-            await browser.hang_up()
-        elif browser.given_up_at is not None:
-            if now - browser.given_up_at >= CLOSE_SECONDS:
-                await browser.hang_up()
-        elif stuck:
+            return True
+        if browser.given_up_at is not None:
+            return now - browser.given_up_at >= CLOSE_SECONDS
+        if stuck:
             browser.give_up(now)
         elif now - self._pinged_at >= PING_SECONDS:
             self._pinged_at = now
             browser.ping()
+        return False
+
+    async def hang_up(self) -> None:
+        """Hang up on the browser, if there is one; its reader sees the end."""
+        if self.browser is not None:
+            await self.browser.hang_up()

@@ -185,13 +185,15 @@ class UplinkWriter:
                 if isinstance(item, bytes):  # prompts were meant for the moment
                     self._uplink.give_back(item)
 
-    async def drop_if_stalled(self, now: float) -> None:
+    def stalled(self, now: float) -> bool:
+        """Return whether the connection takes nothing more: then ``drop`` it."""
+        since = None if self.upstream is None else self.upstream.sending_since
+        return since is not None and now - since > SEND_SECONDS
+
+    async def drop(self) -> None:
         """Hang up on a connection that takes nothing more."""
-        upstream = self.upstream
-        if upstream is None or upstream.sending_since is None:
-            return
-        if now - upstream.sending_since > SEND_SECONDS:
-            await upstream.abort(STALLED)
+        if self.upstream is not None:
+            await self.upstream.abort(STALLED)
 
     def _send_now(self, item: Item) -> bool:
         upstream = self.upstream

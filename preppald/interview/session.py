@@ -30,7 +30,6 @@ from preppald.core.events import (
 from preppald.core.interview import Interview
 from preppald.core.tokens import Claims
 from preppald.core.turns import Turn
-from preppald.core.watchdog import STEP_SECONDS, STOPPED_SECONDS
 from preppald.interview.asking import Asking
 from preppald.interview.dialogue import Dialogue
 from preppald.interview.goodbye import Goodbye
@@ -39,6 +38,7 @@ from preppald.interview.parts import parts_of
 from preppald.interview.performer import Performer
 from preppald.interview.prompting import known_of
 from preppald.interview.services import Services
+from preppald.interview.watch import Watch
 from preppald.net.websocket import WebSocketClosed
 
 
@@ -78,6 +78,7 @@ class Session:
         self._goodbye = Goodbye(services, config, interview, parts, self._dialogue, log=self._log)
         self._seat = parts.seat
         self._phase = services.ticker.join()
+        self._watch = Watch(services.ticker, parts, self._dialogue)
         self._had_browser = recovered
         self._wanted = trio.Event()
         self._retimed = trio.lowlevel.ParkingLot()
@@ -247,16 +248,4 @@ class Session:
         self.end(TIME_UP, "the interview's time is up")
 
     async def watchdog(self) -> None:
-        """Look once a second for troubles that no event reports.
-
-        After a stop of the whole process, what came meanwhile is read before anybody is judged silent.
-        """
-        now = trio.current_time()
-        while True:
-            await trio.sleep(STEP_SECONDS)
-            before, now = now, trio.current_time()
-            if now - before > STOPPED_SECONDS:
-                continue
-            self._dialogue.look(now)
-            await self._parts.writer.drop_if_stalled(now)
-            await self._seat.mind(now)
+        await self._watch.run()

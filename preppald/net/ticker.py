@@ -27,8 +27,8 @@ is SLOWEST_ROUND_SECONDS; in between it grows geometrically, and the way there i
 lowers the load. The sectors keep steps short: to poll all sockets once a round at one moment would make bursts (p99
 70 ms instead of 25).
 
-Errands. A look may leave something to a sleeping task (text for the journal). The ticker does it for that task at the
-end of the step, for a wake-up costs more than the deed.
+Errands. A look may leave something to a sleeping task (text for the journal), and each interview's watchdog looks once a
+second. The ticker does it for that task at the end of a step, for a wake-up costs more than the deed.
 
 Gathering. Pieces of less than 20 ms are not worth a message each: 375 a second become 50. A browser that sends such
 pieces is not polled but looked at every GATHER_SECONDS, or once a round where that is longer, in one of PHASES.
@@ -43,6 +43,8 @@ zero, and the round is a step. It is read once a step, and each look is told the
 """
 
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
 from typing import NewType
 
 import trio
@@ -100,6 +102,9 @@ class Ticker:
     _waits: list[dict[Poll, None]] = field(init=False)
     _members: list[int] = field(init=False)
     _asked: "list[Errand]" = field(default_factory=list)
+    # By time, and then in order.
+    _later: "list[tuple[float, int, Errand]]" = field(default_factory=list)
+    _number: "count[int]" = field(default_factory=count)
     _timer: Timer = field(default_factory=Timer)
     _asleep: trio.CancelScope | None = None
     _gather_due: float = 0.0
@@ -151,6 +156,12 @@ class Ticker:
         if self._asleep is not None:
             self._asleep.cancel()
 
+    def ask_at(self, due: float, errand: "Errand") -> None:
+        """Have an errand done at this time of Trio's, or at the end of the step under way then."""
+        heappush(self._later, (due, next(self._number), errand))
+        if self._asleep is not None:
+            self._asleep.deadline = self._later[0][0]
+
     # -------------------------------------------------------------- the task
 
     async def run(self) -> None:
@@ -180,6 +191,8 @@ class Ticker:
 
     async def _sleep(self) -> None:
         with trio.CancelScope() as self._asleep:
+            if self._later:
+                self._asleep.deadline = self._later[0][0]
             await trio.lowlevel.wait_readable(self.poller.fileno())
         self._asleep = None
         # Ticks that went by while nobody gathered are nobody's; the phases keep their places.
@@ -204,15 +217,20 @@ class Ticker:
             # Sockets of other sectors may have something, and only a step would see it.
             found = max(found, 1)
         self._gather(began)
-        asked, self._asked = self._asked, []
-        for errand in asked:
-            errand.run(began)
+        self._run_errands(began)
         ended = trio.current_time()
         late = began - due
         self._busy_seconds += ended - began + (late if late > slack else 0.0)
         if ended - self._judged_at >= JUDGED_EACH_SECONDS:
             self._judge(ended)
         return found
+
+    def _run_errands(self, now: float) -> None:
+        while self._later and self._later[0][0] <= now:
+            heappop(self._later)[-1].ask()
+        asked, self._asked = self._asked, []
+        for errand in asked:
+            errand.run(now)
 
     def _gather(self, now: float) -> None:
         """Look for all phases that are due, and at most once for each."""
@@ -248,6 +266,10 @@ class Errand:
         if not self._due:
             self._due = True
             self._ticker.ask(self)
+
+    def ask_at(self, due: float) -> None:
+        """Ask for it at this time of Trio's."""
+        self._ticker.ask_at(due, self)
 
     def run(self, now: float) -> None:
         """Do it, where the task waits for that; else it stays due. For the ticker."""
