@@ -4,7 +4,7 @@
  * sound cannot be tried here.
  */
 
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { OtherBrowser, START_TIMEOUT_MS } from "./other-browser.mjs";
 
@@ -13,8 +13,9 @@ const LOOK_EVERY_MS = 100;
 
 /** Debian has it in a folder by architecture. */
 function miniBrowser() {
-  const [folder] = readdirSync("/usr/lib").filter((name) => name.endsWith("-linux-gnu"));
-  return `/usr/lib/${folder}/webkit2gtk-4.1/MiniBrowser`;
+  const found = readdirSync("/usr/lib").map((folder) => `/usr/lib/${folder}/webkit2gtk-4.1/MiniBrowser`).find(existsSync);
+  if (found === undefined) throw new Error("there is no MiniBrowser in /usr/lib: install libwebkit2gtk-4.1-0, or name it in MINIBROWSER");
+  return found;
 }
 
 export class WebKit extends OtherBrowser {
