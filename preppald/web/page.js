@@ -78,12 +78,18 @@ async function beginning(shown, work) {
   }
 }
 
+/** How sound travels: `?audio=opus` and `?audio=pcm` in the page's address choose it. */
+function audioChoice() {
+  const chosen = new URLSearchParams(location.search).get("audio");
+  return chosen === "opus" || chosen === "pcm" ? chosen : "auto";
+}
+
 /**
  * Open the sound, in the click. The interview's time must not run while the browser asks for the microphone.
  * @param {boolean} withMicrophone
  */
 async function prepare(withMicrophone) {
-  prepared ??= new InterviewClient({ language, remember: true });
+  prepared ??= new InterviewClient({ language, remember: true, audio: audioChoice() });
   const client = prepared;
   if (!withMicrophone) {
     await client.prepare();

@@ -31,6 +31,9 @@ SERVER: dict[str, pb.ServerToClientMessage] = {
         transcript_update=pb.TranscriptUpdate(speaker="USER", seq=2**64 - 1)
     ),
     "audio": pb.ServerToClientMessage(audio_response=pb.AudioResponse(audio_content=bytes(range(256)) * 2)),
+    "audio in packets": pb.ServerToClientMessage(
+        audio_response=pb.AudioResponse(packets=[b"one", b"", bytes(200)])
+    ),
     "error": pb.ServerToClientMessage(error=pb.ErrorResponse(code=-1, message="Failed to process message")),
     "refused": pb.ServerToClientMessage(
         error=pb.ErrorResponse(code=4429, message="Too many connections", retry_after_ms=30_000)
@@ -49,6 +52,9 @@ SERVER: dict[str, pb.ServerToClientMessage] = {
             interview_id="42", output_sample_rate_hz=24000, remaining_ms=3_600_000, grace_ms=90_000
         )
     ),
+    "session started with Opus": pb.ServerToClientMessage(
+        session_started=pb.SessionStarted(interview_id="42", audio_codec=pb.OPUS)
+    ),
     "negative time": pb.ServerToClientMessage(session_started=pb.SessionStarted(remaining_ms=-5)),
     "interrupted": pb.ServerToClientMessage(interrupted=pb.Interrupted()),
     "interrupted, and how much was heard": pb.ServerToClientMessage(
@@ -62,6 +68,9 @@ SERVER: dict[str, pb.ServerToClientMessage] = {
 }
 
 CLIENT: dict[str, pb.ClientToServerMessage] = {
+    "packets": pb.ClientToServerMessage(audio_chunk=pb.AudioChunk(packets=[b"one", b"", bytes(200)])),
+    "prefer Opus": pb.ClientToServerMessage(prefer=pb.Prefer(downlink=pb.OPUS)),
+    "prefer PCM": pb.ClientToServerMessage(prefer=pb.Prefer(downlink=pb.PCM)),
     "end": pb.ClientToServerMessage(end_request=pb.EndRequest()),
     "hold": pb.ClientToServerMessage(hold=pb.Hold(on=True)),
     "hold no more": pb.ClientToServerMessage(hold=pb.Hold(on=False)),

@@ -3,12 +3,14 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { WireError, decodeServerMessage, encodeAudioChunk, encodeEndRequest, encodeHold, encodeTextAnswer } from "../../preppald/web/client/wire.js";
+import { Codec, WireError, decodeServerMessage, encodeAudioChunk, encodeAudioPackets, encodeEndRequest, encodeHold, encodePrefer, encodeTextAnswer } from "../../preppald/web/client/wire.js";
 
 const frames = JSON.parse(readFileSync(new URL("frames.json", import.meta.url), "utf8"));
 const buffer = (hex) => Uint8Array.from(Buffer.from(hex, "hex")).buffer;
 const decode = (hex) => decodeServerMessage(buffer(hex));
 const hex = (bytes) => Buffer.from(bytes).toString("hex");
+
+const PACKETS = [Uint8Array.from(Buffer.from("one")), new Uint8Array(0), new Uint8Array(200)];
 
 const EXPECTED = {
   transcript: { kind: "transcriptUpdate", speaker: "AI", text: "Grüß Gott, 你好 🎤", isFinal: true, turnComplete: true, seq: 300, turn: 0, beginMs: 0, endMs: 0, heardCodePoints: 0 },
@@ -16,14 +18,16 @@ const EXPECTED = {
   "transcript of a turn that was cut": { kind: "transcriptUpdate", speaker: "AI", text: "", isFinal: true, turnComplete: true, seq: 2, turn: 7, beginMs: 0, endMs: 0, heardCodePoints: 130 },
   "transcript of an older server": { kind: "transcriptUpdate", speaker: "USER", text: "yes", isFinal: true, turnComplete: false, seq: 0, turn: 0, beginMs: 0, endMs: 0, heardCodePoints: 0 },
   "seq beyond 53 bits": { kind: "transcriptUpdate", speaker: "USER", text: "", isFinal: false, turnComplete: false, seq: Number.MAX_SAFE_INTEGER, turn: 0, beginMs: 0, endMs: 0, heardCodePoints: 0 },
-  audio: { kind: "audioResponse", audioContent: Uint8Array.from({ length: 512 }, (_, i) => i % 256) },
+  audio: { kind: "audioResponse", audioContent: Uint8Array.from({ length: 512 }, (_, i) => i % 256), packets: [] },
+  "audio in packets": { kind: "audioResponse", audioContent: new Uint8Array(0), packets: PACKETS },
   error: { kind: "error", code: -1, message: "Failed to process message", retryAfterMs: 0 },
   refused: { kind: "error", code: 4429, message: "Too many connections", retryAfterMs: 30000 },
   "session ended": { kind: "sessionEnded", reason: 3 },
   "session ended, no reason": { kind: "sessionEnded", reason: 0 },
-  "session started": { kind: "sessionStarted", interviewId: "42", outputSampleRateHz: 24000, remainingMs: 3600000, resumed: true, graceMs: 0 },
-  "session started with its grace": { kind: "sessionStarted", interviewId: "42", outputSampleRateHz: 24000, remainingMs: 3600000, resumed: false, graceMs: 90000 },
-  "negative time": { kind: "sessionStarted", interviewId: "", outputSampleRateHz: 0, remainingMs: -5, resumed: false, graceMs: 0 },
+  "session started": { kind: "sessionStarted", interviewId: "42", outputSampleRateHz: 24000, remainingMs: 3600000, resumed: true, graceMs: 0, audioCodec: 0 },
+  "session started with its grace": { kind: "sessionStarted", interviewId: "42", outputSampleRateHz: 24000, remainingMs: 3600000, resumed: false, graceMs: 90000, audioCodec: 0 },
+  "session started with Opus": { kind: "sessionStarted", interviewId: "42", outputSampleRateHz: 0, remainingMs: 0, resumed: false, graceMs: 0, audioCodec: 1 },
+  "negative time": { kind: "sessionStarted", interviewId: "", outputSampleRateHz: 0, remainingMs: -5, resumed: false, graceMs: 0, audioCodec: 0 },
   interrupted: { kind: "interrupted", heardMs: 0, heardCodePoints: 0, turn: 0 },
   "interrupted, and how much was heard": { kind: "interrupted", heardMs: 1840, heardCodePoints: 27, turn: 3 },
   "hold state": { kind: "holdState", on: true, remainingMs: 120000 },
@@ -53,6 +57,9 @@ test("writes the bytes that Python writes", () => {
   assert.equal(hex(encodeHold(false)), frames.client["hold no more"]);
   assert.equal(hex(encodeTextAnswer("Grüß Gott 🎤".repeat(20), 300)), frames.client["text answer"]);
   assert.equal(hex(encodeAudioChunk(Uint8Array.from({ length: 1280 }, (_, i) => i % 251))), frames.client.audio);
+  assert.equal(hex(encodeAudioPackets(PACKETS)), frames.client.packets);
+  assert.equal(hex(encodePrefer(Codec.OPUS)), frames.client["prefer Opus"]);
+  assert.equal(hex(encodePrefer(Codec.PCM)), frames.client["prefer PCM"]);
 });
 
 test("skips unknown fields of every wire type, outside and inside a message", () => {

@@ -10,10 +10,12 @@
  */
 
 import { CloseCode, FIRST_BUDGET_MS, RETRY_BUDGET_MS, isPassing, retryWaitMs, worthRetrying } from "./endings.js";
+import { Carrier } from "./carrier.js";
 import { probe } from "./probe.js";
 import { HELD_MS, Uplink } from "./uplink.js";
 import { CAPTURE_RATE_HZ } from "./sound-format.js";
-import { WireError, decodeServerMessage, encodeAudioChunk, encodeEndRequest } from "./wire.js";
+import { GOODBYE_TIMEOUT_MS, GRACE_MARGIN_MS, OPEN_TIMEOUT_MS, QUIET_MS, READY_TIMEOUT_MS, REFUSALS_BELIEVED, SILENT_MS, WATCH_MS } from "./waits.js";
+import { WireError, decodeServerMessage, encodeEndRequest } from "./wire.js";
 
 /** @typedef {import("./wire.js").ServerMessage} ServerMessage */
 /** @typedef {import("./endings.js").Ending} Ending */
@@ -25,7 +27,9 @@ import { WireError, decodeServerMessage, encodeAudioChunk, encodeEndRequest } fr
  * @property {string | (() => string | Promise<string>)} [token] travels as a subprotocol, so that no log of URLs holds
  *   it; a function is asked before each try
  * @property {() => number} since the last transcript seq that arrived; 0: none, so that all there is comes
- * @property {(message: ServerMessage) => void} onmessage
+ * @property {import("./carrier.js").AudioChoice} [audio] PCM only, unless told otherwise
+ * @property {string} [opusWorkerUrl] where opus-worker.js is served
+ * @property {(message: ServerMessage) => void} onmessage the interviewer's voice as PCM, whatever carried it
  * @property {() => void} onlost another try follows
  * @property {(kind: Trouble, active: boolean) => void} [ontrouble] of the line
  * @property {(end: ConnectionEnd) => void} onend no further try
@@ -33,18 +37,10 @@ import { WireError, decodeServerMessage, encodeAudioChunk, encodeEndRequest } fr
 
 /** @typedef {{code: number, reason: string, sessionEnded: number | null, diagnosis: Ending | null}} ConnectionEnd */
 /** @typedef {"good" | "slow" | "silent" | "lost"} Quality */
+/** @typedef {import("./codec-choice.js").Codec} CodecName */
 
 /** The server picks the first that it knows; a further one carries the token. v2 is v1 with refusals in words. */
 const SUBPROTOCOLS = ["preppal.v2", "preppal.v1"];
-
-/** TCP, TLS and the server's answer; a phone on a bad network needs several seconds. */
-const OPEN_TIMEOUT_MS = 10 * 1000;
-
-/** From open to SessionStarted: the server's own limits (10 s dial + 10 s set-up, or 30 s of restoring) and a margin. */
-const READY_TIMEOUT_MS = 40 * 1000;
-
-/** From EndRequest to the server's goodbye; the user has decided, so we do not wait longer. */
-const GOODBYE_TIMEOUT_MS = 5 * 1000;
 
 const BYTES_PER_SECOND = CAPTURE_RATE_HZ * 2;
 
@@ -53,21 +49,6 @@ export const HELD_BYTES = (HELD_MS / 1000) * BYTES_PER_SECOND;
 
 /** With a server that does not say Received: the page streams all the time, so a socket that holds this much is dead. */
 const STALLED_BYTES = 8 * BYTES_PER_SECOND;
-
-/** A few refusals may be a server between two lives; four in a row (some three seconds) are a verdict. */
-const REFUSALS_BELIEVED = 4;
-
-/** The interval of looks at the line. */
-const WATCH_MS = 500;
-
-/** Sound goes out and the server says nothing: a word to the candidate … */
-const QUIET_MS = 4 * 1000;
-
-/** … and the end of this socket: far above a slow line's worst second, far below the server's own patience. */
-const SILENT_MS = 12 * 1000;
-
-/** The server notices a dead line up to 25 s after this page may, and its grace begins then: be there to the end. */
-const GRACE_MARGIN_MS = 15 * 1000;
 
 const now = () => performance.now();
 
@@ -96,10 +77,15 @@ export class Connection {
   #graceMs = RETRY_BUDGET_MS;
   #uplink = new Uplink();
   #toldDroppedMs = 0;
+  #carrier;
+  /** True where sound held over a gap waits for SessionStarted. */
+  #holding = false;
 
   /** @param {ConnectionOptions} options */
   constructor(options) {
     this.#options = { ...options, url: webSocketUrl(options.url) };
+    const { audio = "pcm", opusWorkerUrl = "", onmessage } = options;
+    this.#carrier = new Carrier({ audio, workerUrl: opusWorkerUrl, send: (message) => void this.send(message), onvoice: onmessage });
   }
 
   open() {
@@ -107,14 +93,15 @@ export class Connection {
     globalThis.addEventListener?.("online", this.#onOnline);
     this.#watchedAt = now();
     this.#watch = setInterval(() => this.#look(), WATCH_MS);
+    void this.#carrier.prepare();
     void this.#dial();
   }
 
-  /** The quality of the candidate's line. @returns {{quality: Quality, lagMs: number, droppedMs: number}} */
+  /** The quality of the candidate's line. @returns {{quality: Quality, lagMs: number, droppedMs: number, codec: CodecName}} */
   get state() {
     const { lagMs, droppedMs, slow } = this.#uplink;
     const quality = this.#lostAt !== null ? "lost" : this.#quietMs >= QUIET_MS ? "silent" : slow ? "slow" : "good";
-    return { quality, lagMs, droppedMs };
+    return { quality, lagMs, droppedMs, codec: this.#carrier.codec };
   }
 
   /**
@@ -150,6 +137,11 @@ export class Connection {
     this.#wait(GOODBYE_TIMEOUT_MS, () => this.#finish(CloseCode.DISTINCT_BY_USER, ""));
   }
 
+  /** The interviewer's voice ran dry within a reply: the line to here is too slow. */
+  ranDry() {
+    this.#carrier.ranDry(now());
+  }
+
   /** Hang up without an end: the server holds the interview for its grace. Nothing more is reported. */
   close() {
     if (!this.#over) this.#stop();
@@ -179,6 +171,7 @@ export class Connection {
     const address = new URL(url);
     address.searchParams.set("since", String(this.#options.since()));
     address.searchParams.set("turns", "1");
+    this.#carrier.ask(address);
     const socket = new WebSocket(address, token === undefined ? [] : [...SUBPROTOCOLS, `token.${token}`]);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
@@ -191,7 +184,8 @@ export class Connection {
       this.#refusals = 0;
       this.#heard();
       this.#wait(READY_TIMEOUT_MS, () => this.#lost(CloseCode.CONNECTION_LOST, "the interview did not start"));
-      for (const pcm of this.#uplink.opened(now())) socket.send(encodeAudioChunk(pcm));
+      this.#holding = this.#carrier.waits;
+      if (!this.#holding) this.#carrier.send(this.#uplink.opened(now()));
     };
     socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = ({ code, reason }) => (opened ? this.#lost(code, reason) : void this.#refused());
@@ -210,6 +204,11 @@ export class Connection {
       return;
     }
     if (message === null) return;
+    if (message.kind === "audioResponse") {
+      this.#carrier.receive(message);
+      return;
+    }
+    if (message.kind === "interrupted") this.#carrier.interrupted();
     if (message.kind === "received") {
       this.#uplink.received(message.audioMs, now());
       this.#pump();
@@ -224,6 +223,9 @@ export class Connection {
       this.#attempt = 0;
       if (message.graceMs > 0) this.#graceMs = message.graceMs + GRACE_MARGIN_MS;
       this.#trouble("waiting-for-server", false);
+      this.#carrier.started(message.audioCodec);
+      if (this.#holding) this.#carrier.send(this.#uplink.opened(now()));
+      this.#holding = false;
     }
     // A refusal's words are its ending's; the close that follows has the code.
     if (message.kind === "error" && message.code >= CloseCode.BAD_REQUEST && message.code <= CloseCode.UNAVAILABLE) return;
@@ -252,7 +254,8 @@ export class Connection {
     const socket = this.#socket;
     const isOpen = socket?.readyState === WebSocket.OPEN;
     const pieces = this.#uplink.take(now(), isOpen ? socket.bufferedAmount : 0);
-    if (isOpen) for (const pcm of pieces) socket.send(encodeAudioChunk(pcm));
+    if (isOpen) this.#carrier.send(pieces);
+    this.#carrier.judge(now(), this.#uplink.lagMs);
     this.#trouble("slow-connection", this.#uplink.slow);
     if (this.#uplink.droppedSpeechMs > this.#toldDroppedMs) {
       this.#toldDroppedMs = this.#uplink.droppedSpeechMs;
@@ -359,6 +362,7 @@ export class Connection {
   #stop() {
     this.#over = true;
     this.#discard();
+    this.#carrier.close();
     clearInterval(this.#watch);
     globalThis.removeEventListener?.("offline", this.#onOffline);
     globalThis.removeEventListener?.("online", this.#onOnline);
@@ -371,6 +375,7 @@ export class Connection {
     this.#socket = null;
     this.#heard();
     this.#uplink.closed();
+    this.#carrier.lost();
     if (socket === null) return;
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close();

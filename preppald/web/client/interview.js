@@ -24,6 +24,7 @@ import { encodeHold, encodeTextAnswer } from "./wire.js";
  * @property {import("./words.js").Words} words
  * @property {import("./memory.js").Memory | null} memory
  * @property {import("./wake-lock.js").WakeLock | null} wakeLock
+ * @property {{audio: import("./carrier.js").AudioChoice, opusWorkerUrl: string}} carrying
  * @property {<Name extends keyof InterviewEvents>(name: Name, detail: InterviewEvents[Name]) => void} emit
  */
 
@@ -45,6 +46,7 @@ export class Interview {
   holding = false;
   closed = false;
 
+  #carrying;
   #sound;
   #words;
   #memory;
@@ -65,14 +67,16 @@ export class Interview {
   #unfinished;
   #started = false;
   #droppedMs = 0;
+  #dried = 0;
   #levels = { microphone: 0, interviewer: 0 };
-  /** @type {Quality} */
-  #quality = "good";
+  /** The line as it was last reported. */
+  #reported = "good pcm";
   /** @type {number | null} when the time is up, on performance.now()'s clock */
   #deadlineAt = null;
 
   /** @param {Surroundings} surroundings */
-  constructor({ sound, words, memory, wakeLock, emit }) {
+  constructor({ sound, words, memory, wakeLock, carrying, emit }) {
+    this.#carrying = carrying;
     this.#sound = sound;
     this.#words = words;
     this.#memory = memory;
@@ -86,7 +90,7 @@ export class Interview {
   }
 
   get quality() {
-    return this.#connection?.state ?? { quality: /** @type {Quality} */ ("good"), lagMs: 0, droppedMs: 0 };
+    return this.#connection?.state ?? { quality: /** @type {Quality} */ ("good"), lagMs: 0, droppedMs: 0, codec: /** @type {"pcm" | "opus"} */ ("pcm") };
   }
 
   /** Servers that say their grace take `hold`, too. */
@@ -101,10 +105,13 @@ export class Interview {
 
   /** @param {{url: string, token?: string | (() => string | Promise<string>) | undefined}} options */
   start({ url, token }) {
+    const { audio, opusWorkerUrl } = this.#carrying;
     this.#kept = { interviewId: "", url, token: typeof token === "string" ? token : undefined };
     this.#connection = new Connection({
       url,
       ...(token === undefined ? {} : { token: typeof token === "function" ? () => this.#freshToken(token) : token }),
+      audio,
+      opusWorkerUrl,
       since: () => this.turns.seq,
       onmessage: (message) => this.#receive(message),
       onlost: () => this.#onLost(),
@@ -251,8 +258,9 @@ export class Interview {
 
   #reportQuality() {
     const state = this.quality;
-    if (state.quality === this.#quality) return;
-    this.#quality = state.quality;
+    const line = `${state.quality} ${state.codec}`;
+    if (line === this.#reported) return;
+    this.#reported = line;
     this.#emit("quality", state);
   }
 
@@ -260,8 +268,11 @@ export class Interview {
    * @param {import("./sound-format.js").PlayerReport} report
    * @param {boolean} changed
    */
-  onReport({ playing, level, droppedMs, playedAt }, changed) {
+  onReport({ playing, level, droppedMs, dried, playedAt }, changed) {
     if (this.state === "ended") return;
+    // A new player counts from 0 again.
+    if (dried > this.#dried) this.#connection?.ranDry();
+    this.#dried = dried;
     this.#levels.interviewer = level;
     this.hearing.played(performance.now() - age(playedAt), level);
     this.#emit("level", { ...this.#levels });

@@ -35,6 +35,9 @@ export { loudspeakers, microphones, onDevicesChanged, preflight };
  * @property {Partial<Words>} [words] the application's own, in front of the language's
  * @property {boolean} [remember] keep the interview's token in localStorage while the interview lives, so that
  *   `InterviewClient.kept()` finds the interview after a reload; off unless asked for
+ * @property {"auto" | "opus" | "pcm"} [audio] how sound travels: PCM, which takes 256 kbit/s up and 384 down; Opus, which
+ *   takes a tenth, where browser and server have it; or, unless told otherwise, PCM until the line has no room for it
+ * @property {string} [opusWorkerUrl] where opus-worker.js is served, if not beside this module
  * @property {boolean} [wakeLock] keep the screen on while the interview is live; on unless told otherwise
  */
 
@@ -44,7 +47,7 @@ export class InterviewClient extends Reporter {
   #interview;
 
   /** @param {ClientOptions} [options] */
-  constructor({ workletUrl, language = "en", words = {}, remember = false, wakeLock = true } = {}) {
+  constructor({ workletUrl, language = "en", words = {}, remember = false, wakeLock = true, audio = "auto", opusWorkerUrl } = {}) {
     super();
     // Bundlers know this very expression, and no other: they copy the file and put its new address here.
     this.#sound = new Sound(workletUrl ?? new URL("./sound-worklet.js", import.meta.url).href, {
@@ -57,6 +60,7 @@ export class InterviewClient extends Reporter {
       words: wordsIn(language, words),
       memory: remember ? new Memory() : null,
       wakeLock: wakeLock ? new WakeLock() : null,
+      carrying: { audio, opusWorkerUrl: opusWorkerUrl ?? new URL("./opus-worker.js", import.meta.url).href },
       emit: (name, detail) => void this.dispatchEvent(new CustomEvent(name, { detail })),
     });
   }
@@ -96,7 +100,7 @@ export class InterviewClient extends Reporter {
     return this.#interview.remainingMs;
   }
 
-  /** The quality of the candidate's line. @returns {{quality: Quality, lagMs: number, droppedMs: number}} */
+  /** The quality of the candidate's line. @returns {{quality: Quality, lagMs: number, droppedMs: number, codec: "pcm" | "opus"}} */
   get quality() {
     return this.#interview.quality;
   }

@@ -187,6 +187,8 @@ var PCM16_SCALE = 32768;
 var Playback = class {
   /** Milliseconds refused because MAX_BUFFERED_MS was waiting already. */
   droppedMs = 0;
+  /** How often the voice ran dry within a reply. */
+  dried = 0;
   #sourceRateHz;
   #contextRateHz;
   #resampler;
@@ -238,6 +240,7 @@ var Playback = class {
     this.#buffered += samples.length;
     if (this.#state === "idle") {
       const late = this.#stateMs < LATE_MS;
+      if (late) this.dried += 1;
       this.#cushionMs = late ? Math.min(2 * this.#cushionMs, MAX_CUSHION_MS) : CUSHION_MS;
       this.#enter("gathering");
     }
@@ -365,14 +368,14 @@ var PlayerProcessor = class extends AudioWorkletProcessor {
   }
   /** @param {Float32Array} heard */
   #report(heard) {
-    const { playing, bufferedMs, droppedMs } = this.#playback;
+    const { playing, bufferedMs, droppedMs, dried } = this.#playback;
     this.#level = playing ? Math.max(this.#level, meterLevel(heard, 1)) : 0;
     this.#sinceReportMs += heard.length * 1e3 / sampleRate;
     const due = playing && this.#sinceReportMs >= REPORT_EVERY_MS;
     if (!due && playing === this.#reportedPlaying) return;
     this.#sinceReportMs = 0;
     this.#reportedPlaying = playing;
-    const report = { playing, level: this.#level, bufferedMs, droppedMs, playedAt: Date.now() };
+    const report = { playing, level: this.#level, bufferedMs, droppedMs, dried, playedAt: Date.now() };
     this.port.postMessage(report);
     this.#level = 0;
   }

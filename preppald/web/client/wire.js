@@ -12,10 +12,10 @@ export class WireError extends Error {
 }
 
 /** @typedef {{kind: "transcriptUpdate", speaker: string, text: string, isFinal: boolean, turnComplete: boolean, seq: number, turn: number, beginMs: number, endMs: number, heardCodePoints: number}} TranscriptUpdate turn: 0 from an older server; heardCodePoints: of the turn so far, where it was cut, else 0 */
-/** @typedef {{kind: "audioResponse", audioContent: Uint8Array}} AudioResponse PCM16 LE mono */
+/** @typedef {{kind: "audioResponse", audioContent: Uint8Array, packets: Uint8Array[]}} AudioResponse PCM16 LE mono, or Opus */
 /** @typedef {{kind: "error", code: number, message: string, retryAfterMs: number}} ErrorResponse */
 /** @typedef {{kind: "sessionEnded", reason: number}} SessionEnded */
-/** @typedef {{kind: "sessionStarted", interviewId: string, outputSampleRateHz: number, remainingMs: number, resumed: boolean, graceMs: number}} SessionStarted graceMs: 0 from an older server */
+/** @typedef {{kind: "sessionStarted", interviewId: string, outputSampleRateHz: number, remainingMs: number, resumed: boolean, graceMs: number, audioCodec: number}} SessionStarted graceMs: 0 from an older server */
 /** @typedef {{kind: "interrupted", heardMs: number, heardCodePoints: number, turn: number}} Interrupted turn: 0 where it was not said how much was heard */
 /** @typedef {{kind: "notice", noticeKind: number, message: string, remainingMs: number}} Notice */
 /** @typedef {{kind: "holdState", on: boolean, remainingMs: number}} HoldState */
@@ -24,6 +24,9 @@ export class WireError extends Error {
 
 /** SessionEnded.Reason */
 export const EndReason = Object.freeze({ UNSPECIFIED: 0, USER_INITIATED: 1, GEMINI_ENDED: 2, TIMEOUT: 3 });
+
+/** Codec */
+export const Codec = Object.freeze({ PCM: 0, OPUS: 1 });
 
 /** Notice.Kind */
 export const NoticeKind = Object.freeze({ UNSPECIFIED: 0, RECONNECTING: 1, RECONNECTED: 2, ENDING_SOON: 3, DRAINING: 4, SILENT: 5, STILL_THERE: 6 });
@@ -48,7 +51,10 @@ const TAG_FIELD_3_BYTES = 0x1a;
 /** (4 << 3) | LENGTH_DELIMITED: `text_answer`. */
 const TAG_FIELD_4_BYTES = 0x22;
 
-/** (1 << 3) | VARINT: `on` within `hold`. */
+/** (5 << 3) | LENGTH_DELIMITED: `prefer`. */
+const TAG_FIELD_5_BYTES = 0x2a;
+
+/** (1 << 3) | VARINT: `on` within `hold`, and `downlink` within `prefer`. */
 const TAG_FIELD_1_VARINT = 0x08;
 
 /** (2 << 3) | VARINT: `number` within `text_answer`. */
@@ -126,6 +132,10 @@ const text = {
   },
 };
 const bytes = { wire: LENGTH_DELIMITED, empty: new Uint8Array(0), read: (/** @type {Reader} */ r) => r.block() };
+/** @type {Uint8Array[]} */
+const none = [];
+/** A repeated field: each of its members is another field of the message. */
+const list = { wire: LENGTH_DELIMITED, empty: none, read: (/** @type {Reader} */ r, /** @type {unknown} */ before) => [.../** @type {Uint8Array[]} */ (before), r.block()] };
 const bool = { wire: VARINT, empty: false, read: (/** @type {Reader} */ r) => r.varint() !== 0n };
 const int32 = { wire: VARINT, empty: 0, read: (/** @type {Reader} */ r) => Number(BigInt.asIntN(32, r.varint())) };
 const int64 = { wire: VARINT, empty: 0, read: (/** @type {Reader} */ r) => safe(BigInt.asIntN(64, r.varint())) };
@@ -143,19 +153,19 @@ function safe(value) {
 
 /**
  * ServerToClientMessage.payload: field number → kind of message and its own fields by number.
- * @type {Record<number, {kind: string, fields: Record<number, [name: string, type: typeof text | typeof bytes | typeof bool | typeof int32]>}>}
+ * @type {Record<number, {kind: string, fields: Record<number, [name: string, type: typeof text | typeof bytes | typeof list | typeof bool | typeof int32]>}>}
  */
 const PAYLOADS = {
   1: {
     kind: "transcriptUpdate",
     fields: { 1: ["speaker", text], 2: ["text", text], 3: ["isFinal", bool], 4: ["turnComplete", bool], 5: ["seq", uint64], 6: ["turn", int32], 7: ["beginMs", int64], 8: ["endMs", int64], 9: ["heardCodePoints", int32] },
   },
-  2: { kind: "audioResponse", fields: { 1: ["audioContent", bytes] } },
+  2: { kind: "audioResponse", fields: { 1: ["audioContent", bytes], 2: ["packets", list] } },
   3: { kind: "error", fields: { 1: ["code", int32], 2: ["message", text], 3: ["retryAfterMs", int64] } },
   4: { kind: "sessionEnded", fields: { 1: ["reason", int32] } },
   5: {
     kind: "sessionStarted",
-    fields: { 1: ["interviewId", text], 2: ["outputSampleRateHz", int32], 3: ["remainingMs", int64], 4: ["resumed", bool], 5: ["graceMs", int64] },
+    fields: { 1: ["interviewId", text], 2: ["outputSampleRateHz", int32], 3: ["remainingMs", int64], 4: ["resumed", bool], 5: ["graceMs", int64], 7: ["audioCodec", int32] },
   },
   6: { kind: "interrupted", fields: { 1: ["heardMs", int64], 2: ["heardCodePoints", int32], 3: ["turn", int32] } },
   7: { kind: "notice", fields: { 1: ["noticeKind", int32], 2: ["message", text], 3: ["remainingMs", int64] } },
@@ -199,7 +209,7 @@ function readFields(reader, fields, into) {
     const { field, type } = reader.tag();
     const known = fields[field];
     if (known === undefined || known[1].wire !== type) reader.skip(type);
-    else into[known[0]] = known[1].read(reader);
+    else into[known[0]] = known[1].read(reader, into[known[0]]);
   }
 }
 
@@ -239,6 +249,34 @@ export function encodeAudioChunk(pcm) {
   frame.set(innerHead, outerHead.length);
   frame.set(pcm, outerHead.length + innerHead.length);
   return frame;
+}
+
+/**
+ * ClientToServerMessage { audio_chunk { packets … } }
+ * @param {Uint8Array[]} packets Opus
+ */
+export function encodeAudioPackets(packets) {
+  const heads = packets.map((packet) => [TAG_FIELD_2_BYTES, ...lengthVarint(packet.length)]);
+  const innerLength = packets.reduce((sum, packet, i) => sum + /** @type {number[]} */ (heads[i]).length + packet.length, 0);
+  const outerHead = [TAG_FIELD_1_BYTES, ...lengthVarint(innerLength)];
+  const frame = new Uint8Array(outerHead.length + innerLength);
+  frame.set(outerHead, 0);
+  let at = outerHead.length;
+  for (const [i, packet] of packets.entries()) {
+    for (const part of [/** @type {number[]} */ (heads[i]), packet]) {
+      frame.set(part, at);
+      at += part.length;
+    }
+  }
+  return frame;
+}
+
+/**
+ * ClientToServerMessage { prefer { downlink } }
+ * @param {number} codec
+ */
+export function encodePrefer(codec) {
+  return codec === 0 ? Uint8Array.of(TAG_FIELD_5_BYTES, 0) : Uint8Array.of(TAG_FIELD_5_BYTES, 2, TAG_FIELD_1_VARINT, codec);
 }
 
 /** @param {number} length */

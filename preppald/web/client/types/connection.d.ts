@@ -25,6 +25,17 @@ export type ConnectionOptions = {
      * the last transcript seq that arrived; 0: none, so that all there is comes
      */
     since: () => number;
+    /**
+     * PCM only, unless told otherwise
+     */
+    audio?: import("./carrier.js").AudioChoice;
+    /**
+     * where opus-worker.js is served
+     */
+    opusWorkerUrl?: string;
+    /**
+     * the interviewer's voice as PCM, whatever carried it
+     */
     onmessage: (message: ServerMessage) => void;
     /**
      * another try follows
@@ -46,6 +57,7 @@ export type ConnectionEnd = {
     diagnosis: Ending | null;
 };
 export type Quality = "good" | "slow" | "silent" | "lost";
+export type CodecName = import("./codec-choice.js").Codec;
 /** Sound kept while reconnecting. */
 export declare const HELD_BYTES: number;
 export declare class Connection {
@@ -53,11 +65,12 @@ export declare class Connection {
     /** @param {ConnectionOptions} options */
     constructor(options: ConnectionOptions);
     open(): void;
-    /** The quality of the candidate's line. @returns {{quality: Quality, lagMs: number, droppedMs: number}} */
+    /** The quality of the candidate's line. @returns {{quality: Quality, lagMs: number, droppedMs: number, codec: CodecName}} */
     get state(): {
         quality: Quality;
         lagMs: number;
         droppedMs: number;
+        codec: CodecName;
     };
     /**
      * Send sound, or keep it while there is no line.
@@ -76,6 +89,8 @@ export declare class Connection {
     send(message: Uint8Array<ArrayBuffer>): boolean;
     /** The candidate pressed "end": ask the server, but not for long. */
     requestEnd(): void;
+    /** The interviewer's voice ran dry within a reply: the line to here is too slow. */
+    ranDry(): void;
     /** Hang up without an end: the server holds the interview for its grace. Nothing more is reported. */
     close(): void;
 }

@@ -13,6 +13,10 @@ export type Surroundings = {
     words: import("./words.js").Words;
     memory: import("./memory.js").Memory | null;
     wakeLock: import("./wake-lock.js").WakeLock | null;
+    carrying: {
+        audio: import("./carrier.js").AudioChoice;
+        opusWorkerUrl: string;
+    };
     emit: <Name extends keyof InterviewEvents>(name: Name, detail: InterviewEvents[Name]) => void;
 };
 export declare class Interview {
@@ -28,13 +32,14 @@ export declare class Interview {
     holding: boolean;
     closed: boolean;
     /** @param {Surroundings} surroundings */
-    constructor({ sound, words, memory, wakeLock, emit }: Surroundings);
+    constructor({ sound, words, memory, wakeLock, carrying, emit }: Surroundings);
     /** @returns {number | null} */
     get remainingMs(): number | null;
     get quality(): {
         quality: import("./connection.js").Quality;
         lagMs: number;
         droppedMs: number;
+        codec: import("./connection.js").CodecName;
     };
     /** Servers that say their grace take `hold`, too. */
     get canHold(): boolean;
@@ -60,7 +65,7 @@ export declare class Interview {
      * @param {import("./sound-format.js").PlayerReport} report
      * @param {boolean} changed
      */
-    onReport({ playing, level, droppedMs, playedAt }: import("./sound-format.js").PlayerReport, changed: boolean): void;
+    onReport({ playing, level, droppedMs, dried, playedAt }: import("./sound-format.js").PlayerReport, changed: boolean): void;
     /**
      * @param {Trouble} kind
      * @param {boolean} active

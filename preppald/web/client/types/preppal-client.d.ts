@@ -39,6 +39,15 @@ export type ClientOptions = {
      */
     remember?: boolean;
     /**
+     * how sound travels: PCM, which takes 256 kbit/s up and 384 down; Opus, which
+     * takes a tenth, where browser and server have it; or, unless told otherwise, PCM until the line has no room for it
+     */
+    audio?: "auto" | "opus" | "pcm";
+    /**
+     * where opus-worker.js is served, if not beside this module
+     */
+    opusWorkerUrl?: string;
+    /**
      * keep the screen on while the interview is live; on unless told otherwise
      */
     wakeLock?: boolean;
@@ -62,13 +71,16 @@ export type ClientOptions = {
  * @property {Partial<Words>} [words] the application's own, in front of the language's
  * @property {boolean} [remember] keep the interview's token in localStorage while the interview lives, so that
  *   `InterviewClient.kept()` finds the interview after a reload; off unless asked for
+ * @property {"auto" | "opus" | "pcm"} [audio] how sound travels: PCM, which takes 256 kbit/s up and 384 down; Opus, which
+ *   takes a tenth, where browser and server have it; or, unless told otherwise, PCM until the line has no room for it
+ * @property {string} [opusWorkerUrl] where opus-worker.js is served, if not beside this module
  * @property {boolean} [wakeLock] keep the screen on while the interview is live; on unless told otherwise
  */
 /** One interview. Make another for the next one. */
 export declare class InterviewClient extends Reporter {
     #private;
     /** @param {ClientOptions} [options] */
-    constructor({ workletUrl, language, words, remember, wakeLock }?: ClientOptions);
+    constructor({ workletUrl, language, words, remember, wakeLock, audio, opusWorkerUrl }?: ClientOptions);
     /** Return the interviews of this page that the server may still hold, the newest first: for `start`. @returns {KeptInterview[]} */
     static kept(): KeptInterview[];
     /** @param {string} interviewId that shall not be offered again */
@@ -84,11 +96,12 @@ export declare class InterviewClient extends Reporter {
     get troubles(): readonly Trouble[];
     /** Milliseconds left of the interview; null until the server has said. @returns {number | null} */
     get remainingMs(): number | null;
-    /** The quality of the candidate's line. @returns {{quality: Quality, lagMs: number, droppedMs: number}} */
+    /** The quality of the candidate's line. @returns {{quality: Quality, lagMs: number, droppedMs: number, codec: "pcm" | "opus"}} */
     get quality(): {
         quality: Quality;
         lagMs: number;
         droppedMs: number;
+        codec: "pcm" | "opus";
     };
     /** True while the candidate speaks, by the client's own ear. */
     get hearsCandidate(): boolean;

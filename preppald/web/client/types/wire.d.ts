@@ -24,6 +24,7 @@ export type TranscriptUpdate = {
 export type AudioResponse = {
     kind: "audioResponse";
     audioContent: Uint8Array;
+    packets: Uint8Array[];
 };
 export type ErrorResponse = {
     kind: "error";
@@ -42,6 +43,7 @@ export type SessionStarted = {
     remainingMs: number;
     resumed: boolean;
     graceMs: number;
+    audioCodec: number;
 };
 export type Interrupted = {
     kind: "interrupted";
@@ -66,10 +68,10 @@ export type Received = {
 };
 export type ServerMessage = TranscriptUpdate | AudioResponse | ErrorResponse | SessionEnded | SessionStarted | Interrupted | Notice | HoldState | Received;
 /** @typedef {{kind: "transcriptUpdate", speaker: string, text: string, isFinal: boolean, turnComplete: boolean, seq: number, turn: number, beginMs: number, endMs: number, heardCodePoints: number}} TranscriptUpdate turn: 0 from an older server; heardCodePoints: of the turn so far, where it was cut, else 0 */
-/** @typedef {{kind: "audioResponse", audioContent: Uint8Array}} AudioResponse PCM16 LE mono */
+/** @typedef {{kind: "audioResponse", audioContent: Uint8Array, packets: Uint8Array[]}} AudioResponse PCM16 LE mono, or Opus */
 /** @typedef {{kind: "error", code: number, message: string, retryAfterMs: number}} ErrorResponse */
 /** @typedef {{kind: "sessionEnded", reason: number}} SessionEnded */
-/** @typedef {{kind: "sessionStarted", interviewId: string, outputSampleRateHz: number, remainingMs: number, resumed: boolean, graceMs: number}} SessionStarted graceMs: 0 from an older server */
+/** @typedef {{kind: "sessionStarted", interviewId: string, outputSampleRateHz: number, remainingMs: number, resumed: boolean, graceMs: number, audioCodec: number}} SessionStarted graceMs: 0 from an older server */
 /** @typedef {{kind: "interrupted", heardMs: number, heardCodePoints: number, turn: number}} Interrupted turn: 0 where it was not said how much was heard */
 /** @typedef {{kind: "notice", noticeKind: number, message: string, remainingMs: number}} Notice */
 /** @typedef {{kind: "holdState", on: boolean, remainingMs: number}} HoldState */
@@ -81,6 +83,11 @@ export declare const EndReason: Readonly<{
     USER_INITIATED: 1;
     GEMINI_ENDED: 2;
     TIMEOUT: 3;
+}>;
+/** Codec */
+export declare const Codec: Readonly<{
+    PCM: 0;
+    OPUS: 1;
 }>;
 /** Notice.Kind */
 export declare const NoticeKind: Readonly<{
@@ -115,3 +122,13 @@ export declare function encodeTextAnswer(text: string, number: number): Uint8Arr
  * @param {Uint8Array} pcm PCM16 LE mono 16 kHz
  */
 export declare function encodeAudioChunk(pcm: Uint8Array): Uint8Array<ArrayBuffer>;
+/**
+ * ClientToServerMessage { audio_chunk { packets … } }
+ * @param {Uint8Array[]} packets Opus
+ */
+export declare function encodeAudioPackets(packets: Uint8Array[]): Uint8Array<ArrayBuffer>;
+/**
+ * ClientToServerMessage { prefer { downlink } }
+ * @param {number} codec
+ */
+export declare function encodePrefer(codec: number): Uint8Array<ArrayBuffer>;

@@ -37,6 +37,8 @@ const PCM16_SCALE = 32768;
 export class Playback {
   /** Milliseconds refused because MAX_BUFFERED_MS was waiting already. */
   droppedMs = 0;
+  /** How often the voice ran dry within a reply. */
+  dried = 0;
 
   #sourceRateHz;
   #contextRateHz;
@@ -93,6 +95,7 @@ export class Playback {
     this.#buffered += samples.length;
     if (this.#state === "idle") {
       const late = this.#stateMs < LATE_MS;
+      if (late) this.dried += 1;
       this.#cushionMs = late ? Math.min(2 * this.#cushionMs, MAX_CUSHION_MS) : CUSHION_MS;
       this.#enter("gathering");
     }

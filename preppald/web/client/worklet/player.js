@@ -44,7 +44,7 @@ class PlayerProcessor extends AudioWorkletProcessor {
 
   /** @param {Float32Array} heard */
   #report(heard) {
-    const { playing, bufferedMs, droppedMs } = this.#playback;
+    const { playing, bufferedMs, droppedMs, dried } = this.#playback;
     this.#level = playing ? Math.max(this.#level, meterLevel(heard, 1)) : 0;
     this.#sinceReportMs += (heard.length * 1000) / sampleRate;
     const due = playing && this.#sinceReportMs >= REPORT_EVERY_MS;
@@ -52,7 +52,7 @@ class PlayerProcessor extends AudioWorkletProcessor {
     this.#sinceReportMs = 0;
     this.#reportedPlaying = playing;
     /** @type {PlayerReport} */
-    const report = { playing, level: this.#level, bufferedMs, droppedMs, playedAt: Date.now() };
+    const report = { playing, level: this.#level, bufferedMs, droppedMs, dried, playedAt: Date.now() };
     this.port.postMessage(report);
     this.#level = 0;
   }
