@@ -3,12 +3,12 @@
 from hypothesis import given, strategies as st
 import pytest
 from websockets.client import ClientProtocol
-from websockets.frames import Frame, Opcode
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from preppald.net.framing import Framing, Message
+from preppald.net.framing import MOST_FRAGMENTS, MOST_FRAGMENTS_A_READ, Framing, Message
 
 LIMIT = 70_000
 SIDES = (Side.SERVER, Side.CLIENT)
@@ -106,3 +106,37 @@ def test_a_large_frame_in_many_pieces_is_looked_at_once() -> None:
     data = Frame(Opcode.BINARY, bytes(66_000)).serialize(mask=True)
     messages = [message for byte in data for message in framing.receive(bytes((byte,)))]
     assert messages == [bytes(66_000)]
+
+
+def fragments(count: int, *, masked: bool) -> list[bytes]:
+    """A message's beginning in pieces of a byte, without its end."""
+    first = Frame(Opcode.BINARY, b"x", fin=False).serialize(mask=masked)
+    more = Frame(Opcode.CONT, b"x", fin=False).serialize(mask=masked)
+    return [first, *[more] * (count - 1)]
+
+
+@pytest.mark.parametrize(
+    ("count", "reads"),
+    [(MOST_FRAGMENTS_A_READ, 1), (MOST_FRAGMENTS, MOST_FRAGMENTS)],
+    ids=["a read", "a message"],
+)
+def test_a_service_s_pieces_are_bounded_as_bytes_are(count: int, reads: int) -> None:
+    """Each costs more than the byte that it carries: one more than the bound, and the connection is closed."""
+    side = Side.CLIENT
+    pieces = fragments(count + 1, masked=False)
+    framing = Framing(opened(side))
+    if reads == 1:
+        assert framing.receive(b"".join(pieces[:-1])) == []
+        assert framing.open
+        framing = Framing(opened(side))
+        framing.receive(b"".join(pieces))
+    else:
+        for piece in pieces[:-1]:
+            framing.receive(piece)
+        assert framing.open
+        framing.receive(pieces[-1])
+    assert not framing.open
+    assert framing.protocol.close_sent is not None
+    assert framing.protocol.close_sent.code == CloseCode.POLICY_VIOLATION
+    # Whatever comes behind it costs nothing more.
+    assert framing.receive(b"".join(pieces)) == []

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import os
 import struct
 
-from websockets.frames import Frame, Opcode
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
 try:
@@ -28,6 +28,11 @@ _MASKED = 0x80
 _SHORT, _MEDIUM, _LONG = 125, 126, 127
 _SMALLEST_LONG = 65_536
 _KEY_SIZE = 4
+# Fragments of one message, and of one read: 4 MiB of a message in pieces of 1 KiB, and 64 KiB of a read in pieces of 64
+# bytes. Each costs some 10 us and 50 bytes whatever it carries, so that they are bounded as bytes are. From a service
+# only: browsers have a bound on frames of their own, and small messages.
+MOST_FRAGMENTS = 4096
+MOST_FRAGMENTS_A_READ = 1024
 # A second and more of audio for one system call.
 KEYS_A_PAGE = 64
 
@@ -52,6 +57,7 @@ class Framing:
         self._rest = bytearray()
         self._wanted = 0
         self._fragments: list[bytes] = []
+        self._of_read = 0
         # True once the protocol has taken over for good: the connection is closing, or broken.
         self._given_up = False
 
@@ -60,7 +66,7 @@ class Framing:
     def receive(self, data: bytes | bytearray) -> list[Message]:  # noqa: C901, PLR0912 - one pass, no call a frame
         """Return all messages that are whole with these bytes; often none. Text comes as ``str``."""
         messages: list[Message] = []
-        self.frames = self.empty = 0
+        self.frames = self.empty = self._of_read = 0
         if self._rest:
             self._rest += data
             if len(self._rest) < self._wanted:
@@ -147,6 +153,12 @@ class Framing:
             case Opcode.BINARY | Opcode.TEXT | Opcode.CONT:
                 # Bounded by the protocol's max_size. A fragmented text message comes as bytes.
                 self._fragments.append(bytes(frame.data))
+                self._of_read += 1
+                many = len(self._fragments) > MOST_FRAGMENTS or self._of_read > MOST_FRAGMENTS_A_READ
+                if many and self._own_bit:
+                    self._fragments.clear()
+                    self.protocol.fail(CloseCode.POLICY_VIOLATION, "too many fragments")
+                    return False
                 if frame.fin:
                     messages.append(b"".join(self._fragments))
                     self._fragments.clear()
