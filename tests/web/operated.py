@@ -5,6 +5,7 @@ that, how much of a core the daemon takes in so many seconds without a page, and
 """
 
 import argparse
+from collections import Counter
 from contextlib import suppress
 import functools
 from pathlib import Path
@@ -14,7 +15,7 @@ import tempfile
 import trio
 from websockets.exceptions import InvalidState
 
-from tests.candidates import Candidate
+from tests.candidates import RATE_HZ, Candidate, silence, tone
 from tests.processes.daemon import Daemon, daemon, many_descriptors
 
 SECRET = "the operator's secret in tests"
@@ -28,6 +29,9 @@ SETTINGS = {
 # A handful of different candidates: so long they speak, so long they listen.
 SPEAKS, LISTENS = (3, 4, 5, 6, 7), 4
 BETWEEN_ARRIVALS = 0.05
+# Long pieces: it is the page that is looked at, and hundreds of candidates are one process.
+PIECE_SECONDS = 0.1
+PIECE_BYTES = round(RATE_HZ * PIECE_SECONDS) * 2
 
 
 async def talk(candidate: Candidate, number: int) -> None:
@@ -35,7 +39,10 @@ async def talk(candidate: Candidate, number: int) -> None:
     await candidate.until("session_started")
     with suppress(InvalidState, trio.BrokenResourceError, trio.ClosedResourceError):
         while True:
-            await candidate.speak(SPEAKS[number % len(SPEAKS)], pause=LISTENS)
+            sound = tone(SPEAKS[number % len(SPEAKS)]) + silence(LISTENS)
+            for at in range(0, len(sound), PIECE_BYTES):
+                await candidate.send_audio(sound[at : at + PIECE_BYTES])
+                await trio.sleep(PIECE_SECONDS)
 
 
 def say(words: str) -> None:
@@ -83,6 +90,8 @@ async def main(arguments: argparse.Namespace) -> int:
                     *arguments.folder,
                 ]
                 status = (await trio.run_process(command, check=False)).returncode
+            ended = Counter(str(line["ending"]) for line in running.lines("session.ended"))
+            say(f"ended meanwhile: {dict(ended) or 'none'}")
             nursery.cancel_scope.cancel()
     return status
 

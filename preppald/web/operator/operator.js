@@ -142,6 +142,9 @@ function row(classes, key, end) {
   const [interview, block] = key.split(" ");
   made.cells[0].append(button("", "name", () => openDetail(interview, Number(block))));
   if (end) made.insertCell().append(button("End", "danger", () => confirmEnd(interview)));
+  // They are laid out as grids, which takes the table from those who hear the page.
+  made.role = "row";
+  for (const cell of made.cells) cell.role = "cell";
   return made;
 }
 
