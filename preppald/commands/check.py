@@ -26,6 +26,7 @@ from preppald.gemini.connection import UpstreamError, connected, dialler
 from preppald.net import tls
 from preppald.recording.files import encoder
 from preppald.recording.shelf import DIRECTORY
+from preppald.shared import examined
 
 EPILOG = """\
 Exit status: 0 all is well; 78 the configuration is wrong (every fault is printed); 75 only the certificate is;
@@ -33,7 +34,7 @@ Exit status: 0 all is well; 78 the configuration is wrong (every fault is printe
 
 Examples:
   preppald check                       the daemon's configuration, secrets hidden
-  preppald check --online              also connects to Gemini and asks the backend
+  preppald check --online              also connects to Gemini, asks the backend, and looks at the shared journal
   preppald check --list                every setting with its meaning and default
 """
 
@@ -56,7 +57,9 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--online", action="store_true", help="also try Gemini and the backend")
+    parser.add_argument(
+        "--online", action="store_true", help="also try Gemini, the backend and the shared journal"
+    )
     parser.add_argument("--list", action="store_true", help="print every setting with its meaning")
     parser.add_argument("--json", action="store_true", help="print for machines")
     parser.add_argument("--quiet", action="store_true", help="print faults only")
@@ -228,7 +231,11 @@ def _recording_warnings(config: Config) -> list[str]:
 
 
 async def _online(config: Config) -> list[tuple[str, bool, str]]:
-    return [await _try_gemini(config), await _try_backend(config)]
+    return [
+        await _try_gemini(config),
+        await _try_backend(config),
+        *await examined(config.shared_journal, wall_clock_ms),
+    ]
 
 
 async def _try_gemini(config: Config) -> tuple[str, bool, str]:

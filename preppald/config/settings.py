@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from preppald.config import addresses, values as parse
 from preppald.config.addresses import Address, Endpoint, Network
+from preppald.config.database_url import database_url
 from preppald.config.otel import Otel
 from preppald.config.setting import Setting, setting
 from preppald.core import models, prices
@@ -312,6 +313,14 @@ class Config(Otel):
         parse.name,
         "this daemon's name among those that share the state directory",
         default="preppald",
+        restart=True,
+    )
+    shared_journal: str = setting(
+        "PREPPALD_SHARED_JOURNAL",
+        parse.optional(database_url),
+        "experimental: a PostgreSQL URL; all that is recorded goes there, too, for the day on which this host is lost; "
+        "empty: this host alone",
+        secret=True,
         restart=True,
     )
     max_sessions: int = setting(

@@ -4,6 +4,7 @@ from datetime import date
 import ipaddress
 
 from preppald.config.addresses import Address
+from preppald.config.database_url import unverified
 from preppald.config.settings import GEMINI_HOST, Config
 from preppald.core import languages, models
 
@@ -49,6 +50,11 @@ def warnings(config: Config, today: date) -> list[str]:
         found.append(
             f"GEMINI_API_KEY: (hidden) has {len(config.gemini_key)} characters, fewer than any key of Google's: "
             "is it whole?"
+        )
+    if config.shared_journal and (mode := unverified(config.shared_journal)):
+        found.append(
+            f"PREPPALD_SHARED_JOURNAL: (hidden) has sslmode={mode}: whoever is on the way to the database may read "
+            "transcripts and its password; leave sslmode out, and the server's certificate is verified"
         )
     return found
 

@@ -21,6 +21,7 @@ from preppald.errors import StartError
 from preppald.gemini.connection import Dial, dialler
 from preppald.journal import OnDisk, Place
 from preppald.net.threads import InThread, own_thread
+from preppald.shared import Alone, Shared, shared_for
 from preppald.telemetry.memory import Memory, group_used
 
 # Connections the kernel keeps for us while the loop is busy.
@@ -35,7 +36,7 @@ class Environment:
     """``listeners``: the public ones and the operator's. ``place`` and ``in_thread``: the journal's.
 
     ``chance``: random numbers in [0, 1). ``recordings``: the directory that holds theirs; None: nothing is recorded.
-    ``control``: the command socket's place; None: there is none.
+    ``control``: the command socket's place; None: there is none. ``shared``: a journal that hosts share.
     """
 
     listeners: AbstractAsyncContextManager[tuple[Listeners, Listeners]]
@@ -47,6 +48,7 @@ class Environment:
     memory: Memory = field(default_factory=Memory)
     recordings: Path | None = None
     control: CommandSocket | None = None
+    shared: Shared = field(default_factory=Alone)
 
 
 def real(config: Config, supervisor: Supervisor) -> Environment:
@@ -59,6 +61,7 @@ def real(config: Config, supervisor: Supervisor) -> Environment:
         dial=dialler(config.gemini_url, proxy=config.proxy_for(str(config.gemini_url))),
         memory=Memory(used=group_used),
         recordings=config.state_dir,
+        shared=shared_for(config.shared_journal),
         control=CommandSocket(config.state_dir, supervisor.runtime_directory, config.instance),
     )
 

@@ -22,7 +22,7 @@ from preppald.config.current import Current
 from preppald.config.load import changes, reloaded
 from preppald.config.settings import Config
 from preppald.config.warnings import warnings
-from preppald.daemon import control, gauges, pulse
+from preppald.daemon import control, gauges, pulse, sharing
 from preppald.daemon.acting import Acting
 from preppald.daemon.admin import Admin
 from preppald.daemon.audit import Audit
@@ -42,6 +42,7 @@ from preppald.recording.shelf import Shelf
 from preppald.server.accepting import accept
 from preppald.server.connection import Pages, Server
 from preppald.server.handover import Handover
+from preppald.shared.shipper import Shipper
 from preppald.telemetry.health import Health, Trouble
 from preppald.telemetry.logs import Logger
 from preppald.telemetry.metrics import Metrics
@@ -96,15 +97,7 @@ async def run_daemon(
     supervisor = supervisor or Supervisor({}, 0)
     environment = environment or real(config, supervisor)
     identity, metrics, health = tls.identity(config.tls_cert, config.tls_key), Metrics(), Health(log)
-    journal = Journal(
-        environment.place,
-        log=log,
-        now_ms=now_ms,
-        in_thread=environment.in_thread,
-        retention_ms=_retention_ms(config),
-        recorded=Shelf(environment.recordings).interviews if environment.recordings else frozenset,
-        fallback=Fallback(round(config.session_limit * 1000), config.gemini_model, config.partial),
-    )
+    journal, shipper = _journals(config, environment, log, now_ms)
     ticker, current = Ticker(), Current(config)
     coders = Coders(found(wanted=config.opus == "on"), ticker=ticker, metrics=metrics, log=log)
     async with environment.listeners as (public, private), environment.backend as backend:
@@ -142,9 +135,15 @@ async def run_daemon(
             delivered=feedback.delivered,
             settled=exporter.settled,
         )
-        metrics.watch(health.gauges, coders.gauges, exporter.gauges, partial(gauges.owed, outbox, journal))
+        metrics.watch(
+            health.gauges,
+            coders.gauges,
+            exporter.gauges,
+            partial(gauges.owed, outbox, journal),
+            partial(sharing.gauges, shipper),
+        )
         async with trio.open_nursery() as base:
-            await base.start(journal.run)
+            await sharing.start(journal, shipper, base)
             await base.start(outbox.run)
             base.start_soon(ticker.run)
             _handle_sound(services, environment.recordings, base)
@@ -244,6 +243,25 @@ def _retention_ms(config: Config) -> int | None:
     if config.backend == "none" or config.transcript_retention == 0:
         return None  # without a backend nobody else has them
     return 0 if config.transcript_retention == "delivered" else round(config.transcript_retention * 1000)
+
+
+def _journals(
+    config: Config, environment: Environment, log: Logger, now_ms: Callable[[], int]
+) -> tuple[Journal, Shipper | None]:
+    """Return this host's journal, and the one that takes its commits to others' where that is set."""
+    keep_ms = _retention_ms(config)
+    shipper = sharing.shipper(config, environment, log=log, now_ms=now_ms, retention_ms=keep_ms)
+    journal = Journal(
+        environment.place,
+        log=log,
+        now_ms=now_ms,
+        in_thread=environment.in_thread,
+        retention_ms=keep_ms,
+        recorded=Shelf(environment.recordings).interviews if environment.recordings else frozenset,
+        follower=shipper,
+        fallback=Fallback(round(config.session_limit * 1000), config.gemini_model, config.partial),
+    )
+    return journal, shipper
 
 
 def _recorder(directory: Path | None, metrics: Metrics, log: Logger) -> Recorder | None:

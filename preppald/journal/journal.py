@@ -22,9 +22,11 @@ from preppald.journal.adopter import Adopter
 from preppald.journal.forgetting import Removed, Standing, check
 from preppald.journal.mending import Fallback
 from preppald.journal.neighbours import newest
+from preppald.journal.parcel import Follower
 from preppald.journal.pending import Pending
 from preppald.journal.place import Place
 from preppald.journal.reader import Queue, Which
+from preppald.journal.spooled import Spooled
 from preppald.journal.store import Store
 from preppald.journal.writer import Writer
 from preppald.net.threads import InThread, own_thread
@@ -42,8 +44,8 @@ class Journal:
 
     ``now_ms``: the wall clock in milliseconds. ``retention_ms``: how long the words are kept that were
     delivered; 0: until they are; None: for ever, which is right when no backend has a copy.
-    ``recorded``: the interviews that have a recording, of which the rows stay (blocking). ``fallback``: what a live interview has whose row
-    is damaged.
+    ``recorded``: the interviews that have a recording, of which the rows stay (blocking). ``fallback``: what a live
+    interview has whose row is damaged. ``follower``: takes each commit elsewhere, too.
     """
 
     def __init__(
@@ -56,9 +58,12 @@ class Journal:
         retention_ms: int | None = RETENTION_MS,
         recorded: Callable[[], Collection[str]] = frozenset,
         fallback: Fallback = Fallback(),  # noqa: B008 - frozen
+        follower: Follower | None = None,
     ) -> None:
         in_thread = in_thread or own_thread()
-        self._store = Store(place, log, now_ms=now_ms, fallback=fallback)
+        self._follower = follower
+        kind = Store if follower is None else Spooled
+        self._store = kind(place, log, now_ms=now_ms, fallback=fallback)
         self._pending = Pending()
         self._writer = Writer(
             self._store,
@@ -68,6 +73,7 @@ class Journal:
             in_thread=in_thread,
             retention_ms=retention_ms,
             recorded=recorded,
+            follower=follower,
         )
         self._adopter = Adopter(self._store, log=log, in_thread=in_thread, now_ms=now_ms, fallback=fallback)
         self._log = log
@@ -221,6 +227,8 @@ class Journal:
     async def adopt(self, places: Sequence[Place]) -> None:
         """Take over the unfinished business of those that do not run."""
         self._pending.found_live(await self._adopter.adopt(places))
+        if self._follower is not None:
+            self._follower.changed()
         self.outbox_bell.ring()
 
     async def flush(self, *, hurry: bool = True) -> None:

@@ -15,12 +15,15 @@ from preppald.journal.rows import Row
 
 # A process's numbers begin at its start's number, times this: a year of commits at 80 ms are 400 million.
 NUMBERS_A_START = 1 << 32
+# Of a row besides its text, about.
+ROW_BYTES = 200
 
 
 class Parcel(msgspec.Struct, array_like=True, kw_only=True):
     """Hold one commit. ``number``: 0 where no other journal gets it.
 
     ``interviews``, ``recent``, ``owed``: rows of rows.py's columns. ``due``: by key of a transcript, as in ``Batch``.
+    The rest of a batch is for this host alone.
     """
 
     number: int = 0
@@ -29,21 +32,25 @@ class Parcel(msgspec.Struct, array_like=True, kw_only=True):
     owed: list[Row] = []
     due: dict[str, bool] = {}
 
-    def __len__(self) -> int:
-        return len(self.interviews) + len(self.recent) + len(self.owed) + len(self.due)
+    @property
+    def weight(self) -> int:
+        """Bytes of memory, about."""
+        others = len(self.interviews) + len(self.owed) + len(self.due)
+        texts = sum(len(row[1]) for row in self.recent) + sum(len(row[4]) for row in self.owed)
+        return texts + ROW_BYTES * (others + len(self.recent))
 
 
 class Follower(Protocol):
-    """The one that takes each commit elsewhere, too. Called from the journal's writer."""
-
-    def next_number(self) -> int:
-        """Return the number of the next parcel."""
+    """The one that takes each commit elsewhere, too. Called on the loop, by the journal's writer."""
 
     def take(self, parcel: Parcel) -> None:
-        """Take a parcel at once, while SQLite writes it. Touches memory only, and cannot fail."""
+        """Take a parcel at once, while SQLite writes it. Touches memory only, and cannot fail.
 
-    def written(self, parcel: Parcel) -> None:
-        """Note that the parcel is in SQLite, from where it can be read again."""
+        Where SQLite fails, the same records come again in a later parcel.
+        """
+
+    def changed(self) -> None:
+        """Note that rows came into SQLite otherwise: from an earlier file, or from another instance's."""
 
 
 def parcel(batch: Batch, number: int = 0) -> Parcel:
@@ -60,6 +67,12 @@ def parcel(batch: Batch, number: int = 0) -> Parcel:
 def encoded(it: Parcel) -> bytes:
     """Return the parcel as MessagePack."""
     return _encoder.encode(it)
+
+
+def row(it: Parcel) -> Row:
+    """Return the row of a parcel in the table shared_parcel."""
+    data = encoded(it)
+    return it.number, data, rows.checksum(it.number, data)
 
 
 def decoded(data: bytes) -> Parcel:

@@ -259,9 +259,15 @@ def recognised(connection: sqlite3.Connection) -> bool:
     return any(present == _shape_after(MIGRATIONS[:it]) for it in range(len(MIGRATIONS), -1, -1))
 
 
+# Without the spool's tables, which come and go with a setting: see spool.py.
+_STATEMENTS = """
+SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND substr(name, 1, 7) <> 'shared_'
+"""
+
+
 def _shape(connection: sqlite3.Connection) -> frozenset[tuple[str, str]]:
     """Return the statements that made the tables and indexes, by name."""
-    return frozenset(connection.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"))
+    return frozenset(connection.execute(_STATEMENTS))
 
 
 @functools.cache

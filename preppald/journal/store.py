@@ -28,6 +28,7 @@ from preppald.journal import (
 from preppald.journal.forgetting import Removed
 from preppald.journal.mending import Fallback
 from preppald.journal.neighbours import Neighbours
+from preppald.journal.parcel import Parcel
 from preppald.journal.pending import Batch
 from preppald.journal.place import Place
 from preppald.journal.rows import Unreadable
@@ -142,7 +143,7 @@ class Store:
             self._reported.add(image)
             self._met.append(error)
 
-    def commit(self, batch: Batch) -> None:
+    def commit(self, batch: Batch, ready: Parcel | None = None) -> None:
         """Write the batch in one transaction. A full disk is given the reserve first.
 
         Raises:
@@ -151,13 +152,13 @@ class Store:
         if trouble := self._place.trouble():
             raise OSError(errno.EIO, trouble)
         try:
-            writes.commit(self._open_connection, batch)
+            writes.commit(self._open_connection, batch, ready)
         except (sqlite3.Error, OSError) as error:
             if faults.damage(error) is not faults.Damage.FULL or not self._place.free_reserve():
                 raise
             self._log.error("journal.reserve_used", database=self.name)
             self.short_of_space = True
-            writes.commit(self._open_connection, batch)
+            writes.commit(self._open_connection, batch, ready)
         self._place.written()
 
     @property

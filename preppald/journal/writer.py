@@ -17,8 +17,10 @@ import trio
 from preppald.errors import JournalError
 from preppald.journal import faults, reader, removing, writes
 from preppald.journal.forgetting import Removed
+from preppald.journal.parcel import Follower
 from preppald.journal.pending import Batch, Pending
 from preppald.journal.removing import ROWS_MS
+from preppald.journal.spooled import Spooled
 from preppald.journal.store import Store
 from preppald.net.threads import InThread
 from preppald.net.wakeup import Changes
@@ -61,8 +63,10 @@ class Writer:
         in_thread: InThread,
         retention_ms: int | None,
         recorded: Callable[[], Collection[str]],
+        follower: Follower | None = None,
     ) -> None:
         self._store = store
+        self._follower = follower
         self._pending = pending
         self._log = log
         self._now_ms = now_ms
@@ -219,7 +223,13 @@ class Writer:
                 self._pending.found_live(await self._in_thread(self._store.carry_over))
             except (sqlite3.Error, OSError) as error:
                 self._log.warning("journal.untended", work="carry over", cause=str(error))
+            self._changed()
             self._pending.outbox.ring()
+
+    def _changed(self) -> None:
+        """Tells the follower that not all rows came by a commit."""
+        if self._follower is not None:
+            self._follower.changed()
 
     async def _attempt(self) -> bool:
         """Commit everything once; return whether it is durable."""
@@ -256,6 +266,7 @@ class Writer:
                 # The new file lacks the rows that cannot be read in the old one: give it every live row.
                 self._pending.add_live_rows(taken)
                 await self._in_thread(self._store.move_on)
+                self._changed()
                 await self._commit_all(taken)
             if self._store.short_of_space:
                 await self._in_thread(self._store.renew_reserve)
@@ -266,7 +277,7 @@ class Writer:
     async def _commit_all(self, taken: Batch) -> None:
         """Commit; a record of one interview that cannot be written at all is left out, and no other."""
         try:
-            await self._in_thread(partial(self._store.commit, taken))
+            await self._write_rows(taken)
         except (sqlite3.Error, OSError):
             raise
         except Exception as error:
@@ -275,7 +286,24 @@ class Writer:
                 raise
             for what in unwritable:
                 self._log.error("record.unwritable", what=what, exc_info=error)
-            await self._in_thread(partial(self._store.commit, taken))
+            await self._write_rows(taken)
+
+    async def _write_rows(self, taken: Batch) -> None:
+        """Write a batch; the follower has it meanwhile, and only afterwards where the last try failed.
+
+        A batch that fails comes again with all that is newer: sent each time, it would only grow.
+        """
+        follower, store = self._follower, self._store
+        if follower is None or not isinstance(store, Spooled):
+            await self._in_thread(partial(store.commit, taken))
+            return
+        parcel = await self._in_thread(partial(store.parcel, taken))
+        beside = self._failure is None
+        if beside:
+            follower.take(parcel)
+        await self._in_thread(partial(store.commit, taken, parcel))
+        if not beside:
+            follower.take(parcel)
 
     async def _tend(self, work: str, steps: Callable[[], AsyncGenerator[None]]) -> None:
         """Do work that can wait, in small steps; newer records are committed between them."""

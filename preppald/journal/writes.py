@@ -10,7 +10,8 @@ import sqlite3
 
 from preppald.core.deliveries import DeliveryState, OutboxEntry, Work
 from preppald.core.interview import Phase
-from preppald.journal import packing, reader, rows
+from preppald.journal import packing, parcel, reader, rows
+from preppald.journal.parcel import Parcel
 from preppald.journal.pending import Batch
 
 
@@ -44,6 +45,8 @@ DAMAGED_COLUMNS = "origin, interview_id, block, epoch, last_seq, key, why, found
 PUT_DAMAGED = f"INSERT INTO damaged ({DAMAGED_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 PUT_QUALITY = _insert("quality").replace("INSERT", "INSERT OR REPLACE", 1)
 PUT_SPANS = f"INSERT INTO trace ({rows.TRACE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+# Of spool.py.
+PUT_PARCEL = "INSERT INTO shared_parcel (number, parcel, checksum) VALUES (?, ?, ?)"
 DUE_TABLES = {work: f"{work.value}_due" for work in Work}
 PUT_DUE = {
     work: f"INSERT INTO {table} (key) VALUES (?) ON CONFLICT DO NOTHING" for work, table in DUE_TABLES.items()
@@ -68,18 +71,24 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def commit(connection: sqlite3.Connection, batch: Batch) -> None:
-    """Write the whole batch in one transaction; durable when this returns."""
+def commit(connection: sqlite3.Connection, batch: Batch, ready: Parcel | None = None) -> None:
+    """Write the whole batch in one transaction; durable when this returns.
+
+    ``ready``: those of its rows that another journal gets, too; they are kept as the parcel that they are.
+    """
+    it = parcel.parcel(batch) if ready is None else ready
     with transaction(connection):
-        connection.executemany(PUT_INTERVIEW, map(rows.interview_row, batch.interviews.values()))
-        connection.executemany(PUT_RECENT, map(rows.sealed, packing.rows(batch.fragments)))
-        for owed in batch.owed.values():
-            put_owed(connection, rows.owed_row(owed))
+        connection.executemany(PUT_INTERVIEW, it.interviews)
+        connection.executemany(PUT_RECENT, it.recent)
+        for row in it.owed:
+            put_owed(connection, row)
         connection.executemany(PUT_QUALITY, batch.quality_rows())
         for work in Work:
             for key, due in batch.due_of(work).items():
                 connection.execute((PUT_DUE if due else DELETE_DUE)[work], (key,))
         connection.executemany(PUT_SPANS, batch.spans)
+        if ready is not None:
+            connection.execute(PUT_PARCEL, parcel.row(ready))
 
 
 def sift(batch: Batch) -> list[str]:

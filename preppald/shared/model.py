@@ -6,6 +6,7 @@ tests can hold both to them.
 """
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -83,6 +84,10 @@ class Model:
         self.now = now
         self.tables = Tables()
         self.next_incarnation = 1
+
+    def copy(self) -> Tables:
+        """Return the tables as they are now: those of a standby that falls behind from here on."""
+        return deepcopy(self.tables)
 
     def client(self) -> "Client":
         """Return a host's way to it."""

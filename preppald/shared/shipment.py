@@ -1,11 +1,16 @@
 """Makes one shipment of several commits, and takes one apart whose rows cannot all be stored."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from preppald.journal import rows, writes
 from preppald.journal.parcel import Parcel
 from preppald.journal.rows import Row
 from preppald.shared.protocol import Session, Shipment
+
+# Of one statement: while it runs, the lease's row is held and a failover has more to undo.
+MOST_ROWS = 512
+MOST_BYTES = 1024 * 1024
 
 
 def shipment(parcels: Iterable[Parcel], kin: Sequence[int] = ()) -> Shipment:
@@ -26,6 +31,33 @@ def shipment(parcels: Iterable[Parcel], kin: Sequence[int] = ()) -> Shipment:
     return Shipment(
         interviews=list(interviews.values()), recent=recent, owed=list(owed.values()), due=due, kin=kin
     )
+
+
+def pieces(whole: Shipment) -> Iterator[Shipment]:
+    """Yield a shipment in parts of a bounded size: first the words, then the rows that may say that they are all."""
+    words = [
+        *(Shipment(passages=own) for own in _chunks(whole.passages, text=4)),
+        *(Shipment(recent=own) for own in _chunks(whole.recent, text=3)),
+    ]
+    if len(words) <= 1:
+        yield whole
+        return
+    yield from words
+    yield replace(whole, passages=(), recent=())
+
+
+def _chunks(rows_: Sequence[Row], text: int) -> Iterator[list[Row]]:
+    """Yield rows in lists of a bounded size. ``text``: the place of their fragments."""
+    own: list[Row] = []
+    size = 0
+    for row in rows_:
+        if own and (len(own) >= MOST_ROWS or size + len(row[text]) > MOST_BYTES):
+            yield own
+            own, size = [], 0
+        own.append(row)
+        size += len(row[text])
+    if own:
+        yield own
 
 
 def apart(whole: Shipment) -> Iterator[tuple[str, Shipment]]:

@@ -1,0 +1,361 @@
+"""Ships each commit to the journal that hosts share: beside SQLite's own commit, and never in the way of an interview.
+
+Parcels come from memory while the database keeps up, and from the spool on disk where it did not: after a start, after
+an outage, or when more waits than memory is for. There is no mode to switch: the next parcel is in memory or on disk.
+
+Rule 1: nothing here is waited for by a session, by the local journal or by a delivery.
+Rule 2: parcels go in their order, one statement at a time, and each may go again: the last one that is known to be there
+        always does.
+Rule 3: a parcel leaves the disk only minutes after the database has it: a standby that is promoted may lack the last
+        seconds, and is sent them again.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+import trio
+
+from preppald.errors import JournalError, NewerSchemaError
+from preppald.journal import Journal, packing, rows, spool
+from preppald.journal.parcel import Parcel
+from preppald.net.threads import InThread, own_thread
+from preppald.net.wakeup import Wakeup
+from preppald.shared.membership import Membership
+from preppald.shared.protocol import (
+    PULSE_SECONDS,
+    Fenced,
+    Presence,
+    Shared,
+    Shipment,
+    Unfit,
+    Unreachable,
+    Written,
+)
+from preppald.shared.shipment import apart, pieces, shipment
+from preppald.telemetry.interfaces import Log
+
+# Twenty seconds of 500 talks: a failover of the database is bridged from memory.
+MAX_MEMORY_BYTES = 4 * 1024 * 1024
+# Of one statement: while it catches up, five seconds of talk at a time.
+PARCELS_AT_ONCE = 64
+# After a failure. A server that comes back is noticed at once; a refusal costs it a connection a second.
+RETRY_SECONDS = 1.0
+# Acknowledged parcels stay on disk for so long: more than any standby is behind.
+KEEP_SECONDS = 180.0
+SETTLE_SECONDS = 20.0
+SWEEP_SECONDS = 3600.0
+SHORT_SWEEP_SECONDS = 60.0
+# Interviews that are over and owe nothing stay in the shared journal for so long, for people who look.
+RETENTION_MS = 24 * 3600 * 1000
+# Interviews that are sent whole at a time: some megabytes.
+INTERVIEWS_AT_ONCE = 5
+# The last parcels on the way out; they are on disk in any case.
+CLOSING_SECONDS = 3.0
+# A start waits so long for the database, to refuse where that is a newer preppald's.
+STARTING_SECONDS = 5.0
+NO_END = 1 << 62
+
+
+class Shipper:
+    """The journal's follower. ``run`` is its task.
+
+    ``now_ms``: the wall clock in milliseconds. ``retention_ms``: as of the local journal; None: for ever.
+    """
+
+    def __init__(
+        self,
+        shared: Shared,
+        presence: Presence,
+        *,
+        log: Log,
+        now_ms: Callable[[], int],
+        retention_ms: int | None,
+        in_thread: InThread | None = None,
+    ) -> None:
+        self._shared = shared
+        self.membership = Membership(presence, log=log)
+        self._log = log
+        self._now_ms = now_ms
+        self._retention_ms = retention_ms
+        self._in_thread = in_thread or own_thread()
+        self._bell = Wakeup()
+        self._queue: deque[tuple[float, Parcel]] = deque()
+        self._queued_bytes = 0
+        # Bytes on disk that were not sent when that was last looked at.
+        self._disk_bytes = 0
+        # The number of the last parcel that was sent; and whether there may be others before the queue's first.
+        self._sent = 0
+        self._gap = True
+        # How often a parcel was left to the disk, and rows came otherwise than by a commit.
+        self._pushed_out = self._changes = 0
+        self._recalled = False
+        self._behind_since: float | None = None
+        # The highest number that was sent, and when: the oldest one decides what may be settled.
+        self._marks: deque[tuple[float, int]] = deque()
+        self.commit_seconds = 0.0
+
+    # The journal's side.
+
+    def take(self, parcel: Parcel) -> None:
+        """Take a commit; the oldest ones are left to the disk where memory is full."""
+        now = trio.current_time()
+        self._queue.append((now, parcel))
+        self._queued_bytes += parcel.weight
+        if self._behind_since is None:
+            self._behind_since = now
+        while self._queued_bytes > MAX_MEMORY_BYTES and len(self._queue) > 1:
+            _, dropped = self._queue.popleft()
+            self._queued_bytes -= dropped.weight
+            self._disk_bytes += dropped.weight
+            self._pushed_out += 1
+            self._gap = True
+        self._bell.ring()
+
+    def changed(self) -> None:
+        """Send everything unfinished: rows came otherwise than by a commit."""
+        self._changes += 1
+        self.membership.whole = False
+        self._bell.ring()
+
+    # For people and meters.
+
+    @property
+    def behind_bytes(self) -> int:
+        """Bytes that the shared journal has not got yet, about."""
+        return self._queued_bytes + (self._disk_bytes if self._gap else 0)
+
+    @property
+    def behind_seconds(self) -> float:
+        """The age of the oldest commit that the shared journal has not got yet; 0 where it has all."""
+        return 0.0 if self._behind_since is None else trio.current_time() - self._behind_since
+
+    async def run(
+        self,
+        journal: Journal,
+        live: Callable[[], int],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Ship until cancelled; what waits by then is still sent where the database answers. ``live``: interviews now.
+
+        Raises:
+            NewerSchemaError: the tables are a newer preppald's. Only before it has started.
+        """
+        with trio.move_on_after(STARTING_SECONDS), suppress(JournalError):
+            await self._advance(journal)
+        task_status.started()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._pulse, live)
+                nursery.start_soon(self._tend, journal)
+                await self._ship(journal)
+        finally:
+            with trio.move_on_after(CLOSING_SECONDS, shield=True), suppress(JournalError):
+                while self._queue and self.membership.sure and await self._advance(journal):
+                    pass
+            with trio.CancelScope(shield=True):
+                await self._shared.aclose()
+
+    async def _ship(self, journal: Journal) -> None:
+        while True:
+            try:
+                done = await self._advance(journal)
+            except JournalError as error:
+                self._log.warning("shared.unread", cause=str(error))
+                done = False
+            except NewerSchemaError as error:
+                self.membership.silent(str(error))
+                done = False
+            if not done:
+                await trio.sleep(RETRY_SECONDS)
+            elif self.membership.sure and self.membership.whole and not self._gap and not self._queue:
+                await self._bell.heard()
+
+    async def _advance(self, journal: Journal) -> bool:
+        """Take one step towards having everything there; return False where the database did not answer."""
+        member = self.membership
+        if not self._recalled:
+            member.recall(await journal.ask(spool.life))
+            self._recalled = True
+        if not member.incarnation:
+            return await self._join(journal)
+        if not member.sure:
+            return await self._resume(journal)
+        if not member.whole:
+            return await self._send_whole(journal)
+        if self._gap:
+            return await self._send_from_disk(journal)
+        if self._queue:
+            return await self._send([it for _, it in list(self._queue)[:PARCELS_AT_ONCE]])
+        return True
+
+    async def _join(self, journal: Journal) -> bool:
+        answer = await self._shared.join(self.membership.presence)
+        if isinstance(answer, Unreachable):
+            return self.membership.silent(answer.why)
+        await journal.ask(partial(spool.joined, incarnation=answer.incarnation))
+        self.membership.joined(answer.incarnation)
+        self._sent, self._gap = 0, True
+        return True
+
+    async def _resume(self, journal: Journal) -> bool:
+        """Ask how far the database is, and go on from there."""
+        answer = await self._shared.known(self.membership.incarnation)
+        if isinstance(answer, Unreachable):
+            return self.membership.silent(answer.why)
+        if isinstance(answer, Fenced):
+            return self.membership.refused()
+        self.membership.resumed(answer)
+        # Its highest number may be of a parcel that was cut off in the middle: once more.
+        self._sent, self._gap = max(answer.highest - 1, 0), True
+        self._disk_bytes = await journal.ask(partial(spool.weight, number=self._sent))
+        return True
+
+    async def _send_whole(self, journal: Journal) -> bool:
+        """Send everything unfinished, as it stands in the tables; then go on with the parcels after that."""
+        changes = self._changes
+        sent = await journal.ask(spool.last)
+        names = await journal.ask(spool.unfinished)
+        self.membership.kin = kin = (await journal.ask(spool.life)).kin
+        for start in range(0, len(names), INTERVIEWS_AT_ONCE):
+            some = names[start : start + INTERVIEWS_AT_ONCE]
+            found = await journal.ask(partial(spool.whole, names=some))
+            everything = Shipment(
+                interviews=found.interviews, passages=found.passages, owed=found.owed, due=found.due, kin=kin
+            )
+            if not await self._append(everything):
+                return False
+        # A change that came meanwhile asks for another round.
+        if changes == self._changes:
+            self.membership.whole = True
+            await journal.ask(partial(spool.note_whole, whole=True))
+            self._log.info("shared.whole", interviews=len(names))
+        self._sent, self._gap = max(sent, self._sent), True
+        return True
+
+    async def _send_from_disk(self, journal: Journal) -> bool:
+        before = self._queue[0][1].number if self._queue else NO_END
+        pushed_out = self._pushed_out
+        found = await journal.ask(
+            partial(spool.after, number=self._sent, before=before, limit=PARCELS_AT_ONCE)
+        )
+        if not found:
+            self._gap = pushed_out != self._pushed_out
+            self._note_behind()
+            return True
+        return await self._send(found)
+
+    async def _send(self, parcels: list[Parcel]) -> bool:
+        began = trio.current_time()
+        if not await self._append(shipment(parcels, self.membership.kin)):
+            return False
+        self.commit_seconds = trio.current_time() - began
+        self._sent = max(self._sent, parcels[-1].number)
+        while self._queue and self._queue[0][1].number <= self._sent:
+            self._queued_bytes -= self._queue.popleft()[1].weight
+        self._disk_bytes = max(self._disk_bytes - sum(it.weight for it in parcels), 0)
+        self._note_behind()
+        return True
+
+    def _note_behind(self) -> None:
+        if not self._gap:
+            self._behind_since = self._queue[0][0] if self._queue else None
+
+    async def _append(self, whole: Shipment) -> bool:
+        """Send in pieces; return whether all of it is there, or can never be."""
+        for piece in pieces(whole):
+            answer = await self._shared.append(self.membership.incarnation, piece)
+            if isinstance(answer, Unfit):
+                for what, alone in apart(piece):
+                    answer = await self._shared.append(self.membership.incarnation, alone)
+                    if isinstance(answer, Unfit):
+                        self._log.error("shared.unfit", what=what, cause=answer.why)
+                    elif not self._taken(answer):
+                        return False
+            elif not self._taken(answer):
+                return False
+        return True
+
+    def _taken(self, answer: Written | Fenced | Unreachable) -> bool:
+        if isinstance(answer, Unreachable):
+            return self.membership.silent(answer.why)
+        if isinstance(answer, Fenced):
+            return self.membership.refused()
+        self.membership.granted()
+        self.membership.elsewhere(answer.elsewhere)
+        return True
+
+    async def _pulse(self, live: Callable[[], int]) -> None:
+        """Renew the lease."""
+        while True:
+            await trio.sleep(PULSE_SECONDS)
+            member = self.membership
+            if not member.incarnation or not member.met:
+                continue
+            answer = await self._shared.pulse(member.incarnation, live())
+            if isinstance(answer, Unreachable):
+                member.silent(answer.why, at_once=False)
+            elif isinstance(answer, Fenced):
+                member.refused()
+                self._bell.ring()
+            else:
+                member.granted()
+                member.set_clock(answer.clock_ms, self._now_ms())
+
+    async def _tend(self, journal: Journal) -> None:
+        """Settle what has been there for minutes, and forget what is over."""
+        retention = RETENTION_MS if self._retention_ms is None else min(RETENTION_MS, self._retention_ms)
+        sweep_every = SHORT_SWEEP_SECONDS if retention < RETENTION_MS else SWEEP_SECONDS
+        next_sweep = trio.current_time() + sweep_every
+        while True:
+            await trio.sleep(SETTLE_SECONDS)
+            now = trio.current_time()
+            self._marks.append((now, self._sent))
+            try:
+                while self._marks and self._marks[0][0] <= now - KEEP_SECONDS:
+                    if not await self._settle(journal, self._marks[0][1]):
+                        break
+                    self._marks.popleft()
+                if await journal.ask(partial(spool.weight, number=0)) > spool.MAX_BYTES:
+                    await journal.ask(spool.clear)
+                    self._log.error("shared.spool_full", bytes=spool.MAX_BYTES)
+                    self.changed()
+            except JournalError as error:
+                self._log.warning("shared.unread", cause=str(error))
+            if self._retention_ms is not None and now >= next_sweep:
+                next_sweep = now + sweep_every
+                await self._sweep(self._now_ms() - retention)
+
+    async def _settle(self, journal: Journal, upto: int) -> bool:
+        """Replace rows of commits by passages of interviews, there; then forget the parcels here."""
+        while found := await journal.ask(
+            partial(spool.after, number=0, before=upto + 1, limit=PARCELS_AT_ONCE)
+        ):
+            if not self.membership.sure:
+                return False
+            passages = await self._in_thread(partial(_passages, found))
+            last = found[-1].number
+            answer = await self._shared.settle(self.membership.incarnation, passages, last)
+            if isinstance(answer, Unfit):
+                self._log.error("shared.unfit", what="passages", cause=answer.why)
+            elif not self._taken(answer):
+                return False
+            await journal.ask(partial(spool.forget, upto=last))
+            self.membership.settled(last)
+        return True
+
+    async def _sweep(self, before_ms: int) -> None:
+        while self.membership.sure:
+            answer = await self._shared.sweep(self.membership.incarnation, before_ms)
+            if not isinstance(answer, int) or not answer:
+                return
+            self._log.info("shared.swept", interviews=answer)
+
+
+def _passages(parcels: list[Parcel]) -> list[rows.Row]:
+    """Return the passages of the fragments in parcels."""
+    recent = (row for it in parcels for row in it.recent)
+    said = [it for own in rows.readable(recent, rows.recent, lambda _error: None) for it in own]
+    return [rows.sealed(row) for row in packing.passages(said)]
