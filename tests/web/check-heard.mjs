@@ -30,6 +30,9 @@ const WINDOW_MS = 10;
 /** Between two swaps: longer than any of them takes. */
 const SETTLED_MS = 1500;
 
+/** Before the first swap: of this the silences are the machine's own. */
+const UNTOUCHED_MS = 1000;
+
 const folder = mkdtempSync(join(tmpdir(), "preppald-heard-"));
 
 /** A second of a tone, which Chromium's fake microphones repeat without end. */
@@ -91,10 +94,11 @@ async function nothingLost(page, server, boundMs) {
   await page.evaluate("preppalDemo.client.end()");
   await until(page, state("ended"));
   const { pcm, elapsedMs } = heardByGemini(await server.close());
-  const worst = Math.max(...silences(pcm));
+  const own = Math.max(0, ...silences(pcm.subarray(0, (RATE_HZ * UNTOUCHED_MS) / 1000)));
+  const worst = Math.max(0, ...silences(pcm));
   const missing = Math.round(elapsedMs - (1000 * pcm.length) / RATE_HZ);
-  console.log(`     the longest silence: ${worst} ms; missing of ${Math.round(elapsedMs)} ms: ${missing} ms`);
-  assert.ok(worst <= boundMs && missing <= boundMs);
+  console.log(`     the longest silence: ${worst} ms, before any swap ${own} ms; missing of ${Math.round(elapsedMs)} ms: ${missing} ms`);
+  assert.ok(worst <= boundMs + own && missing <= boundMs + own);
 }
 
 /** An interview with two microphones that both hear the tone. */
