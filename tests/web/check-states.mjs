@@ -116,6 +116,7 @@ const SCENES = inBoth({
   "before the interview": {
     async play(page, shot) {
       await page.goto(`${origin}/`);
+      assert.equal(await page.evaluate("document.documentElement.lang"), page.language);
       await look(page, shot, "welcome");
       await page.click("#check-sound");
       await page.locator("#check").waitFor();
