@@ -129,4 +129,5 @@ def _lines(report: Report, *, would: bool) -> Iterator[str]:
     for backup in report.backups:
         yield f"  the backup {backup} holds them: remove it, or keep it as your rules say"
     yield "  backups elsewhere (`preppald journal backup`), and files that were exported, are as they were"
+    yield "  a collector of traces has numbers and the ids of interviews, if there is one: by its own age, too"
     yield "  the log names interviews and users by their ids, and never a word: it goes by its own age"

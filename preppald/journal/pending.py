@@ -134,7 +134,7 @@ class Pending:
 
     def put_spans(self, row: rows.Row, size: int) -> None:
         """Record spans of a trace, or drop them while memory is full of records that the disk does not take."""
-        if not self.full:
+        if not self.full and row[0] not in self._forgotten:
             self._batch.spans.append(row)
             self._batch.weight += FRAGMENT_OVERHEAD_BYTES + size
             self._note()

@@ -11,7 +11,7 @@ import trio
 from preppald.core.deliveries import DeliveryState, OutboxEntry, Work
 from preppald.daemon.audit import FILE, KEY, MOST_BYTES, OLDER, Audit, Entry
 from preppald.errors import EX_IOERR, EX_UNAVAILABLE
-from preppald.journal import Journal, OnDisk, files, forgetting, reader, set_aside, writes
+from preppald.journal import Journal, OnDisk, files, forgetting, reader, rows, set_aside, writes
 from preppald.journal.archive import Archive
 from preppald.journal.forgetting import NotForgotten
 from preppald.recording.shelf import DIRECTORY, new_notes
@@ -106,6 +106,8 @@ async def test_a_user_is_forgotten_everywhere(shell: Shell, running_ones: str) -
     await fill(shell.state_dir, "b", own[1], ("iv-80", "bob", OTHERS, DONE))
     for name in ("iv-7", "iv-70"):
         record(shell.state_dir, name)
+    with closing(files.writable(shell.state_dir / "a.db")) as connection:
+        connection.execute(writes.PUT_SPANS, rows.trace_row("iv-7", 0, 1, EPOCH_MS, '["iv-7:1"]'))
     aside = put_aside(shell.state_dir, "a")
     assert len(found_in(shell.state_dir, "ada-lovelace", WORDS, "iv-8")) > 5
 
@@ -122,7 +124,7 @@ async def test_a_user_is_forgotten_everywhere(shell: Shell, running_ones: str) -
             assert "ask the application to delete its transcript of interview iv-7" in shell.out
             assert "LEFT" not in shell.out
             # While the daemon still runs, with its -wal and in its memory.
-            assert found_in(shell.state_dir, "ada-lovelace", WORDS, "iv-8.", "iv-8:") == []
+            assert found_in(shell.state_dir, "ada-lovelace", WORDS, "iv-7:", "iv-8.", "iv-8:") == []
             for number, daemon in enumerate(daemons):
                 daemon.interview(f"iv-10{number}", "dave")
                 assert daemon.world.journal.fault is None
@@ -176,8 +178,12 @@ async def test_what_is_still_on_its_way_brings_nothing_back(state_dir: Path) -> 
         removed = await journal.forget({"iv-1"}, also_undelivered=True)
         assert (removed.interviews, removed.deliveries, removed.left) == (1, 1, None)
         journal.keep_owed(OutboxEntry(finished("iv-1")).postponed(0, 500, "again"))
+        journal.add_spans("iv-1", 0, 1, "[]")
         await journal.flush()
         assert await owed() == []
+        assert (
+            await journal.ask(lambda connection: connection.execute("SELECT * FROM trace").fetchall()) == []
+        )
         journal.begin(interview("iv-1"))
         journal.add_delivery(finished("iv-1"))
         await journal.flush()
