@@ -14,8 +14,8 @@ from preppald.core.endings import USER_ENDED
 from preppald.core.interview import Phase
 from preppald.daemon.acting import Acting
 from preppald.daemon.admin import BODY_BYTES, MAX_CONNECTIONS, MAX_WATCHERS, Admin
-from preppald.daemon.operators import SIGNED_IN_SECONDS, WRONG_A_MINUTE
-from preppald.errors import ConfigError
+from preppald.daemon.operators import MAX_SIGNED_IN, SIGNED_IN_SECONDS, WRONG_A_MINUTE
+from preppald.errors import ConfigError, JournalError
 from preppald.simulator import Scenario
 from preppald.simulator.scenario import Reply
 from tests.world import SETTINGS, World
@@ -271,6 +271,21 @@ async def test_behind_a_proxy_that_speaks_tls_the_cookie_is_for_tls(
     assert reply.headers["set-cookie"].endswith("; Secure")
 
 
+async def test_cookies_of_other_programs_hide_nothing(port: Port, autojump_clock: object) -> None:
+    browser = await port.signed_in()
+    odd = {**browser, "cookie": f'an(odd=1; x="\\777; {browser["cookie"]}; y=;;='}
+    assert (await port.ask("/now", headers=odd)).status == 200
+
+
+async def test_so_many_are_signed_in_and_the_first_is_forgotten(port: Port, autojump_clock: object) -> None:
+    browsers = []
+    for _ in range(MAX_SIGNED_IN + 1):
+        browsers.append(await port.signed_in())
+        await trio.sleep(1)  # for so long a connection waits for the rest of a body
+    statuses = [(await port.ask("/now", headers=browser)).status for browser in browsers]
+    assert statuses == [401, *([200] * MAX_SIGNED_IN)]
+
+
 async def test_another_origin_cannot_use_the_cookie(port: Port, autojump_clock: object) -> None:
     browser = await port.signed_in()
     for change in (
@@ -469,6 +484,40 @@ async def test_an_interview_is_ended_from_the_page(port: Port, autojump_clock: o
     again = await port.ask("/end", "POST", order)
     assert again.status == 409
     assert "is not live" in again.text
+
+
+async def test_an_order_may_come_in_pieces(port: Port, autojump_clock: object) -> None:
+    request = asking("POST /end HTTP/1.1", AUTHORIZED, LENGTH, body=ENDING)
+    stream = port.connect()
+    for at in range(0, len(request), 40):
+        await stream.send_all(request[at : at + 40])
+        await trio.sleep(0.1)
+    answer = b"".join([part async for part in stream])
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert not port.world.registry.holds("iv-1")
+
+
+async def test_each_path_has_its_method(port: Port, autojump_clock: object) -> None:
+    for path in ("/live", "/now", "/metrics", "/nothing"):
+        reply = await port.ask(path, "POST", b"{}")
+        assert (reply.status, reply.headers["allow"]) == (405, "GET, HEAD")
+    assert (await port.ask("/live", "HEAD")).status == 405
+    head = await port.ask("/now", "HEAD")
+    assert (head.status, head.body) == (200, b"")
+
+
+async def test_a_journal_that_cannot_be_read_is_said(
+    port: Port, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state goes on without those that ended."""
+
+    async def failing(_query: object) -> object:
+        raise JournalError("the disk is gone")
+
+    monkeypatch.setattr(port.world.journal, "ask", failing)
+    reply = await port.ask("/interviews/iv-1")
+    assert (reply.status, reply.text) == (404, "The journal cannot be read: the disk is gone\n")
+    assert json.loads((await port.ask("/now")).body)["ended"] == []
 
 
 async def test_the_daemon_drains_and_goes_on_from_the_page(port: Port, autojump_clock: object) -> None:

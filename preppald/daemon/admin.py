@@ -103,7 +103,7 @@ class Admin:
             if exchange is None:
                 return
             self._check_host(exchange.request, here)
-            if exchange.request.path == "/live":
+            if exchange.request.path == "/live" and exchange.request.method != "POST":
                 await self._watch(stream, exchange.request, peer)
                 return
             await http1.answer(stream, await self._page(stream, exchange, peer), to=exchange)
