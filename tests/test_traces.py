@@ -22,7 +22,7 @@ from preppald.journal import Given, Journal, spans
 from preppald.simulator import Scenario
 from preppald.simulator.faults import Drop
 from preppald.telemetry.metrics import Metrics
-from preppald.traces import Collector, Exporter, NoExporter, exporter as exporting, otlp
+from preppald.traces import Collector, Exporter, NoExporter, collector_for, exporter as exporting, otlp
 from preppald.traces.collector import Answer, Later, Refused, Sent
 from tests.durable import Notes, running
 from tests.http_server import response, serving
@@ -362,6 +362,17 @@ async def test_what_a_collector_says_beside_its_status() -> None:
     ):
         async with serving(raw) as server, Collector(server.url, {}, 5.0) as collector:
             assert await collector.post(b"") == meaning
+
+
+async def test_the_collector_of_the_configuration() -> None:
+    """A request without a span is what `preppald check --online` posts."""
+    async with serving(response(200, b"")) as server:
+        config = load({**SETTINGS, "OTEL_EXPORTER_OTLP_ENDPOINT": server.url})
+        async with collector_for(config) as collector:
+            assert collector.where == f"{server.url}/v1/traces"
+            assert await collector.post(b"") == Sent()
+    with pytest.raises(ValueError, match="names no collector"):
+        collector_for(load(SETTINGS))
 
 
 async def test_a_collector_that_hangs_or_is_not_there() -> None:

@@ -27,6 +27,7 @@ from preppald.net import tls
 from preppald.recording.files import encoder
 from preppald.recording.shelf import DIRECTORY
 from preppald.shared import examined
+from preppald.traces import Sent, collector_for
 
 EPILOG = """\
 Exit status: 0 all is well; 78 the configuration is wrong (every fault is printed); 75 only the certificate is;
@@ -34,7 +35,7 @@ Exit status: 0 all is well; 78 the configuration is wrong (every fault is printe
 
 Examples:
   preppald check                       the daemon's configuration, secrets hidden
-  preppald check --online              also connects to Gemini, asks the backend, and looks at the shared journal
+  preppald check --online              also tries Gemini, the backend, a collector of traces and a shared journal
   preppald check --list                every setting with its meaning and default
 """
 
@@ -235,6 +236,7 @@ async def _online(config: Config) -> list[tuple[str, bool, str]]:
         await _try_gemini(config),
         await _try_backend(config),
         *await examined(config.shared_journal, wall_clock_ms),
+        *([] if config.traces_url is None else [await _try_collector(config)]),
     ]
 
 
@@ -256,3 +258,12 @@ async def _try_backend(config: Config) -> tuple[str, bool, str]:
     async with backend_for(config) as backend:
         probe = await backend.probe()
     return f"backend at {config.api_url}", probe.good, probe.sentence
+
+
+async def _try_collector(config: Config) -> tuple[str, bool, str]:
+    """Post a request without a span, which a collector takes and forgets."""
+    async with collector_for(config) as collector:
+        answer = await collector.post(b"")
+    good = isinstance(answer, Sent)
+    words = "takes traces" if isinstance(answer, Sent) else answer.cause
+    return f"collector at {collector.where}", good, words

@@ -46,7 +46,7 @@ from preppald.shared.shipper import Shipper
 from preppald.telemetry.health import Health, Trouble
 from preppald.telemetry.logs import Logger
 from preppald.telemetry.metrics import Metrics
-from preppald.traces import Collector, Exporter, NoExporter
+from preppald.traces import Exporter, NoExporter, collector_for
 
 # After the last interview: deliveries that can be made now are; the rest is for the next start.
 OUTBOX_SECONDS = 10.0
@@ -224,12 +224,7 @@ def _exporter(services: Services) -> Exporter | NoExporter:
         return NoExporter(services.journal, services.log)
     return Exporter(
         services.journal,
-        Collector(
-            config.traces_url,
-            config.traces_headers,
-            config.otel_timeout / 1000,
-            proxy=config.proxy_for(config.traces_url),
-        ),
+        collector_for(config),
         config.traces_resource,
         metrics=services.metrics,
         log=services.log,

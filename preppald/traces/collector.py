@@ -10,6 +10,7 @@ import httpx
 import trio
 
 from preppald import __version__
+from preppald.config.settings import Config
 from preppald.net import tls
 from preppald.net.proxy import Proxy, for_httpx
 from preppald.traces import otlp
@@ -64,6 +65,12 @@ class Collector:
             proxy=for_httpx(proxy),
         )
 
+    @property
+    def where(self) -> str:
+        """Return the address for people, without what may be a key in it."""
+        url = httpx.URL(self._url)
+        return f"{url.scheme}://{url.netloc.decode('ascii')}{url.path}"
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -87,6 +94,15 @@ class Collector:
                 # The library's words may quote the address, which may hold a key.
                 return Later(_why(error))
         return Later(f"no complete answer within {self._seconds:g} seconds")
+
+
+def collector_for(config: Config) -> Collector:
+    """Return the collector that the configuration names; it must name one."""
+    url = config.traces_url
+    if url is None:
+        raise ValueError("the configuration names no collector")
+    seconds = config.otel_timeout / 1000
+    return Collector(url, config.traces_headers, seconds, proxy=config.proxy_for(url))
 
 
 def _why(error: BaseException) -> str:

@@ -334,6 +334,19 @@ def test_check_prints_what_would_run_with_secrets_hidden(stage: Stage) -> None:
     assert_silent(check.written)
 
 
+def test_check_asks_a_collector_of_traces(stage: Stage) -> None:
+    """One that is not there is a fault that is told, and costs no interview anything."""
+    gemini, _ = stage.simulate()
+    collector = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    settings = stage.settings(gemini, "", PREPPALD_BACKEND="none", **collector)
+    check = stage.run("check", "--json", "--online", **settings)
+    assert check.wait() == 69, check.written
+    *_, told = json.loads(check.stdout.read_text("utf-8"))["online"]
+    assert not told["good"]
+    assert "collector at http://127.0.0.1:9/v1/traces" in str(told)
+    assert "cannot be reached (Connection refused)" in str(told)
+
+
 def test_a_token_from_the_command_line_opens_its_interview(stage: Stage, tmp_path: Path) -> None:
     gemini, _ = stage.simulate()
     secret = tmp_path / "jwt"
