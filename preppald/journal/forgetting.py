@@ -20,7 +20,7 @@ from preppald.core.deliveries import DeliveryState
 from preppald.core.interview import Phase
 from preppald.core.turns import Speaker
 from preppald.errors import JournalError, PreppaldError
-from preppald.journal import files, mending, reader, rows, schema, writes
+from preppald.journal import files, mending, reader, rows, schema, spool, writes
 
 # A command that reads holds the file for milliseconds; the -wal is emptied after it. Commits wait meanwhile.
 READERS_SECONDS = 5.0
@@ -172,6 +172,8 @@ def _delete(
             table: connection.execute(f"DELETE FROM {table} WHERE {ours}", chosen).rowcount
             for table in _tables(connection)
         }
+        # A parcel is of many interviews; those that go on are sent anew.
+        spool.empty(connection)
         removed.passages, removed.deliveries = counts["passage"], counts["outbox"]
         removed.interviews = counts["interview"]
         removed.damaged = counts["damaged"] + _empty_shared(connection, names)

@@ -212,6 +212,8 @@ class Journal:
         except BaseException:
             self._pending.remember(forgotten)
             raise
+        if self._follower is not None:
+            self._follower.changed()
         self.outbox_bell.ring()
         return removed
 

@@ -29,8 +29,9 @@ CREATE TABLE IF NOT EXISTS shared_life (name TEXT PRIMARY KEY, value INTEGER NOT
 CREATE TABLE IF NOT EXISTS shared_kin (incarnation INTEGER PRIMARY KEY) STRICT;
 """
 # Names in the table shared_life: how often a process has begun here; the id in the shared journal; up to which number the
-# shared journal has settled; and 1 where it has everything unfinished that is older than the spool.
-STARTS, INCARNATION, SETTLED, WHOLE = "starts", "incarnation", "settled", "whole"
+# shared journal has settled; 1 where it has everything unfinished that is older than the spool; and the last number of
+# a spool that was given up.
+STARTS, INCARNATION, SETTLED, WHOLE, LAST = "starts", "incarnation", "settled", "whole", "last"
 _PUT = "INSERT INTO shared_life (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 # An hour of five hundred talks, a day of twenty: then everything unfinished is sent anew instead.
 MAX_BYTES = 1024 * 1024 * 1024
@@ -126,9 +127,9 @@ def after(connection: sqlite3.Connection, number: int, before: int, limit: int) 
 
 
 def last(connection: sqlite3.Connection) -> int:
-    """Return the highest number in the spool; 0 where it is empty."""
+    """Return the number of the last commit, 0 where there was none: all rows up to it are in the tables."""
     (number,) = connection.execute("SELECT coalesce(max(number), 0) FROM shared_parcel").fetchone()
-    return int(number)
+    return max(int(number), _value(connection, LAST), _value(connection, SETTLED))
 
 
 def weight(connection: sqlite3.Connection, number: int) -> int:
@@ -149,8 +150,14 @@ def forget(connection: sqlite3.Connection, upto: int) -> None:
 def clear(connection: sqlite3.Connection) -> None:
     """Give the spool up: it has become too large. Everything unfinished is sent anew."""
     with writes.transaction(connection):
+        empty(connection)
+
+
+def empty(connection: sqlite3.Connection) -> None:
+    """Give the spool up within a transaction; nothing happens where there is none."""
+    if is_prepared(connection):
+        connection.executemany(_PUT, [(LAST, last(connection)), (WHOLE, 0)])
         connection.execute("DELETE FROM shared_parcel")
-        connection.execute(_PUT, (WHOLE, 0))
 
 
 def unfinished(connection: sqlite3.Connection) -> list[str]:

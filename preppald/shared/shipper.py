@@ -227,6 +227,10 @@ class Shipper:
             )
             if not await self._append(everything):
                 return False
+        # Rows of commits up to there are said once more by these; those of what is over are of no more use.
+        answer = await self._shared.settle(self.membership.incarnation, [], sent)
+        if isinstance(answer, Unfit) or not self._taken(answer):
+            return False
         # A change that came meanwhile asks for another round.
         if changes == self._changes:
             self.membership.whole = True

@@ -178,22 +178,6 @@ async def test_tables_of_a_newer_preppald_are_a_reason_not_to_start(server: Serv
         assert "upgrade this host" in here.log.read_text("utf-8")
 
 
-@pytest.mark.parametrize("there_already", [False, True])
-def test_check_tells_of_the_database(server: Server, *, there_already: bool) -> None:
-    if there_already:
-        shared = Postgres(server.url)
-        assert trio.run(shared.prepare) is None
-        trio.run(shared.aclose)
-    found = checked(server.url)
-    assert found["shared journal"] == (True, "PostgreSQL 15, UTF8, not encrypted, directly") or there_already
-    tables = "version 1, this preppald knows 1" if there_already else "are made at the first start"
-    assert found["shared journal's tables"] == (True, tables)
-    assert "no synchronous one is seen" in found["shared journal's standby"][1]
-    assert found["shared journal's round trip"][0]
-    assert found["shared journal's clock"][0]
-    assert server.sql("SELECT to_regnamespace('preppald') IS NOT NULL") == ("t" if there_already else "f")
-
-
 def test_check_tells_what_is_wrong_with_it(server: Server) -> None:
     server.sql("CREATE ROLE nobody_much LOGIN")
     found = checked(server.url.replace("postgres@", "nobody_much@"))
