@@ -42,7 +42,14 @@ RESERVED = {
     "websockets": ("net/", "server/http.py", "simulator/", "candidate/", "commands/call.py"),
     "h11": ("server/http.py", "net/proxy.py", "simulator/"),
     "opentelemetry": ("traces/otlp.py",),
-    "httpx": ("backend/", "traces/collector.py", "interview/feedback.py", "net/", "candidate/"),
+    "httpx": (
+        "backend/",
+        "traces/collector.py",
+        "interview/feedback.py",
+        "interview/checking.py",
+        "net/",
+        "candidate/",
+    ),
     "sqlite3": ("journal/", "commands/"),
     # Towards PostgreSQL: its errors and its threads stay in one file, which is imported only where a setting asks for it.
     "psycopg": ("shared/link.py",),

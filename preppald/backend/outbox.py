@@ -39,7 +39,11 @@ FORBIDDEN_SECONDS = 30.0
 # A procedure that the application lacks is offered again after this, or at a reload: an upgrade is noticed by then.
 ABSENT_SECONDS = 3600.0
 # Deliveries whose procedure an application may lack.
-OPTIONAL = frozenset({DeliveryKind.FEEDBACK})
+OPTIONAL = frozenset({DeliveryKind.FEEDBACK, DeliveryKind.VERIFICATION})
+# Of these a refusal is the answer of an application that does not know them: it is not asked again before a restart or a
+# reload.
+UNTIL_A_RESTART = float("inf")
+OURS = frozenset({DeliveryKind.VERIFICATION})
 NOT_TAKEN = "not taken here: the application has no procedure for it"
 UNKNOWN = "the application does not know this interview: deleted there?"
 
@@ -206,6 +210,8 @@ class Outbox:
         except Exception as error:  # noqa: BLE001 - a bug in a wire must not stop all other deliveries
             self._log.error("delivery.bug", **_identity(owed), exc_info=error)
             return Retry(None, f"a bug ({type(error).__name__})", ambiguous=True)
+        if owed.delivery.kind in OURS and isinstance(outcome, Refused) and outcome.cause != UNKNOWN:
+            return Absent(outcome.status or 0, outcome.cause)
         return outcome
 
     def _take(self, owed: OutboxEntry, outcome: Outcome) -> None:
@@ -275,7 +281,10 @@ class Outbox:
         """Close what an application may lack; wait with everything else until it has the procedure again."""
         if owed.delivery.kind in OPTIONAL:
             if cause != NOT_TAKEN:
-                self._absent[owed.delivery.kind] = trio.current_time() + ABSENT_SECONDS
+                again = (
+                    UNTIL_A_RESTART if owed.delivery.kind in OURS else trio.current_time() + ABSENT_SECONDS
+                )
+                self._absent[owed.delivery.kind] = again
                 self._log.info("delivery.not_taken", **_identity(owed), status=status, cause=cause)
             return owed.closed(now_ms, NOT_TAKEN)
         self._breaker.hold(trio.current_time())

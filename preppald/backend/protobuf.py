@@ -17,10 +17,13 @@ from preppald.core.deliveries import (
     Status,
     StatusUpdate,
     TranscriptSubmission,
+    VerificationSubmission,
     iso,
 )
 from preppald.core.turns import Speaker
+from preppald.core.verification import Flag
 from preppald.pb.interview_pb2 import (
+    CheckedTurn,
     InterviewStatus,
     SubmitFeedbackRequest,
     SubmitTranscriptRequest,
@@ -37,6 +40,7 @@ STATUSES = {
     Status.COMPLETED: InterviewStatus.COMPLETED,
     Status.ERROR: InterviewStatus.ERROR,
 }
+FLAGS = {it: CheckedTurn.Flag.Value(it.name) for it in Flag}
 SPEAKERS = {Speaker.USER: WireSpeaker.USER, Speaker.AI: WireSpeaker.AI}
 
 
@@ -90,6 +94,31 @@ def encode(delivery: Delivery) -> BackendRequest:
                     submit_feedback=SubmitFeedbackRequest(interview_id=delivery.interview_id, **parts)
                 )
             )
+        case DeliveryKind.VERIFICATION:
+            return _checked(delivery)
+
+
+def _checked(delivery: Delivery) -> BackendRequest:
+    """Return the request with a checked transcript."""
+    submission = msgspec.json.decode(delivery.payload, type=VerificationSubmission)
+    request = WorkerApiRequest()
+    request.submit_verification.interview_id = delivery.interview_id
+    request.submit_verification.model = submission.model
+    request.submit_verification.checked_at = iso(submission.checked_ms)
+    if submission.block:
+        request.submit_verification.block_number = submission.block
+    for it in submission.turns:
+        request.submit_verification.turns.add(
+            turn=it.turn,
+            live=it.live,
+            second=it.second,
+            flag=FLAGS[it.flag],
+            confidence=it.confidence,
+            second_is_better=it.second_is_better,
+            begin_ms=it.begin_ms,
+            end_ms=it.end_ms,
+        )
+    return _request(request)
 
 
 def context_request(interview_id: str, block: int = 0) -> BackendRequest:

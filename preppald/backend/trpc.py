@@ -15,7 +15,15 @@ import msgspec
 from preppald.backend.outcomes import Absent, Delivered, Outcome, Refused, Retry, Unauthorized
 from preppald.backend.wire import GATEWAY, REFUSED, UNAUTHORIZED, BackendRequest, delay, elsewhere
 from preppald.core.context import Context
-from preppald.core.deliveries import Delivery, DeliveryKind, Feedback, StatusUpdate, TranscriptSubmission, iso
+from preppald.core.deliveries import (
+    Delivery,
+    DeliveryKind,
+    Feedback,
+    StatusUpdate,
+    TranscriptSubmission,
+    VerificationSubmission,
+    iso,
+)
 
 # tRPC's codes, like BAD_REQUEST.
 CODE = re.compile(r"[A-Z][A-Z_]{0,39}")
@@ -68,6 +76,30 @@ def encode(delivery: Delivery, transformer: Transformer) -> BackendRequest:
                     "contentAndStructure": feedback.content_and_structure,
                     "communicationAndDelivery": feedback.communication_and_delivery,
                     "presentation": feedback.presentation,
+                },
+                transformer,
+            )
+        case DeliveryKind.VERIFICATION:
+            checked = msgspec.json.decode(delivery.payload, type=VerificationSubmission)
+            return request(
+                "interview.submitVerification",
+                {
+                    "interviewId": delivery.interview_id,
+                    "model": checked.model,
+                    "checkedAt": iso(checked.checked_ms),
+                    "turns": [
+                        {
+                            "turn": it.turn,
+                            "live": it.live,
+                            "second": it.second,
+                            "flag": it.flag.value,
+                            "confidence": it.confidence,
+                            "secondIsBetter": it.second_is_better,
+                            "beginMs": it.begin_ms,
+                            "endMs": it.end_ms,
+                        }
+                        for it in checked.turns
+                    ],
                 },
                 transformer,
             )

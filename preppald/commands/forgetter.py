@@ -21,6 +21,7 @@ from preppald.daemon.orders import FORGOTTEN_AT_ONCE, Action, Order
 from preppald.errors import JournalError, PreppaldError
 from preppald.journal import OnDisk, Removed, files, forgetting, schema, set_aside
 from preppald.journal.backup import MANIFEST
+from preppald.recording import kept
 from preppald.recording.shelf import DIRECTORY, Recording, Shelf, is_running
 
 T = TypeVar("T")
@@ -161,6 +162,8 @@ class Forgetter:
                 report.databases[daemon.instance] = self._forget_in(daemon, own)
         for recording in self._recordings:
             self._delete(recording, report)
+        for name in self.names:
+            kept.forget(self._state_dir, name)
         for file, names in self._aside.items():
             if names & self.names or self._names_them(file):
                 report.rewritten[file.name] = set_aside.rewrite(file, self.names)

@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 import msgspec
 
 from preppald.config.values import UNIT_SECONDS
+from preppald.core.checks import CheckedTurn
+from preppald.core.deliveries import DeliveryKind, VerificationSubmission
 from preppald.core.interview import Interview
 from preppald.core.turns import Turn, fold, in_order
 from preppald.errors import EX_IOERR, PreppaldError
@@ -113,6 +115,18 @@ def sessions_of(archive: Archive, interview_id: str, block: int | None, state_di
         among = f"there are {there}" if there else "it is no interview in blocks"
         unknown(archive, f"interview {name!r} has no block {block}: {among}")
     return chosen
+
+
+def checked_of(archive: Archive, interview: Interview) -> dict[int, list[CheckedTurn]]:
+    """Return what a second ear heard, by the transcript's line; nothing where it was not checked."""
+    found: dict[int, list[CheckedTurn]] = {}
+    for owed in archive.owed(of=interview.interview_id):
+        delivery = owed.delivery
+        mine = delivery.kind is DeliveryKind.VERIFICATION and delivery.block == interview.block
+        if mine and delivery.key.split(":")[1] == str(interview.epoch) and delivery.payload:
+            for turn in msgspec.json.decode(delivery.payload, type=VerificationSubmission).turns:
+                found.setdefault(turn.turn, []).append(turn)
+    return found
 
 
 def turns_of(archive: Archive, interview: Interview) -> list[Turn]:

@@ -12,9 +12,14 @@ import sys
 import tempfile
 from typing import Any
 
+import msgspec
+
 from preppald.commands.arguments import whole
-from preppald.commands.listing import as_json, moment, now_ms, printable, span, table
+from preppald.commands.listing import as_json, moment, now_ms, printable, put, span, table
+from preppald.commands.running import run_trio
+from preppald.core.checks import Job
 from preppald.errors import EX_IOERR, EX_UNAVAILABLE, JournalError, PreppaldError
+from preppald.interview.checking import check
 from preppald.recording import files
 from preppald.recording.finish import finish
 from preppald.recording.notes import NotesError
@@ -83,6 +88,8 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         action="store_true",
         help="make the finished file of an interview that is over, as the daemon does by itself",
     )
+    # The daemon's own: a job on standard input, its result on standard output.
+    what.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     parser.set_defaults(run=run)
 
 
@@ -106,6 +113,8 @@ def _run(arguments: argparse.Namespace, shelf: Shelf) -> int:
         raise JournalError(
             f"there is no state directory {shelf.directory.parent}: is PREPPALD_STATE_DIR what the daemon has?"
         )
+    if arguments.check:
+        return _check()
     interview_id = arguments.interview
     if interview_id is None and (
         arguments.delete or arguments.finish or arguments.output or arguments.format or arguments.block
@@ -237,11 +246,26 @@ def _sound(it: Recording, opened: contextlib.ExitStack) -> tuple[int, Iterator[b
 # ------------------------------------------------------------------ finishing, deleting
 
 
-def _finish(shelf: Shelf, found: list[Recording]) -> int:
-    # Long work that nobody waits for. The service's sandbox forbids a lower priority (@resources): there the scheduler,
-    # which prefers tasks that mostly sleep, has to do.
+def _check() -> int:
+    """Check a transcript for the daemon."""
+    _give_way()
+    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
+    put(msgspec.json.encode(run_trio(check, job)), None)
+    return 0
+
+
+def _give_way() -> None:
+    """Give all others the processor first: it is long work that nobody waits for.
+
+    The service's sandbox forbids a lower priority (@resources): there the scheduler, which prefers tasks that mostly
+    sleep, has to do.
+    """
     with contextlib.suppress(OSError):
         os.nice(19)
+
+
+def _finish(shelf: Shelf, found: list[Recording]) -> int:
+    _give_way()
     todo = [it for it in found if it.notes]
     for it in todo:
         if not it.over(now_ms() / 1000):

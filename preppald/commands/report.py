@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from preppald.commands.arguments import whole
-from preppald.commands.listing import finish, now_ms, put, sessions_of, turns_of
+from preppald.commands.listing import checked_of, finish, now_ms, put, sessions_of, turns_of
 from preppald.commands.report_page import Talk, page
 from preppald.config.load import price_table
 from preppald.core.deliveries import missing
@@ -19,7 +19,8 @@ from preppald.recording.shelf import Shelf
 
 EPILOG = """\
 The page is one HTML file that loads nothing: who spoke when as a picture, the talk in numbers, and the transcript with
-times, where replies that were cut show what was heard and what was not. Where the interview was recorded the sound is
+times, where replies that were cut show what was heard and what was not, and turns that a second ear heard differently
+show both texts. Where the interview was recorded the sound is
 written beside the page, and a click on a turn plays it. It prints well.
 
 examples:
@@ -76,6 +77,7 @@ def run(arguments: argparse.Namespace, state_dir: Path) -> int:
         price_table(os.environ).cost(interview.usage),
         [f"turn {part.turn + 1}: {part.what}" for part in missing(turns)],
         sound,
+        checked_of(archive, interview),
     )
     put(page(talk), arguments.html)
     return finish(archive)

@@ -1,15 +1,17 @@
 """The page of one interview, as one HTML file that needs nothing else but the sound beside it."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 import html
 from itertools import pairwise
 
 from preppald.commands.listing import moment, printable, span
+from preppald.core.checks import CheckedTurn
 from preppald.core.interview import Interview
 from preppald.core.quality import Quality, Service
 from preppald.core.timeline import Spoken
 from preppald.core.turns import Speaker
+from preppald.core.verification import Flag
 
 # A row of the picture: in ten minutes a turn of two seconds is still seen, and an hour fits on a printed page.
 ROW_MS = 600_000
@@ -42,6 +44,9 @@ ol { list-style: none; padding: 0; } li { display: grid; grid-template-columns: 
   padding: .45rem 0; border-top: 1px solid var(--line); break-inside: avoid; }
 li p { margin: 0; } li button { all: unset; color: var(--soft); font-variant-numeric: tabular-nums; cursor: pointer; }
 li button:focus-visible { outline: 2px solid var(--ai); } li b.AI { color: var(--ai); } li b.USER { color: var(--user); }
+.flagged { border-inline-start: 3px solid var(--cut); padding-inline-start: .75rem; margin-inline-start: calc(-.75rem - 3px); }
+.flag { background: var(--cut); color: var(--paper); border-radius: 3px; padding: 0 .4em; font-size: .8rem; }
+.checked { color: var(--user); } small { color: var(--soft); }
 .unheard { color: var(--soft); text-decoration: line-through; } .cut { color: var(--cut); }
 @media (max-width: 36rem) { li { grid-template-columns: 4rem 1fr; } li p { grid-column: 1 / -1; } }
 @media print { body { padding: 0; font-size: 11pt; } audio { display: none; } }
@@ -66,7 +71,10 @@ document.addEventListener("click", (event) => {
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """Everything the page shows. ``sound``: the name of the file beside the page, None where nothing was recorded."""
+    """Everything the page shows. ``sound``: the name of the file beside the page, None where nothing was recorded.
+
+    ``checked``: what a second ear heard, by the transcript's line.
+    """
 
     interview: Interview
     timeline: Sequence[Spoken]
@@ -75,6 +83,7 @@ class Talk:
     cost_dollars: float
     missing: Sequence[str] = ()
     sound: str | None = None
+    checked: Mapping[int, Sequence[CheckedTurn]] = field(default_factory=dict)
 
 
 def page(talk: Talk) -> str:
@@ -104,7 +113,7 @@ def page(talk: Talk) -> str:
             "</table>\n<h2>Transcript</h2>",
             *(f'<p class="note">{_text(what)}</p>' for what in talk.missing),
             "<ol>" if talk.timeline else '<p class="note">Nothing was said.</p>',
-            *map(_line, talk.timeline),
+            *_lines(talk),
             *(["</ol>"] if talk.timeline else ()),
             f"<script>{SCRIPT}</script>\n</html>\n",
         )
@@ -182,6 +191,10 @@ def _numbers(talk: Talk) -> Iterator[tuple[str, str]]:
         "Longest silence of the candidate, of the interviewer",
         (f"{span(it.candidate_silence_ms)}, {span(it.interviewer_silence_ms)}"),
     )
+    checked = [one for found in talk.checked.values() for one in found]
+    if checked:
+        flagged = sum(one.second_is_better for one in checked)
+        yield "Turns checked by a second ear, with a defect", f"{len(checked)}, {flagged}"
     if it.service is not None:
         yield from _service(it.service)
     yield "Tokens, estimated cost", f"{talk.interview.usage.total}, ${talk.cost_dollars:.2f}"
@@ -204,14 +217,42 @@ def _service(it: Service) -> Iterator[tuple[str, str]]:
         yield "The candidate's sound that was dropped", f"{it.dropped_ms / 1000:.1f} s"
 
 
-def _line(it: Spoken) -> str:
+def _lines(talk: Talk) -> Iterator[str]:
+    """Yield the turns, and between them the voice that live transcription heard nothing of."""
+    for number in range(len(talk.timeline) + 1):
+        found = talk.checked.get(number, ())
+        yield from (_unheard(it) for it in found if it.flag is Flag.UNHEARD)
+        if number < len(talk.timeline):
+            own = next((it for it in found if it.flag is not Flag.UNHEARD), None)
+            yield _line(talk.timeline[number], own)
+
+
+def _unheard(it: CheckedTurn) -> str:
+    return (
+        f'<li class="flagged"><button data-at="{it.begin_ms}">{span(it.begin_ms)}</button>'
+        f'<b class="USER">{NAMES[Speaker.USER]}</b><p dir="auto"><span class="flag">{it.flag}</span> '
+        f"{_text(it.second)}</p></li>"
+    )
+
+
+def _line(it: Spoken, checked: CheckedTurn | None) -> str:
     turn = it.turn
     words = turn.text if turn.heard is None else turn.text[: turn.heard]
     said = _text(" ".join(words.split()))
     if turn.cut:
         said += f' <span class="cut">— cut in</span> <span class="unheard">{_text(" ".join(it.unheard.split()))}</span>'
+    flagged = ""
+    if checked is not None and checked.second_is_better:
+        flagged = ' class="flagged"'
+        second = _text(checked.second) or "<i>nothing</i>"
+        said = (
+            f'<span class="flag">{checked.flag}</span> {second}<br>'
+            f'<small>live, {checked.confidence:.0%} agreed: <span class="doubted">{said}</span></small>'
+        )
+    elif checked is not None:
+        said += ' <span class="checked" title="a second text says the same">✓</span>'
     return (
-        f'<li><button data-at="{it.begin_ms}">{span(it.begin_ms)}</button>'
+        f'<li{flagged}><button data-at="{it.begin_ms}">{span(it.begin_ms)}</button>'
         f'<b class="{turn.speaker.value}">{NAMES[turn.speaker]}</b><p dir="auto">{said}</p></li>'
     )
 

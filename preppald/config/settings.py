@@ -208,6 +208,19 @@ class Config(Otel):
         "the text model that writes it",
         default="gemini-3.5-flash-lite",
     )
+    verify: Literal["off", "doubtful", "all"] = setting(
+        "PREPPALD_VERIFY",
+        parse.one_of("off", "doubtful", "all"),
+        "a second ear checks the transcript after it is delivered, turns in doubt or all of the candidate's: their sound is "
+        "sent to that model, and costs money; obtaining the candidate's consent is your responsibility",
+        default="off",
+    )
+    verify_model: str = setting(
+        "PREPPALD_VERIFY_MODEL",
+        parse.model_name,
+        "the transcription model that is the second ear",
+        default="gemini-3.5-transcribe",
+    )
     opus: Literal["on", "off"] = setting(
         "PREPPALD_OPUS", parse.one_of("on", "off"), "whether pages may use Opus", default="on", restart=True
     )

@@ -11,6 +11,7 @@ import enum
 
 import msgspec
 
+from preppald.core.checks import CheckedTurn
 from preppald.core.timeline import spoken
 from preppald.core.turns import Speaker, Turn
 
@@ -28,6 +29,7 @@ class DeliveryKind(enum.StrEnum):
     STATUS = "status"
     TRANSCRIPT = "transcript"
     FEEDBACK = "feedback"
+    VERIFICATION = "verification"
 
 
 class Work(enum.StrEnum):
@@ -96,6 +98,15 @@ class Feedback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     presentation: str
 
 
+class VerificationSubmission(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Hold the checked turns of a transcript: both texts of each, and which to trust. ``checked_ms``: wall clock."""
+
+    turns: tuple[CheckedTurn, ...]
+    model: str
+    checked_ms: int
+    block: int = 0
+
+
 # A page may wait for feedback: an interview in which nothing was said is told so, in each part.
 NOTHING_SAID = Feedback(*["Nothing was said in this interview, so there is no feedback."] * 5)
 
@@ -105,7 +116,7 @@ class Delivery:
     """One post that the backend is owed.
 
     ``key`` goes out as ``Idempotency-Key`` and is unique for ever. ``payload`` is JSON, a ``StatusUpdate``,
-    a ``TranscriptSubmission`` or a ``Feedback`` by ``kind``. Deliveries of one interview are posted in the order in which
+    a ``TranscriptSubmission``, a ``Feedback`` or a ``VerificationSubmission`` by ``kind``. Deliveries of one interview are posted in the order in which
     they were made. ``block``: as in ``Interview``.
     """
 
@@ -260,6 +271,20 @@ def feedback_delivery(interview_id: str, epoch: int, feedback: Feedback, *, now_
         kind=DeliveryKind.FEEDBACK,
         payload=msgspec.json.encode(feedback),
         created_ms=now_ms,
+    )
+
+
+def verification_delivery(
+    interview_id: str, epoch: int, turns: Sequence[CheckedTurn], *, model: str, now_ms: int, block: int = 0
+) -> Delivery:
+    """Return the post that stores a checked transcript, beside the live one."""
+    return Delivery(
+        key=_key(interview_id, block, epoch, DeliveryKind.VERIFICATION),
+        interview_id=interview_id,
+        kind=DeliveryKind.VERIFICATION,
+        payload=msgspec.json.encode(VerificationSubmission(tuple(turns), model, now_ms, block)),
+        created_ms=now_ms,
+        block=block,
     )
 
 

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 
 import msgspec
 
-from preppald.core.brief import document, one_line
+from preppald.core import generation
+from preppald.core.brief import document
+from preppald.core.checks import CheckedTurn
 from preppald.core.context import Context
 from preppald.core.deliveries import Feedback, TranscriptLine
+from preppald.core.generation import GenerationError
 from preppald.core.interview import Usage
 from preppald.core.turns import Speaker
+from preppald.core.verification import Flag
 
 # An hour of two fast speakers is 60 000; a runaway transcript must not cost a fortune.
 TRANSCRIPT_CHARS = 200_000
@@ -19,8 +23,6 @@ TRANSCRIPT_CHARS = 200_000
 PART_CHARS = 10_000
 # Half would do for the answer; thinking counts, too.
 MAX_OUTPUT_TOKENS = 8_192
-# Statuses after which the same request may succeed: quota, overload, a gateway's bad moment.
-PASSING = frozenset({429, 500, 502, 503, 504})
 
 INSTRUCTION = """\
 You give feedback on a practice job interview to the candidate, who reads it afterwards. Judge only what the \
@@ -49,38 +51,25 @@ class FeedbackError(ValueError):
         self.usage = usage
 
 
-class _Message(msgspec.Struct, rename="camel"):
-    """Base of everything received; unknown fields are skipped."""
-
-
-class _Part(_Message):
-    text: str = ""
-    thought: bool = False
-
-
-class _Content(_Message):
-    parts: list[_Part] = []
-
-
-class _Candidate(_Message):
-    content: _Content | None = None
-    finish_reason: str = ""
-
-
-class _Counts(_Message):
-    prompt_token_count: int = 0
-    candidates_token_count: int = 0
-    thoughts_token_count: int = 0
-
-
-class _Answer(_Message):
-    candidates: list[_Candidate] = []
-    usage_metadata: _Counts | None = None
-
-
 def worth_it(lines: Sequence[TranscriptLine]) -> bool:
     """Return whether the candidate said anything."""
     return any(line.speaker is Speaker.USER and line.content.strip() for line in lines)
+
+
+def corrected(lines: Sequence[TranscriptLine], turns: Sequence[CheckedTurn]) -> tuple[TranscriptLine, ...]:
+    """Return a transcript with the second ear's text wherever that is the one to trust."""
+    better = {it.turn: it for it in turns if it.second_is_better and it.flag is not Flag.UNHEARD}
+    unheard = [it for it in turns if it.flag is Flag.UNHEARD]
+    found: list[TranscriptLine] = []
+    for number, line in enumerate(lines):
+        found += [_spoken(it) for it in unheard if it.turn == number]
+        text = better[number].second if number in better else line.content
+        found += [msgspec.structs.replace(line, content=text)] if text else []
+    return (*found, *(_spoken(it) for it in unheard if it.turn >= len(lines)))
+
+
+def _spoken(turn: CheckedTurn) -> TranscriptLine:
+    return TranscriptLine(Speaker.USER, turn.second, 0, begin_ms=turn.begin_ms, end_ms=turn.end_ms)
 
 
 def request(lines: Sequence[TranscriptLine], context: Context) -> bytes:
@@ -120,18 +109,12 @@ def decode(body: bytes) -> tuple[Feedback, Usage]:
         FeedbackError: the answer holds none.
     """
     try:
-        answer = msgspec.json.decode(body, type=_Answer)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise FeedbackError(f"the answer cannot be read ({type(error).__name__})") from error
-    usage = _usage(answer.usage_metadata)
-    candidate = answer.candidates[0] if answer.candidates else _Candidate()
-    if candidate.content is None:
-        raise FeedbackError("the model refused", usage)
-    if candidate.finish_reason not in {"", "STOP"}:
-        raise FeedbackError(f"the model did not finish ({one_line(candidate.finish_reason)[:40]})", usage)
-    text = "".join(part.text for part in candidate.content.parts if not part.thought)
+        generated = generation.read(body)
+    except GenerationError as error:
+        raise FeedbackError(str(error), _usage(error.prompt_tokens, error.response_tokens)) from error
+    usage = _usage(generated.prompt_tokens, generated.response_tokens)
     try:
-        feedback = msgspec.json.decode(text, type=Feedback)
+        feedback = msgspec.json.decode(generated.text, type=Feedback)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise FeedbackError(
             f"what the model wrote does not fit the schema ({type(error).__name__})", usage
@@ -143,8 +126,5 @@ def decode(body: bytes) -> tuple[Feedback, Usage]:
     return Feedback(**checked), usage
 
 
-def _usage(counts: _Counts | None) -> Usage:
-    if counts is None:
-        return Usage()
-    response = max(0, counts.candidates_token_count) + max(0, counts.thoughts_token_count)
-    return Usage(feedback_prompt=max(0, counts.prompt_token_count), feedback_response=response)
+def _usage(prompt_tokens: int, response_tokens: int) -> Usage:
+    return Usage(feedback_prompt=prompt_tokens, feedback_response=response_tokens)

@@ -16,7 +16,7 @@ class Phase(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens by modality, summed over all of an interview's Gemini connections, and those of its feedback.
+    """Tokens by modality, summed over all of an interview's Gemini connections, and those of its feedback and its check.
 
     ``cached`` tokens are part of the prompt's.
     """
@@ -29,6 +29,8 @@ class Usage:
     cached: int = 0
     feedback_prompt: int = 0
     feedback_response: int = 0
+    verification_prompt: int = 0
+    verification_response: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(*(getattr(self, item.name) + getattr(other, item.name) for item in fields(self)))

@@ -9,10 +9,11 @@ from preppald.core.interview import Usage
 
 # The kinds with a price. Cached tokens are part of the prompt's; they are not taken to be cheaper.
 KINDS = tuple(item.name for item in fields(Usage) if item.name != "cached")
-# gemini-3.8-live as read on that day, and gemini-3.5-flash-lite for feedback. US dollars a million tokens.
+# gemini-3.8-live as read on that day, gemini-3.5-flash-lite for feedback, and gemini-3.5-transcribe for checks, whose price
+# was seen at a reseller only. US dollars a million tokens.
 DEFAULT = (
     "2026-09-28 prompt_audio=3 prompt_text=0.75 response_audio=12 response_text=4.5 thoughts=4.5 "
-    "feedback_prompt=0.3 feedback_response=2.5"
+    "feedback_prompt=0.3 feedback_response=2.5 verification_prompt=2 verification_response=12"
 )
 _PRICE = re.compile(r"([a-z_]+)=([0-9]{1,6}(?:\.[0-9]{1,6})?)")
 MILLION = 1_000_000

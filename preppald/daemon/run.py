@@ -29,7 +29,7 @@ from preppald.daemon.audit import Audit
 from preppald.daemon.environment import Environment, addresses, real
 from preppald.daemon.systemd import Supervisor
 from preppald.gemini.service import GeminiService
-from preppald.interview.feedback import FeedbackWriter
+from preppald.interview.following import Following
 from preppald.interview.goodbye import GOODBYE_SECONDS
 from preppald.interview.registry import Registry
 from preppald.interview.services import Services
@@ -37,7 +37,7 @@ from preppald.journal import Fallback, Journal
 from preppald.net import tls
 from preppald.net.stops import Stops, received
 from preppald.net.ticker import Ticker
-from preppald.recording import Keeper, Recorder
+from preppald.recording import Keeper, Kept, Recorder
 from preppald.recording.shelf import Shelf
 from preppald.server.accepting import accept
 from preppald.server.connection import Pages, Server
@@ -122,9 +122,10 @@ async def run_daemon(
             memory=environment.memory,
             backend=backend,
             recorder=_recorder(environment.recordings, metrics, log),
+            kept=_kept(environment.recordings, metrics, log),
             coders=coders,
         )
-        feedback, exporter = FeedbackWriter(services), _exporter(services)
+        following, exporter = Following(services), _exporter(services)
         outbox = Outbox(
             journal,
             backend,
@@ -132,7 +133,7 @@ async def run_daemon(
             now_ms=now_ms,
             chance=environment.chance,
             meters=metrics,
-            delivered=feedback.delivered,
+            delivered=following.delivered,
             settled=exporter.settled,
         )
         metrics.watch(
@@ -148,7 +149,7 @@ async def run_daemon(
             base.start_soon(ticker.run)
             _handle_sound(services, environment.recordings, base)
             base.start_soon(exporter.run)
-            await base.start(feedback.run)
+            await base.start(following.run)
             async with trio.open_nursery() as sessions:
                 registry = Registry(services, sessions)
                 recovered = await registry.recover()
@@ -257,6 +258,10 @@ def _journals(
         fallback=Fallback(round(config.session_limit * 1000), config.gemini_model, config.partial),
     )
     return journal, shipper
+
+
+def _kept(directory: Path | None, metrics: Metrics, log: Logger) -> Kept | None:
+    return None if directory is None else Kept(directory, log=log, dropped=metrics.recording_dropped)
 
 
 def _recorder(directory: Path | None, metrics: Metrics, log: Logger) -> Recorder | None:

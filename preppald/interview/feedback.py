@@ -14,6 +14,7 @@ import trio
 
 from preppald.backend import Retry
 from preppald.core import feedback, gemini
+from preppald.core.checks import CheckedTurn
 from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import (
     Delivery,
@@ -21,10 +22,12 @@ from preppald.core.deliveries import (
     Feedback,
     TranscriptLine,
     TranscriptSubmission,
+    VerificationSubmission,
     Work,
     feedback_delivery,
 )
 from preppald.core.feedback import FeedbackError
+from preppald.core.generation import PASSING
 from preppald.core.interview import Interview, Usage
 from preppald.errors import JournalError
 from preppald.interview.services import Services
@@ -42,6 +45,8 @@ WRITERS = 2
 FAULT_SECONDS = 5.0
 # The interval of looking by itself: transcripts taken over from another instance ring no bell.
 LOOK_SECONDS = 60.0
+# Feedback is written from the checked text where that is there by then: a page waits for it.
+CHECK_SECONDS = 120.0
 # The answer is about 8 kB.
 MAX_ANSWER_BYTES = 1024 * 1024
 
@@ -58,6 +63,8 @@ class FeedbackWriter:
         # Acknowledgements so far: a reader of the journal learns whether one came meanwhile.
         self._delivered = 0
         self._changed = trio.lowlevel.ParkingLot()
+        # Until when the transcripts of these keys wait to be checked (Trio's clock), also those that have waited.
+        self._until: dict[str, float] = {}
         proxy = services.config.proxy_for(services.config.gemini_url.http)
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(CALL_SECONDS, connect=CONNECT_SECONDS),
@@ -80,6 +87,13 @@ class FeedbackWriter:
             self._services.journal.note_due(Work.FEEDBACK, delivery.key, due=True)
             self._delivered += 1
             self._changed.unpark()
+
+    def checked(self, key: str) -> None:
+        """Note that a transcript was checked, or will not be: its feedback waits no longer."""
+        if key in self._until:
+            self._until[key] = trio.current_time()
+            self._delivered += 1
+            self._changed.unpark_all()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write until cancelled, first the feedback that the last process left due."""
@@ -118,13 +132,19 @@ class FeedbackWriter:
             try:
                 async with self._asking:
                     if self._services.config.feedback == "on" and (found := await self._ask_journal()):
+                        if await self._must_wait(found.key):
+                            continue
                         self._busy.add(found.key)
+                        self._until.pop(found.key, None)
                         return found
             except JournalError:
                 await trio.sleep(FAULT_SECONDS)  # it says so itself
                 continue
             if seen == self._delivered:
-                with trio.move_on_after(LOOK_SECONDS):
+                now = trio.current_time()
+                with trio.move_on_at(
+                    min([now + LOOK_SECONDS, *(it for it in self._until.values() if it > now)])
+                ):
                     await self._changed.park()
 
     async def _ask_journal(self) -> Delivery | None:
@@ -132,11 +152,31 @@ class FeedbackWriter:
         await self._services.journal.flush(hurry=False)
         self._busy -= done
         self._done -= done
-        return await self._services.journal.due(Work.FEEDBACK, self._busy)
+        now = trio.current_time()
+        waiting = {key for key, until in self._until.items() if until > now}
+        return await self._services.journal.due(Work.FEEDBACK, self._busy | waiting)
+
+    async def _must_wait(self, key: str) -> bool:
+        """Return whether feedback should wait for the check of this transcript; from now on, where it is due."""
+        if key in self._until or self._services.config.verify == "off":
+            return False
+        if not await self._services.journal.is_due(Work.VERIFICATION, key):
+            return False
+        self._until[key] = trio.current_time() + CHECK_SECONDS
+        return True
+
+    async def _checked(self, delivery: Delivery) -> tuple[CheckedTurn, ...]:
+        """Return what a second ear heard; nothing where the transcript was not checked."""
+        key = f"{delivery.key.removesuffix(DeliveryKind.TRANSCRIPT)}{DeliveryKind.VERIFICATION}"
+        found = await self._services.journal.delivery(key)
+        if found is None or not found.payload:
+            return ()
+        return msgspec.json.decode(found.payload, type=VerificationSubmission).turns
 
     async def _write_one(self, delivery: Delivery) -> None:
         services = self._services
-        lines = msgspec.json.decode(delivery.payload, type=TranscriptSubmission).lines
+        live = msgspec.json.decode(delivery.payload, type=TranscriptSubmission).lines
+        lines = feedback.corrected(live, await self._checked(delivery))
         interview = await services.journal.interview(delivery.interview_id)
         if interview is None or not feedback.worth_it(lines):
             services.metrics.feedback.labels("nothing said").inc()
@@ -160,7 +200,7 @@ class FeedbackWriter:
                     raise
                 self._spend(interview, usage)
                 return written
-            if wait is None or answer.status not in {*feedback.PASSING, None}:
+            if wait is None or answer.status not in {*PASSING, None}:
                 raise FeedbackError(answer.cause)
             await trio.sleep(max(answer.retry_after or 0.0, wait * (1 + self._services.chance())))
         raise AssertionError("the last wait is none")

@@ -26,7 +26,7 @@ from preppald.interview.outcome import Outcome
 from preppald.interview.record import Record
 from preppald.interview.services import Services
 from preppald.interview.stats import Stats
-from preppald.recording import NO_TAPE, Tape
+from preppald.recording import NO_TAPE, Recorder, Tape
 from preppald.telemetry.logs import Logger
 
 
@@ -105,7 +105,7 @@ def parts_of(
         handle=interview.handle,
         course=course,
     )
-    recorder = services.recorder if config.record == "on" else None
+    recorder = _recorder(services, config)
     tape = NO_TAPE if recorder is None else recorder.tape(interview, epoch_ms)
     return Parts(
         epoch_ms=epoch_ms,
@@ -126,3 +126,11 @@ def parts_of(
         course=course,
         stats=Stats(services.metrics, uplink, client, interview.usage, config.prices),
     )
+
+
+def _recorder(services: Services, config: Config) -> Recorder | None:
+    """Return the recorder of an interview; for one that is not recorded, the one that keeps its sound for a check."""
+    if config.record == "on":
+        return services.recorder
+    kept = services.kept
+    return None if config.verify == "off" or kept is None or kept.full else kept.recorder

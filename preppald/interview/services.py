@@ -10,7 +10,7 @@ from preppald.config.settings import Config
 from preppald.gemini.service import GeminiService
 from preppald.journal import Journal
 from preppald.net.ticker import Ticker
-from preppald.recording import Recorder
+from preppald.recording import Kept, Recorder
 from preppald.telemetry.logs import Logger
 from preppald.telemetry.memory import Memory
 from preppald.telemetry.metrics import Metrics
@@ -19,6 +19,8 @@ from preppald.telemetry.metrics import Metrics
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """``current``: the settings, which a reload changes. ``recorder``: None where nothing can be recorded.
+
+    ``kept``: where the candidate's sound is kept for a check alone; None: nowhere.
     ``coders``: None where all sound is PCM.
 
     ``now_ms``: the wall clock. ``chance``: random numbers in [0, 1).
@@ -35,6 +37,7 @@ class Services:
     memory: Memory = field(default_factory=Memory)
     backend: Backend = field(default_factory=NoBackend)
     recorder: Recorder | None = None
+    kept: Kept | None = None
     coders: Coders | None = None
 
     @property

@@ -303,6 +303,17 @@ class Journal:
         owed = await self.ask(ask)
         return None if owed is None else owed.delivery
 
+    async def is_due(self, work: Work, key: str) -> bool:
+        """Return whether this work is due on the transcript of this key, as far as that is on disk."""
+        return await self.ask(partial(reader.is_due, work=work, key=key))
+
+    async def delivery(self, key: str) -> Delivery | None:
+        """Return a delivery by its key, on disk or not; None where there is none."""
+        if (recorded := self._pending.owed.get(key)) is not None:
+            return recorded.delivery
+        found = await self.ask(partial(reader.owed, of=key, report=self._store.met))
+        return next((it.delivery for it in found), None)
+
     async def queue(self, limit: int, passing_over: Collection[str] = ()) -> Queue:
         """Return the outbox now. ``due``: at most ``limit`` deliveries, none of the interviews ``passing_over``.
 

@@ -31,7 +31,9 @@ PLAUSIBLE_SEQ = 1000 * SEQ_LEAP
 DAY_MS = 24 * 3600 * 1000
 # The wall clock in milliseconds: asked only where there is damage.
 Clock = Callable[[], int]
-_KEY = re.compile(r"(.+?)(?:\.[1-9][0-9]?)?:([1-9][0-9]{0,3}):(status:[A-Z_]+|transcript|feedback)")
+_KEY = re.compile(
+    r"(.+?)(?:\.[1-9][0-9]?)?:([1-9][0-9]{0,3}):(status:[A-Z_]+|transcript|feedback|verification)"
+)
 
 
 @dataclass(frozen=True, slots=True)

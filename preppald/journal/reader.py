@@ -254,6 +254,11 @@ def due(
     return next(rows.readable(found.fetchall(), rows.owed, report), None)
 
 
+def is_due(connection: sqlite3.Connection, work: Work, key: str) -> bool:
+    """Return whether this work is due on the transcript of this key."""
+    return connection.execute(f"SELECT 1 FROM {work.value}_due WHERE key = ?", (key,)).fetchone() is not None
+
+
 def qualities(
     connection: sqlite3.Connection, interview_id: str | None = None, report: Report = raised
 ) -> dict[tuple[str, int, int], Quality]:

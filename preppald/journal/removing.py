@@ -18,7 +18,7 @@ ROWS_MS = 7 * 24 * 3600 * 1000
 # Of one transaction: a few milliseconds, so that no commit waits behind it.
 SWEEP_INTERVIEWS = 20
 # The deliveries whose payload holds words.
-WORDS = frozenset({DeliveryKind.TRANSCRIPT, DeliveryKind.FEEDBACK})
+WORDS = frozenset({DeliveryKind.TRANSCRIPT, DeliveryKind.FEEDBACK, DeliveryKind.VERIFICATION})
 
 # Ended interviews whose last delivery was settled before ``:before``. One that never had a delivery goes by its end.
 _SETTLED = """

@@ -297,6 +297,64 @@ class SubmitFeedbackResponse(_message.Message):
     success: bool
     def __init__(self, success: _Optional[bool] = ...) -> None: ...
 
+class SubmitVerificationRequest(_message.Message):
+    __slots__ = ("interview_id", "block_number", "turns", "model", "checked_at")
+    INTERVIEW_ID_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    TURNS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    CHECKED_AT_FIELD_NUMBER: _ClassVar[int]
+    interview_id: str
+    block_number: int
+    turns: _containers.RepeatedCompositeFieldContainer[CheckedTurn]
+    model: str
+    checked_at: str
+    def __init__(self, interview_id: _Optional[str] = ..., block_number: _Optional[int] = ..., turns: _Optional[_Iterable[_Union[CheckedTurn, _Mapping]]] = ..., model: _Optional[str] = ..., checked_at: _Optional[str] = ...) -> None: ...
+
+class SubmitVerificationResponse(_message.Message):
+    __slots__ = ("success",)
+    SUCCESS_FIELD_NUMBER: _ClassVar[int]
+    success: bool
+    def __init__(self, success: _Optional[bool] = ...) -> None: ...
+
+class CheckedTurn(_message.Message):
+    __slots__ = ("turn", "live", "second", "flag", "confidence", "second_is_better", "begin_ms", "end_ms")
+    class Flag(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        FLAG_UNSPECIFIED: _ClassVar[CheckedTurn.Flag]
+        OK: _ClassVar[CheckedTurn.Flag]
+        START_MISSING: _ClassVar[CheckedTurn.Flag]
+        END_MISSING: _ClassVar[CheckedTurn.Flag]
+        WORDS_MISSING: _ClassVar[CheckedTurn.Flag]
+        INVENTED: _ClassVar[CheckedTurn.Flag]
+        OTHER_LANGUAGE: _ClassVar[CheckedTurn.Flag]
+        UNHEARD: _ClassVar[CheckedTurn.Flag]
+    FLAG_UNSPECIFIED: CheckedTurn.Flag
+    OK: CheckedTurn.Flag
+    START_MISSING: CheckedTurn.Flag
+    END_MISSING: CheckedTurn.Flag
+    WORDS_MISSING: CheckedTurn.Flag
+    INVENTED: CheckedTurn.Flag
+    OTHER_LANGUAGE: CheckedTurn.Flag
+    UNHEARD: CheckedTurn.Flag
+    TURN_FIELD_NUMBER: _ClassVar[int]
+    LIVE_FIELD_NUMBER: _ClassVar[int]
+    SECOND_FIELD_NUMBER: _ClassVar[int]
+    FLAG_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    SECOND_IS_BETTER_FIELD_NUMBER: _ClassVar[int]
+    BEGIN_MS_FIELD_NUMBER: _ClassVar[int]
+    END_MS_FIELD_NUMBER: _ClassVar[int]
+    turn: int
+    live: str
+    second: str
+    flag: CheckedTurn.Flag
+    confidence: float
+    second_is_better: bool
+    begin_ms: int
+    end_ms: int
+    def __init__(self, turn: _Optional[int] = ..., live: _Optional[str] = ..., second: _Optional[str] = ..., flag: _Optional[_Union[CheckedTurn.Flag, str]] = ..., confidence: _Optional[float] = ..., second_is_better: _Optional[bool] = ..., begin_ms: _Optional[int] = ..., end_ms: _Optional[int] = ...) -> None: ...
+
 class ApiError(_message.Message):
     __slots__ = ("code", "message")
     CODE_FIELD_NUMBER: _ClassVar[int]
@@ -306,27 +364,31 @@ class ApiError(_message.Message):
     def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
 
 class WorkerApiRequest(_message.Message):
-    __slots__ = ("get_context", "update_status", "submit_transcript", "submit_feedback")
+    __slots__ = ("get_context", "update_status", "submit_transcript", "submit_feedback", "submit_verification")
     GET_CONTEXT_FIELD_NUMBER: _ClassVar[int]
     UPDATE_STATUS_FIELD_NUMBER: _ClassVar[int]
     SUBMIT_TRANSCRIPT_FIELD_NUMBER: _ClassVar[int]
     SUBMIT_FEEDBACK_FIELD_NUMBER: _ClassVar[int]
+    SUBMIT_VERIFICATION_FIELD_NUMBER: _ClassVar[int]
     get_context: GetContextRequest
     update_status: UpdateStatusRequest
     submit_transcript: SubmitTranscriptRequest
     submit_feedback: SubmitFeedbackRequest
-    def __init__(self, get_context: _Optional[_Union[GetContextRequest, _Mapping]] = ..., update_status: _Optional[_Union[UpdateStatusRequest, _Mapping]] = ..., submit_transcript: _Optional[_Union[SubmitTranscriptRequest, _Mapping]] = ..., submit_feedback: _Optional[_Union[SubmitFeedbackRequest, _Mapping]] = ...) -> None: ...
+    submit_verification: SubmitVerificationRequest
+    def __init__(self, get_context: _Optional[_Union[GetContextRequest, _Mapping]] = ..., update_status: _Optional[_Union[UpdateStatusRequest, _Mapping]] = ..., submit_transcript: _Optional[_Union[SubmitTranscriptRequest, _Mapping]] = ..., submit_feedback: _Optional[_Union[SubmitFeedbackRequest, _Mapping]] = ..., submit_verification: _Optional[_Union[SubmitVerificationRequest, _Mapping]] = ...) -> None: ...
 
 class WorkerApiResponse(_message.Message):
-    __slots__ = ("get_context", "update_status", "submit_transcript", "submit_feedback", "error")
+    __slots__ = ("get_context", "update_status", "submit_transcript", "submit_feedback", "error", "submit_verification")
     GET_CONTEXT_FIELD_NUMBER: _ClassVar[int]
     UPDATE_STATUS_FIELD_NUMBER: _ClassVar[int]
     SUBMIT_TRANSCRIPT_FIELD_NUMBER: _ClassVar[int]
     SUBMIT_FEEDBACK_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    SUBMIT_VERIFICATION_FIELD_NUMBER: _ClassVar[int]
     get_context: GetContextResponse
     update_status: UpdateStatusResponse
     submit_transcript: SubmitTranscriptResponse
     submit_feedback: SubmitFeedbackResponse
     error: ApiError
-    def __init__(self, get_context: _Optional[_Union[GetContextResponse, _Mapping]] = ..., update_status: _Optional[_Union[UpdateStatusResponse, _Mapping]] = ..., submit_transcript: _Optional[_Union[SubmitTranscriptResponse, _Mapping]] = ..., submit_feedback: _Optional[_Union[SubmitFeedbackResponse, _Mapping]] = ..., error: _Optional[_Union[ApiError, _Mapping]] = ...) -> None: ...
+    submit_verification: SubmitVerificationResponse
+    def __init__(self, get_context: _Optional[_Union[GetContextResponse, _Mapping]] = ..., update_status: _Optional[_Union[UpdateStatusResponse, _Mapping]] = ..., submit_transcript: _Optional[_Union[SubmitTranscriptResponse, _Mapping]] = ..., submit_feedback: _Optional[_Union[SubmitFeedbackResponse, _Mapping]] = ..., error: _Optional[_Union[ApiError, _Mapping]] = ..., submit_verification: _Optional[_Union[SubmitVerificationResponse, _Mapping]] = ...) -> None: ...

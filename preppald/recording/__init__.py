@@ -10,11 +10,14 @@ notes.py     the notes' file format
 shelf.py     the directory of recordings
 render.py    notes to stereo samples
 files.py     samples to a WAV, FLAC or Opus file, and back
+kept.py      sound that is kept for a check alone, and not recorded
+cutting.py   the candidate's voice, turn by turn
 keeper.py    finishes and removes recordings
 """
 
 from preppald.recording.keeper import Keeper
+from preppald.recording.kept import Kept
 from preppald.recording.recorder import Recorder
 from preppald.recording.tape import NO_TAPE, Tape
 
-__all__ = ["NO_TAPE", "Keeper", "Recorder", "Tape"]
+__all__ = ["NO_TAPE", "Keeper", "Kept", "Recorder", "Tape"]

@@ -18,7 +18,7 @@ from preppald.net.threads import InThread, own_thread
 from preppald.net.wakeup import Wakeup
 from preppald.recording import notes, shelf
 from preppald.recording.notes import Head
-from preppald.recording.tape import Entry, RunningTape
+from preppald.recording.tape import CandidatesTape, Entry, RunningTape
 from preppald.telemetry.interfaces import Log
 
 # The beat of the disk, and with it the most that a killed process or a loss of power takes from its recordings.
@@ -47,6 +47,7 @@ class Recorder:
     """``run`` is its task. ``over`` is rung when a recording is all written.
 
     ``dropped``: counts the bytes that were not recorded. ``free_bytes``: below this much space nothing is.
+    ``directory``: of the state directory; another one than that of recordings has the candidate's sound alone.
     """
 
     def __init__(
@@ -57,10 +58,12 @@ class Recorder:
         dropped: Counter | None = None,
         in_thread: InThread | None = None,
         free_bytes: int = FREE_BYTES,
+        directory: str = shelf.DIRECTORY,
     ) -> None:
         self.pending_bytes = 0
         self.over = Wakeup()
-        self._directory = state_dir / shelf.DIRECTORY
+        self._directory = state_dir / directory
+        self._tape = RunningTape if directory == shelf.DIRECTORY else CandidatesTape
         self._log = log
         self._dropped = dropped or Uncounted()
         self._in_thread = in_thread or own_thread()
@@ -74,7 +77,7 @@ class Recorder:
     def tape(self, interview: Interview, epoch_ms: float) -> RunningTape:
         """Return a tape for an interview that begins or goes on. ``epoch_ms``: the wall clock at Trio's time 0."""
         head = Head(interview.interview_id, interview.epoch, interview.started_ms, interview.block)
-        tape = RunningTape(head, (interview.started_ms - epoch_ms) / 1000, self._room)
+        tape = self._tape(head, (interview.started_ms - epoch_ms) / 1000, self._room)
         self._tapes.append(tape)
         return tape
 

@@ -80,6 +80,12 @@ class Notes:
         for file in self._files:
             file.close()
 
+    def candidate(self) -> Iterator[bytes]:
+        """Yield the candidate's channel, a second at a time, s16le."""
+        said = self._track(spoken(self._came, self._candidate.lengths, RATE_HZ), self._candidate, RATE_HZ)
+        for left_frames in range(self.frames, 0, -RATE_HZ):
+            yield next(said)[:left_frames].tobytes()
+
     def blocks(self) -> Iterator[bytes]:
         """Yield the recording, a second at a time, channels interleaved, s16le."""
         said = spoken(self._came, self._candidate.lengths, RATE_HZ)

@@ -79,10 +79,13 @@ def name_of(interview_id: str, epoch: int, block: int = 0) -> str:
 
 
 class Shelf:
-    """The recordings of a state directory. Everything blocks, and raises OSError."""
+    """The recordings of a state directory. Everything blocks, and raises OSError.
 
-    def __init__(self, state_dir: Path) -> None:
-        self.directory = state_dir / DIRECTORY
+    ``directory``: another one of the state directory, with sound that is kept for a while only.
+    """
+
+    def __init__(self, state_dir: Path, directory: str = DIRECTORY) -> None:
+        self.directory = state_dir / directory
 
     def all(self) -> list[Recording]:
         """Return every recording, the one that changed last first."""

@@ -86,3 +86,13 @@ class RunningTape:
     def _note(self, kind: NoteKind, pcm: bytes) -> None:
         if not self.closed and self._room(len(pcm)):
             self.entries.append((kind, trio.current_time(), pcm))
+
+
+class CandidatesTape(RunningTape):
+    """Has the candidate's sound alone, for a second ear."""
+
+    def played(self, pcm: bytes) -> None:
+        pass
+
+    def silenced(self) -> None:
+        pass

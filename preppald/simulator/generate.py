@@ -1,11 +1,13 @@
-"""The text models behind generateContent: answer in JSON by the request's schema, and say that they are simulated."""
+"""The models behind generateContent: texts in JSON by the request's schema, and the words of sounds that are known."""
 
+import binascii
 from collections import Counter
 import re
 from typing import Any
 
 import msgspec
 
+from preppald.simulator import hearing
 from preppald.simulator.httpd import Answer
 from preppald.simulator.rules import MODELS
 from preppald.simulator.scenario import Generate
@@ -13,6 +15,11 @@ from preppald.simulator.scenario import Generate
 PATH = re.compile(r"(?:/.*)?/v1(?:beta|alpha)?/(models/[a-z0-9.-]+):generateContent")
 # Of English text.
 CHARS_PER_TOKEN = 4
+# The real service's audio, as its documentation counts it.
+AUDIO_TOKENS_PER_SECOND = 32
+# Texts that a transcription model is made to mishear.
+INVENTED = "and thank you all for watching, do not forget to come back tomorrow"
+FOREIGN = "vielen Dank, das ist eine ganz andere Sprache, und niemand hier hat sie gesprochen"
 # Keys whose calls are counted.
 MAX_KEYS = 10_000
 _NAMES = {
@@ -67,9 +74,20 @@ def _generated(body: bytes, model: str, behaviour: Generate) -> Answer:
         schema = request.get("generationConfig", {}).get("responseJsonSchema")
     except (msgspec.MsgspecError, KeyError, TypeError, AttributeError):
         return failure(400, "Request contains an invalid argument.")
-    text = behaviour.text if behaviour.text is not None else _written(schema, len(asked))
     instruction = _texts([request.get("systemInstruction", {})])
-    prompt, response = (max(1, len(words) // CHARS_PER_TOKEN) for words in (instruction + asked, text))
+    prompt = max(1, len(instruction + asked) // CHARS_PER_TOKEN)
+    try:
+        sound = _sound(request["contents"])
+    except (binascii.Error, TypeError, ValueError):
+        return failure(400, "Request contains an invalid argument.")
+    if behaviour.text is not None:
+        text = behaviour.text
+    elif sound is not None:
+        text = _transcribed(sound, behaviour.mishear)
+    else:
+        text = _written(schema, len(asked))
+    prompt += 0 if sound is None else round(len(sound) / hearing.BYTES_PER_SECOND * AUDIO_TOKENS_PER_SECOND)
+    response = max(1, len(text) // CHARS_PER_TOKEN)
     return Answer(
         200,
         msgspec.json.encode(
@@ -94,6 +112,46 @@ def _generated(body: bytes, model: str, behaviour: Generate) -> Answer:
 
 def _texts(contents: list[dict[str, Any]]) -> str:
     return " ".join(part.get("text", "") for content in contents for part in content.get("parts", ()))
+
+
+def _sound(contents: list[dict[str, Any]]) -> bytes | None:
+    """Return the PCM that is inline in a request, None where there is none.
+
+    Raises:
+        ValueError: it is no WAV file that a transcription model here takes.
+    """
+    for content in contents:
+        for part in content.get("parts", ()):
+            data = part.get("inlineData")
+            if data is None:
+                continue
+            pcm = hearing.pcm_of(binascii.a2b_base64(data["data"], strict_mode=True))
+            if data.get("mimeType") != "audio/wav" or pcm is None:
+                raise ValueError("no WAV of 16 kHz")
+            return pcm
+    return None
+
+
+def _transcribed(pcm: bytes, mishear: str) -> str:
+    """Return the true words of the sounds that are known, or what a scenario makes of them."""
+    found = hearing.heard(pcm)
+    words = found.words.split()
+    part = max(5, len(words) // 3)
+    match mishear:
+        case "start":
+            words = words[part:]
+        case "cut":
+            words = words[:-part]
+        case "invent":
+            words += INVENTED.split()
+        case "language":
+            words = FOREIGN.split() if words else []
+        case _:
+            pass
+    unknown = (
+        [f"({found.unknown:.1f} s of a sound that the simulator does not know)"] if found.unknown else []
+    )
+    return " ".join([*words, *unknown])
 
 
 def _written(schema: dict[str, Any] | None, chars: int) -> str:

@@ -149,7 +149,7 @@ class ToolCall(_Table, frozen=True, kw_only=True):
 
 
 class Generate(_Table, frozen=True, kw_only=True):
-    """The behaviour of generateContent, which writes the feedback."""
+    """The behaviour of generateContent, which writes the feedback, and transcribes sound."""
 
     statuses: tuple[Literal[200, 400, 403, 404, 429, 500, 503, 504], ...] = ()
     """Of the first calls of each API key; then 200."""
@@ -158,6 +158,9 @@ class Generate(_Table, frozen=True, kw_only=True):
     text: str | None = None
     """What the model writes; without it, a sentence for each field of the schema."""
     finish_reason: str = "STOP"
+    mishear: Literal["", "start", "invent", "language", "cut"] = ""
+    """What the transcription model makes of a sound whose words it knows: nothing of its start, more than was said,
+    another language, nothing of its end."""
 
 
 class Scenario(_Table, frozen=True, kw_only=True):

@@ -44,6 +44,7 @@ class Interview(msgspec.Struct, rename="camel"):
     submissions: int = 0
     """How often a transcript was stored; more than once is a duplicate, where the wire appends."""
     feedback: dict[str, str] | None = None
+    checked: list[dict[str, object]] | None = None
     blocks: dict[int, Block] = {}
     """By number, from 1; none in an ordinary interview."""
 

@@ -11,9 +11,11 @@ from google.protobuf.message import DecodeError
 
 from preppald.pb.interview_pb2 import (
     ApiError,
+    CheckedTurn,
     InterviewStatus,
     SubmitFeedbackRequest,
     SubmitTranscriptRequest,
+    SubmitVerificationRequest,
     UpdateStatusRequest,
     WorkerApiRequest,
     WorkerApiResponse,
@@ -34,6 +36,7 @@ PROCEDURES = {
     "update_status": "interview.updateStatus",
     "submit_transcript": "interview.submitTranscript",
     "submit_feedback": "interview.submitFeedback",
+    "submit_verification": "interview.submitVerification",
 }
 
 
@@ -95,9 +98,12 @@ class Worker:
             case "submit_transcript":
                 self._submit_transcript(chosen)
                 answer.submit_transcript.success = True
-            case _:
+            case "submit_feedback":
                 self._submit_feedback(chosen)
                 answer.submit_feedback.success = True
+            case _:
+                self._submit_verification(chosen)
+                answer.submit_verification.success = True
         return chosen.interview_id, answer.SerializeToString()
 
     def failure(self, status: int, message: str, _procedure: str) -> bytes:
@@ -146,6 +152,13 @@ class Worker:
         interview.feedback = {
             field.name: value for field, value in feedback.ListFields() if field.name != "interview_id"
         }
+
+    def _submit_verification(self, submitted: SubmitVerificationRequest) -> None:
+        interview = self._store.interview(submitted.interview_id)
+        interview.checked = [
+            {"turn": it.turn, "live": it.live, "second": it.second, "flag": CheckedTurn.Flag.Name(it.flag)}
+            for it in submitted.turns
+        ]
 
 
 def _iso(at_ms: int) -> str:

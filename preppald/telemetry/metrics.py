@@ -84,6 +84,8 @@ class Metrics:
     tokens: Counter = field(init=False)
     cost: Counter = field(init=False)
     feedback: Counter = field(init=False)
+    verification: Counter = field(init=False)
+    verified_turns: Counter = field(init=False)
     interview_wait: Histogram = field(init=False)
     interview_longest_wait: Histogram = field(init=False)
     interview_share: Histogram = field(init=False)
@@ -154,6 +156,8 @@ class Metrics:
         self.tokens = counter("tokens", "tokens used", "kind")
         self.cost = counter("cost_dollars", "what the tokens cost by PREPPALD_PRICES, in US dollars")
         self.feedback = counter("feedback", "interviews after which feedback was due", "outcome")
+        self.verification = counter("verification", "transcripts that were to be checked", "outcome")
+        self.verified_turns = counter("verified_turns", "turns that were checked", "flag")
         self.interview_wait = histogram(
             "interview_wait_seconds",
             "an interview's usual wait for a reply, as the candidate heard it",

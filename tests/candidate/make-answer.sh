@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 
 # -v en-us -s 180: words a minute, unhurried speech. -g 1: 10 ms more between words, as when one thinks.
 espeak-ng -v en-us -s 180 -g 1 --stdout \
-  "Our payment service lost orders under load. I measured it first, then added a durable queue, and the losses went to zero." |
+  -f preppald/candidate/answer.txt |
   # norm -6: loud enough for any voice-activity detection, with headroom. pad: a breath before and after.
   sox -D -t wav - -b 16 -r 16000 -c 1 preppald/candidate/answer.wav norm -6 silence 1 0.05 1% \
     reverse silence 1 0.05 1% reverse pad 0.2 0.3

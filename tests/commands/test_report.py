@@ -8,7 +8,10 @@ import stat
 import pytest
 
 from preppald.commands import report
+from preppald.core.checks import CheckedTurn
+from preppald.core.deliveries import verification_delivery
 from preppald.core.turns import Fragment, Speaker
+from preppald.core.verification import Flag
 from preppald.errors import PreppaldError
 from preppald.journal import OnDisk
 from preppald.recording.shelf import Shelf
@@ -152,3 +155,40 @@ async def test_an_interview_that_is_not_there(state_dir: Path) -> None:
     with pytest.raises(PreppaldError, match="there is no interview 'iv-9'"):
         write(state_dir, interview_id="iv-9")
     assert not (state_dir.parent / "page.html").exists()
+
+
+CHECKED = (
+    CheckedTurn(
+        1,
+        "A scheduler.",
+        "I built a scheduler.",
+        Flag.START_MISSING,
+        0.67,
+        second_is_better=True,
+        begin_ms=3_000,
+        end_ms=5_000,
+    ),
+    CheckedTurn(3, HOSTILE, HOSTILE, Flag.OK, 1.0, second_is_better=False),
+    CheckedTurn(4, "", f"And {HOSTILE}", Flag.UNHEARD, 0.0, second_is_better=True, begin_ms=610_200),
+)
+
+
+async def test_turns_that_were_checked_show_both_texts(autojump_clock: object, tmp_path: Path) -> None:
+    """The one to trust first, the live one below; voice that was not written down stands where it was spoken."""
+    await fill(tmp_path)
+    async with running(OnDisk(tmp_path, "a", reserve_bytes=0)) as journal:
+        journal.add_delivery(
+            verification_delivery("iv-1", 1, CHECKED, model="gemini-3.5-transcribe", now_ms=EPOCH_MS)
+        )
+        await journal.flush()
+    target = tmp_path / "page.html"
+    arguments = argparse.Namespace(interview="iv-1", block=None, html=target, sound=False)
+    assert report.run(arguments, tmp_path) == 0
+    page = Page(target.read_text("utf-8"))
+    assert "start missing I built a scheduler." in page.text
+    assert "live, 67% agreed: A scheduler." in page.text
+    assert "unheard And <script>" in page.text
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert sum(attributes.get("class") == "flagged" for _, attributes in page.tags) == 2
+    assert sum(attributes.get("class") == "checked" for _, attributes in page.tags) == 1
+    assert "Turns checked by a second ear, with a defect3, 2" in page.text.replace("\n", "")

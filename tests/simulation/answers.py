@@ -108,6 +108,8 @@ class Protobuf:
                 answer.submit_transcript.success = True
             case DeliveryKind.FEEDBACK:
                 answer.submit_feedback.success = True
+            case DeliveryKind.VERIFICATION:
+                answer.submit_verification.success = True
         # A field that a newer application adds.
         return answer.SerializeToString() + chance.choice((b"", b"\xfa\x3f\x02ok"))
 

@@ -96,6 +96,7 @@ async def test_a_whole_interview(browser: Ask, autojump_clock: MockClock) -> Non
         "transcript": [ENTRY],
         "submissions": 1,
         "feedback": None,
+        "checked": None,
         "blocks": {},
     }
     assert [call["procedure"] for call in received["calls"]] == [
