@@ -1,7 +1,7 @@
 """``preppald transcript ID``: prints the transcript of an interview."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 import shutil
 import textwrap
@@ -10,6 +10,7 @@ from typing import Any
 from preppald.commands.arguments import whole
 from preppald.commands.listing import (
     as_json,
+    checked_of,
     finish,
     moment,
     now_ms,
@@ -20,11 +21,13 @@ from preppald.commands.listing import (
     turns_of,
 )
 from preppald.commands.webvtt import webvtt
+from preppald.core.checks import CheckedTurn
 from preppald.core.deliveries import iso, missing
 from preppald.core.interview import Interview
 from preppald.core.quality import Quality, quality
 from preppald.core.timeline import Spoken, spoken
 from preppald.core.turns import Speaker, Turn
+from preppald.core.verification import Flag
 from preppald.errors import PreppaldError
 from preppald.journal.archive import Archive
 from preppald.pb import transcript_pb2 as pb
@@ -35,6 +38,8 @@ formats:
   json       {interview, block, user, epoch, started, ended, ending, cause, turns: [{speaker,
              content, timestamp, complete, interrupted, begin_ms, end_ms, unheard}],
              missing: [{turn, what}], quality: {wait_p50_ms, interruptions, ...}}
+             with PREPPALD_VERIFY each checked turn has checked: {live, second, flag, confidence,
+             second_is_better}, and voice_without_words those that were not written down
              begin_ms and end_ms are places in the recording; unheard is what the candidate did
              not hear of a reply that was cut; of several blocks {interview, blocks: [...]}
   vtt        WebVTT: captions for the recording
@@ -89,7 +94,7 @@ def run(arguments: argparse.Namespace, state_dir: Path) -> int:
     sessions = sessions_of(archive, arguments.interview, arguments.block, state_dir)
     told = [(it, turns_of(archive, it)) for it in sessions]
     if arguments.format == "json":
-        blocks = [_described(*it, archive.quality(it[0])) for it in told]
+        blocks = [_described(*it, archive.quality(it[0]), checked_of(archive, it[0])) for it in told]
         whole = blocks[0] if len(blocks) == 1 else {"interview": arguments.interview, "blocks": blocks}
         put(as_json(whole) + "\n", arguments.output)
     else:
@@ -140,8 +145,13 @@ def titled(interview: Interview) -> str:
     return f"{name} block {interview.block}" if interview.block else name
 
 
-def _described(interview: Interview, turns: Sequence[Turn], kept: Quality | None) -> dict[str, Any]:
-    """Return everything; ``kept``: the journal's row of how it went."""
+def _described(
+    interview: Interview,
+    turns: Sequence[Turn],
+    kept: Quality | None,
+    checked: Mapping[int, Sequence[CheckedTurn]],
+) -> dict[str, Any]:
+    """Return everything; ``kept``: the journal's row of how it went; ``checked``: see ``checked_of``."""
     timeline = _timeline(interview, turns)
     until = now_ms() if interview.ended_ms is None else interview.ended_ms
     return {
@@ -163,8 +173,12 @@ def _described(interview: Interview, turns: Sequence[Turn], kept: Quality | None
                 "begin_ms": it.begin_ms,
                 "end_ms": it.end_ms,
                 "unheard": it.unheard or None,
+                "checked": next((one for one in checked.get(line, ()) if one.flag is not Flag.UNHEARD), None),
             }
-            for it in timeline
+            for line, it in enumerate(timeline)
+        ],
+        "voice_without_words": [
+            one for line in sorted(checked) for one in checked[line] if one.flag is Flag.UNHEARD
         ],
         "missing": missing(turns),
         "quality": kept or quality(timeline, until - interview.started_ms),

@@ -2,12 +2,13 @@
 
 import argparse
 from html.parser import HTMLParser
+import json
 from pathlib import Path
 import stat
 
 import pytest
 
-from preppald.commands import report
+from preppald.commands import report, transcript
 from preppald.core.checks import CheckedTurn
 from preppald.core.deliveries import verification_delivery
 from preppald.core.turns import Fragment, Speaker
@@ -192,3 +193,23 @@ async def test_turns_that_were_checked_show_both_texts(autojump_clock: object, t
     assert sum(attributes.get("class") == "flagged" for _, attributes in page.tags) == 2
     assert sum(attributes.get("class") == "checked" for _, attributes in page.tags) == 1
     assert "Turns checked by a second ear, with a defect3, 2" in page.text.replace("\n", "")
+
+
+async def test_the_transcript_has_both_texts(
+    autojump_clock: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In JSON: beside each turn what a second ear heard, and apart from them what had no turn."""
+    await fill(tmp_path)
+    async with running(OnDisk(tmp_path, "a", reserve_bytes=0)) as journal:
+        journal.add_delivery(
+            verification_delivery("iv-1", 1, CHECKED, model="gemini-3.5-transcribe", now_ms=EPOCH_MS)
+        )
+        await journal.flush()
+    arguments = argparse.Namespace(interview="iv-1", block=None, format="json", output=None)
+    assert transcript.run(arguments, tmp_path) == 0
+    told = json.loads(capsys.readouterr().out)
+    turns = told["turns"]
+    assert [it["checked"] and it["checked"]["flag"] for it in turns] == [None, "start missing", None, "ok"]
+    assert turns[1]["checked"]["second"] == "I built a scheduler."
+    assert turns[1]["checked"]["second_is_better"] is True
+    assert [it["second"] for it in told["voice_without_words"]] == [f"And {HOSTILE}"]
