@@ -15,6 +15,7 @@ import urllib.request
 
 from tests.bench.load import SECRET
 from tests.bench.ways import Encryption
+from tests.ports import free_ports
 
 # A start that takes longer has failed.
 READY_SECONDS = 20.0
@@ -100,7 +101,7 @@ def running(
     with ExitStack() as ends:
         state, runtime = (ends.enter_context(tempfile.TemporaryDirectory()) for _ in range(2))
         output = ends.enter_context((log or Path(os.devnull)).open("ab"))
-        port, *admins = _free_ports(1 + len(cores))
+        port, *admins = free_ports(1 + len(cores))
         environment = {
             "PATH": os.environ["PATH"],
             "JWT_SECRET": SECRET,
@@ -196,14 +197,6 @@ def prioritise(pid: int, nice: int) -> None:
 def listener() -> socket.socket:
     """Where the fake Gemini is reached."""
     return socket.create_server((HOST, 0), backlog=1024)
-
-
-def _free_ports(count: int) -> list[int]:
-    held = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in held]
-    for each in held:
-        each.close()
-    return ports
 
 
 def _await_ready(process: "subprocess.Popen[bytes]", port: int, *, page: bool) -> None:

@@ -24,7 +24,8 @@ from preppald.shared.protocol import Fenced, Shipment, Unfit, Unreachable, Writt
 from preppald.shared.shipper import Shipper
 from tests.bench.journal import now_ms, put, talk
 from tests.durable import Notes
-from tests.shared.server import Server, free_port, room, running
+from tests.ports import free_port
+from tests.shared.server import Server, room, running
 
 
 class Timed(Postgres):

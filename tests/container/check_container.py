@@ -18,8 +18,8 @@ import trio
 from preppald.simulator.run import run_simulator
 from tests.candidates import Candidate
 from tests.container.containers import Group, Image, build, healthy, limited, started
+from tests.ports import free_port, free_ports
 from tests.processes.daemon import Daemon, many_descriptors
-from tests.processes.host import free_ports
 from tests.world import SECRET
 
 # Nobody's in the image's /etc/passwd.
@@ -124,7 +124,7 @@ async def test_a_container_holds_an_interview_and_stops_as_a_daemon(
         assert {file.stat().st_uid for file in os.scandir(volume)} == {12345}
         env = {"PREPPALD_ADMIN_LISTEN": f"127.0.0.1:{running.admin_port}"}
         assert healthy(image, running.first, env)
-        (nobody,) = free_ports(1)
+        nobody = free_port()
         assert not healthy(image, running.first, {"PREPPALD_ADMIN_LISTEN": f"127.0.0.1:{nobody}"})
 
         candidate = await running.candidate(nursery)

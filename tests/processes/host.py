@@ -28,6 +28,7 @@ from preppald.simulator import BackendSimulator, GeminiSimulator, Scenario, serv
 from preppald.simulator.backend_scenario import BackendFault, BackendScenario
 from preppald.simulator.httpd import Answer, Drop, Request
 from preppald.simulator.recording import Recorder
+from tests.ports import free_ports
 from tests.world import SECRET
 
 WORKER_SECRET = "another-secret-for-tests-of-32-bytes"
@@ -233,15 +234,6 @@ class Stamped(trio.abc.Stream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody has just now."""
-    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(it.getsockname()[1]) for it in taken]
-    for it in taken:
-        it.close()
-    return ports
 
 
 @asynccontextmanager

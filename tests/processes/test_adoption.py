@@ -13,7 +13,8 @@ from preppald.journal.reader import Which
 from preppald.simulator import Scenario
 from preppald.simulator.scenario import Reply
 from tests.candidates import Candidate
-from tests.processes.host import PATIENCE_SECONDS, Host, free_ports, host
+from tests.ports import free_ports
+from tests.processes.host import PATIENCE_SECONDS, Host, host
 
 SETTINGS = {"PREPPALD_RECONNECT_GRACE": "2s", "PREPPALD_DRAIN": "30s"}
 SCENARIO = Scenario(reply=(Reply(text="The first question.", seconds=0.5),))

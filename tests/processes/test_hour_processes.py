@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 import json
 from pathlib import Path
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import trio
 from preppald.core import tokens as auth
 from tests.candidates import Candidate
 from tests.overheard import speak
+from tests.ports import free_port
 from tests.processes.daemon import PATIENCE_SECONDS, Daemon, daemon
 from tests.world import SECRET
 
@@ -56,13 +56,6 @@ connection = 7
 at = "turn-complete"
 after = 0.1
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

@@ -17,8 +17,8 @@ import trio
 import trustme
 
 from preppald.simulator import GeminiSimulator, serve_gemini
+from tests.ports import free_port
 from tests.processes.daemon import Daemon, daemon
-from tests.processes.host import free_ports
 
 # A name that is not this machine's loopback: those are reached without a proxy.
 HOST = socket.gethostname()
@@ -117,7 +117,7 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(params=[*PROGRAMS])
 async def outgoing(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Outgoing]:
     """Each of them, with a password."""
-    async with running(PROGRAMS[request.param](folder, free_ports(1)[0], PASSWORD)) as proxy:
+    async with running(PROGRAMS[request.param](folder, free_port(), PASSWORD)) as proxy:
         yield proxy
 
 
@@ -190,7 +190,7 @@ async def test_a_proxy_that_asks_for_no_password(
     program: str, folder: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     async with (
-        running(PROGRAMS[program](folder, free_ports(1)[0], "")) as proxy,
+        running(PROGRAMS[program](folder, free_port(), "")) as proxy,
         behind(proxy, tmp_path, password="") as daemon_there,
     ):
         candidate = await daemon_there.candidate(nursery)
@@ -203,7 +203,7 @@ async def test_a_proxy_whose_rules_forbid_the_host(
     folder: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     """One try, and the operator reads that it is not the password."""
-    forbids = squid(folder, free_ports(1)[0], PASSWORD, rules="deny all")
+    forbids = squid(folder, free_port(), PASSWORD, rules="deny all")
     async with running(forbids) as proxy, behind(proxy, tmp_path) as daemon_there:
         candidate = await daemon_there.candidate(nursery)
         await candidate.closed()
@@ -214,7 +214,7 @@ async def test_a_proxy_whose_rules_forbid_the_host(
 async def test_a_slow_proxy_delays_an_interview_and_no_more(
     folder: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
-    slow = squid(folder, free_ports(1)[0], PASSWORD, seconds=SLOW_SECONDS)
+    slow = squid(folder, free_port(), PASSWORD, seconds=SLOW_SECONDS)
     async with running(slow) as proxy, behind(proxy, tmp_path) as daemon_there:
         began = trio.current_time()
         candidate = await daemon_there.candidate(nursery)

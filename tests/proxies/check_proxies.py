@@ -15,8 +15,8 @@ from websockets.utils import accept_key
 from preppald.core import tokens as auth
 from tests.candidates import Candidate
 from tests.certificates import Certificates
+from tests.ports import free_port, free_ports
 from tests.processes.daemon import Daemon, daemon
-from tests.processes.host import free_ports
 from tests.proxies.programs import PROGRAMS, Proxy, proxy
 from tests.world import SECRET
 
@@ -44,7 +44,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Daemon]:
 async def before(
     request: pytest.FixtureRequest, tmp_path: Path, running: Daemon, certificates: Certificates
 ) -> AsyncIterator[Proxy]:
-    (port,) = free_ports(1)
+    port = free_port()
     async with proxy(
         request.param, tmp_path / "proxy", port=port, behind=running.port, certificates=certificates
     ) as found:

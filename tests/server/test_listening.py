@@ -11,6 +11,7 @@ from preppald.config.load import load
 from preppald.daemon.environment import Listeners, addresses, real
 from preppald.daemon.systemd import Supervisor
 from preppald.errors import StartError
+from tests.ports import free_port
 from tests.world import SETTINGS
 
 
@@ -29,13 +30,6 @@ def has_ipv6() -> bool:
     except OSError:
         return False
     return True
-
-
-def free_port() -> int:
-    with socket.socket() as trying:
-        trying.bind(("127.0.0.1", 0))
-        port: int = trying.getsockname()[1]
-        return port
 
 
 def environment(listen: str, tmp_path: Path) -> AbstractAsyncContextManager[tuple[Listeners, Listeners]]:

@@ -18,9 +18,10 @@ from preppald.shared.protocol import Fenced, Joined, Known, Pulse, Shared, Unrea
 from preppald.shared.shipment import shipment
 from tests.certificates import Certificates
 from tests.durable import interview, said
+from tests.ports import free_port
 from tests.shared.conformance import HERE, commit, joined, numbers
 from tests.shared.proxy import proxy
-from tests.shared.server import USER, Server, free_port, room, running
+from tests.shared.server import USER, Server, room, running
 
 # Of a connection that is silent: short, for nothing here takes long.
 PATIENCE_SECONDS = 1.0

@@ -13,6 +13,8 @@ import subprocess
 import tempfile
 import time
 
+from tests.ports import free_port
+
 USER = "postgres"
 PATIENCE_SECONDS = 30.0
 # Of a test's database: nothing is waited for on the disk that the test does not ask for.
@@ -33,12 +35,6 @@ def as_user(*command: str | Path) -> list[str]:
         return words
     user = pwd.getpwnam(USER)
     return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", *words]
-
-
-def free_port() -> int:
-    with socket.socket() as it:
-        it.bind(("127.0.0.1", 0))
-        return int(it.getsockname()[1])
 
 
 @dataclass

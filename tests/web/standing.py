@@ -22,7 +22,7 @@ from preppald.config.load import load
 from preppald.daemon.run import Running, StopSwitch, run_daemon
 from preppald.simulator import Running as Simulated, load_scenario, run_simulator
 from preppald.telemetry import logs
-from tests.processes.host import free_ports
+from tests.ports import free_ports
 from tests.world import SECRET
 
 
