@@ -217,11 +217,18 @@ def _voiced(
     begin = end = None
     start = size = 0
     for piece in pieces:
-        size += len(piece)
-        stop = -((first - size) // STRIDE_BYTES)
-        until = at + len(piece) / BYTES_PER_SECOND
+        stop = -((first - size - len(piece)) // STRIDE_BYTES)
         if _mean(heard[start:stop]) > bar:
-            begin = at if begin is None else begin
-            end = until
-        at, start = until, stop
-    return None if begin is None or end is None else (begin, end)
+            begin = at + size / BYTES_PER_SECOND
+            break
+        size, start = size + len(piece), stop
+    if begin is None:
+        return None
+    size, stop = sum(map(len, pieces)), len(heard)
+    for piece in reversed(pieces):
+        start = -((first - size + len(piece)) // STRIDE_BYTES)
+        if _mean(heard[start:stop]) > bar:
+            end = at + size / BYTES_PER_SECOND
+            break
+        size, stop = size - len(piece), start
+    return None if end is None else (begin, end)
