@@ -2,11 +2,13 @@
 
 from functools import partial
 from pathlib import Path
+import sqlite3
 
 import trio
 
 from preppald.core.deliveries import OutboxEntry
 from preppald.journal import OnDisk, spans
+from preppald.journal.forgetting import forget_in
 from preppald.journal.writer import LOOK_SECONDS
 from tests.durable import EPOCH_MS, begun, interview, running
 
@@ -93,3 +95,29 @@ async def test_they_go_with_their_interview(autojump_clock: object, tmp_path: Pa
         now[0] += 2 * WEEK_MS
         await trio.sleep(3700)
         assert await journal.ask(spans.waiting) == 0
+
+
+async def test_they_are_forgotten_with_a_candidate(autojump_clock: object, tmp_path: Path) -> None:
+    """Of that interview, and of no other."""
+    async with running(at(tmp_path)) as journal:
+        for name in ("iv", "another"):
+            journal.begin(interview(name))
+            journal.add_spans(name, 0, 1, name)
+            journal.end(name, 1, ending="user_ended", cause=None, ended_ms=EPOCH_MS, deliveries=[])
+        await journal.flush()
+    forget_in(tmp_path / "preppald.db", ["iv"], also_undelivered=False, now_ms=lambda: EPOCH_MS)
+    async with running(at(tmp_path)) as journal:
+        assert [it.spans for it in await journal.ask(DUE)] == ["another"]
+
+
+async def test_a_damaged_row_is_no_ones_spans(autojump_clock: object, tmp_path: Path) -> None:
+    """It goes as an empty one, which is counted and forgotten."""
+    async with running(at(tmp_path)) as journal:
+        journal.add_spans("iv", 0, 1, "one")
+        await journal.flush()
+
+        def damage(connection: sqlite3.Connection) -> None:
+            connection.execute("UPDATE trace SET spans = 'two'")
+
+        await journal.ask(damage)
+        assert [it.spans for it in await journal.ask(DUE)] == [""]
