@@ -1,6 +1,7 @@
 """The commands that act on a running daemon: over its socket, in words and as JSON, with every mistake a sentence."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 import json
 from pathlib import Path
 import shutil
@@ -11,13 +12,16 @@ import threading
 import time
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
 from preppald import cli
 from preppald.backend.outcomes import Refused
-from preppald.daemon.orders import PATH_BYTES
-from preppald.errors import EX_TEMPFAIL, EX_UNAVAILABLE
+from preppald.commands.daemons import Daemon
+from preppald.daemon.orders import PATH_BYTES, Action, Answer, Ended, JournalNow, Order, Owed, StatusNow
+from preppald.errors import EX_TEMPFAIL, EX_UNAVAILABLE, PreppaldError
+from preppald.interview.now import InterviewNow
 from preppald.journal import OnDisk
 from preppald.telemetry.health import Trouble
 from tests.commands.standing import standing
@@ -228,6 +232,27 @@ def test_what_is_left_of_a_killed_daemon_is_replaced(shell: Shell) -> None:
         assert shell("drain") == 0
 
 
+@contextmanager
+def answering(state_dir: Path, *answers: bytes, waits: float = 0.0) -> Iterator[None]:
+    """A daemon that gives these answers, one a connection."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(state_dir / "odd.control"))
+        listening.listen()
+
+        def answer() -> None:
+            for it in answers:
+                theirs, _ = listening.accept()
+                with theirs, suppress(BrokenPipeError):
+                    theirs.recv(4096)
+                    time.sleep(waits)
+                    theirs.sendall(it)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield
+        thread.join()
+
+
 @pytest.mark.parametrize(
     ("answered", "words"),
     [
@@ -238,21 +263,68 @@ def test_what_is_left_of_a_killed_daemon_is_replaced(shell: Shell) -> None:
     ],
 )
 def test_a_daemon_that_answers_oddly_is_a_sentence(shell: Shell, answered: bytes, words: str) -> None:
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(shell.state_dir / "odd.control"))
-        listening.listen()
-
-        def answer() -> None:
-            theirs, _ = listening.accept()
-            with theirs:
-                theirs.recv(4096)
-                theirs.sendall(answered)
-
-        thread = threading.Thread(target=answer)
-        thread.start()
+    with answering(shell.state_dir, answered):
         assert shell("undrain", "--instance", "odd") in {EX_UNAVAILABLE, 70}
-        thread.join()
     assert words in shell.err
+
+
+OWED = Owed(pending=3, dead=0, oldest_seconds=125.0, paused=True)
+JOURNAL = JournalNow(fault="the disk is full", pending_bytes=9, damaged_rows=2, left_files=1)
+LIVE = InterviewNow(
+    interview="iv-1", user="ada", block=2, epoch=1, started_ms=0, age_seconds=61.0, left_seconds=3599.0,
+    floor="nobody", waiting_seconds=None, gap_seconds=4.0, rotations=0, restorations=1, tokens=5, cost_dollars=0.5,
+)  # fmt: skip
+STATUS = StatusNow(
+    instance="odd", version="9", pid=7, up_seconds=3661.0, stopping=True, draining=True, unready="draining",
+    degraded=[], waiting=0, connections=1, carried=4, owed=OWED, journal=JOURNAL, interviews=[LIVE],
+)  # fmt: skip
+
+
+def done(answer: msgspec.Struct) -> bytes:
+    return msgspec.json.encode(Answer(done=msgspec.Raw(msgspec.json.encode(answer)))) + b"\n"
+
+
+def test_every_state_of_a_daemon_has_its_words(shell: Shell) -> None:
+    with answering(shell.state_dir, done(STATUS)):
+        assert shell("status") == 1
+    assert shell.out.splitlines() == [
+        "instance odd: stopping, preppald 9, pid 7, up 1:01:01",
+        "  journal:     the disk is full",
+        "  live:        1",
+        "  carried:     4 connections for another instance",
+        "  owed:        3 to the backend, the oldest for 2:05, paused: the backend refuses WORKER_SHARED_SECRET",
+        "  damage:      2 rows set aside, 1 files left: `preppald journal check`",
+        "",
+        "INTERVIEW     USER  AGE   LEFT   FLOOR   BROWSER  GEMINI     COST",
+        "iv-1 block 2  ada   1:01  59:59  nobody  here     away 0:04  $0.50",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ending", "over", "words"),
+    [
+        ("operator_ended", False, "interview iv-1 block 2 is ending; its goodbye takes longer than usual"),
+        ("user_ended", True, "interview iv-1 block 2 was just ending by itself (user_ended)"),
+    ],
+)
+def test_an_end_that_is_not_quite_one_is_told(
+    shell: Shell,
+    ending: str,
+    over: bool,  # noqa: FBT001 - a column
+    words: str,
+) -> None:
+    ended = Ended(instance="odd", interview="iv-1", block=2, ending=ending, over=over)
+    with answering(shell.state_dir, done(STATUS), done(ended)):
+        assert shell("end", "iv-1") == 0
+    assert words in shell.out
+
+
+def test_a_daemon_that_says_nothing_is_given_up(shell: Shell) -> None:
+    with answering(shell.state_dir, b"", waits=1.0):
+        daemon = Daemon(shell.state_dir, "odd")
+        with pytest.raises(PreppaldError, match="instance odd has not answered for 0 s: see its log"):
+            daemon.order(Order(action=Action.STATUS), StatusNow, seconds=0.2)
 
 
 def test_watching_goes_on_until_it_is_stopped(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
