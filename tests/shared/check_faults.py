@@ -70,6 +70,21 @@ async def test_nobody_is_there(server: Server) -> None:
     server.stop()
     async with host(server.url) as shared:
         assert "connection" in why(await shared.join(HERE))
+        answers = [
+            await shared.known(1),
+            await shared.pulse(1, 0),
+            await shared.append(1, shipment([commit(1, interview())])),
+            await shared.settle(1, [], 0),
+            await shared.sweep(1, 0),
+            await shared.said(("iv", 0), 1),
+            await shared.owner(("iv", 0)),
+            await shared.declare_lost(1, 2),
+            await shared.unsettled(2),
+            await shared.settle_lost(1, 2, []),
+            await shared.claim(1, 1),
+            await shared.release(1, [("iv", 0)]),
+        ]
+        assert all(isinstance(it, Unreachable) for it in answers)
 
 
 async def test_a_server_that_is_killed_comes_back_with_everything_it_answered_for(server: Server) -> None:
