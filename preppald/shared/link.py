@@ -182,7 +182,8 @@ def sentence(error: Exception, state: str | None = None) -> str:
     """Return an error's words for people: without values, which PostgreSQL puts into a message's detail only."""
     told = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     # Of several hosts that were tried, the driver tells on lines of their own.
-    words = "; ".join(line.strip(" -") for line in (told or str(error)).splitlines() if line.strip())
+    lines = (" ".join(line.strip(" \t-").split()) for line in (told or str(error)).splitlines())
+    words = "; ".join(filter(None, lines))
     remedy = REMEDIES.get(state or "") or next((it for key, it in _BY_WORDS if key in words), "")
     words = words[:MAX_WORDS] or type(error).__name__
     return f"{words}: {remedy}" if remedy else words

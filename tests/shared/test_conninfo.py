@@ -40,6 +40,6 @@ def test_only_a_primary_is_good_enough_by_itself() -> None:
 
 
 def test_a_sentence_is_one_line_of_bounded_length() -> None:
-    words = sentence(OSError("- host a: no\n- host b: no\n" + "x" * 1000))
+    words = sentence(OSError("- host a: no\n\t- host b:\tno\n\n" + "x" * 1000))
     assert words.startswith("host a: no; host b: no; xxx")
     assert len(words) == MAX_WORDS
