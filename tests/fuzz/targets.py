@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+import random
 import tempfile
 from typing import Any
 
@@ -15,8 +16,10 @@ import jwt
 import trio
 import trio.testing
 
+from preppald.audio import opus
 from preppald.backend import protobuf, trpc
 from preppald.backend.outcomes import Delivered, Refused, Retry, Unauthorized
+from preppald.browser.coding import MAX_PACKET_PCM_BYTES
 from preppald.browser.connection import Browser
 from preppald.config import load as config, secret_files as private_files
 from preppald.config.settings import ENV_FILE, settings
@@ -29,6 +32,7 @@ from preppald.server import http as http1
 from preppald.server.admission import Admit, Page, Refuse, Rules, decide
 from preppald.server.http import Exchange
 from preppald.server.limits import customer
+from tests.coders import the_library
 from tests.hostile_inputs import ENOUGH, KEY, asked, audio
 
 SECRET = "a-secret-for-fuzzing-of-32-bytes-or-more"
@@ -45,6 +49,17 @@ def frame(data: bytes) -> None:
     except RemoteProtocolError:
         return
     assert not isinstance(getattr(event, "pcm", b""), str)
+
+
+def opus_packets(data: bytes) -> None:
+    """A browser's Opus: packets, each behind its length in two bytes, decoded as one stream."""
+    decoder = opus.Decoder(the_library(), 16_000)
+    while data:
+        size = int.from_bytes(data[:2], "big") % (opus.MAX_PACKET_BYTES + 2)
+        packet, data = data[2 : 2 + size], data[2 + size :]
+        pcm = decoder.decode(packet)
+        assert len(pcm) <= MAX_PACKET_PCM_BYTES
+        assert len(pcm) % 2 == 0
 
 
 def gemini_frame(data: bytes) -> None:
@@ -172,6 +187,7 @@ TARGETS: dict[str, Callable[[bytes], Any]] = {
     target.__name__: target
     for target in (
         frame,
+        opus_packets,
         gemini_frame,
         token,
         signed,
@@ -184,9 +200,25 @@ TARGETS: dict[str, Callable[[bytes], Any]] = {
     )
 }
 
+
+def _speech() -> bytes:
+    """Return packets as an encoder makes them, for a search among those that nearly are; none without libopus."""
+    library = opus.library()
+    if library is None:
+        return b""
+    noise = random.Random(1).randbytes(32_000)
+    packets = opus.Encoder(library, 16_000).encode(noise)
+    return b"".join(len(packet).to_bytes(2, "big") + packet for packet in packets[:8])
+
+
 # Where a search begins: something that is right.
 SEEDS: dict[str, tuple[bytes, ...]] = {
-    "frame": (b"\x0a\x02ab", b"\x12\x00"),
+    "frame": (b"\x0a\x02ab", b"\x12\x00", b"\x0a\x06\x12\x01\x48\x12\x01\x48", b"\x2a\x02\x08\x01"),
+    "opus_packets": (
+        b"\0\x01\x48\0\x05\x0b\x41\x02\x03\x04",
+        bytes.fromhex("0003 fcfffe 0002 7801"),
+        _speech(),
+    ),
     "gemini_frame": (
         b'{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"data":"AAAA"},"text":"\\ud800"}]}}}',
         b'{"setupComplete":{},"goAway":{"timeLeft":"9.5s"},"usageMetadata":{"thoughtsTokenCount":-1}}',
