@@ -1,6 +1,6 @@
 """The cost of Opus: a daemon's processor time and memory with so many interviews, in PCM, in Opus and one in ten.
 
-    .venv/bin/python -m tests.bench.opus_cost [--interviews 30] [--seconds 20]
+    .venv/bin/python -m tests.bench.opus_cost [--interviews 10] [--seconds 20]
 
 Every candidate streams, and every interviewer speaks all the time: the worst that there can be. The daemon's own
 processor time says what a core carries, also on a busy machine; what one core carries in the end is ``tests.bench``'s.
@@ -87,7 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--interviews", type=int, default=30)
+    parser.add_argument("--interviews", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=20.0)
     given = parser.parse_args()
     for packed in (0, given.interviews // 10, given.interviews):
