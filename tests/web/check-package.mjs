@@ -48,7 +48,7 @@ function install() {
   mkdirSync(folder, { recursive: true });
   const [packed] = JSON.parse(run("npm", ["pack", "--silent", "--json", "--pack-destination", folder], CLIENT));
   const files = packed.files.map(({ path }) => path);
-  for (const needed of ["LICENSE", "README.md", "preppal-client.js", "sound-worklet.js", "types/preppal-client.d.ts"]) {
+  for (const needed of ["LICENSE", "README.md", "preppal-client.js", "sound-worklet.js", "opus-worker.js", "types/preppal-client.d.ts"]) {
     assert.ok(files.includes(needed), `${needed} is not in the package`);
   }
   assert.ok(!files.some((path) => path.startsWith("worklet/")), "the worklet's sources are not for users");
@@ -97,7 +97,9 @@ const BUNDLERS = {
   async esbuild() {
     const outDir = join(folder, "by-esbuild");
     await esbuild.build({ absWorkingDir: folder, entryPoints: ["interview.ts"], bundle: true, minify: true, format: "esm", outdir: outDir, logLevel: "warning" });
-    copyFileSync(join(folder, "node_modules/preppal-client/sound-worklet.js"), join(outDir, "sound-worklet.js"));
+    for (const name of ["sound-worklet.js", "opus-worker.js"]) {
+      copyFileSync(join(folder, "node_modules/preppal-client", name), join(outDir, name));
+    }
     writeFileSync(join(outDir, "index.html"), fromReadme("index.html").replace("interview.ts", "interview.js"));
     return served("by-esbuild");
   },
@@ -127,8 +129,8 @@ async function holdInterview(url) {
 const CHECKS = {
   "packed and installed": install,
   "publint": () => void run(BIN("publint"), [CLIENT, "--strict"]),
-  // Modules only: a CommonJS program imports it dynamically. The worklet is a file for the audio thread, without types.
-  "are the types wrong": () => void run(BIN("attw"), [join(folder, packedAs()), "--profile", "esm-only", "--exclude-entrypoints", "./sound-worklet.js", "--quiet"]),
+  // Modules only: a CommonJS program imports it dynamically. The worklet and the worker are files for threads of their own, without types.
+  "are the types wrong": () => void run(BIN("attw"), [join(folder, packedAs()), "--profile", "esm-only", "--exclude-entrypoints", "./sound-worklet.js", "./opus-worker.js", "--quiet"]),
   "types, for a bundler": () => checkTypes("bundler"),
   "types, for Node's own resolution": () => checkTypes("nodenext"),
   "imported where there is no browser": () => run("node", ["--input-type=module", "-e", 'import { InterviewClient } from "preppal-client"; new InterviewClient()']),
