@@ -7,10 +7,11 @@ import sqlite3
 import trio
 
 from preppald.core.quality import Quality, Service, quality
-from preppald.journal import RETENTION_MS, OnDisk, Which, files, reader, rows, salvage
+from preppald.journal import Given, Journal, OnDisk, Which, files, reader, rows, salvage
 from preppald.journal.archive import Archive
+from preppald.journal.journal import RETENTION_MS
 from preppald.journal.writer import SWEEP_SECONDS
-from tests.durable import EPOCH_MS, finished, interview, running
+from tests.durable import EPOCH_MS, database, finished, interview, running
 
 WENT = quality([], 60_000, Service(rotations=6, gaps=6, gap_ms=1_900, gap_longest_ms=400))
 
@@ -22,11 +23,13 @@ def at(directory: Path, instance: str = "preppald") -> OnDisk:
 async def fill(place: OnDisk) -> None:
     """An interview that owes its transcript."""
     async with running(place) as journal:
-        journal.begin(interview())
-        owed = [finished()]
-        journal.end(
-            "iv", 1, ending="user_ended", cause=None, ended_ms=EPOCH_MS, deliveries=owed, quality=WENT
-        )
+        end(journal)
+
+
+def end(journal: Journal) -> None:
+    journal.begin(interview())
+    owed = [finished()]
+    journal.end("iv", 1, ending="user_ended", cause=None, ended_ms=EPOCH_MS, deliveries=owed, quality=WENT)
 
 
 def kept(directory: Path) -> Quality | None:
@@ -70,10 +73,14 @@ async def test_a_damaged_one_hides_nothing_else(autojump_clock: object, tmp_path
         assert "quality cannot be read" in archive.faults[0]
 
 
-async def test_it_is_forgotten_with_the_interview(autojump_clock: object, tmp_path: Path) -> None:
-    place = OnDisk(tmp_path, "preppald", reserve_bytes=0)
-    await fill(place)
+async def test_it_is_forgotten_with_the_interview(autojump_clock: object) -> None:
+    """In memory: on a disk the files are looked at each second, and there is a week of them."""
+    connection = database()
+    place = Given(lambda: connection)
     async with running(place, retention_ms=RETENTION_MS) as journal:
+        end(journal)
+        await journal.flush()
+        assert await journal.ask(reader.qualities) == {("iv", 0, 1): WENT}
         for owed in (await journal.queue(4)).due:
             journal.keep_owed(owed.acknowledged(EPOCH_MS))
         await trio.sleep(RETENTION_MS / 1000 + SWEEP_SECONDS)
