@@ -37,6 +37,8 @@ export async function relay(origin, { strip } = {}) {
       if (frozen) from.pause();
     }
   });
+  // A scene that fails does not close it, and must not keep the program from its end.
+  server.unref();
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
