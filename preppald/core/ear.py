@@ -1,8 +1,9 @@
 """Hears the candidate's voice itself: Gemini's own notice comes late, or never.
 
 Every tenth of a second the audio that came is summed up, one sample in sixteen, of their high bytes only; the sum
-becomes a level, and the level is voice or not. Until then a piece costs a list entry. The theory is that of minimum statistics: speech pauses several
-times a second, so the lowest level of late is the room's, and a level well above the room's is voice.
+becomes a level, and the level is voice or not. Until then a piece costs a slice of twenty bytes. The theory is that of
+minimum statistics: speech pauses several times a second, so the lowest level of late is the room's, and a level well
+above the room's is voice.
 """
 
 from collections.abc import Sequence
@@ -70,8 +71,10 @@ class Ear:
         # True where half a sample came last; and the part of the block under way that was heard.
         self._odd = 0
         self._bytes = 0
-        # The block's pieces. They tell where in the block voice began or ended.
-        self._pieces: list[bytes] = []
+        # The block so far: one sample in sixteen, and each piece's bytes, which tell where in it voice began or ended. The
+        # sound itself is let go at once: it would be 3 KiB an interview.
+        self._heard = bytearray()
+        self._sizes: list[int] = []
         # The floor before the stretch of voice under way, which raises it.
         self._room = FIRST_FLOOR
         # Since when the end of the last block was above the bar, if that was not clear.
@@ -92,8 +95,11 @@ class Ear:
 
     def take(self, pcm: bytes) -> bool:
         """Take audio; return whether that makes a block, which is to be judged."""
-        self._pieces.append(pcm)
-        self._bytes += len(pcm)
+        size = len(pcm)
+        # From the block's first sample on every STRIDE_BYTES, whatever the pieces' sizes.
+        self._heard += pcm[(1 - self._odd - self._bytes) % STRIDE_BYTES :: STRIDE_BYTES]
+        self._sizes.append(size)
+        self._bytes += size
         return self._bytes >= BLOCK_BYTES
 
     def hear(self, pcm: bytes, now: float, *, counts: bool = True) -> None:
@@ -118,18 +124,18 @@ class Ear:
     def judge(self, now: float, *, counts: bool) -> None:
         """Judge the audio taken, which ended now. ``counts``: not while the interviewer is heard: it may be an echo."""
         seconds = self._bytes / BYTES_PER_SECOND
-        pieces, self._pieces, self._bytes = self._pieces, [], 0
-        sound = b"".join(pieces)
-        first = 1 - self._odd
-        self._odd = (self._odd + len(sound)) & 1
-        heard = sound[first::STRIDE_BYTES].translate(_MAGNITUDE)
+        sizes, first = self._sizes, 1 - self._odd
+        self._odd = (self._odd + self._bytes) & 1
+        heard = bytes(self._heard.translate(_MAGNITUDE))
+        self._heard.clear()
+        self._sizes, self._bytes = [], 0
         level = _mean(heard)
         bar = self._floor * CLEAR_RATIO + CLEAR_LEVEL
         clear = level > bar
         edge = min(self._floor, self._room) * CLEAR_RATIO + CLEAR_LEVEL
         voiced = None
-        if clear or _mean(heard[-(len(pieces[-1]) // STRIDE_BYTES or 1) :]) > edge or self._fades(now):
-            voiced = _voiced(pieces, heard, first, now - seconds, edge)
+        if clear or _mean(heard[-(sizes[-1] // STRIDE_BYTES or 1) :]) > edge or self._fades(now):
+            voiced = _voiced(sizes, heard, first, now - seconds, edge)
         self._floor += (level - self._floor) * (FALL if level < self._floor else self._rise)
         self._rise = max(RISE, self._rise * RISE_DECAY)
         if self._is_steady(level, seconds):
@@ -207,28 +213,28 @@ def _mean(heard: bytes) -> float:
 
 
 def _voiced(
-    pieces: Sequence[bytes], heard: bytes, first: int, at: float, bar: float
+    sizes: Sequence[int], heard: bytes, first: int, at: float, bar: float
 ) -> tuple[float, float] | None:
     """Return from when to when pieces of a block are above the bar, None where none is; ``at``: when the block began.
 
     A turn's times are told to the piece, 20 ms where a page is well made, and not to the block. ``heard``: of every
-    STRIDE_BYTES of the block the magnitude at its byte ``first``.
+    STRIDE_BYTES of the block the magnitude at its byte ``first``. ``sizes``: its pieces' bytes.
     """
     begin = end = None
     start = size = 0
-    for piece in pieces:
-        stop = -((first - size - len(piece)) // STRIDE_BYTES)
+    for piece in sizes:
+        stop = -((first - size - piece) // STRIDE_BYTES)
         if _mean(heard[start:stop]) > bar:
             begin = at + size / BYTES_PER_SECOND
             break
-        size, start = size + len(piece), stop
+        size, start = size + piece, stop
     if begin is None:
         return None
-    size, stop = sum(map(len, pieces)), len(heard)
-    for piece in reversed(pieces):
-        start = -((first - size + len(piece)) // STRIDE_BYTES)
+    size, stop = sum(sizes), len(heard)
+    for piece in reversed(sizes):
+        start = -((first - size + piece) // STRIDE_BYTES)
         if _mean(heard[start:stop]) > bar:
             end = at + size / BYTES_PER_SECOND
             break
-        size, stop = size - len(piece), start
+        size, stop = size - piece, start
     return None if end is None else (begin, end)
