@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 import signal
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -42,11 +43,13 @@ from preppald.recording.shelf import Shelf
 from preppald.server.accepting import accept
 from preppald.server.connection import Pages, Server
 from preppald.server.handover import Handover
-from preppald.shared.shipper import Shipper
 from preppald.telemetry.health import Health, Trouble
 from preppald.telemetry.logs import Logger
 from preppald.telemetry.metrics import Metrics
 from preppald.traces import Exporter, NoExporter, collector_for
+
+if TYPE_CHECKING:
+    from preppald.shared.shipper import Shipper
 
 # After the last interview: deliveries that can be made now are; the rest is for the next start.
 OUTBOX_SECONDS = 10.0
@@ -243,7 +246,7 @@ def _retention_ms(config: Config) -> int | None:
 
 def _journals(
     config: Config, environment: Environment, log: Logger, now_ms: Callable[[], int]
-) -> tuple[Journal, Shipper | None]:
+) -> "tuple[Journal, Shipper | None]":
     """Return this host's journal, and the one that takes its commits to others' where that is set."""
     keep_ms = _retention_ms(config)
     shipper = sharing.shipper(config, environment, log=log, now_ms=now_ms, retention_ms=keep_ms)

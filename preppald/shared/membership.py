@@ -44,6 +44,11 @@ class Membership:
         """Return whether the shared journal answers."""
         return self.sure and self._away_since is None
 
+    @property
+    def holds(self) -> bool:
+        """Return whether the lease is renewed."""
+        return self.tenure is Tenure.HOLDS
+
     def recall(self, life: Life) -> None:
         """Go on as the file says."""
         self._first, self._settled = life.first, life.settled
