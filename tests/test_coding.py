@@ -281,6 +281,32 @@ async def test_a_bug_in_one_browsers_job_gives_that_one_pcm_and_the_others_their
     assert not bad.play(marked(0, 60)), "PCM from now on"
 
 
+async def test_a_bug_on_one_browsers_way_is_nobody_elses(
+    autojump_clock: object, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where its job is made, and where its packets are sent."""
+    service = coders(Seconds(monkeypatch), Metrics())
+    nursery.start_soon(service.run)
+    sent: list[bytes] = []
+
+    def planted(*_: bytes) -> None:
+        raise RuntimeError("a bug")
+
+    bad, worse, good = (service.coder(post) for post in (planted, planted, sent.append))
+    assert bad is not None
+    assert worse is not None
+    assert good is not None
+    for coder in (bad, worse, good):
+        coder.prefer(packets=True)
+        assert coder.play(marked(0, 60))
+    monkeypatch.setattr(worse, "job", planted)
+    await trio.sleep(1)
+    assert len(sent) == 1
+    assert good.play(marked(0, 60))
+    await trio.sleep(1)
+    assert len(sent) == 2
+
+
 async def test_a_busy_loop_has_new_pages_use_pcm(monkeypatch: pytest.MonkeyPatch) -> None:
     metrics, ticker = Metrics(), Ticker()
     service = coders(Seconds(monkeypatch), metrics, ticker)

@@ -65,7 +65,7 @@ OTHERS = {
     "Following.run": "begins the loops of this table",
     "NoExporter.run": "drops what an earlier run owed to a collector, once",
     "Coders.run": "begins the rounds",
-    "Round.run": "encoders; the error of one is its result, and its candidate's affair",
+    "Round.run": "tests/test_coding.py: a bug on one browser's way is nobody else's",
     "accept": "a port",
     "serve_listeners": "a port",
     "_serve_one_listener": "a port",

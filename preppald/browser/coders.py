@@ -68,7 +68,9 @@ class Coders:
         self._metrics = metrics
         self._log = log
         self._clock = clock
-        self._rounds = [Round(self._done, in_thread, clock) for in_thread in in_threads or _threads()]
+        self._rounds = [
+            Round(self._done, self._failed, in_thread, clock) for in_thread in in_threads or _threads()
+        ]
         self._judged_at = clock()
         self._busy_seconds = 0.0
         self._crowded = False
@@ -122,18 +124,25 @@ class Coders:
         self._metrics.opus_encoding_seconds.inc(seconds)
         for (coder, job), result in zip(jobs, results, strict=True):
             if isinstance(result, Exception):
-                self._log.error("opus.failed", exc_info=result)
-                coder.made(job, None)
-            else:
-                coder.made(job, result)
+                self._failed(result)
+            try:
+                coder.made(job, None if isinstance(result, Exception) else result)
+            except Exception as error:  # noqa: BLE001 - a bug about one browser is nobody else's
+                self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self._log.error("opus.failed", exc_info=error)
 
 
 class Round:
     """One thread's browsers. ``members``: how many connections it was given so far."""
 
-    def __init__(self, done: Done, in_thread: InThread, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, done: Done, failed: Callable[[Exception], None], in_thread: InThread, clock: Callable[[], float]
+    ) -> None:
         self.members = 0
         self._done = done
+        self._failed = failed
         self._in_thread = in_thread
         self._clock = clock
         self._enlisted: dict[Coder, None] = {}
@@ -154,12 +163,19 @@ class Round:
             await self._wanted.heard()
             await trio.sleep(GATHER_SECONDS)
             enlisted, self._enlisted = self._enlisted, {}
-            jobs = [(coder, job) for coder in enlisted if (job := coder.job()) is not None]
+            jobs = [(coder, job) for coder in enlisted if (job := self._job(coder)) is not None]
             if not jobs:
                 continue
             todo = partial(work, [job for _, job in jobs], self._clock)
             results, seconds = await self._in_thread(todo)
             self._done(jobs, results, seconds)
+
+    def _job(self, coder: Coder) -> Job | None:
+        try:
+            return coder.job()
+        except Exception as error:  # noqa: BLE001 - a bug about one browser is nobody else's
+            self._failed(error)
+            return None
 
 
 def found(*, wanted: bool) -> Library | None:
