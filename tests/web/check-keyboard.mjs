@@ -74,12 +74,6 @@ const SCENES = {
       assert.ok((await page.evaluate("preppalDemo.client.volume")) < 1);
       await page.keyboard.press("Escape");
       assert.equal(await focused(page), "sound");
-      await page.setViewportSize({ width: 640, height: 400 });
-      await press(page, "scroller");
-      await page.keyboard.press("Home");
-      await until(page, "document.getElementById('scroller').scrollTop === 0");
-      await page.keyboard.press("PageDown");
-      await until(page, "document.getElementById('scroller').scrollTop > 0");
       await press(page, "end", "Enter");
       assert.equal(await focused(page), "Keep going");
       await page.keyboard.press("Enter");
@@ -97,6 +91,10 @@ const SCENES = {
         const [file] = await Promise.all([page.waitForEvent("download"), press(page, id, "Enter")]);
         assert.ok(file.suggestedFilename().endsWith(suffix));
       }
+      // In an interview new words pull a reader who is near the end back to it: here nothing moves by itself.
+      await page.setViewportSize({ width: 640, height: 400 });
+      await press(page, "scroller", "PageDown");
+      await until(page, "document.getElementById('scroller').scrollTop > 0");
       await press(page, "again", "Enter");
       await page.locator("#welcome").waitFor();
     },
