@@ -162,8 +162,9 @@ const SCENES = {
       assert.ok(droppedMs > 9000 && droppedMs < 16000, `${droppedMs} ms dropped`);
     },
   },
-  "P7 an uplink of 24 KB/s": {
+  "P7 an uplink of 24 KB/s, and a browser without Opus": {
     async play(page) {
+      await page.addInitScript("globalThis.Worker = class { constructor() { throw new Error('no workers here'); } }");
       const network = await relay(origin);
       await begin(page, network.origin);
       await until(page, state("listening"));
@@ -175,6 +176,23 @@ const SCENES = {
       assert.ok(droppedMs > 0, "what was too late is counted");
       network.throttle(Infinity);
       await until(page, `!${troubled("slow-connection")}`, 20000);
+      assert.equal(await page.evaluate("opened.sockets"), 1);
+      network.close();
+    },
+  },
+  "P7 the same line, and Opus": {
+    async play(page) {
+      const network = await relay(origin);
+      await begin(page, network.origin);
+      await until(page, state("listening"));
+      network.throttle(24000);
+      await until(page, "preppalDemo.client.quality.codec === 'opus'", 20000);
+      await until(page, `!${troubled("slow-connection")}`, 20000);
+      await page.waitForTimeout(5000);
+      const { lagMs, droppedMs } = await page.evaluate("preppalDemo.client.quality");
+      assert.ok(lagMs <= 2000, `${lagMs} ms late: a second, and the last one's report`);
+      assert.equal(droppedMs, 0, "nothing was lost meanwhile");
+      assert.deepEqual(await troubles(page), []);
       assert.equal(await page.evaluate("opened.sockets"), 1);
       network.close();
     },
