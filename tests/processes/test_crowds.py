@@ -99,9 +99,13 @@ async def test_a_log_that_nobody_reads_stops_nothing(tmp_path: Path, nursery: tr
     try:
         async with daemon(tmp_path, {}, stderr=writing) as running:
             os.close(writing)
+            said = b""
             with trio.fail_after(PATIENCE_SECONDS):
-                await trio.lowlevel.wait_readable(reading)
-            ready = json.loads(os.read(reading, 4096))
+                while b"daemon.ready" not in said or not said.endswith(b"\n"):
+                    await trio.lowlevel.wait_readable(reading)
+                    said += os.read(reading, 4096)
+            lines = [json.loads(line) for line in said.splitlines()]
+            (ready,) = [line for line in lines if line["event"] == "daemon.ready"]
             running.port = int(ready["listen"].rpartition(":")[2])
             says = (
                 b"GET /iv-1?token=bad HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
