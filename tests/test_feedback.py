@@ -16,7 +16,7 @@ from preppald.backend.outbox import Outbox
 from preppald.config.current import Current
 from preppald.config.load import load
 from preppald.core.context import Context
-from preppald.core.deliveries import Delivery, DeliveryKind, Feedback, transcript_delivery
+from preppald.core.deliveries import Delivery, DeliveryKind, Feedback, Work, transcript_delivery
 from preppald.core.interview import Interview
 from preppald.core.turns import Speaker, Turn
 from preppald.errors import JournalError
@@ -302,3 +302,22 @@ async def test_it_waits_for_a_disk_that_does_not_answer(monkeypatch: pytest.Monk
         await rig.delivered(DeliveryKind.FEEDBACK)
         assert not failures
         assert not rig.events("feedback.bug")
+
+
+async def test_it_waits_for_the_check_of_the_transcript() -> None:
+    async with rigged(PREPPALD_VERIFY="all") as rig:
+        rig.journal.note_due(Work.VERIFICATION, "iv:1:transcript", due=True)
+        rig.end(SPOKEN)
+        await rig.delivered(DeliveryKind.TRANSCRIPT)
+        await trio.sleep(0.2)
+        assert [post.kind for post in rig.backend.posts] == [DeliveryKind.TRANSCRIPT]
+        rig.writer.checked("iv:1:transcript")
+        await rig.delivered(DeliveryKind.FEEDBACK)
+
+
+async def test_it_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "CHECK_SECONDS", 0.2)
+    async with rigged(PREPPALD_VERIFY="all") as rig:
+        rig.journal.note_due(Work.VERIFICATION, "iv:1:transcript", due=True)
+        rig.end(SPOKEN)
+        await rig.delivered(DeliveryKind.FEEDBACK)
