@@ -47,6 +47,8 @@ WAITS = (10.0, 60.0)
 SOUND_SECONDS = 30.0
 # The wait while the journal's disk does not answer, or no memory is free.
 FAULT_SECONDS = 5.0
+# How long a check waits for memory, which interviews get first: sound that is kept for it alone goes after an hour.
+ROOM_SECONDS = 3600.0
 # The interval of looking by itself: transcripts taken over from another instance ring no bell.
 LOOK_SECONDS = 60.0
 
@@ -185,8 +187,7 @@ class Verifier:
         ceiling = services.config.max_tokens
         if interview is None or (ceiling and interview.usage.total >= ceiling):
             raise CheckFailed("the interview is gone" if interview is None else "its tokens are used up")
-        while not services.memory.room(FINISHER_BYTES):  # noqa: ASYNC110 - memory rings no bell; interviews go first
-            await trio.sleep(FAULT_SECONDS)
+        await self._wait_for_room()
         await self._wait_for_sound(interview)
         begins_ms = tuple(line.begin_ms or 0 for line in submission.lines)
         checked = await self._tried(await self._job(interview, turns, begins_ms))
@@ -220,6 +221,14 @@ class Verifier:
     async def _interview(self, delivery: Delivery) -> Interview | None:
         sessions = await self._services.journal.sessions(delivery.interview_id)
         return next((it for it in sessions if it.block == delivery.block), None)
+
+    async def _wait_for_room(self) -> None:
+        """Return when the process fits into memory. Raises CheckFailed: it does not within the hour."""
+        with trio.move_on_after(ROOM_SECONDS):
+            while not self._services.memory.room(FINISHER_BYTES):  # noqa: ASYNC110 - memory rings no bell
+                await trio.sleep(FAULT_SECONDS)
+            return
+        raise CheckFailed("there was no memory for it within the hour", passing=False)
 
     async def _wait_for_sound(self, interview: Interview) -> None:
         """Return when all of it is written down. Raises CheckFailed: there is none."""

@@ -23,6 +23,7 @@ from preppald.recording.finish import finish
 from preppald.recording.recorder import Uncounted
 from preppald.recording.shelf import Shelf
 from preppald.simulator.scenario import Generate
+from preppald.telemetry.memory import Memory
 from tests.durable import Notes
 from tests.verification.rig import WORDS, noted, rigged, turn
 
@@ -286,3 +287,23 @@ def test_sound_of_an_hour_ago_goes(tmp_path: Path) -> None:
     assert not own.full
     own.close()
     assert list(kept.processes(tmp_path)) == []
+
+
+async def test_a_check_waits_for_memory_and_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interviews go first; the next transcript is checked all the same."""
+    monkeypatch.setattr(verification, "ROOM_SECONDS", 0.2)
+    monkeypatch.setattr(verification, "FAULT_SECONDS", 0.05)
+    noted(tmp_path, [10.0])
+    async with rigged(tmp_path) as rig:
+        with monkeypatch.context() as full:
+            full.setattr(Memory, "room", lambda _memory, _size: False)
+            rig.end([turn(1, WORDS, 10.0)])
+            await rig.counted("failed")
+        (line,) = rig.events("verification.failed")
+        assert line["cause"] == "there was no memory for it within the hour"
+        assert [post.kind for post in rig.backend.posts] == [DeliveryKind.TRANSCRIPT]
+        noted(tmp_path, [10.0], "other")
+        rig.end([turn(1, WORDS, 10.0)], "other")
+        await rig.counted("checked")
