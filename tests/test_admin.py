@@ -186,6 +186,12 @@ HOSTILE = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics"])
+async def test_a_health_check_needs_no_host(port: Port, autojump_clock: object, path: str) -> None:
+    """As the container's, which speaks HTTP/1.0."""
+    assert b" 200 OK" in await port.raw(asking(f"GET {path} HTTP/1.0", host=None))
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_a_hostile_request_gets_nothing_and_does_nothing(
     port: Port, autojump_clock: object, name: str

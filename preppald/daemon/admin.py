@@ -37,6 +37,8 @@ BODY_BYTES = 4096
 BODY_SECONDS = 5.0
 # A watcher that takes nothing for so long has gone.
 SEND_SECONDS = 10.0
+# For whoever reaches the port.
+FOR_ALL = frozenset({"/metrics", "/health", "/ready"})
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _INTERVIEW = re.compile(r"/interviews/([A-Za-z0-9_-]{1,64})(?:/([0-9]{1,2}))?")
@@ -111,7 +113,12 @@ class Admin:
             await http1.answer(stream, http1.refused(refusal), to=exchange)
 
     def _check_host(self, request: Request, here: str) -> None:
-        """Raise unless the request's Host is a name of this port: a browser cannot be made to send another."""
+        """Raise unless the request's Host is a name of this port: a browser cannot be made to send another.
+
+        None at all is a health check's, by HTTP/1.0: every browser sends one.
+        """
+        if request.path in FOR_ALL and not request.headers("host"):
+            return
         named = _HOST.fullmatch(request.header("host"))
         name = "" if named is None else named["name"].strip("[]").lower()
         config = self._services.config
