@@ -121,6 +121,13 @@ def test_control_characters_go_and_letters_stay() -> None:
     assert cleaned(" a\x00b\x1b[31m\u202ec\u200dd\r\ne\x85 ") == "ab[31mc\u200dd\ne"
 
 
+@pytest.mark.parametrize("text", ["\u200b", "\ufeff\u2060", "\u0301", " \n\u00ad\u200d"])
+def test_characters_that_nobody_sees_are_no_answer(text: str) -> None:
+    """Seen before: the interviewer was made to reply to a zero-width space."""
+    assert cleaned(text) == ""
+    assert cleaned(f"{text}👍") != ""
+
+
 async def test_while_the_interviewer_speaks_it_is_a_barge_in(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:

@@ -7,22 +7,20 @@ from dataclasses import dataclass
 class Activity:
     """Times are monotonic seconds.
 
-    ``told``: it reported any. ``since_reply``: it did since the interviewer last began. ``began_at``: the beginning of
-    an answer without words as yet. ``utterance_over``: what is written down next is another utterance.
+    ``told``: it reported any. ``since_reply``: it did since the interviewer last began. ``ended_at``: when it
+    reported the end of the last voice. ``utterance_over``: what is written down next is another utterance.
     """
 
     told: bool = False
     speaking: bool = False
     since_reply: bool = False
-    began_at: float | None = None
     ended_at: float | None = None
     utterance_over: bool = False
 
-    def began(self, now: float, *, answering: bool) -> None:
-        """Note that the candidate began to speak; ``answering``: in the middle of an answer with words."""
+    def began(self) -> None:
+        """Note that the candidate began to speak."""
         self.told = self.since_reply = self.speaking = self.utterance_over = True
-        if not answering:
-            self.began_at = now
+        self.ended_at = None
 
     def ended(self, now: float) -> None:
         """Note that the candidate stopped."""
@@ -32,4 +30,4 @@ class Activity:
     def reply_began(self) -> None:
         """Note that the interviewer began: all that was said belongs before that."""
         self.speaking = self.since_reply = False
-        self.began_at = self.ended_at = None
+        self.ended_at = None

@@ -30,6 +30,16 @@ class Allowance:
     ``strained``: True after a read that left a debt, and for a second after that: only then ask ``throttled``.
     """
 
+    __slots__ = (
+        "_bytes",
+        "_empty",
+        "_frames",
+        "_pushing_since",
+        "_unspent_bytes",
+        "_unspent_frames",
+        "strained",
+    )
+
     def __init__(self) -> None:
         self.strained = False
         self._frames = Bucket(FRAMES_PER_SECOND, BURST_FRAMES)

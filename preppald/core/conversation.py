@@ -50,11 +50,18 @@ class Conversation:
 
     ``epoch_ms``: the wall clock in milliseconds at the monotonic time 0 that ``receive`` is told, so that
     a wall clock which jumps moves no turn. ``ear``: hears the candidate for us; without it Gemini's notices say when a
-    voice began and ended, which is late by its silence. ``turns`` and ``last_seq``: what a journal already holds.
+    voice began and ended. ``silence``: PREPPALD_VAD_SILENCE, in seconds. ``turns`` and ``last_seq``: what a journal
+    already holds.
     """
 
     def __init__(
-        self, *, epoch_ms: float, ear: Ear | None = None, turns: Iterable[Turn] = (), last_seq: int = 0
+        self,
+        *,
+        epoch_ms: float,
+        ear: Ear | None = None,
+        silence: float = 0.0,
+        turns: Iterable[Turn] = (),
+        last_seq: int = 0,
     ) -> None:
         self.state = State.CONNECTING
         self._ways = TRANSITIONS[self.state]
@@ -67,7 +74,7 @@ class Conversation:
         self._left = State.AWAITED if owed else State.CONNECTING
         # The interviewer's turn that was broken off: its rest never came.
         self._broken_off = last.number if owed and last is not None and last.speaker is Speaker.AI else None
-        self._answering = Answering(self._minutes, epoch_ms, ear)
+        self._answering = Answering(self._minutes, epoch_ms, ear, silence)
         # True where the page plays every reply to its end: nothing counts as unheard then.
         self.plays_all = False
         # In seconds.
@@ -293,7 +300,7 @@ class Conversation:
 
     def _lost(self, _event: UpstreamLost, now: float) -> list[Effect]:
         """Break the reply off: the audio sent will still be heard, but nothing more of it comes."""
-        self._answering.speaking = False
+        self._answering.lost()
         self._samples = Samples()
         self._stale = Stale()
         reply = self._reply
@@ -312,7 +319,8 @@ class Conversation:
             return []
         reply.over_at = now
         if reply.sounding:
-            self._minutes.times(reply.number, end_ms=self._wall_ms(max(now, self._playback.until)))
+            # Gemini's notice comes a little behind the last sound.
+            self._minutes.times(reply.number, end_ms=self._wall_ms(self._playback.until))
         else:
             heard = 0  # text without sound is nobody's turn
         closing = self._minutes.close(Speaker.AI, self._wall_ms(now), heard)
@@ -320,12 +328,12 @@ class Conversation:
 
     # -------------------------------------------------------------- the candidate
 
-    def _speech_began(self, _event: SpeechBegan, now: float) -> list[Effect]:
-        self._answering.speech_began(now)
+    def _speech_began(self, event: SpeechBegan, now: float) -> list[Effect]:
+        self._answering.speech_began(now, event.behind)
         return []
 
-    def _speech_ended(self, _event: SpeechEnded, now: float) -> list[Effect]:
-        self._answering.speech_ended(now)
+    def _speech_ended(self, event: SpeechEnded, now: float) -> list[Effect]:
+        self._answering.speech_ended(now, event.behind)
         return []
 
     def _text_heard(self, event: TextHeard, now: float) -> list[Effect]:

@@ -172,7 +172,11 @@ class Evidence:
     def hear(self, pcm: bytes, now: float) -> None:
         """Take the candidate's audio: s16le mono 16 kHz, of any length, that ended now."""
         if self._ear.take(pcm):
-            self._ear.judge(now, counts=now >= self._conversation.heard_out_at + ECHO_SECONDS)
+            self.close_block(now)
+
+    def close_block(self, now: float) -> None:
+        """Note that the ear has taken a block of the candidate's audio, which ended now."""
+        self._ear.close_block(now, counts=now >= self._conversation.heard_out_at + ECHO_SECONDS)
 
     def note(self, event: object, now: float) -> None:
         """Take an event of the conversation or of its connection; most kinds say nothing here."""

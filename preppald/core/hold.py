@@ -5,8 +5,9 @@ candidate's voice, which is then sent from shortly before its first sound; with 
 """
 
 from preppald.core.bucket import Bucket
-from preppald.core.ear import BYTES_PER_SECOND, Ear
+from preppald.core.ear import Ear
 from preppald.core.effects import SessionEffect, ShowHold
+from preppald.core.levels import BYTES_PER_SECOND
 
 HOLD_SECONDS = 180.0
 # How long before its end the page is told once more.
@@ -25,6 +26,8 @@ class Hold:
 
     ``kept``: the sound to ``release``.
     """
+
+    __slots__ = ("_began_at", "_ear", "_ends_at", "_requests", "_warned", "ended_at", "kept", "on")
 
     def __init__(self, ear: Ear) -> None:
         self.on = False

@@ -9,6 +9,8 @@ class Playback:
     ``until``: the time at which the queue has been heard to its end.
     """
 
+    __slots__ = ("until",)
+
     def __init__(self) -> None:
         self.until = 0.0
 
@@ -27,6 +29,8 @@ class Playback:
 
 class Samples:
     """Cuts a stream of 16-bit PCM, which Gemini may have cut anywhere, into whole samples."""
+
+    __slots__ = ("_odd_byte",)
 
     def __init__(self) -> None:
         self._odd_byte = b""

@@ -60,10 +60,14 @@ class TextAnswers:
 
 
 def cleaned(text: str) -> str:
-    """Return the text without control characters, apart from line ends and tabs, and without blanks around it."""
+    """Return the text without control characters, apart from line ends and tabs, and without blanks around it.
+
+    Empty where a reader would see nothing: joiners and marks need a letter to stand at.
+    """
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(
+    text = "".join(
         char
         for char in lines
         if char in "\n\t" or not (unicodedata.category(char) in {"Cc", "Cs"} or char in _BIDI_CONTROLS)
     ).strip()
+    return text if any(unicodedata.category(char)[0] in "LNPS" for char in text) else ""

@@ -4,7 +4,6 @@ These are silence where the candidate sends nothing, a browser that is gone, an 
 a cough cut, a candidate who has not spoken for minutes, a connection that grows old, and a gap that can be heard.
 """
 
-from collections import deque
 from dataclasses import dataclass
 
 from preppald.core import interviewer
@@ -64,7 +63,7 @@ class Watchdog:
         self.reconnecting = False
         self._grace = grace
         self._patience = patience
-        self._took_up: deque[float] = deque(maxlen=TAKE_UPS_A_MINUTE)
+        self._took_up: tuple[float, ...] = ()
         # When the candidate was asked for a sign of life, until there is one, and when a notice last said so.
         self._asked_at: float | None = None
         self._told_at = 0.0
@@ -89,6 +88,10 @@ class Watchdog:
     def answered(self) -> None:
         """Note that the interviewer spoke."""
         self._patience.answered()
+
+    def expect(self, answer_seconds: float) -> None:
+        """Give another model its own time to answer."""
+        self._patience.answer_seconds = answer_seconds
 
     def back(self) -> list[SessionEffect]:
         """Return what the candidate learns now that Gemini is back."""
@@ -127,7 +130,7 @@ class Watchdog:
         often = len(self._took_up) == TAKE_UPS_A_MINUTE and now - self._took_up[0] < MINUTE_SECONDS
         if often:
             return []
-        self._took_up.append(now)
+        self._took_up = (*self._took_up, now)[-TAKE_UPS_A_MINUTE:]
         return [Remark(Stage.TAKE_UP), Prompt(interviewer.take_up(seen.heard)), Asked()]
 
     def _still_there(self, now: float, seen: Snapshot) -> list[SessionEffect]:

@@ -95,10 +95,10 @@ def test_hints_go_to_models_that_take_them() -> None:
     }
     # The application's own word for this interview goes before the setting.
     assert gemini_setup(config, "Ask.", replace(context, language="zh")).language_codes == ("zh",)
-    codes_only = replace(config, gemini_model="gemini-3.1-flash-live-preview")
-    assert transcription(gemini_setup(codes_only, "Ask.")) == {"languageCodes": ["de"]}
-    neither = replace(config, gemini_model="gemini-2.5-flash-native-audio-latest")
-    assert transcription(gemini_setup(neither, "Ask.")) == {}
+    codes_only = gemini_setup(config, "Ask.", name="gemini-3.1-flash-live-preview")
+    assert transcription(codes_only) == {"languageCodes": ["de"]}
+    neither = gemini_setup(config, "Ask.", name="gemini-2.5-flash-native-audio-latest")
+    assert transcription(neither) == {}
 
 
 def test_check_says_what_gemini_is_not_told() -> None:
@@ -106,7 +106,7 @@ def test_check_says_what_gemini_is_not_told() -> None:
     config = load({**SETTINGS, "PREPPALD_LANGUAGE": "Bavarian", "PREPPALD_VOCABULARY": "Acme"})
     (language,) = warnings(config, today)
     assert language.startswith("PREPPALD_LANGUAGE: 'Bavarian' is neither ")
-    old = replace(config, language="", gemini_model="gemini-2.5-flash-native-audio-latest")
+    old = replace(config, language="", gemini_models=("gemini-2.5-flash-native-audio-latest",))
     (terms,) = warnings(old, today)
     assert terms.startswith("PREPPALD_VOCABULARY: ")
 

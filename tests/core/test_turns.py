@@ -116,8 +116,8 @@ def test_what_gemini_would_refuse_is_told_before_it_is_dialled() -> None:
 
 def test_an_unknown_voice_is_a_warning() -> None:
     """3.8 says nothing about one and speaks with another; it may also be newer than the list of thirty."""
-    assert list(models.warnings("gemini-3.8-live", "Puck", TODAY)) == []
-    (warning,) = models.warnings("gemini-3.8-live", "alloy", TODAY)
+    assert list(models.warnings(["gemini-3.8-live"], "Puck", TODAY)) == []
+    (warning,) = models.warnings(["gemini-3.8-live"], "alloy", TODAY)
     assert "'alloy'" in warning
     assert "Puck" in warning
     assert len(models.VOICES) == 30
@@ -127,14 +127,14 @@ def test_a_model_is_warned_of_before_its_day_and_refused_from_then_on() -> None:
     """Only where Google's own page names the day: a rumour is a warning, before and after."""
     name, day = "gemini-2.0-flash-live-001", date(2025, 12, 9)
     assert list(models.faults(name, "", day - timedelta(1))) == []
-    (warning,) = models.warnings(name, "Puck", day - timedelta(1))
+    (warning,) = models.warnings([name], "Puck", day - timedelta(1))
     assert "2025-12-09" in warning
     assert len(list(models.faults(name, "", day))) == 1
-    assert list(models.warnings(name, "Puck", day)) == []
+    assert list(models.warnings([name], "Puck", day)) == []
     rumoured = "gemini-3.1-flash-live-preview"
     for today in (date(2026, 11, 1), date(2027, 1, 1)):
         assert list(models.faults(rumoured, "", today)) == []
-        assert ["2026-11-17" in warning for warning in models.warnings(rumoured, "Puck", today)] == [True]
+        assert ["2026-11-17" in warning for warning in models.warnings([rumoured], "Puck", today)] == [True]
 
 
 # ------------------------------------------------------------------ the interviewer

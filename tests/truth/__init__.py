@@ -1,0 +1,1 @@
+"""Times of turns against speech whose words have known times."""
