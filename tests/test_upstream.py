@@ -14,7 +14,7 @@ import trustme
 from websockets.utils import accept_key
 
 from preppald.config.addresses import Endpoint, websocket_endpoint
-from preppald.core import closes
+from preppald.core import closes, gemini
 from preppald.core.closes import Cause
 from preppald.core.events import GeminiEvent, GoingAway, MemberSkipped, TextSpoken
 from preppald.gemini.connection import Dial, Upstream, UpstreamError, connected, dialler
@@ -109,13 +109,17 @@ async def test_every_close_frame_before_setup_complete(
     assert trio.current_time() < 1
 
 
-@pytest.mark.parametrize("fault", [Hang(), Silence(at="setup")], ids=["upgrade", "setup"])
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [(Hang(), closes.TIMED_OUT), (Silence(at="setup"), closes.SETUP_TIMED_OUT)],
+    ids=["upgrade", "setup"],
+)
 async def test_a_gemini_that_never_answers(
-    nursery: trio.Nursery, autojump_clock: object, fault: Hang | Silence
+    nursery: trio.Nursery, autojump_clock: object, fault: Hang | Silence, cause: Cause
 ) -> None:
     """Ten seconds for each step, and it says which."""
     error = await failure(dial_to(nursery, GeminiSimulator(Scenario(fault=(fault,))).handle_stream))
-    assert error.cause is closes.TIMED_OUT
+    assert error.cause is cause
     assert "in time" in str(error)
     assert trio.current_time() == pytest.approx(10, abs=0.1)
 
@@ -440,15 +444,27 @@ async def test_a_gemini_that_pongs_late_is_alive_and_one_that_never_does_is_not(
 ) -> None:
     """Pongs were seen to take half a minute; silence alone proves nothing."""
     scenario = parse_scenario("[timing]\npong_delay = 30\n[limits]\nidle = 10000\nconnection = 100000")
+
+    async def mind(upstream: Upstream) -> None:
+        """As the watchdog does, which also sends silence where the candidate sends nothing."""
+        with contextlib.suppress(UpstreamError):
+            while not upstream.mind(trio.current_time()):
+                await upstream.send(gemini.audio(bytes(640)))
+                await trio.sleep(1)
+            await upstream.abort(closes.SILENT)
+
+    async def read_minded(upstream: Upstream) -> None:
+        nursery.start_soon(mind, upstream)
+        await read(upstream)
+
     with trio.move_on_after(400) as patience:
         async with up(dial_to(nursery, GeminiSimulator(scenario).handle_stream)) as upstream:
-            while True:
-                await upstream.receive()
+            await read_minded(upstream)
     assert patience.cancelled_caught
 
     began = trio.current_time()
     silent = Scenario(fault=(Silence(at="ready", after=1),))
-    error = await lost(dial_to(nursery, GeminiSimulator(silent).handle_stream), read)
+    error = await lost(dial_to(nursery, GeminiSimulator(silent).handle_stream), read_minded)
     assert error.cause is closes.SILENT
     assert 60 < trio.current_time() - began < 130
 

@@ -72,6 +72,7 @@ DNS = Cause("dns", Remedy.RESUME, "Gemini's host name cannot be resolved")
 REFUSED = Cause("refused", Remedy.RESUME, "nothing accepts connections at Gemini's address")
 TLS = Cause("tls", Remedy.NONE, "Gemini's certificate is not acceptable")
 TIMED_OUT = Cause("timed_out", Remedy.RESUME, "Gemini did not answer in time")
+SETUP_TIMED_OUT = Cause("setup_timed_out", Remedy.RESUME, "Gemini did not accept the setup in time")
 UNAUTHORISED = Cause("unauthorised", Remedy.NONE, "Gemini refused the API key: check GEMINI_API_KEY")
 HTTP_REFUSED = Cause("http_refused", Remedy.NONE, "Gemini's address refuses WebSocket connections")
 HTTP_FAILED = Cause("http_failed", Remedy.RESUME, "Gemini's address answered with an HTTP error")
@@ -105,6 +106,21 @@ DESCRIPTORS = Cause(
 CAUSES = tuple(value for value in list(globals().values()) if isinstance(value, Cause))
 # After these Gemini never saw the try.
 UNASKED = frozenset({DNS, REFUSED, HTTP_FAILED, PROXY, DESCRIPTORS})
+# These may be the fault of the model that was asked for: another one may work. Key, quota, network and handle are no
+# model's fault; a voice or a setting that it refuses is taken for its own.
+OF_THE_MODEL = frozenset(
+    {
+        BAD_MODEL,
+        BAD_SETUP,
+        BAD_VOICE,
+        PRECONDITION,
+        INTERNAL,
+        OVERLOADED,
+        UNRECOGNISED,
+        SETUP_TIMED_OUT,
+        SILENT,
+    }
+)
 # A resume that ends with one of these was not refused for its handle.
 NOT_THE_HANDLE = frozenset({QUOTA, CREDIT, OVERLOADED, NETWORK})
 

@@ -44,6 +44,7 @@ class Debt(enum.Enum):
     PARTIAL = "the partial transcript, or ERROR when nothing was said"
     PARTIAL_THEN_ERROR = "the partial transcript, then ERROR"
     ERROR = "ERROR"
+    NOTHING = "nothing: the interview goes on elsewhere, and is owed there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,13 @@ DAEMON_STOPPED = Ending(
     owed=Debt.PARTIAL,
     ended=EndedReason.REASON_UNSPECIFIED,
 )
+MOVED = Ending(
+    name="moved",
+    # Without SessionEnded: the page dials again, and comes to the host that has the interview.
+    plain=Close(1012, "Service restart"),
+    distinct=1012,
+    owed=Debt.NOTHING,
+)
 BUG = Ending(
     name="bug",
     plain=Close(1011, "Internal error"),
@@ -170,6 +178,8 @@ PRECEDENCE = (
     AI_FAILED,
     MISUSED,
     CANDIDATE_GONE,
+    # After every end that somebody wanted, and before the one that is called whenever a session is cancelled.
+    MOVED,
     DAEMON_STOPPED,
 )
 
@@ -200,6 +210,8 @@ def deliveries(
     ``block``: the block's number, 0 for an ordinary interview. ``partial``: what a failed interview with a transcript
     posts. ``feedback``: somebody waits for feedback, also where there is nothing to say.
     """
+    if ending.owed is Debt.NOTHING:
+        return []
     transcript = transcript_delivery(
         interview_id, epoch, turns, now_ms=ended_ms, started_ms=started_ms, ended_ms=ended_ms, block=block
     )

@@ -48,11 +48,21 @@ class TextHeard(_Said, frozen=True):
 
 
 class SpeechBegan(_Happening, frozen=True):
-    """Gemini noticed that the candidate began to speak. Not every model reports it."""
+    """Gemini noticed that the candidate began to speak. Not every model reports it.
+
+    ``offset``: the place in the sound of this connection at which it did, in seconds; None where it did not say.
+    ``behind``: how much of the candidate's sound has come since that place, in seconds; None where nobody can know.
+    """
+
+    offset: float | None = None
+    behind: float | None = None
 
 
 class SpeechEnded(_Happening, frozen=True):
-    """Gemini noticed that the candidate stopped. Not every model reports it."""
+    """Gemini noticed that the candidate stopped; fields as in ``SpeechBegan``. Not every model reports it."""
+
+    offset: float | None = None
+    behind: float | None = None
 
 
 class ReplyInterrupted(_Happening, frozen=True):
@@ -218,8 +228,14 @@ class HandleDropped(_Happening, frozen=True):
     """The session can no longer be resumed: its handle failed, or is of no use."""
 
 
+class ModelChanged(_Happening, frozen=True):
+    """The interview goes on with another of Gemini's models."""
+
+    name: str
+
+
 # The fate of the connection to Gemini, which its client reports in the order of Gemini's own events.
-ConnectionEvent = UpstreamLost | UpstreamReady | UpstreamResumed | HandleDropped
+ConnectionEvent = UpstreamLost | UpstreamReady | UpstreamResumed | HandleDropped | ModelChanged
 ShellEvent = UpstreamLost | UpstreamReady | UpstreamResumed | InterviewOver
 Event = DialogueEvent | ShellEvent | TextAnswered
 

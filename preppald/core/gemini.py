@@ -17,6 +17,8 @@ KEY_HEADER = "x-goog-api-key"
 
 _AUDIO_HEAD = b'{"realtimeInput":{"audio":{"mimeType":"audio/pcm;rate=16000","data":'
 _AUDIO_TAIL = b"}}}"
+# Bytes become base64 in quotes.
+_encode = msgspec.json.Encoder().encode
 
 
 def versioned(prefix: str) -> tuple[str, str]:
@@ -33,7 +35,7 @@ def path(prefix: str) -> str:
 
 def audio(pcm: bytes | bytearray | memoryview) -> bytes:
     """Return PCM (s16le mono 16 kHz) as one realtimeInput. Written by hand: the hot path has no other message."""
-    return _AUDIO_HEAD + msgspec.json.encode(pcm) + _AUDIO_TAIL
+    return b"".join((_AUDIO_HEAD, _encode(pcm), _AUDIO_TAIL))
 
 
 def prompt(text: str) -> bytes:

@@ -138,6 +138,7 @@ class _ResumptionUpdate(_Message):
 
 class _VoiceActivity(_Message):
     type: str = ""
+    audio_offset: str = ""
 
 
 class _SetupComplete(_Message):
@@ -190,13 +191,13 @@ def _events(message: _ServerMessage) -> list[GeminiEvent]:
         events.append(SetupCompleted())
     activity = message.voice_activity
     if activity is not None and activity.type == "ACTIVITY_START":
-        events.append(SpeechBegan())
+        events.append(SpeechBegan(_seconds(activity.audio_offset)))
     if message.server_content is not None:
         _add_content(message.server_content, events)
     if message.tool_call is not None and message.tool_call.function_calls:
         events += (AtWork(), ToolCalled(_calls(message.tool_call.function_calls)))
     if activity is not None and activity.type == "ACTIVITY_END":
-        events.append(SpeechEnded())
+        events.append(SpeechEnded(_seconds(activity.audio_offset)))
     if message.usage_metadata is not None:
         events.append(TokensUsed(_usage(message.usage_metadata)))
     update = message.session_resumption_update
@@ -220,7 +221,15 @@ def _add_content(content: _ServerContent, events: list[GeminiEvent]) -> None:
                 events.append(AtWork())
     if content.output_transcription is not None and (spoken := _text(content.output_transcription)):
         events.append(TextSpoken(spoken))
-    events += _flags(content)
+    # Nearly all frames have none of these: a generator that yields nothing would cost them a call.
+    if (
+        content.interrupted
+        or content.generation_complete
+        or content.turn_complete
+        or content.waiting_for_input
+        or content.turn_complete_reason
+    ):
+        events += _flags(content)
 
 
 def _flags(content: _ServerContent) -> Iterator[GeminiEvent]:

@@ -64,17 +64,25 @@ class Ladder:
             self._tries = 0
 
     def lost(
-        self, cause: Cause, *, now: float, has_handle: bool, chance: float, wait: float = 0.0
+        self,
+        cause: Cause,
+        *,
+        now: float,
+        has_handle: bool,
+        chance: float,
+        wait: float = 0.0,
+        elsewhere: bool = False,
     ) -> Rung | None:
         """Return the next rung after a loss or a failed try, or None to give up.
 
         ``chance``: random, in [0, 1). ``wait``: how long a quota still asks everybody to keep away.
+        ``elsewhere``: the next try is with another model, to which the cause says nothing.
         """
         self.down(now)
         if cause in UNASKED:
             self._resumes -= self._resuming
         self._resuming = False
-        if cause.remedy is Remedy.NONE or not self._worth_another(cause):
+        if not elsewhere and (cause.remedy is Remedy.NONE or not self._worth_another(cause)):
             return None
         delay = wait + chance * WAIT_SPREAD_SECONDS if cause.remedy is Remedy.WAIT else self._backoff(chance)
         self._tries += 1

@@ -110,14 +110,19 @@ def model_of(name: str) -> Model:
     return MODELS.get(name.removeprefix("models/"), Model(name))
 
 
-def faults(model_name: str, thinking: str, today: date) -> Iterator[str]:
-    """Yield the faults for which Gemini would refuse this combination. ``thinking``: a level, or empty."""
+def faults(
+    model_name: str, thinking: str, today: date, *, setting: str = "PREPPALD_GEMINI_MODEL"
+) -> Iterator[str]:
+    """Yield the faults for which Gemini would refuse this combination. ``thinking``: a level, or empty.
+
+    ``setting``: the one that names the model.
+    """
     model = model_of(model_name)
     if model.served_until is not None and model.announced and today >= model.served_until:
         gone = f"was shut down on {model.served_until.isoformat()}"
-        yield f"PREPPALD_GEMINI_MODEL: {model_name!r} {gone}; use {DEFAULT}"
+        yield f"{setting}: {model_name!r} {gone}; use {DEFAULT}"
     elif model.unfit:
-        yield f"PREPPALD_GEMINI_MODEL: {model_name!r} {model.unfit}; use {DEFAULT}"
+        yield f"{setting}: {model_name!r} {model.unfit}; use {DEFAULT}"
     elif model.must_think and not thinking:
         yield f"PREPPALD_THINKING: is not set, but {model_name} needs it: one of {', '.join(model.thinking)}"
     elif thinking and thinking not in model.thinking:
@@ -125,20 +130,24 @@ def faults(model_name: str, thinking: str, today: date) -> Iterator[str]:
         yield f"PREPPALD_THINKING: {thinking!r} does not suit {model_name}, which {takes}"
 
 
-def warnings(model_name: str, voice: str, today: date) -> Iterator[str]:
+def warnings(names: Sequence[str], voice: str, today: date) -> Iterator[str]:
     """Yield warnings of values that Gemini may not accept for long, or may not take as they are meant."""
-    until = model_of(model_name).served_until
-    if until is not None and not model_of(model_name).announced:
-        yield (
-            f"PREPPALD_GEMINI_MODEL: {model_name!r} is said to be shut down on {until.isoformat()}, though not on a "
-            f"page of Google's; {DEFAULT} has no such date"
-        )
-    elif until is not None and today < until:
-        yield (
-            f"PREPPALD_GEMINI_MODEL: Google shuts {model_name!r} down on {until.isoformat()}; use {DEFAULT}"
-        )
+    setting = "PREPPALD_GEMINI_MODEL" if len(names) == 1 else "PREPPALD_GEMINI_MODELS"
+    for name in names:
+        yield from _dates(name, today, setting)
     if voice not in VOICES:
         yield (
             f"PREPPALD_VOICE: {voice!r} is not one of Gemini's thirty, {', '.join(sorted(VOICES))}: a model may "
             "refuse this voice, or speak with another"
         )
+
+
+def _dates(model_name: str, today: date, setting: str) -> Iterator[str]:
+    until = model_of(model_name).served_until
+    if until is not None and not model_of(model_name).announced:
+        yield (
+            f"{setting}: {model_name!r} is said to be shut down on {until.isoformat()}, though not on a "
+            f"page of Google's; {DEFAULT} has no such date"
+        )
+    elif until is not None and today < until:
+        yield f"{setting}: Google shuts {model_name!r} down on {until.isoformat()}; use {DEFAULT}"

@@ -8,16 +8,15 @@ Rule 3: the interviewer greets once.
 Rule 4: where the interviewer must be made to speak, the prompt goes before the microphone opens: text and noise race.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+import msgspec
 import trio
 
 from preppald.config.gemini_setup import gemini_setup
 from preppald.config.settings import Config
 from preppald.core import gemini, interviewer
-from preppald.core.closes import CLOSED, NOT_THE_HANDLE, Cause, Remedy
+from preppald.core.closes import CLOSED, NOT_THE_HANDLE, OF_THE_MODEL, Cause, Remedy
 from preppald.core.conversation import Conversation
 from preppald.core.endings import AI_ENDED, AI_FAILED, AI_UNREACHABLE, Ending
 from preppald.core.events import (
@@ -28,8 +27,10 @@ from preppald.core.events import (
     HandleDropped,
     HandleGiven,
     MemberSkipped,
+    ModelChanged,
     ReplyRejected,
     SpeechBegan,
+    SpeechEnded,
     TextHeard,
     ToolCalled,
     UpstreamLost,
@@ -42,29 +43,20 @@ from preppald.core.instructions import Instructions
 from preppald.core.interview import Handle
 from preppald.core.ladder import RESTORE_BUDGET_SECONDS, START_BUDGET_SECONDS, Ladder, Rung
 from preppald.core.lifespan import Lifespan
-from preppald.core.traces import Connection, Course
+from preppald.core.traces import Course
 from preppald.gemini.connection import Upstream, UpstreamError, connected
+from preppald.gemini.connections import Connections
+from preppald.gemini.models import Pick
 from preppald.gemini.service import GeminiService
 from preppald.gemini.uplink import ToolAnswer, Uplink, UplinkWriter
 from preppald.telemetry.logs import Logger
 
 # More than a candidate types before the interviewer speaks again, or is given up.
 UNANSWERED = 10
-# Connections that are remembered for the operator; an hour has a handful.
-REMEMBERED = 64
 # Of a connection that was left on purpose: a rotation, a watchdog's step, the interview's end.
 LEFT = "left"
 # Takes Gemini's events and those of its connection, in order, and returns at once.
-Hear = Callable[[Sequence[GeminiEvent | ConnectionEvent]], None]
-
-
-@dataclass(slots=True)
-class Held:
-    """A connection, by Trio's clock. ``lost``: None while it is there."""
-
-    began: float
-    resumed: bool
-    lost: float | None = None
+Hear = Callable[[Sequence[GeminiEvent | ConnectionEvent], float], None]
 
 
 class Client:
@@ -75,6 +67,7 @@ class Client:
         service: GeminiService,
         config: Config,
         *,
+        pick: Pick,
         conversation: Conversation,
         evidence: Evidence,
         instructions: Instructions,
@@ -88,11 +81,12 @@ class Client:
         self.rotations = 0
         self.restorations = 0
         self.resumed = False
-        self.held: deque[Held] = deque(maxlen=REMEMBERED)
+        self.connections = Connections(course)
         # True where this connection knows the whole dialogue: it got the history, or nothing was lost before it.
         self.prompted = True
         self._service = service
         self._config = config
+        self._pick = pick
         self._conversation = conversation
         self._evidence = evidence
         self._uplink = uplink
@@ -100,27 +94,22 @@ class Client:
         self._instructions = instructions
         self._clock = clock
         self._log = log
-        good = handle is not None and handle.good(config.gemini_model, service.now_ms())
+        good = handle is not None and handle.good(pick.name, service.now_ms())
         self._handle = handle if good else None
         # True where the handle knows the whole dialogue: nobody spoke since it was given.
         self._handle_is_current = True
         self._resumed = self._heard_candidate = False
         self._ladder = Ladder(RESTORE_BUDGET_SECONDS if conversation.begun else START_BUDGET_SECONDS)
-        self._generation = 0
         # The generation whose first unreadable member is in the log.
         self._reported_unreadable = 0
         self._lifespan = Lifespan(0.0, config.rotate_after)
-        self._lost_at: float | None = None
-        # Typed answers to which the interviewer has not replied.
-        self._unanswered: deque[str] = deque(maxlen=UNANSWERED)
+        # Typed answers to which the interviewer has not replied: seldom one.
+        self._unanswered: tuple[str, ...] = ()
         self._listening: trio.CancelScope | None = None
         self._failure: UpstreamError | None = None
         self._stopping = False
         self._life = trio.CancelScope()
         self._hear: Hear = _nobody
-        self._course = course
-        self._dialled_at = 0.0
-        self._ready_at: float | None = None
 
     @property
     def connected(self) -> bool:
@@ -132,6 +121,11 @@ class Client:
         """The last handle that may be resumed with."""
         return self._handle
 
+    @property
+    def model(self) -> str:
+        """The model of this connection, or of the next."""
+        return self._pick.name
+
     # -------------------------------------------------------------- the reader
 
     async def run(self, hear: Hear) -> tuple[Ending, str] | None:
@@ -141,6 +135,8 @@ class Client:
         """
         self._hear = hear
         self._ladder.down(trio.current_time())
+        if self._handle is None and not self._conversation.begun and self._pick.begin(trio.current_time()):
+            self._report(ModelChanged(self._pick.name))
         rung: Rung | None = self._ladder.rotated(has_handle=self._handle is not None)
         try:
             with self._life:
@@ -164,6 +160,11 @@ class Client:
             self._listening.cancel()
 
     def _next_rung(self, failure: Cause | None) -> Rung | None:
+        elsewhere = self._pick.move()
+        if elsewhere:
+            self._handle = None  # it is of no use to another model
+            self._log.warning("interview.model_changed", model=self._pick.name)
+            self._report(ModelChanged(self._pick.name))
         has_handle = self._handle is not None
         if failure is None:
             self.rotations += 1
@@ -175,43 +176,51 @@ class Client:
             has_handle=has_handle,
             chance=self._service.chance(),
             wait=self._service.quota.wait(now),
+            elsewhere=elsewhere and failure in OF_THE_MODEL,
         )
 
     async def _converse(self, rung: Rung) -> Cause | None:
         """Hold one connection from dial to end; return why it was lost, or None when it was left on purpose."""
-        if not self._service.quota.admit(trio.current_time()):
+        now = trio.current_time()
+        if not self._service.quota.admit(now):
             return self._note(UpstreamError(self._service.quota.cause, detail="not asked again so soon"))
-        self._generation += 1
-        self._dialled_at, self._ready_at = trio.current_time(), None
+        self.connections.dialled(now, self._pick.name)
+        self._pick.dialled(now)
         handle = self._handle.value if rung.resume and self._handle else None
+        # Kept until it is accepted: it holds the brief and the application's papers, and a connection lives minutes.
+        setup: gemini.Setup | None
         setup = self._service.hints.fit(
-            gemini_setup(self._config, self._instruction(resume=rung.resume), self._instructions.context)
+            gemini_setup(
+                self._config,
+                self._instruction(resume=rung.resume),
+                self._instructions.context,
+                name=self._pick.name,
+            )
         )
         connecting = connected(
             self._service.dial,
             self._service.url,
             self._service.key(),
             gemini.setup(setup, handle),
-            generation=self._generation,
-            by=rung.by,
+            generation=self.connections.generation,
+            by=self._pick.by(rung.by, now),
         )
-        set_up = False
         try:
             async with connecting as upstream:
-                set_up = True
                 self._service.hints.accept(setup)
+                setup = None
                 await self._begin(upstream, resume=rung.resume)
                 with trio.CancelScope() as self._listening:
                     await upstream.listen(self._listen, self._service.poller)
                 self._lose()
-                self._noted(LEFT)
+                self.connections.ended(LEFT, trio.current_time())
         except UpstreamError as error:
             self._lose()
-            self._noted(error.cause.name, failed=True)
-            if not set_up and (blamed := self._service.hints.blame(error, setup)):
+            self.connections.ended(error.cause.name, trio.current_time(), failed=True)
+            if setup is not None and (blamed := self._service.hints.blame(error, setup)):
                 self._log.warning("upstream.hints_refused", fields=sorted(blamed), words=str(error))
                 return await self._converse(rung)
-            return self._failed(error, refused=handle is not None and not set_up)
+            return self._failed(error, refused=handle is not None and setup is not None)
         return None
 
     def _instruction(self, *, resume: bool) -> str:
@@ -225,12 +234,10 @@ class Client:
         now = trio.current_time()
         self._service.accepted()
         self._ladder.connected(now)
-        self._ready_at = now
         self._service.metrics.upstream_connects.labels("resumed" if resume else "fresh").inc()
         self._lifespan = Lifespan(now, self._config.rotate_after)
-        self.held.append(Held(now, resume))
         prompt = None
-        written = tuple(self._unanswered)
+        written = self._unanswered
         if written:
             prompt = interviewer.written(written)
         elif not self._conversation.begun:
@@ -244,67 +251,73 @@ class Client:
         self._failure = None
         self.resumed = self._resumed = resume
         self._heard_candidate = False
-        if self._course is not None and self._lost_at is not None:
-            self._course.gap(self._lost_at, now)
-        gap, self._lost_at = 0.0 if self._lost_at is None else now - self._lost_at, None
+        gap = self.connections.ready(now, resumed=resume)
         self._log.info(
             "upstream.ready",
-            generation=self._generation,
+            generation=self.connections.generation,
             resumed=resume,
             prompted=prompt is not None,
             gap_seconds=round(gap, 4),
         )
-        self._hear([UpstreamResumed() if prompt is None else UpstreamReady()])
+        self._report(UpstreamResumed() if prompt is None else UpstreamReady())
         self._writer.attach(upstream)
-        if meanwhile := tuple(self._unanswered)[len(written) :]:
+        if meanwhile := self._unanswered[len(written) :]:
             self._uplink.prompt(interviewer.written(meanwhile))
 
-    def _listen(self, events: Sequence[GeminiEvent]) -> None:
+    def _listen(self, events: Sequence[GeminiEvent], now: float) -> None:
         for event in events:
             match event:
                 case AudioSpoken():  # first, for nearly all are this
                     self._handle_is_current = False
                 case HandleGiven():
-                    self._handle = Handle(event.value, self._config.gemini_model, self._service.now_ms())
+                    self._handle = Handle(event.value, self._pick.name, self._service.now_ms())
                     self._handle_is_current = True
                 case GoingAway():
                     self._lifespan.going_away(trio.current_time(), event.seconds_left)
                     self._log.info(
-                        "upstream.going_away", generation=self._generation, seconds_left=event.seconds_left
+                        "upstream.going_away",
+                        generation=self.connections.generation,
+                        seconds_left=event.seconds_left,
                     )
-                case SpeechBegan() | TextHeard():
+                case SpeechBegan() | SpeechEnded() | TextHeard():
                     self._heard_candidate = True
                     self._handle_is_current = False
+                    events = self._placed(events)
                 case ToolCalled():
                     self._uplink.prompt(ToolAnswer(event.calls))
                     self._log.warning(
-                        "upstream.tool_called", generation=self._generation, calls=len(event.calls)
+                        "upstream.tool_called", generation=self.connections.generation, calls=len(event.calls)
                     )
                 case ReplyRejected():
                     self._service.metrics.upstream_rejected.labels(event.reason).inc()
-                    self._log.warning("upstream.rejected", generation=self._generation, reason=event.reason)
+                    self._log.warning(
+                        "upstream.rejected", generation=self.connections.generation, reason=event.reason
+                    )
                 case MemberSkipped():
                     self._note_unreadable(event.what)
                 case _:
                     pass
         if events:
-            self._hear(events)
+            self._hear(events, now)
+
+    def _report(self, *events: ConnectionEvent) -> None:
+        self._hear(events, trio.current_time())
+
+    def _placed(self, events: Sequence[GeminiEvent]) -> Sequence[GeminiEvent]:
+        """Return the events, the notices of a voice with how much sound has come since, where Gemini named the place."""
+        return [
+            msgspec.structs.replace(event, behind=self._uplink.behind(event.offset))
+            if isinstance(event, SpeechBegan | SpeechEnded) and event.offset is not None
+            else event
+            for event in events
+        ]
 
     def _note_unreadable(self, what: str) -> None:
         """Count an unreadable member, and log a connection's first: a server that changed sends it in every frame."""
         self._service.metrics.upstream_malformed.inc()
-        if self._reported_unreadable != self._generation:
-            self._reported_unreadable = self._generation
-            self._log.warning("upstream.unreadable", generation=self._generation, what=what)
-
-    def connection(self, why: str, *, failed: bool = False) -> Connection:
-        """Return the present connection, or the last, as one that ends now, and why."""
-        times = (self._dialled_at, self._ready_at, trio.current_time())
-        return Connection(self._generation, *times, self._resumed, why, failed)
-
-    def _noted(self, why: str, *, failed: bool = False) -> None:
-        if self._course is not None:
-            self._course.connection(self.connection(why, failed=failed))
+        if self._reported_unreadable != self.connections.generation:
+            self._reported_unreadable = self.connections.generation
+            self._log.warning("upstream.unreadable", generation=self.connections.generation, what=what)
 
     def _lose(self) -> None:
         """Detach this connection: nothing more comes or goes over it."""
@@ -313,9 +326,10 @@ class Client:
             return
         self._writer.detach()
         self._listening = None
-        self._lost_at = self.held[-1].lost = trio.current_time()
-        self._ladder.down(self._lost_at)
-        self._hear([UpstreamLost()])
+        now = trio.current_time()
+        self.connections.lost(now)
+        self._ladder.down(now)
+        self._report(UpstreamLost())
 
     def _failed(self, error: UpstreamError, *, refused: bool) -> Cause:
         """Note a failure. ``refused``: the connection was closed over a resume, before the setup was accepted."""
@@ -323,6 +337,7 @@ class Client:
         if handle_failed or error.cause.remedy is Remedy.FRESH:
             self._drop_handle()
         self._service.failed(error.cause, trio.current_time())
+        self._pick.failed(error.cause, trio.current_time())
         return self._note(error)
 
     def _note(self, error: UpstreamError) -> Cause:
@@ -333,7 +348,7 @@ class Client:
             "upstream.failed",
             cause=error.cause.name,
             code=error.code,
-            generation=self._generation,
+            generation=self.connections.generation,
             words=str(error),
         )
         return error.cause
@@ -341,7 +356,7 @@ class Client:
     def _drop_handle(self) -> None:
         if self._handle is not None:
             self._handle = None
-            self._hear([HandleDropped()])
+            self._report(HandleDropped())
 
     def _hopeless(self) -> tuple[Ending, str]:
         cause = CLOSED if self._failure is None else self._failure.cause
@@ -353,7 +368,7 @@ class Client:
 
     def write(self, answer: str) -> None:
         """Send an answer that the candidate typed, and send it again on each new connection until there is a reply."""
-        self._unanswered.append(answer)
+        self._unanswered = (*self._unanswered, answer)[-UNANSWERED:]
         self._heard_candidate = True
         self._handle_is_current = False
         if self.connected:
@@ -363,19 +378,25 @@ class Client:
 
     def answered(self) -> None:
         """Note that the interviewer spoke over this connection: to the candidate's words, or only to ours."""
-        self._unanswered.clear()
+        self._unanswered = ()
         if self._heard_candidate:
             self._ladder.proved()
+            self._pick.answered(trio.current_time())
         else:
             self._ladder.spoke(resumed=self._resumed)
         self.resumed = False
+
+    def unanswered(self, *, given_up: bool) -> None:
+        """Note that the interviewer stays silent; ``given_up``: for so long that this connection is of no more use."""
+        if given_up or self._pick.probing:
+            self._pick.stalled(trio.current_time())
 
     def leave(self, why: str, *, fresh: bool = False) -> None:
         """Leave this connection for the next; ``fresh``: without the handle, which is of no use."""
         if fresh:
             self._drop_handle()
         if self._listening is not None:
-            self._log.info("upstream.left", generation=self._generation, why=why)
+            self._log.info("upstream.left", generation=self.connections.generation, why=why)
             self._listening.cancel()
 
     def time_to_leave(self, now: float) -> str | None:
@@ -384,11 +405,13 @@ class Client:
             return None
         if self._lifespan.overdue(now):
             return "overdue"
+        if not self._conversation.quiet(now) or self._evidence.speaking(now):
+            return None
+        if self._pick.forsaken():
+            return "model"
         ready = self._handle is not None and self._handle_is_current and self._lifespan.ripe(now)
-        if ready and self._conversation.quiet(now) and not self._evidence.speaking(now):
-            return "quiet"
-        return None
+        return "quiet" if ready else None
 
 
-def _nobody(_events: Sequence[GeminiEvent | ConnectionEvent]) -> None:
+def _nobody(_events: Sequence[GeminiEvent | ConnectionEvent], _now: float) -> None:
     """Hear nothing, as before ``run``."""

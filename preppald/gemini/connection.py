@@ -28,8 +28,8 @@ CLOSE_SECONDS = 1.0
 QUIET_SECONDS = 30.0
 # Gemini's pongs were seen to take 8 to 30 s.
 PONG_SECONDS = 60.0
-# Called with the events of one read.
-Hear = Callable[[Sequence[GeminiEvent]], None]
+# Called with the events of one read, and with Trio's time of it.
+Hear = Callable[[Sequence[GeminiEvent], float], None]
 
 
 class Upstream:
@@ -38,12 +38,17 @@ class Upstream:
     ``generation`` counts an interview's connections, from 1.
     """
 
+    __slots__ = ("_behind_setup", "_dropped", "_key", "_pinged_at", "_websocket", "generation", "post_now")
+
     def __init__(self, generation: int, websocket: WebSocket, key: str) -> None:
         self.generation = generation
+        # Sends one text message, as UTF-8, if it goes at once; returns whether it was sent. The hot path saves a call.
+        self.post_now = websocket.post_now
         self._websocket = websocket
         self._key = key
         self._behind_setup: list[GeminiEvent] = []
         self._dropped: Cause | None = None
+        self._pinged_at = 0.0
 
     @property
     def sending_since(self) -> float | None:
@@ -76,26 +81,20 @@ class Upstream:
             UpstreamError: the connection ended; it never returns.
         """
         while True:
-            hear(await self.receive())
+            hear(await self.receive(), trio.current_time())
             await self._websocket.poll(poller, partial(self._look, hear))
 
     def _look(self, hear: Hear, now: float) -> bool:
         """Report what is here already; true where ``receive`` must see to it."""
         messages = self._websocket.receive_now(now)
         if messages:
-            hear(self._events(messages))
+            hear(_decoded(messages[0]) if len(messages) == 1 else self._events(messages), now)
         return messages is None or self._websocket.ended
 
     def _events(self, messages: Sequence[Message]) -> list[GeminiEvent]:
-        if len(messages) == 1:
-            return _decoded(messages[0])
         return [event for message in messages for event in _decoded(message)]
 
     # -------------------------------------------------------------- out
-
-    def post_now(self, message: bytes) -> bool:
-        """Send one text message, as UTF-8, if it goes at once; return whether it was sent."""
-        return self._websocket.post_now(message)
 
     async def send(self, message: bytes) -> None:
         """Send one text message, as UTF-8. A send that is cancelled leaves half a frame behind: ``abort`` then.
@@ -127,27 +126,19 @@ class Upstream:
                     self._behind_setup = events[place + 1 :]
                     return
 
-    async def keep_alive(self) -> None:
-        """Ping when nothing was heard for a while, and hang up on a Gemini that does not answer that either.
+    def mind(self, now: float) -> bool:
+        """Ping when nothing was heard for a while; return whether that was not answered either: then ``abort``.
 
-        Silence alone proves nothing: during a long answer, and while a candidate thinks, Gemini sends nothing.
+        For the watchdog, once a second. Silence alone proves nothing: during a long answer, and while a candidate thinks,
+        Gemini sends nothing. Where the kernel does not take the ping, it goes before the next message.
         """
         websocket = self._websocket
-        while True:
-            await trio.sleep_until(websocket.heard_at + QUIET_SECONDS)
-            # The same sum as above: a difference may round to less, for ever where time is virtual.
-            if trio.current_time() < websocket.heard_at + QUIET_SECONDS:
-                continue
-            try:
-                with trio.fail_after(PONG_SECONDS):
-                    websocket.ping()
-                    await websocket.flush()
-                    await websocket.sign_of_life()
-            except trio.TooSlowError:
-                await self.abort(closes.SILENT)
-                return
-            except WebSocketClosed:
-                return  # the reader sees the end too, and it knows why
+        if now - websocket.heard_at < QUIET_SECONDS:
+            return False
+        if self._pinged_at <= websocket.heard_at:
+            self._pinged_at = now
+            websocket.ping()
+        return now - self._pinged_at >= PONG_SECONDS
 
     async def close(self) -> None:
         """Say goodbye, and return when Gemini has answered or is gone. Not while another task receives."""
@@ -184,32 +175,23 @@ async def connected(
 ) -> AsyncIterator[Upstream]:
     """Yield a connection on which Gemini accepted ``setup``; close it, within a bound, on the way out.
 
-    ``by``: when the caller's patience ends, if that is sooner than ours. The nursery inside is for ``keep_alive``
-    alone: a connection's own task ends with the connection, and the interview's nursery lives on.
+    ``by``: when the caller's patience ends, if that is sooner than ours.
 
     Raises:
         UpstreamError: the connection could not be made; or it ended, and the body did not notice by itself.
     """
     connect_by = _sooner(CONNECT_SECONDS, by)
     stream = await dialled(dial, connect_by)
-    ended: BaseException | None = None
     try:
         upstream = Upstream(generation, await upgraded(stream, where, key, connect_by), key)
         await _set_up(upstream, setup, _sooner(SETUP_SECONDS, by))
-        async with trio.open_nursery() as living:
-            living.start_soon(upstream.keep_alive)
-            try:
-                yield upstream
-                with trio.move_on_after(CLOSE_SECONDS, shield=True):
-                    await upstream.close()
-            except Exception as error:  # noqa: BLE001 - raised again below, outside of the nursery's group
-                ended = error
-            living.cancel_scope.cancel()
+        setup = b""  # kilobytes that nobody needs any more
+        yield upstream
+        with trio.move_on_after(CLOSE_SECONDS, shield=True):
+            await upstream.close()
     finally:
         with trio.CancelScope(shield=True):
             await trio.aclose_forcefully(stream)
-    if ended is not None:
-        raise ended
 
 
 def _sooner(seconds: float, by: float | None) -> float:
@@ -222,4 +204,4 @@ async def _set_up(upstream: Upstream, setup: bytes, by: float) -> None:
         with trio.fail_at(by):
             await upstream.set_up(setup)
     except trio.TooSlowError as error:
-        raise UpstreamError(closes.TIMED_OUT, detail="no setupComplete in time") from error
+        raise UpstreamError(closes.SETUP_TIMED_OUT, detail="no setupComplete in time") from error

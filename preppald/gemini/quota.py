@@ -1,5 +1,6 @@
 """Hold back dials while Gemini's quota, or the project's money, is used up."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from preppald.core.closes import QUOTA, Cause, Remedy
@@ -15,10 +16,11 @@ PROBE_SECONDS = 2.0
 class Quota:
     """One for the process: once quota or money is used up nobody dials for a while, and then one at a time.
 
-    ``cause``: why dials were last held back, quota or money.
+    ``cause``: why dials were last held back, quota or money. ``on_refused`` is told of each refusal.
     """
 
     cause: Cause = QUOTA
+    on_refused: Callable[[Cause], None] = lambda _cause: None
     _open_until: float | None = None
 
     def note(self, cause: Cause, now: float) -> None:
@@ -26,6 +28,12 @@ class Quota:
         if cause.remedy is Remedy.WAIT:
             self.cause = cause
             self._open_until = now + QUOTA_PAUSE_SECONDS
+            self.on_refused(cause)
+
+    def hold(self, cause: Cause, until: float) -> None:
+        """Hold back dials until then, for another host was refused."""
+        self.cause = cause
+        self._open_until = until if self._open_until is None else max(until, self._open_until)
 
     def admit(self, now: float) -> bool:
         """Return whether the asker may dial. Once the pause is over one asker may, until it ``passed``."""

@@ -7,6 +7,7 @@ from preppald.config.addresses import Endpoint
 from preppald.core.closes import CREDIT, KEY_TROUBLES, Cause
 from preppald.gemini.dial import Dial
 from preppald.gemini.hints import Hints
+from preppald.gemini.models import Models
 from preppald.gemini.quota import Quota
 from preppald.net.poller import Poller
 from preppald.telemetry.health import Health, Trouble
@@ -27,6 +28,7 @@ class GeminiService:
     poller: Poller
     metrics: Metrics
     health: Health
+    models: Models
     now_ms: Callable[[], int]
     chance: Callable[[], float]
     quota: Quota = field(default_factory=Quota)

@@ -1,13 +1,12 @@
 """The way to Gemini: joins the candidate's audio, bounds it, and keeps it while Gemini is away."""
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import trio
 
 from preppald.core import gemini
-from preppald.core.closes import STALLED
+from preppald.core.closes import SILENT, STALLED, Cause
 from preppald.core.events import ToolCall
 from preppald.core.frames import BYTES_PER_SAMPLE, INPUT_SAMPLE_RATE_HZ
 from preppald.gemini.connection import Upstream, UpstreamError
@@ -20,6 +19,12 @@ KEPT_BYTES = 5 * BYTES_PER_SECOND
 MESSAGE_BYTES = BYTES_PER_SECOND
 # More than a watchdog ever has waiting at once.
 PROMPTS = 4
+# Sound waits that long at most, while a first connection is tried for; a notice of older sound is none.
+MOST_BEHIND_SECONDS = 15.0
+# A silence is added each second while the candidate's page sends nothing.
+SILENCES = 16
+# Offsets are told to the millisecond.
+NEARLY_SECONDS = 0.001
 # A send that takes longer has lost its connection: half a frame cannot be taken back.
 SEND_SECONDS = 5.0
 
@@ -58,8 +63,12 @@ class Uplink:
         self.dropped_bytes = 0
         self.taken_bytes = 0
         self.fed_at = trio.current_time()
+        # Sent over earlier connections; and the silences added of late: all that was put before each one's end, its bytes.
+        self._taken_before = 0
+        # A tuple, as the prompts are: empty for nearly all of an interview, a deque would take 760 bytes of it.
+        self._silences: tuple[tuple[int, int], ...] = ()
         self._pcm = bytearray()
-        self._prompts: deque[Text] = deque(maxlen=PROMPTS)
+        self._prompts: tuple[Text, ...] = ()
         self._changed = Wakeup()
         self._open = False
         self._kept_bytes = KEPT_BYTES
@@ -97,17 +106,39 @@ class Uplink:
 
     def put_silence(self, seconds: float) -> None:
         """Add silence: Gemini needs to hear that nobody speaks."""
-        self.put(bytes(int(seconds * INPUT_SAMPLE_RATE_HZ) * BYTES_PER_SAMPLE))
+        silence = bytes(int(seconds * INPUT_SAMPLE_RATE_HZ) * BYTES_PER_SAMPLE)
+        self._silences = (*self._silences, (self._put_bytes + len(silence), len(silence)))[-SILENCES:]
+        self.put(silence)
+
+    def behind(self, offset: float) -> float | None:
+        """Return how much of the candidate's sound has come since this place, in seconds.
+
+        ``offset``: in seconds of all that was sent over this connection. None for a place that was not sent, or long ago:
+        then it is no offset of this connection's.
+        """
+        sent = (self.taken_bytes - self._taken_before) / BYTES_PER_SECOND
+        if not -NEARLY_SECONDS <= sent - offset <= MOST_BEHIND_SECONDS:
+            return None
+        since = (sent - offset) * BYTES_PER_SECOND + len(self._pcm)
+        place = self._put_bytes - since
+        silent = sum(min(size, max(0.0, end - place)) for end, size in self._silences)
+        return (since - silent) / BYTES_PER_SECOND
+
+    @property
+    def _put_bytes(self) -> int:
+        """All that was put so far."""
+        return self.taken_bytes + self.dropped_bytes + len(self._pcm)
 
     def prompt(self, text: Text) -> None:
         """Add a text that makes the interviewer speak, or a note that does not; texts go before the audio."""
-        self._prompts.append(text)
+        self._prompts = (*self._prompts, text)[-PROMPTS:]
         self._offer()
 
     def open(self, send_now: SendNow = _never) -> None:
         """Let the kept audio flow, and all that follows: Gemini is there."""
         self._open = True
         self._send_now = send_now
+        self._taken_before = self.taken_bytes
         self._offer()
 
     def shut(self) -> None:
@@ -115,7 +146,7 @@ class Uplink:
         self._open = False
         self._send_now = _never
         self._kept_bytes = KEPT_BYTES
-        self._prompts.clear()
+        self._prompts = ()
 
     async def take(self) -> Item:
         """Wait for an open way and an item, and return it: a prompt, or whole samples up to one message."""
@@ -130,11 +161,12 @@ class Uplink:
             self._pcm[:0] = item
             self.taken_bytes -= len(item)
         else:
-            self._prompts.appendleft(item)
+            self._prompts = (item, *self._prompts)[:PROMPTS]
 
     def _next(self) -> Item | None:
         if self._prompts:
-            return self._prompts.popleft()
+            first, self._prompts = self._prompts[0], self._prompts[1:]
+            return first
         size = min(len(self._pcm) & ~1, MESSAGE_BYTES)
         if not size:
             return None
@@ -154,6 +186,8 @@ class Uplink:
 
 class UplinkWriter:
     """Connects the uplink to the present connection. ``run`` is its task, for the items that could not go at once."""
+
+    __slots__ = ("_uplink", "upstream")
 
     def __init__(self, uplink: Uplink) -> None:
         self.upstream: Upstream | None = None
@@ -185,15 +219,20 @@ class UplinkWriter:
                 if isinstance(item, bytes):  # prompts were meant for the moment
                     self._uplink.give_back(item)
 
-    def stalled(self, now: float) -> bool:
-        """Return whether the connection takes nothing more: then ``drop`` it."""
-        since = None if self.upstream is None else self.upstream.sending_since
-        return since is not None and now - since > SEND_SECONDS
+    def mind(self, now: float) -> Cause | None:
+        """Return why the connection is gone, if it takes nothing more or says nothing any more: then ``drop`` it."""
+        upstream = self.upstream
+        if upstream is None:
+            return None
+        since = upstream.sending_since
+        if since is not None and now - since > SEND_SECONDS:
+            return STALLED
+        return SILENT if upstream.mind(now) else None
 
-    async def drop(self) -> None:
-        """Hang up on a connection that takes nothing more."""
+    async def drop(self, cause: Cause) -> None:
+        """Hang up on a connection that is gone."""
         if self.upstream is not None:
-            await self.upstream.abort(STALLED)
+            await self.upstream.abort(cause)
 
     def _send_now(self, item: Item) -> bool:
         upstream = self.upstream

@@ -51,6 +51,7 @@ def told(delivery: Delivery) -> str:
         (endings.DAEMON_STOPPED, ["transcript"], ["ERROR"]),
         (endings.BUG, ["transcript"], ["ERROR"]),
         (endings.BLOCK_LEFT, ["transcript"], ["COMPLETED"]),
+        (endings.MOVED, [], []),
     ],
     ids=lambda value: value.name if isinstance(value, Ending) else "",
 )
@@ -74,11 +75,14 @@ def test_a_failed_interview_may_be_told_as_one(ending: Ending) -> None:
         endings.AI_FAILED: ["transcript", "ERROR"],
         endings.BUG: ["transcript", "ERROR"],
         endings.AI_UNREACHABLE: ["ERROR"],
+        endings.MOVED: [],
     }
     assert [told(delivery) for delivery in owed] == expected.get(ending, ["transcript"])
 
 
-@pytest.mark.parametrize("ending", PRECEDENCE, ids=lambda ending: ending.name)
+@pytest.mark.parametrize(
+    "ending", sorted(set(PRECEDENCE) - {endings.MOVED}, key=PRECEDENCE.index), ids=lambda it: it.name
+)
 def test_a_block_owes_its_transcript_and_nothing_else(ending: Ending) -> None:
     """The backend completes the interview at its last block; a block that failed does not fail the others."""
     (delivery,) = deliveries(
@@ -134,6 +138,9 @@ def test_of_two_endings_the_one_with_precedence_counts() -> None:
     for one, other in itertools.permutations(PRECEDENCE, 2):
         assert first([one, other]) is min(one, other, key=PRECEDENCE.index)
     assert first([endings.DAEMON_STOPPED, endings.USER_ENDED, endings.BUG]) is endings.BUG
+    # Whoever ended it here, the interview is another host's; and a stop that comes as well takes nothing back.
+    assert first([endings.MOVED, endings.USER_ENDED]) is endings.USER_ENDED
+    assert first([endings.DAEMON_STOPPED, endings.MOVED]) is endings.MOVED
 
 
 def test_close_codes_are_plain_or_distinct() -> None:

@@ -94,7 +94,9 @@ def pcm_part(pcm: bytes, mime_type: str = "audio/pcm;rate=24000") -> dict[str, A
             {"serverContent": {"turnComplete": True, "turnCompleteReason": "RESPONSE_REJECTED"}},
             [ReplyRejected("response_rejected"), TurnCompleted()],
         ),
-        ({"voiceActivity": {"type": "ACTIVITY_START", "audioOffset": "6.040s"}}, [SpeechBegan()]),
+        ({"voiceActivity": {"type": "ACTIVITY_START", "audioOffset": "6.040s"}}, [SpeechBegan(6.04)]),
+        ({"voiceActivity": {"type": "ACTIVITY_START", "audioOffset": "soon"}}, [SpeechBegan()]),
+        ({"voiceActivity": {"type": "ACTIVITY_END", "audioOffset": "7s"}}, [SpeechEnded(7.0)]),
         ({"voiceActivity": {"type": "ACTIVITY_END"}}, [SpeechEnded()]),
         ({"voiceActivity": {"type": "ACTIVITY_OF_TOMORROW"}}, []),
         ({"sessionResumptionUpdate": {"newHandle": "h", "resumable": True}}, [HandleGiven("h")]),
@@ -227,8 +229,6 @@ def test_text_frames_and_odd_white_space_are_read_as_well() -> None:
         b'{"serverContent":[]}',
         b'{"serverContent":{"turnComplete":"yes"}}',
         b'{"serverContent":{"outputTranscription":{"text":7}}}',
-        b'{"usageMetadata":{"thoughtsTokenCount":NaN}}',
-        b'{"usageMetadata":{"thoughtsTokenCount":' + b"9" * 5000 + b"}}",
         b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         b'{"setupComplete":{}} trailing',
     ],
@@ -270,6 +270,27 @@ def test_a_frame_that_is_no_message_is_refused_without_its_text(frame: bytes) ->
             [AudioSpoken(b"ab"), MemberSkipped("serverContent.modelTurn.parts.inlineData.data")],
         ),
         ('{"serverContent":7,"goAway":{}}', [GoingAway(None), MemberSkipped("serverContent")]),
+        (
+            '{"usageMetadata":{"thoughtsTokenCount":NaN},"serverContent":{"turnComplete":true}}',
+            [TurnCompleted(), TokensUsed(Usage()), MemberSkipped("usageMetadata.thoughtsTokenCount")],
+        ),
+        (
+            '{"usageMetadata":{"promptTokenCount":%s},"serverContent":{"turnComplete":-Infinity}}'
+            % ("9" * 5000),
+            [
+                TokensUsed(Usage()),
+                MemberSkipped("serverContent.turnComplete"),
+                MemberSkipped("usageMetadata.promptTokenCount"),
+            ],
+        ),
+        (
+            '{"toolCall":{"functionCalls":[{"name":"rate","args":{"score":NaN}}]}}',
+            [AtWork(), ToolCalled((ToolCall("", "rate"),))],
+        ),
+        (
+            '{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"data":"YWJj\\r\\nYWJj\\n"}}]}}}',
+            [AudioSpoken(b"abcabc")],
+        ),
     ],
 )
 def test_one_odd_member_costs_no_other(frame: str, events: list[GeminiEvent]) -> None:

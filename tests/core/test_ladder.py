@@ -59,6 +59,16 @@ def test_what_would_fail_again_is_not_tried_again(cause: Cause) -> None:
     assert lost(under_way(), cause) is None
 
 
+@pytest.mark.parametrize("cause", [it for it in CAUSES if it in closes.OF_THE_MODEL], ids=name_of)
+def test_a_model_that_refused_says_nothing_of_the_next_one(cause: Cause) -> None:
+    """A fresh session with that, within the same budget."""
+    ladder = under_way()
+    rung = ladder.lost(cause, now=100.0, has_handle=False, chance=0.5, elsewhere=True)
+    assert rung is not None
+    assert not rung.resume
+    assert rung.by == 100.0 + RESTORE_BUDGET_SECONDS
+
+
 @pytest.mark.parametrize("cause", [each for each in TRANSIENT if each in closes.UNASKED], ids=name_of)
 def test_a_gemini_that_cannot_be_reached_uses_up_no_resume(cause: Cause) -> None:
     """It never saw the handle: a network that is away for ten seconds must not cost the session its memory."""
