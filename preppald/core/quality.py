@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from preppald.core.presence import Presence
 from preppald.core.timeline import Spoken
 from preppald.core.turns import Speaker, unspaced
 
@@ -38,7 +39,8 @@ class Quality:
     ``wait_…``: from the end of the candidate's voice to the first sound of the reply; the 50th and 99th percentile, as
     the nearest rank, and the longest of ``waits``. ``…_silence_ms``: the longest stretch without that side's voice.
     ``candidate_share``: of all speech, 0 to 1. ``words_a_minute``: of the candidate; of scripts without blanks characters.
-    ``service``: what only the daemon saw; None where its counts were not kept.
+    ``service``: what only the daemon saw; None where its counts were not kept. ``presence``: when both ends were there; None
+    where that was not kept.
     """
 
     candidate_turns: int
@@ -55,6 +57,7 @@ class Quality:
     interviewer_silence_ms: int
     words_a_minute: float | None
     service: Service | None = None
+    presence: Presence | None = None
 
     def summary(self) -> dict[str, float]:
         """Return the few numbers that a log line has room for; times in seconds."""
@@ -71,7 +74,12 @@ def _seconds(milliseconds: int | None) -> float | None:
     return None if milliseconds is None else round(milliseconds / 1000, 2)
 
 
-def quality(timeline: Sequence[Spoken], length_ms: int, service: Service | None = None) -> Quality:
+def quality(
+    timeline: Sequence[Spoken],
+    length_ms: int,
+    service: Service | None = None,
+    presence: Presence | None = None,
+) -> Quality:
     """Return the numbers of a talk. ``timeline``: its turns in order. ``length_ms``: how long the interview lasted."""
     sides = {side: [it for it in timeline if it.turn.speaker is side] for side in Speaker}
     candidate, interviewer = sides[Speaker.USER], sides[Speaker.AI]
@@ -100,6 +108,7 @@ def quality(timeline: Sequence[Spoken], length_ms: int, service: Service | None 
         interviewer_silence_ms=_longest_silence(interviewer, length_ms),
         words_a_minute=round(words * MINUTE_MS / candidate_ms, 1) if candidate_ms else None,
         service=service,
+        presence=presence,
     )
 
 

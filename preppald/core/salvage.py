@@ -1,8 +1,9 @@
 """Read what a strict JSON reader refuses: member by member, keeping all that makes sense.
 
 Google's servers write ProtoJSON, and so do the proxies before them: null stands for "not set", an int64 may be
-quoted or written as 100.0, base64 may be URL-safe and without padding. Half a surrogate pair, a byte order mark and
-raw control characters come from texts that were cut or pasted. None of these may cost the words beside them.
+quoted or written as 100.0, base64 may be URL-safe, without padding or over several lines. Half a surrogate pair, a
+byte order mark and raw control characters come from texts that were cut or pasted; NaN and numbers of a thousand digits
+from sums that went wrong. None of these may cost the words beside them.
 """
 
 import binascii
@@ -15,8 +16,13 @@ import msgspec
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-_URL_SAFE = str.maketrans("-_", "+/")
+# MIME breaks base64 into lines of 76.
+_AS_ONE_LINE = str.maketrans("-_", "+/", " \t\r\n")
 _ABSENT: Any = object()
+# Stands for a number that is none, or that nobody could count to: no member takes it.
+_NO_NUMBER: Any = object()
+# Of an int64 there are 19, and a sign; Python refuses to read thousands.
+MAX_DIGITS = 20
 
 
 def salvage(kind: type[T], frame: bytes | str) -> tuple[T, list[str]]:
@@ -29,16 +35,22 @@ def salvage(kind: type[T], frame: bytes | str) -> tuple[T, list[str]]:
         RecursionError: the frame is nested too deeply.
     """
     text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
-    tree = json.loads(text.removeprefix("\ufeff"), strict=False, parse_constant=_refuse)
+    tree = json.loads(
+        text.removeprefix("\ufeff"), strict=False, parse_constant=_no_number, parse_int=_whole_number
+    )
     if not isinstance(tree, dict):
         raise TypeError("not a JSON object")
     dropped: list[str] = []
     return _struct(kind, tree, "", dropped), dropped
 
 
-def _refuse(constant: str) -> float:
-    """Refuse NaN and Infinity, which Python's reader takes and JSON does not have."""
-    raise ValueError(f"{constant} is not JSON")
+def _no_number(_constant: str) -> Any:
+    """Return what stands for NaN and Infinity, which Python's reader takes and JSON does not have."""
+    return _NO_NUMBER
+
+
+def _whole_number(digits: str) -> Any:
+    return int(digits) if len(digits) <= MAX_DIGITS else _NO_NUMBER
 
 
 def _struct(kind: type[T], tree: Mapping[str, Any], path: str, dropped: list[str]) -> T:
@@ -89,5 +101,5 @@ def _whole(text: str) -> str:
 
 
 def _decoded(raw: Any) -> bytes:
-    text = raw.translate(_URL_SAFE).rstrip("=") if isinstance(raw, str) else raw
+    text = raw.translate(_AS_ONE_LINE).rstrip("=") if isinstance(raw, str) else raw
     return binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)

@@ -63,7 +63,7 @@ class Spans(msgspec.Struct, frozen=True):
 class Connection:
     """A connection to Gemini, or a try. Seconds on any one clock; ``ready_at`` is None where it was never set up.
 
-    ``why`` it ended: a close cause's name, or why it was left.
+    ``why`` it ended: a close cause's name, or why it was left. ``model``: empty for that of the interview's beginning.
     """
 
     generation: int
@@ -73,6 +73,7 @@ class Connection:
     resumed: bool
     why: str
     failed: bool
+    model: str = ""
 
 
 class Course(Protocol):
@@ -91,17 +92,20 @@ class Trace:
     def __init__(self, interview: Interview, names: Names) -> None:
         self._interview = interview
         self._names = names
+        # Of the last connection: an interview may go on with another model.
+        self._model = interview.model
         self._session = session_name(interview.interview_id, interview.block, interview.epoch)
         self.trace_id = _digest(self._session, TRACE_ID_BYTES)
         self._root = _digest(f"{self._session} interview", SPAN_ID_BYTES)
 
     def connection(self, it: Connection, to_ms: "ToMs") -> Spans:
         """Return the span of a connection that ended."""
+        self._model = it.model or self._model
         attributes: dict[str, Value] = {
             "preppald.connection.generation": it.generation,
             "preppald.connection.resumed": it.resumed,
             "preppald.connection.end": it.why,
-            **self._gen_ai({"gen_ai.provider.name": PROVIDER, "gen_ai.request.model": self._interview.model}),
+            **self._gen_ai({"gen_ai.provider.name": PROVIDER, "gen_ai.request.model": self._model}),
         }
         if it.ready_at is not None:
             attributes["preppald.connection.setup_seconds"] = round(it.ready_at - it.dialled_at, 3)
@@ -123,7 +127,14 @@ class Trace:
         return self._of(self._span("gap", f"gap {begin_ms}", begin_ms, end_ms, {}))
 
     def talk(
-        self, ending: Ending, turns: Sequence[Turn], numbers: Quality, ended_ms: int, usage: Usage
+        self,
+        ending: Ending,
+        turns: Sequence[Turn],
+        numbers: Quality,
+        ended_ms: int,
+        usage: Usage,
+        *,
+        cost_dollars: float = 0.0,
     ) -> Spans:
         """Return the root, and a span for each turn; ``turns`` in their order, as the transcript has them."""
         interview = self._interview
@@ -139,10 +150,12 @@ class Trace:
                     "preppald.interview.ending": ending.name,
                     **_numbers("preppald.talk", numbers),
                     **({} if numbers.service is None else _numbers("preppald.service", numbers.service)),
+                    "preppald.usage.tokens": usage.total,
+                    "preppald.usage.cost_dollars": round(cost_dollars, 4),
                     **self._gen_ai(
                         {
                             "gen_ai.provider.name": PROVIDER,
-                            "gen_ai.request.model": interview.model,
+                            "gen_ai.request.model": self._model,
                             "gen_ai.usage.input_tokens": usage.prompt_audio + usage.prompt_text,
                             "gen_ai.usage.output_tokens": usage.response_audio
                             + usage.response_text
@@ -177,7 +190,7 @@ class Trace:
             begin_ms -= wait_ms
             attributes["preppald.reply.first_sound_seconds"] = wait_ms / 1000
             attributes |= self._gen_ai({"gen_ai.response.time_to_first_chunk": wait_ms / 1000})
-        model = self._interview.model
+        model = self._model
         attributes |= self._gen_ai(
             {
                 "gen_ai.operation.name": "chat",
@@ -275,7 +288,7 @@ def _digest(of: str, length: int) -> str:
 def _numbers(prefix: str, of: Quality | Service) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for item in fields(of):
-        value: Value | Service | None = getattr(of, item.name)
-        if value is not None and not isinstance(value, Service):
+        value = getattr(of, item.name)
+        if isinstance(value, Value):
             found[f"{prefix}.{item.name}"] = value
     return found

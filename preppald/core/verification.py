@@ -29,6 +29,12 @@ LEAST_SURPLUS = 3
 EDGE_WORDS = 1
 # Two texts of one turn agree in more than half of their words, even where half of one is missing.
 UNRELATED_SHARE = 0.3
+# In a turn of eleven words, and what noise adds, five may be most of it. There the agreeing words are counted against the
+# shorter text's, and of the words beside a defect each counts: two are the most that noise puts at an edge.
+SHORT_WORDS = 14
+SHORT_EDGE_WORDS = 2
+# One word in place of another, or in place of none, is no more than the usual difference of two ears.
+LEAST_WORDS = 2
 # Voice by our own ear without a word of it: a cough and a "hm" are shorter.
 UNHEARD_SECONDS = 2.0
 # Six minutes of a fast speaker. The alignment takes the square of it in time.
@@ -69,11 +75,15 @@ def judge(live: str, second: str, voice_seconds: float) -> Verdict:
         missed = bool(theirs) and voice_seconds >= UNHEARD_SECONDS
         return Verdict(Flag.UNHEARD if missed else Flag.OK, 0.0 if theirs else 1.0)
     if not theirs:
-        return Verdict(Flag.INVENTED, 0.0)
+        return Verdict(Flag.INVENTED if len(ours) >= LEAST_WORDS else Flag.OK, 0.0)
     steps = list(_aligned(ours, theirs))
     agreeing = steps.count(_Step.BOTH)
     share = round(2 * agreeing / (len(ours) + len(theirs)), 3)
-    return Verdict(_unrelated(live, second) if share < UNRELATED_SHARE else _flag(steps, len(theirs)), share)
+    short = len(theirs) < SHORT_WORDS
+    related = agreeing / min(len(ours), len(theirs)) if short else share
+    unrelated = related < UNRELATED_SHARE
+    flag = _unrelated(live, second, len(ours), len(theirs)) if unrelated else _flag(steps, len(theirs))
+    return Verdict(flag, share)
 
 
 def words(text: str) -> list[str]:
@@ -124,11 +134,13 @@ def _flag(steps: Sequence[_Step], count: int) -> Flag:
         return Flag.OK
     if invented > missing:
         return Flag.INVENTED
-    if steps[:begin].count(_Step.BOTH) <= EDGE_WORDS:
-        return Flag.START_MISSING
-    if steps[end:].count(_Step.BOTH) <= EDGE_WORDS:
-        return Flag.END_MISSING
-    return Flag.WORDS_MISSING
+    # In a long turn a word of what is missing may agree with another by chance; in a short one any word says where it is.
+    short = count < SHORT_WORDS
+    telling = {*_Step} - {_Step.LIVE_ONLY} if short else {_Step.BOTH}
+    before, after = (sum(it in telling for it in part) for part in (steps[:begin], steps[end:]))
+    if min(before, after) > (SHORT_EDGE_WORDS if short else EDGE_WORDS):
+        return Flag.WORDS_MISSING
+    return Flag.START_MISSING if before <= after else Flag.END_MISSING
 
 
 def _largest(steps: Sequence[_Step], side: _Step) -> tuple[int, int, int]:
@@ -143,7 +155,11 @@ def _largest(steps: Sequence[_Step], side: _Step) -> tuple[int, int, int]:
     return best
 
 
-def _unrelated(live: str, second: str) -> Flag:
-    """Return which of the two it is, where the texts have next to no word in common."""
-    ours, theirs = guessed(live), guessed(second)
-    return Flag.INVENTED if ours is not None and ours == theirs else Flag.OTHER_LANGUAGE
+def _unrelated(live: str, second: str, ours: int, theirs: int) -> Flag:
+    """Return the flag of texts that have next to no word in common; ``ours`` and ``theirs``: how many words they have."""
+    languages = {guessed(live), guessed(second)}
+    if len(languages) > 1 and None not in languages:
+        return Flag.OTHER_LANGUAGE
+    if max(ours, theirs) < LEAST_WORDS:
+        return Flag.OK
+    return Flag.INVENTED if None not in languages or ours - theirs >= LEAST_SURPLUS else Flag.OTHER_LANGUAGE

@@ -51,7 +51,9 @@ USAGE = Usage(prompt_audio=100, prompt_text=20, response_audio=50, response_text
 
 def talk(names: Names = Names.GEN_AI, interview: Interview = INTERVIEW) -> list[Span]:
     numbers = quality(spoken(TALK, START_MS, START_MS + 10_000), 10_000, Service(credited_ms=1500))
-    made = Trace(interview, names).talk(endings.USER_ENDED, TALK, numbers, START_MS + 10_000, USAGE)
+    made = Trace(interview, names).talk(
+        endings.USER_ENDED, TALK, numbers, START_MS + 10_000, USAGE, cost_dollars=0.00123
+    )
     return list(made.spans)
 
 
@@ -64,6 +66,8 @@ def test_the_interview_is_the_root() -> None:
     assert told["preppald.interview.ending"] == "user_ended"
     assert told["preppald.service.credited_ms"] == 1500
     assert told["preppald.talk.interruptions"] == 1
+    assert told["preppald.usage.tokens"] == USAGE.total
+    assert told["preppald.usage.cost_dollars"] == 0.0012
     assert told["gen_ai.usage.input_tokens"] == 120
     assert told["gen_ai.usage.output_tokens"] == 60
 

@@ -53,6 +53,25 @@ def test_a_word_or_two_are_no_defect() -> None:
 
 def test_words_that_the_better_ear_heard_nothing_of_are_invented() -> None:
     assert judge("thank you for watching", "", 0.3).flag is Flag.INVENTED
+    assert judge("you", "", 0.3).flag is Flag.OK, "one word is no more than the difference of two ears"
+
+
+@pytest.mark.parametrize(
+    ("live", "second", "expected"),
+    [
+        ("early so", "because the lock was released too early so", Flag.START_MISSING),
+        ("because the", "because the lock was released too early", Flag.END_MISSING),
+        ("yes I have seen the world and learned a trade", "yes", Flag.INVENTED),
+        ("bitte nicht", "of course", Flag.OTHER_LANGUAGE),
+        ("当然", "of course I would", Flag.OTHER_LANGUAGE),
+        ("yes", "yeah", Flag.OK),
+        ("是", "对", Flag.OK),
+        ("是", "yes and that it was for you", Flag.OTHER_LANGUAGE),
+    ],
+)
+def test_short_turns(live: str, second: str, expected: Flag) -> None:
+    """Most of one may be missing, and one word may be another."""
+    assert flag(live, second, seconds=1.5) is expected
 
 
 @pytest.mark.parametrize(
