@@ -1,10 +1,16 @@
 """Chooses the journal that hosts share: PostgreSQL where a URL is set, otherwise this host alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 
 from preppald.errors import StartError
 from preppald.shared.alone import Alone
 from preppald.shared.protocol import Shared
+
+if TYPE_CHECKING:
+    from preppald.shared.archive import SharedArchive
+    from preppald.shared.forgetting import SharedForgetter
+    from preppald.shared.hosts import Hosts
 
 
 async def examined(url: str, now_ms: Callable[[], int]) -> list[tuple[str, bool, str]]:
@@ -16,6 +22,47 @@ async def examined(url: str, now_ms: Callable[[], int]) -> list[tuple[str, bool,
     except ImportError as error:
         return [("shared journal", False, _lacking(error))]
     return await examine(url, now_ms)
+
+
+def archive_at(url: str) -> "SharedArchive":
+    """Return what the shared journal at a URL has, for commands. Nothing is connected yet.
+
+    Raises:
+        StartError: the driver is not installed.
+    """
+    try:
+        from preppald.shared.archive import SharedArchive  # noqa: PLC0415 - as below
+    except ImportError as error:
+        raise StartError(_lacking(error)) from error
+    return SharedArchive(url)
+
+
+def hosts_at(url: str) -> "Hosts":
+    """Return the hosts that share the journal at a URL, for commands. Nothing is connected yet.
+
+    Raises:
+        StartError: the driver is not installed.
+    """
+    try:
+        from preppald.shared.hosts import Hosts  # noqa: PLC0415 - as below
+    except ImportError as error:
+        raise StartError(_lacking(error)) from error
+    return Hosts(url)
+
+
+def forgetter_at(url: str, ours: Collection[int]) -> "SharedForgetter":
+    """Return what removes interviews from the shared journal at a URL. Nothing is connected yet.
+
+    ``ours``: incarnations of the state directory that is forgotten in.
+
+    Raises:
+        StartError: the driver is not installed.
+    """
+    try:
+        from preppald.shared.forgetting import SharedForgetter  # noqa: PLC0415 - as below
+    except ImportError as error:
+        raise StartError(_lacking(error)) from error
+    return SharedForgetter(url, ours)
 
 
 def _lacking(error: ImportError) -> str:

@@ -68,6 +68,8 @@ class Link:
     def __init__(self, url: str, *, name: str = "preppald", patience: float = PATIENCE_SECONDS) -> None:
         self._conninfo = conninfo(url, name)
         self._least_patience = patience
+        # Of tasks that ask at one moment each has its own clock, and one that is cancelled hangs up on no other.
+        self._turn = trio.StrictFIFOLock()
         self._limiter = trio.CapacityLimiter(1)
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
         self._socket: socket.socket | None = None
@@ -78,7 +80,7 @@ class Link:
 
     async def ask(self, statement: str, values: Mapping[str, object] | None = None) -> Answer:
         """Return the rows of the answer. Connects first where there is no connection."""
-        async with trio.open_nursery() as nursery:
+        async with self._turn, trio.open_nursery() as nursery:
             self._asking = True
             nursery.start_soon(self._watch)
             answer = await trio.to_thread.run_sync(
@@ -121,10 +123,12 @@ class Link:
                 self._hang_up()
 
     def _hang_up(self) -> None:
-        # Only the socket: the driver's own objects belong to the thread, which wakes up with an error.
-        if self._socket is not None:
+        # Only the socket: the driver's own objects belong to the thread, which wakes up with an error. That thread may
+        # let go of the socket at this moment.
+        ours = self._socket
+        if ours is not None:
             with suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+                ours.shutdown(socket.SHUT_RDWR)
 
     def _ask(self, statement: str, values: Mapping[str, object]) -> Answer:
         """Run in the thread."""

@@ -1,16 +1,18 @@
 """An instance among those that share a journal: its incarnation, its tenure, and the log's lines about both."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 
 import trio
 
 from preppald.journal.spool import Life
-from preppald.shared.protocol import LEASE_SECONDS, Known, Presence, Session
-from preppald.shared.tenure import Effect, Event, Tenure, step
+from preppald.shared.protocol import LEASE_SECONDS, Known, Peer, Presence, Pulse
+from preppald.shared.tenure import MAY_POST, Effect, Event, Tenure, step
 from preppald.telemetry.interfaces import Log
 
 # While there is no answer the log says so again after this.
 AGAIN_SECONDS = 300.0
+# Or when there is another cause: the first may be a broken line, the second the reason why no other comes. Of an outage.
+MAX_CAUSES = 5
 
 
 class Membership:
@@ -18,7 +20,8 @@ class Membership:
 
     ``sure``: it is known how far the shared journal is; after each silence it is asked again. ``met``: it was ever asked
     by this process. ``kin``: see ``Shipment``. ``offset_ms``: the database's clock less this host's, None before there
-    was an answer. ``fenced``: how often this instance was declared lost.
+    was an answer. ``fenced``: how often this instance was declared lost; ``on_fenced`` is called each time. ``late`` and
+    ``orphans``: as the last pulse had them; ``on_news`` is called where there are any.
     """
 
     def __init__(self, presence: Presence, *, log: Log) -> None:
@@ -32,22 +35,33 @@ class Membership:
         self.tenure = Tenure.CUT_OFF
         self.offset_ms: int | None = None
         self.fenced = 0
+        self.on_fenced: Callable[[], None] = lambda: None
+        self.late: Sequence[Peer] = ()
+        self.orphans = False
+        self.on_news: Callable[[], None] = lambda: None
         self._granted_at = float("-inf")
         # Since when there is no answer, and when the log said so last; None while there are answers.
         self._away_since: float | None = None
         self._told_at = 0.0
-        # Told once each.
-        self._elsewhere: set[Session] = set()
+        self._causes: set[str] = set()
 
     @property
     def up(self) -> bool:
         """Return whether the shared journal answers."""
         return self.sure and self._away_since is None
 
+    def away(self, now: float) -> float:
+        """Return for how many seconds there has been no answer; 0 where there are answers."""
+        return 0.0 if self._away_since is None else now - self._away_since
+
     @property
     def holds(self) -> bool:
         """Return whether the lease is renewed."""
         return self.tenure is Tenure.HOLDS
+
+    def may_post(self, now: float) -> bool:
+        """Return whether deliveries may be posted: by the last answer, and by its age."""
+        return MAY_POST[self.tenure] and now <= self._granted_at + LEASE_SECONDS
 
     def recall(self, life: Life) -> None:
         """Go on as the file says."""
@@ -92,35 +106,34 @@ class Membership:
         self._happened(Event.REFUSED)
         return False
 
-    def silent(self, why: str, *, at_once: bool = True) -> bool:
-        """Note that no answer came; return False. ``at_once``: it must be asked again how far the database is."""
+    def silent(self, why: str) -> bool:
+        """Note that no answer came; return False. A standby may answer next, which lacks the last seconds."""
         now = trio.current_time()
-        self.sure = self.sure and not at_once
-        if self._away_since is None or now >= self._told_at + AGAIN_SECONDS:
+        self.sure = False
+        another = why not in self._causes and len(self._causes) < MAX_CAUSES
+        if self._away_since is None or another or now >= self._told_at + AGAIN_SECONDS:
             self._away_since = now if self._away_since is None else self._away_since
             self._told_at = now
+            self._causes.add(why)
             self._log.warning("shared.away", cause=why, seconds=round(now - self._away_since))
         if now > self._granted_at + LEASE_SECONDS:
             self._happened(Event.SILENCE)
         return False
 
-    def elsewhere(self, sessions: Iterable[Session]) -> None:
-        """Tell of sessions that another instance owns: both run them, and nothing here decides between them yet."""
-        for session in sessions:
-            if session not in self._elsewhere:
-                self._elsewhere.add(session)
-                interview_id, block = session
-                self._log.error("interview.owned_elsewhere", interview=interview_id, block=block)
-
-    def set_clock(self, clock_ms: int, now_ms: int) -> None:
-        """Note how far this host's clock is from the database's."""
-        self.offset_ms = clock_ms - now_ms
+    def felt(self, pulse: Pulse, now_ms: int) -> None:
+        """Note a pulse's answer. ``now_ms``: this host's clock."""
+        self.granted()
+        self.offset_ms = pulse.clock_ms - now_ms
+        self.late, self.orphans = pulse.late, pulse.orphans
+        if self.late or self.orphans:
+            self.on_news()
 
     def _answered(self) -> None:
         self._granted_at = trio.current_time()
         if self._away_since is not None:
             self._log.warning("shared.back", seconds=round(self._granted_at - self._away_since))
             self._away_since = None
+            self._causes.clear()
 
     def _happened(self, event: Event) -> None:
         after = step(self.tenure, event)
@@ -135,3 +148,5 @@ class Membership:
                     self._log.error("instance.fenced", incarnation=self.incarnation)
                     self.fenced += 1
                     self.incarnation, self.sure = 0, False
+                    self.late, self.orphans = (), False
+                    self.on_fenced()

@@ -75,7 +75,43 @@ CREATE INDEX outbox_interview ON preppald.outbox (interview_id);
 CREATE TABLE preppald.feedback_due (key text PRIMARY KEY);
 """
 
-STEPS = (Step(1, FIRST),)
+# For hosts that answer for each other, beside their words. Everything may be null or has a default: a preppald of
+# the first step writes on beside it.
+SECOND = """
+ALTER TABLE preppald.instance
+  ADD COLUMN ready boolean NOT NULL DEFAULT false,
+  -- SHA-256 of the certificate at its address, hex; null: that speaks plain TCP.
+  ADD COLUMN certificate text;
+-- 'peer': the key by which hosts know each other, made once.
+CREATE TABLE preppald.secret (name text PRIMARY KEY, value bytea NOT NULL);
+-- The row of person that counts it, while it is live; null: a guest's, or one that was never begun here. And the one that
+-- its end has counted down: a statement cannot return a value of before otherwise.
+ALTER TABLE preppald.interview ADD COLUMN person text, ADD COLUMN person_left text;
+CREATE TABLE preppald.person (name text PRIMARY KEY, live bigint NOT NULL) WITH (fillfactor = 70);
+-- The instance that posts it; null: one of before this column made it.
+ALTER TABLE preppald.outbox ADD COLUMN owner bigint;
+CREATE INDEX outbox_owner ON preppald.outbox (owner) WHERE state = 'pending';
+-- What a fenced owner still had: for people, never posted.
+CREATE TABLE preppald.late (
+  interview_id text NOT NULL, block bigint NOT NULL, instance bigint NOT NULL, first_seq bigint NOT NULL,
+  fragments text NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (interview_id, block, instance, first_seq));
+-- What one host has learnt of Gemini and all should know, until it lapses.
+CREATE TABLE preppald.signal (
+  name text PRIMARY KEY, until timestamptz NOT NULL, cause text NOT NULL, instance bigint NOT NULL);
+-- Attempts to use a model in an instance's last minute.
+CREATE TABLE preppald.attempt (
+  instance bigint NOT NULL, model text NOT NULL, attempts bigint NOT NULL, failures bigint NOT NULL,
+  interviews bigint NOT NULL, at timestamptz NOT NULL, PRIMARY KEY (instance, model)
+) WITH (fillfactor = 50);
+-- An operator's word to an instance.
+CREATE TABLE preppald.command (
+  number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, target bigint NOT NULL, what text NOT NULL,
+  at timestamptz NOT NULL DEFAULT clock_timestamp(), done_at timestamptz, answer text);
+CREATE INDEX command_open ON preppald.command (target) WHERE done_at IS NULL;
+"""
+
+STEPS = (Step(1, FIRST), Step(1, SECOND))
 
 # A step waits for no lock longer than this: statements of running interviews would wait behind it.
 LOCK_TIMEOUT = "2s"

@@ -7,71 +7,44 @@ tests can hold both to them.
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 import trio
 
-from preppald.core.deliveries import DeliveryState
-from preppald.core.interview import Phase
-from preppald.journal import packing, rows, writes
+from preppald.journal import packing, rows
 from preppald.journal.rows import Row
 from preppald.shared.protocol import (
+    LATE_SECONDS,
     LEASE_SECONDS,
     Claimed,
+    Ended,
     Fenced,
+    Held,
     Joined,
     Known,
+    Late,
+    Mine,
+    Order,
+    Owned,
     Peer,
     Presence,
     Pulse,
     Said,
     Session,
     Shipment,
+    Standing,
+    TooMany,
     Unfit,
     Unreachable,
     Written,
 )
+from preppald.shared.signal_tables import MemorySignals
+from preppald.shared.tables import Instance, Tables
 
 T = TypeVar("T")
-NOBODY = 0
 AWAY = Unreachable("the shared journal does not answer")
 # PostgreSQL's texts hold every character but this one.
 NUL = "\x00"
-
-
-@dataclass(slots=True)
-class Instance:
-    """One incarnation. Times are the database's, in seconds."""
-
-    presence: Presence
-    renewed: float
-    steady: float
-    lost: bool = False
-    settled: bool = False
-    settled_to: int = 0
-
-
-@dataclass(slots=True)
-class Kept:
-    """An interview's row and its owner."""
-
-    row: Row
-    owner: int
-    claims: int = 0
-
-
-@dataclass(slots=True)
-class Tables:
-    """The database's content. A failover to a copy that is behind is a copy of this, made before."""
-
-    instances: dict[int, Instance] = field(default_factory=dict)
-    interviews: dict[Session, Kept] = field(default_factory=dict)
-    recent: dict[tuple[int, int, int], Row] = field(default_factory=dict)
-    # By everything that makes a passage: two of the same fragments are one, two that overlap are two.
-    passages: dict[Row, None] = field(default_factory=dict)
-    owed: dict[str, Row] = field(default_factory=dict)
-    due: set[str] = field(default_factory=set)
 
 
 class Model:
@@ -89,6 +62,12 @@ class Model:
         """Return the tables as they are now: those of a standby that falls behind from here on."""
         return deepcopy(self.tables)
 
+    def order(self, target: int, what: str) -> int:
+        """Have an operator say a word to an instance; return its number."""
+        number = sum(map(len, self.tables.orders.values())) + 1
+        self.tables.orders.setdefault(target, []).append(Order(number, what))
+        return number
+
     def client(self) -> "Client":
         """Return a host's way to it."""
         return Client(self)
@@ -102,6 +81,7 @@ class Client:
         self.reachable = True
         self.lost_answers = 0
         self.closed = False
+        self.signals = MemorySignals(lambda: self._tables.told, model.now, self._done_by)
 
     @property
     def _tables(self) -> Tables:
@@ -122,21 +102,27 @@ class Client:
             mine = self._renewed(me)
             if mine is None:
                 return Fenced()
+            mine.steady = mine.renewed
             numbers = [number for owner, number, _ in self._tables.recent if owner == me]
             return Known(max(numbers, default=mine.settled_to), mine.settled_to)
 
         return await self._done(statement)
 
-    async def pulse(self, me: int, _live: int, /) -> Pulse | Fenced | Unreachable:
+    async def pulse(self, me: int, live: int, /) -> Pulse | Fenced | Unreachable:
         def statement() -> Pulse | Fenced:
-            if self._renewed(me) is None:
+            mine = self._renewed(me)
+            if mine is None:
                 return Fenced()
-            lapsed = [
-                _peer(number, it)
+            mine.live = live
+            late = [
+                peer
                 for number, it in self._tables.instances.items()
-                if number != me and not it.settled and (it.lost or self._lapsed(it))
+                if number != me
+                and not it.settled
+                and (it.lost or it.renewed < self._model.now() - LATE_SECONDS)
+                if (peer := self._tables.peer(number))
             ]
-            return Pulse(round(self._model.now() * 1000), lapsed)
+            return Pulse(round(self._model.now() * 1000), late, self._tables.orphans())
 
         return await self._done(statement)
 
@@ -148,19 +134,18 @@ class Client:
                 return Unfit("a text holds NUL")
             for number, place, *values in shipment.recent:
                 self._tables.recent.setdefault((me, number, place), tuple(values))
-            self._tables.passages |= dict.fromkeys(map(tuple, shipment.passages))
+            self._tables.put_passages(me, shipment.passages, shipment.kin)
             elsewhere = tuple(
                 (row[0], row[1])
                 for row in shipment.interviews
-                if not self._put_interview(me, row, shipment.kin)
+                if not self._tables.put_interview(me, row, shipment.kin)
             )
-            for row in shipment.owed:
-                known = self._tables.owed.get(row[0])
-                if known is None or writes.outranks(rows.owed(row), rows.owed(known)):
-                    self._tables.owed[row[0]] = row
+            others = tuple(
+                row[0] for row in shipment.owed if not self._tables.put_owed(me, row, shipment.kin)
+            )
             for key, due in shipment.due.items():
                 (self._tables.due.add if due else self._tables.due.discard)(key)
-            return Written(elsewhere)
+            return Written(elsewhere, others)
 
         return await self._done(statement)
 
@@ -171,31 +156,22 @@ class Client:
             mine = self._mine(me)
             if not mine:
                 return Fenced()
-            self._replace_recent(me, passages, upto)
+            self._tables.replace_recent(me, passages, upto)
             mine.settled_to = max(mine.settled_to, upto)
             return Written()
 
         return await self._done(statement)
 
-    async def sweep(self, me: int, before_ms: int, /) -> int | Fenced | Unreachable:
+    async def sweep(self, me: int, before_ms: int, rows_before_ms: int, /) -> int | Fenced | Unreachable:
         def statement() -> int | Fenced:
             if not self._mine(me):
                 return Fenced()
-            tables = self._tables
-            open_ones = {
-                it.delivery.interview_id for it in map(rows.owed, tables.owed.values()) if _open(it.state)
-            }
-            kept_on = {
-                session[0]
-                for session, kept in tables.interviews.items()
-                if not self._over(me, kept, before_ms)
-            }
-            names = {session[0] for session in tables.interviews} - open_ones - kept_on
-            tables.interviews = {it: kept for it, kept in tables.interviews.items() if it[0] not in names}
-            tables.passages = {row: None for row in tables.passages if row[0] not in names}
-            tables.owed = {key: row for key, row in tables.owed.items() if row[1] not in names}
-            tables.due &= set(tables.owed)
-            return len(names)
+            gone = self._tables.over(me, rows_before_ms)
+            self._tables.forget(gone)
+            self._tables.strip_strays(before_ms)
+            stripped = self._tables.wordy(self._tables.over(me, before_ms))
+            self._tables.strip(stripped)
+            return len(gone) + len(stripped)
 
         return await self._done(statement)
 
@@ -211,9 +187,7 @@ class Client:
     async def owner(self, session: Session, /) -> Peer | Unreachable | None:
         def statement() -> Peer | None:
             kept = self._tables.interviews.get(session)
-            if kept is None or kept.owner == NOBODY or not _live(kept.row):
-                return None
-            return _peer(kept.owner, self._tables.instances[kept.owner])
+            return self._tables.peer(kept.owner) if kept is not None and kept.live else None
 
         return await self._done(statement)
 
@@ -244,9 +218,47 @@ class Client:
             if not self._mine(me):
                 return Fenced()
             if other.lost and not other.settled:
-                self._replace_recent(peer, passages, None)
+                self._tables.replace_recent(peer, passages, None)
                 other.settled = True
             return Written()
+
+        return await self._done(statement)
+
+    async def begin(
+        self, me: int, row: Row, person: str | None, limit: int, /
+    ) -> Mine | Owned | Ended | TooMany | Fenced | Unfit | Unreachable:
+        def statement() -> Mine | Owned | Ended | TooMany | Fenced | Unfit:
+            if not self._mine(me):
+                return Fenced()
+            if _spoilt(row):
+                return Unfit("a text holds NUL")
+            kept, epoch = self._tables.interviews.get((row[0], row[1])), rows.interview(row).epoch
+            if kept is not None and kept.live:
+                ours = kept.owner == me and kept.epoch == epoch
+                return Mine() if ours else Owned(self._tables.peer(kept.owner))
+            if kept is not None and kept.epoch >= epoch:
+                return Ended(kept.row)
+            if person is not None and self._tables.people[person] >= limit:
+                return TooMany()
+            self._tables.put_begun(me, row, person)
+            return Mine()
+
+        return await self._done(statement)
+
+    async def sessions(self, interview_id: str, /) -> Sequence[Held] | Unreachable:
+        def statement() -> Sequence[Held]:
+            return [
+                Held(kept.row, self._tables.peer(kept.owner))
+                for (name, _), kept in sorted(self._tables.interviews.items())
+                if name == interview_id
+            ]
+
+        return await self._done(statement)
+
+    async def held(self, me: int, /) -> Sequence[Session] | Unreachable:
+        def statement() -> Sequence[Session]:
+            mine = [it for it, kept in sorted(self._tables.interviews.items()) if kept.owner == me]
+            return [it for it in mine if self._tables.unfinished(it)]
 
         return await self._done(statement)
 
@@ -256,14 +268,26 @@ class Client:
         def statement() -> Sequence[Claimed] | Fenced:
             if not self._mine(me):
                 return Fenced()
-            free = [
-                kept
-                for (name, _), kept in sorted(self._tables.interviews.items())
-                if interview_id in {None, name} and _live(kept.row) and self._orphan(kept)
+            tables = self._tables
+            found = [
+                session
+                for session, kept in sorted(tables.interviews.items())
+                if interview_id in {None, session[0]} and tables.unfinished(session)
+                if tables.free(kept.owner) or (kept.owner == me and interview_id is not None)
             ]
-            for kept in free[:limit]:
-                kept.owner, kept.claims = me, kept.claims + 1
-            return [Claimed(kept.row, kept.claims) for kept in free[:limit]]
+            return [tables.claimed(me, it) for it in found[:limit]]
+
+        return await self._done(statement)
+
+    async def late(self, me: int, found: Sequence[Late], /) -> Written | Fenced | Unfit | Unreachable:
+        def statement() -> Written | Fenced:
+            if not self._mine(me):
+                return Fenced()
+            for it in found:
+                key = (it.interview_id, it.block, it.instance, it.first_seq)
+                self._tables.late.setdefault(key, it)
+                self._tables.late_at.setdefault(key, self._model.now())
+            return Written()
 
         return await self._done(statement)
 
@@ -272,12 +296,54 @@ class Client:
             if not self._mine(me):
                 return Fenced()
             for session in sessions:
-                kept = self._tables.interviews.get(session)
-                if kept is not None and kept.owner == me:
-                    kept.owner = NOBODY
+                self._tables.release(me, session)
             return Written()
 
         return await self._done(statement)
+
+    async def present(self, me: int, presence: Presence, /) -> Written | Fenced | Unreachable:
+        def statement() -> Written | Fenced:
+            mine = self._mine(me)
+            if mine is None:
+                return Fenced()
+            mine.presence = presence
+            return Written()
+
+        return await self._done(statement)
+
+    async def orders(self, me: int, /, *, ready: bool) -> Sequence[Order] | Fenced | Unreachable:
+        def statement() -> Sequence[Order] | Fenced:
+            mine = self._mine(me)
+            if mine is None:
+                return Fenced()
+            mine.ready = ready
+            return [it for it in self._tables.orders.get(me, ()) if it.number not in self._tables.answers]
+
+        return await self._done(statement)
+
+    async def obeyed(self, me: int, number: int, answer: str, /) -> Written | Fenced | Unreachable:
+        def statement() -> Written | Fenced:
+            if not self._mine(me):
+                return Fenced()
+            if any(it.number == number for it in self._tables.orders.get(me, ())):
+                self._tables.answers.setdefault(number, answer)
+            return Written()
+
+        return await self._done(statement)
+
+    async def standings(self) -> Sequence[Standing] | Unreachable:
+        def statement() -> Sequence[Standing]:
+            now = self._model.now()
+            return [
+                Standing(peer, it.presence.version, it.live, round((now - it.renewed) * 1000))
+                for number, it in sorted(self._tables.instances.items())
+                if not it.settled and (peer := self._tables.peer(number))
+            ]
+
+        return await self._done(statement)
+
+    async def secret(self, name: str, offered: bytes, /) -> bytes | Unreachable:
+        return await self._done(lambda: self._tables.secrets.setdefault(name, offered))
 
     async def aclose(self) -> None:
         self.closed = True
@@ -293,6 +359,9 @@ class Client:
             return AWAY
         return answer
 
+    async def _done_by(self, me: int, statement: Callable[[], T]) -> T | Fenced | Unreachable:
+        return await self._done(lambda: statement() if self._mine(me) else Fenced())
+
     def _mine(self, me: int) -> Instance | None:
         found = self._tables.instances.get(me)
         return None if found is None or found.lost else found
@@ -307,45 +376,10 @@ class Client:
     def _lapsed(self, it: Instance) -> bool:
         return it.renewed < self._model.now() - LEASE_SECONDS
 
-    def _put_interview(self, me: int, row: Row, kin: Sequence[int]) -> bool:
-        """Take the row in, unless another instance owns the session; return whether it is this one's."""
-        session = (row[0], row[1])
-        kept = self._tables.interviews.setdefault(session, Kept(row, me))
-        if kept.owner != me and kept.owner not in kin:
-            return False
-        kept.owner = me
-        if rows.interview(row).epoch >= rows.interview(kept.row).epoch:
-            kept.row = row
-        return True
-
-    def _replace_recent(self, owner: int, passages: Sequence[Row], upto: int | None) -> None:
-        self._tables.passages |= dict.fromkeys(map(tuple, passages))
-        self._tables.recent = {
-            key: row
-            for key, row in self._tables.recent.items()
-            if key[0] != owner or (upto is not None and key[1] > upto)
-        }
-
-    def _orphan(self, kept: Kept) -> bool:
-        return kept.owner == NOBODY or self._tables.instances[kept.owner].settled
-
-    def _over(self, me: int, kept: Kept, before_ms: int) -> bool:
-        it = rows.interview(kept.row)
-        return kept.owner == me and it.phase is Phase.ENDED and (it.ended_ms or 0) < before_ms
-
-
-def _peer(number: int, it: Instance) -> Peer:
-    return Peer(number, it.presence.name, it.presence.address, it.lost, it.settled)
-
-
-def _live(row: Row) -> bool:
-    return rows.interview(row).phase is Phase.LIVE
-
-
-def _open(state: DeliveryState) -> bool:
-    return state in {DeliveryState.PENDING, DeliveryState.DEAD}
-
 
 def _unfit(shipment: Shipment) -> bool:
-    every = (*shipment.interviews, *shipment.recent, *shipment.passages, *shipment.owed)
-    return any(isinstance(value, str) and NUL in value for row in every for value in row)
+    return any(map(_spoilt, (*shipment.interviews, *shipment.recent, *shipment.passages, *shipment.owed)))
+
+
+def _spoilt(row: Row) -> bool:
+    return any(isinstance(value, str) and NUL in value for value in row)

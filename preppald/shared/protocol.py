@@ -1,7 +1,8 @@
 """The seam to other hosts: the questions that the daemon asks of a journal that several hosts share, and the answers.
 
 Rule 1: no method raises for a lost connection: it returns ``Unreachable``, and whether the database did what it was
-        asked is not known then. Each may be asked again.
+        asked is not known then. Each may be asked again. ``join`` and ``known``, with which a start begins, raise
+        NewerSchemaError where the tables are for newer releases alone; all others answer as if nobody were there.
 Rule 2: every writer is named by its incarnation, and one that was declared lost writes nothing any more: ``Fenced``.
 Rule 3: all times are the database's clock. No host's clock decides anything.
 
@@ -10,13 +11,18 @@ An incarnation is a life of a state file, not of a process: a daemon that is sta
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from preppald.journal.rows import Row
+
+if TYPE_CHECKING:
+    from preppald.shared.signals import Signals
 
 # Eight pulses may be lost, or a failover of the database may take eight seconds, before an instance is taken for lost.
 LEASE_SECONDS = 10.0
 PULSE_SECONDS = 2.0
+# Three pulses in a row that did not come: the instance is asked whether it lives, while its lease has still some time.
+LATE_SECONDS = 6.0
 
 # interview_id and block: together the key of everything, see core.interview.
 Session = tuple[str, int]
@@ -24,11 +30,15 @@ Session = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """The instance as others see it. ``address``: where their connections would be handed over; may be empty."""
+    """The instance as others see it. ``address``: of its peer port, for others; empty where it has none.
+
+    ``certificate``: SHA-256 of the one that is shown there, hexadecimal; empty where plain TCP is spoken.
+    """
 
     name: str
     address: str
     version: str
+    certificate: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,38 +94,106 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another instance. ``lost``: it was declared so. ``settled``: its interviews may be claimed."""
+    """Another instance. ``lost``: it was declared so. ``settled``: its interviews may be claimed.
+
+    ``certificate``: as in ``Presence``.
+    """
 
     incarnation: int
     name: str
     address: str
     lost: bool = False
     settled: bool = False
+    certificate: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An instance with what it last said of itself. ``live``: its interviews. ``silent_ms``: since it renewed its lease."""
+
+    peer: Peer
+    version: str
+    live: int
+    silent_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """``clock_ms``: the database's clock. ``lapsed``: instances that have not renewed for a lease's time, or are lost
-    and not settled yet.
+    """``clock_ms``: the database's clock. ``late``: instances that have not renewed for ``LATE_SECONDS``, or are lost
+    and not settled yet. ``orphans``: there is something to claim.
     """
 
     clock_ms: int
-    lapsed: Sequence[Peer] = ()
+    late: Sequence[Peer] = ()
+    orphans: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """It is durable there. ``elsewhere``: sessions whose rows were left out, for another instance owns them."""
+    """It is durable there. ``elsewhere``: sessions whose rows were left out, for another instance owns them.
+
+    ``others``: keys of deliveries that were left out for that.
+    """
 
     elsewhere: tuple[Session, ...] = ()
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mine:
+    """The session is this instance's: it may begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """The session is live. ``peer``: its owner; None: nobody's, it is to be claimed."""
+
+    peer: Peer | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The session is over, and may begin again only under a higher epoch than that of ``row``."""
+
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class TooMany:
+    """The person has as many live interviews as are allowed, over all hosts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A session as the shared journal has it: its row, and its owner; None: nobody's."""
+
+    row: Row
+    owner: Peer | None
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A session that is this instance's from now on: its row, and how often it was claimed."""
+    """A session that is this instance's from now on.
+
+    ``claims``: how often it changed hands. ``owed``: all its rows of the outbox, in the order of their making. ``due``: the
+    keys of those on which feedback is due.
+    """
 
     row: Row
     claims: int
+    owed: tuple[Row, ...] = ()
+    due: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Words of a session that their instance could not bring in before it was declared lost: for people, never posted."""
+
+    interview_id: str
+    block: int
+    instance: int
+    first_seq: int
+    fragments: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +204,26 @@ class Said:
     recent: tuple[Row, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An operator's word to an instance: ``what`` is a ``Word``'s value, or of a later version's."""
+
+    number: int
+    what: str
+
+
 class Shared(Protocol):
     """A journal that hosts share."""
+
+    @property
+    def signals(self) -> "Signals":
+        """Return the part by which hosts tell each other what they learn."""
 
     async def join(self, presence: Presence, /) -> Joined | Unreachable:
         """Take a new incarnation."""
 
     async def known(self, me: int, /) -> Known | Fenced | Unreachable:
-        """Return how much of this incarnation is there. Renews the lease."""
+        """Return how much of this incarnation is there. Renews the lease; until that is steady anew it judges nobody."""
 
     async def pulse(self, me: int, live: int, /) -> Pulse | Fenced | Unreachable:
         """Renew the lease. ``live``: interviews now."""
@@ -146,8 +236,11 @@ class Shared(Protocol):
     ) -> Written | Fenced | Unfit | Unreachable:
         """Replace this incarnation's rows of ``recent`` up to a number by these passages."""
 
-    async def sweep(self, me: int, before_ms: int, /) -> int | Fenced | Unreachable:
-        """Forget some of this incarnation's interviews that ended before and owe nothing; return how many."""
+    async def sweep(self, me: int, before_ms: int, rows_before_ms: int, /) -> int | Fenced | Unreachable:
+        """Forget the words of some interviews that ended before and owe nothing, this incarnation's and lost ones'.
+
+        ``rows_before_ms``: of those that ended before that, the rows, too. Returns how many lost anything.
+        """
 
     async def said(self, session: Session, epoch: int, /) -> Said | Unreachable:
         """Return everything in which fragments of a session may be."""
@@ -170,13 +263,50 @@ class Shared(Protocol):
     async def unsettled(self, peer: int, /) -> Sequence[Row] | Unreachable:
         """Return a lost instance's rows of ``recent``, in their order."""
 
+    async def begin(
+        self, me: int, row: Row, person: str | None, limit: int, /
+    ) -> Mine | Owned | Ended | TooMany | Fenced | Unfit | Unreachable:
+        """Take a session that is to begin: of all who ask at one moment exactly one gets it.
+
+        ``row``: of rows.INTERVIEW_COLUMNS. ``person``: counted while the session is live, and refused where that would be
+        more than ``limit``; None: nobody is counted.
+        """
+
+    async def sessions(self, interview_id: str, /) -> Sequence[Held] | Unreachable:
+        """Return every session of an interview, with its owner."""
+
+    async def held(self, me: int, /) -> Sequence[Session] | Unreachable:
+        """Return the sessions of this incarnation that are live or owe anything."""
+
     async def claim(
         self, me: int, limit: int, interview_id: str | None = None, /
     ) -> Sequence[Claimed] | Fenced | Unreachable:
-        """Take over live sessions that nobody owns, or whose owner is lost and settled; of one interview if named."""
+        """Take over sessions that are live or owe anything, and that nobody owns, or an instance that is lost and settled.
+
+        Of one interview if named; then also those that are this instance's already, as they are: it may not know of a
+        claim whose answer was lost.
+        """
+
+    async def late(self, me: int, found: Sequence[Late], /) -> Written | Fenced | Unfit | Unreachable:
+        """Keep words that came too late, for people."""
 
     async def release(self, me: int, sessions: Sequence[Session], /) -> Written | Fenced | Unreachable:
-        """Give sessions up, so that others may claim them."""
+        """Give sessions up with all that they owe, so that others may claim them."""
+
+    async def present(self, me: int, presence: Presence, /) -> Written | Fenced | Unreachable:
+        """Say anew where this incarnation is found: its port or its certificate may be others since it joined."""
+
+    async def standings(self) -> Sequence[Standing] | Unreachable:
+        """Return every instance that is not lost and settled, the oldest first."""
+
+    async def secret(self, name: str, offered: bytes, /) -> bytes | Unreachable:
+        """Return the secret of this name, which is the same for all hosts. The first one that is offered becomes it."""
+
+    async def orders(self, me: int, /, *, ready: bool) -> Sequence[Order] | Fenced | Unreachable:
+        """Return what operators ordered and this instance has not answered yet. ``ready``: a new interview may begin."""
+
+    async def obeyed(self, me: int, number: int, answer: str, /) -> Written | Fenced | Unreachable:
+        """Answer an order. ``answer``: a sentence for people."""
 
     async def aclose(self) -> None:
         """Let go of everything. Nothing may be asked afterwards."""

@@ -3,7 +3,7 @@
 Parcels come from memory while the database keeps up, and from the spool on disk where it did not: after a start, after
 an outage, or when more waits than memory is for. There is no mode to switch: the next parcel is in memory or on disk.
 
-Rule 1: nothing here is waited for by a session, by the local journal or by a delivery.
+Rule 1: nothing here is waited for by a session or by the local journal; deliveries wait at the gate (gate.py).
 Rule 2: parcels go in their order, one statement at a time, and each may go again: the last one that is known to be there
         always does.
 Rule 3: a parcel leaves the disk only minutes after the database has it: a standby that is promoted may lack the last
@@ -18,11 +18,13 @@ from functools import partial
 import trio
 
 from preppald.errors import JournalError, NewerSchemaError
-from preppald.journal import Journal, packing, rows, spool
+from preppald.journal import Journal, spool
 from preppald.journal.parcel import Parcel
 from preppald.net.threads import InThread, own_thread
-from preppald.net.wakeup import Wakeup
+from preppald.net.wakeup import Changes, Wakeup
+from preppald.shared.gate import Gate
 from preppald.shared.membership import Membership
+from preppald.shared.parting import Parting
 from preppald.shared.protocol import (
     PULSE_SECONDS,
     Fenced,
@@ -34,25 +36,20 @@ from preppald.shared.protocol import (
     Written,
 )
 from preppald.shared.shipment import apart, pieces, shipment
+from preppald.shared.signals import Signals
+from preppald.shared.tending import PARCELS_AT_ONCE, Tending
 from preppald.telemetry.interfaces import Log
 
 # Twenty seconds of 500 talks: a failover of the database is bridged from memory.
 MAX_MEMORY_BYTES = 4 * 1024 * 1024
-# Of one statement: while it catches up, five seconds of talk at a time.
-PARCELS_AT_ONCE = 64
 # After a failure. A server that comes back is noticed at once; a refusal costs it a connection a second.
 RETRY_SECONDS = 1.0
-# Acknowledged parcels stay on disk for so long: more than any standby is behind.
-KEEP_SECONDS = 180.0
-SETTLE_SECONDS = 20.0
-SWEEP_SECONDS = 3600.0
-SHORT_SWEEP_SECONDS = 60.0
-# Interviews that are over and owe nothing stay in the shared journal for so long, for people who look.
-RETENTION_MS = 24 * 3600 * 1000
 # Interviews that are sent whole at a time: some megabytes.
 INTERVIEWS_AT_ONCE = 5
 # The last parcels on the way out; they are on disk in any case.
 CLOSING_SECONDS = 3.0
+# Interviews that are given up wait so long for the database to have them whole.
+BRINGING_SECONDS = 3.0
 # A start waits so long for the database, to refuse where that is a newer preppald's.
 STARTING_SECONDS = 5.0
 NO_END = 1 << 62
@@ -76,11 +73,23 @@ class Shipper:
     ) -> None:
         self._shared = shared
         self.membership = Membership(presence, log=log)
+        self.gate = Gate(self.membership)
         self._log = log
         self._now_ms = now_ms
-        self._retention_ms = retention_ms
-        self._in_thread = in_thread or own_thread()
+        self._tending = Tending(
+            shared,
+            self.membership,
+            sent=lambda: self._sent,
+            taken=self._taken,
+            changed=self.changed,
+            log=log,
+            now_ms=now_ms,
+            retention_ms=retention_ms,
+            in_thread=in_thread or own_thread(),
+        )
         self._bell = Wakeup()
+        # Announced at each step, for those who wait for one.
+        self._progress = Changes()
         self._queue: deque[tuple[float, Parcel]] = deque()
         self._queued_bytes = 0
         # Bytes on disk that were not sent when that was last looked at.
@@ -91,9 +100,11 @@ class Shipper:
         # How often a parcel was left to the disk, and rows came otherwise than by a commit.
         self._pushed_out = self._changes = 0
         self._recalled = False
+        # The incarnation to be, while it parts with what others have; and interviews that another one turned out to own.
+        self._next = 0
+        self._strange: set[str] = set()
+        self.parting = Parting(shared, log=log)
         self._behind_since: float | None = None
-        # The highest number that was sent, and when: the oldest one decides what may be settled.
-        self._marks: deque[tuple[float, int]] = deque()
         self.commit_seconds = 0.0
 
     # The journal's side.
@@ -103,6 +114,7 @@ class Shipper:
         now = trio.current_time()
         self._queue.append((now, parcel))
         self._queued_bytes += parcel.weight
+        self.gate.took(parcel)
         if self._behind_since is None:
             self._behind_since = now
         while self._queued_bytes > MAX_MEMORY_BYTES and len(self._queue) > 1:
@@ -118,6 +130,20 @@ class Shipper:
         self._changes += 1
         self.membership.whole = False
         self._bell.ring()
+
+    @property
+    def signals(self) -> Signals:
+        """Return the way to tell other hosts what this one learns."""
+        return self._shared.signals
+
+    async def bring_up(self, journal: Journal) -> bool:
+        """Wait some seconds until the shared journal has all that is on disk now, its words in passages; return whether."""
+        last = await journal.ask(spool.last)
+        with trio.move_on_after(BRINGING_SECONDS):
+            member = self.membership
+            await self._progress.until(lambda: self._sent >= last and member.sure and member.whole)
+            return await self._tending.bring_up(journal, last)
+        return False
 
     # For people and meters.
 
@@ -143,13 +169,14 @@ class Shipper:
         Raises:
             NewerSchemaError: the tables are a newer preppald's. Only before it has started.
         """
+        self.gate.on_change = journal.outbox_bell.ring
         with trio.move_on_after(STARTING_SECONDS), suppress(JournalError):
             await self._advance(journal)
         task_status.started()
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._pulse, live)
-                nursery.start_soon(self._tend, journal)
+                nursery.start_soon(self._tending.run, journal)
                 await self._ship(journal)
         finally:
             with trio.move_on_after(CLOSING_SECONDS, shield=True), suppress(JournalError):
@@ -170,7 +197,7 @@ class Shipper:
                 done = False
             if not done:
                 await trio.sleep(RETRY_SECONDS)
-            elif self.membership.sure and self.membership.whole and not self._gap and not self._queue:
+            elif self.membership.sure and self.membership.whole and not self._behind:
                 await self._bell.heard()
 
     async def _advance(self, journal: Journal) -> bool:
@@ -183,6 +210,8 @@ class Shipper:
             return await self._join(journal)
         if not member.sure:
             return await self._resume(journal)
+        if self._strange:
+            return await self._part(journal)
         if not member.whole:
             return await self._send_whole(journal)
         if self._gap:
@@ -192,12 +221,38 @@ class Shipper:
         return True
 
     async def _join(self, journal: Journal) -> bool:
-        answer = await self._shared.join(self.membership.presence)
-        if isinstance(answer, Unreachable):
-            return self.membership.silent(answer.why)
-        await journal.ask(partial(spool.joined, incarnation=answer.incarnation))
-        self.membership.joined(answer.incarnation)
-        self._sent, self._gap = 0, True
+        """Begin as a new incarnation, once nothing is left here of what others have by now."""
+        if not self._next:
+            answer = await self._shared.join(self.membership.presence)
+            if isinstance(answer, Unreachable):
+                return self.membership.silent(answer.why)
+            self._next = answer.incarnation
+            await journal.ask(partial(spool.joined, incarnation=self._next))
+        names = await journal.ask(spool.unfinished)
+        done = await self.parting.part(journal, self._next, names, self.membership.kin)
+        if not isinstance(done, Written):
+            if isinstance(done, Fenced):
+                self._next = 0
+                return False
+            return self.membership.silent(done.why)
+        self._strange.clear()
+        self.membership.joined(self._next)
+        self.gate.joined()
+        self._tending.lost_track()
+        self._next = self._sent = 0
+        self._gap = True
+        return True
+
+    async def _part(self, journal: Journal) -> bool:
+        """Let go of interviews that another instance turned out to own."""
+        names = sorted(self._strange)
+        member = self.membership
+        # Their words that went there with others' are taken out of the transcripts first: it is seen then what was late.
+        if not await self._tending.settle(journal, self._sent, forget=False):
+            return False
+        if not self._taken(await self.parting.part(journal, member.incarnation, names, member.kin)):
+            return False
+        self._strange.difference_update(names)
         return True
 
     async def _resume(self, journal: Journal) -> bool:
@@ -208,16 +263,21 @@ class Shipper:
         if isinstance(answer, Fenced):
             return self.membership.refused()
         self.membership.resumed(answer)
+        self.gate.lost_track()
+        self._tending.lost_track()
         # Its highest number may be of a parcel that was cut off in the middle: once more.
         self._sent, self._gap = max(answer.highest - 1, 0), True
         self._disk_bytes = await journal.ask(partial(spool.weight, number=self._sent))
         return True
 
     async def _send_whole(self, journal: Journal) -> bool:
-        """Send everything unfinished, as it stands in the tables; then go on with the parcels after that."""
+        """Send everything unfinished, as it stands in the tables; then go on with the parcels after that.
+
+        So is what parcels here are about, and may have ended since: a standby that was promoted has it as it was, live.
+        """
         changes = self._changes
         sent = await journal.ask(spool.last)
-        names = await journal.ask(spool.unfinished)
+        names = sorted({*await journal.ask(spool.unfinished), *await self._named(journal, sent)})
         self.membership.kin = kin = (await journal.ask(spool.life)).kin
         for start in range(0, len(names), INTERVIEWS_AT_ONCE):
             some = names[start : start + INTERVIEWS_AT_ONCE]
@@ -227,7 +287,10 @@ class Shipper:
             )
             if not await self._append(everything):
                 return False
-        # Rows of commits up to there are said once more by these; those of what is over are of no more use.
+        # Rows of commits up to there are said once more by these. Words of what is over become passages, where their parcels
+        # are here still; rows without one are an operator's to forget, or of a spool that was given up.
+        if not await self._tending.settle(journal, sent, forget=False):
+            return False
         answer = await self._shared.settle(self.membership.incarnation, [], sent)
         if isinstance(answer, Unfit) or not self._taken(answer):
             return False
@@ -237,7 +300,21 @@ class Shipper:
             await journal.ask(partial(spool.note_whole, whole=True))
             self._log.info("shared.whole", interviews=len(names))
         self._sent, self._gap = max(sent, self._sent), True
+        self._drop_sent()
+        self.gate.sent(self._sent)
         return True
+
+    async def _named(self, journal: Journal, upto: int) -> set[str]:
+        """Return the interviews of which parcels on disk have a row or a delivery, up to a number."""
+        names: set[str] = set()
+        last = 0
+        while found := await journal.ask(
+            partial(spool.after, number=last, before=upto + 1, limit=PARCELS_AT_ONCE)
+        ):
+            names.update(row[0] for it in found for row in it.interviews)
+            names.update(row[1] for it in found for row in it.owed)
+            last = found[-1].number
+        return names
 
     async def _send_from_disk(self, journal: Journal) -> bool:
         before = self._queue[0][1].number if self._queue else NO_END
@@ -247,6 +324,8 @@ class Shipper:
         )
         if not found:
             self._gap = pushed_out != self._pushed_out
+            if not self._gap:
+                self.gate.caught_up()
             self._note_behind()
             return True
         return await self._send(found)
@@ -257,11 +336,20 @@ class Shipper:
             return False
         self.commit_seconds = trio.current_time() - began
         self._sent = max(self._sent, parcels[-1].number)
-        while self._queue and self._queue[0][1].number <= self._sent:
-            self._queued_bytes -= self._queue.popleft()[1].weight
+        self.gate.sent(self._sent)
+        self._drop_sent()
         self._disk_bytes = max(self._disk_bytes - sum(it.weight for it in parcels), 0)
         self._note_behind()
         return True
+
+    @property
+    def _behind(self) -> bool:
+        return bool(self._gap or self._queue or self._strange)
+
+    def _drop_sent(self) -> None:
+        while self._queue and self._queue[0][1].number <= self._sent:
+            self._queued_bytes -= self._queue.popleft()[1].weight
+        self._progress.announce()
 
     def _note_behind(self) -> None:
         if not self._gap:
@@ -276,90 +364,37 @@ class Shipper:
                     answer = await self._shared.append(self.membership.incarnation, alone)
                     if isinstance(answer, Unfit):
                         self._log.error("shared.unfit", what=what, cause=answer.why)
-                    elif not self._taken(answer):
+                    elif not self._taken(answer, alone):
                         return False
-            elif not self._taken(answer):
+            elif not self._taken(answer, piece):
                 return False
         return True
 
-    def _taken(self, answer: Written | Fenced | Unreachable) -> bool:
+    def _taken(self, answer: Written | Fenced | Unreachable, sent: Shipment | None = None) -> bool:
         if isinstance(answer, Unreachable):
             return self.membership.silent(answer.why)
         if isinstance(answer, Fenced):
             return self.membership.refused()
         self.membership.granted()
-        self.membership.elsewhere(answer.elsewhere)
+        self._strange |= {name for name, _ in answer.elsewhere}
+        if sent is not None and sent.owed:
+            self._strange |= {row[1] for row in sent.owed if row[0] in answer.others}
+            self.gate.answered((row[0] for row in sent.owed), answer.others)
         return True
 
     async def _pulse(self, live: Callable[[], int]) -> None:
-        """Renew the lease."""
+        """Renew the lease; and wake the one that ships where there is a doubt, whoever met it, for no commit may come."""
+        member = self.membership
         while True:
             await trio.sleep(PULSE_SECONDS)
-            member = self.membership
-            if not member.incarnation or not member.met:
-                continue
-            answer = await self._shared.pulse(member.incarnation, live())
-            if isinstance(answer, Unreachable):
-                member.silent(answer.why, at_once=False)
-            elif isinstance(answer, Fenced):
-                member.refused()
+            if member.incarnation and member.met:
+                answer = await self._shared.pulse(member.incarnation, live())
+                if isinstance(answer, Unreachable):
+                    member.silent(answer.why)
+                elif isinstance(answer, Fenced):
+                    member.refused()
+                else:
+                    member.felt(answer, self._now_ms())
+                    self.gate.look()
+            if not member.sure:
                 self._bell.ring()
-            else:
-                member.granted()
-                member.set_clock(answer.clock_ms, self._now_ms())
-
-    async def _tend(self, journal: Journal) -> None:
-        """Settle what has been there for minutes, and forget what is over."""
-        retention = RETENTION_MS if self._retention_ms is None else min(RETENTION_MS, self._retention_ms)
-        sweep_every = SHORT_SWEEP_SECONDS if retention < RETENTION_MS else SWEEP_SECONDS
-        next_sweep = trio.current_time() + sweep_every
-        while True:
-            await trio.sleep(SETTLE_SECONDS)
-            now = trio.current_time()
-            self._marks.append((now, self._sent))
-            try:
-                while self._marks and self._marks[0][0] <= now - KEEP_SECONDS:
-                    if not await self._settle(journal, self._marks[0][1]):
-                        break
-                    self._marks.popleft()
-                if await journal.ask(partial(spool.weight, number=0)) > spool.MAX_BYTES:
-                    await journal.ask(spool.clear)
-                    self._log.error("shared.spool_full", bytes=spool.MAX_BYTES)
-                    self.changed()
-            except JournalError as error:
-                self._log.warning("shared.unread", cause=str(error))
-            if self._retention_ms is not None and now >= next_sweep:
-                next_sweep = now + sweep_every
-                await self._sweep(self._now_ms() - retention)
-
-    async def _settle(self, journal: Journal, upto: int) -> bool:
-        """Replace rows of commits by passages of interviews, there; then forget the parcels here."""
-        while found := await journal.ask(
-            partial(spool.after, number=0, before=upto + 1, limit=PARCELS_AT_ONCE)
-        ):
-            if not self.membership.sure:
-                return False
-            passages = await self._in_thread(partial(_passages, found))
-            last = found[-1].number
-            answer = await self._shared.settle(self.membership.incarnation, passages, last)
-            if isinstance(answer, Unfit):
-                self._log.error("shared.unfit", what="passages", cause=answer.why)
-            elif not self._taken(answer):
-                return False
-            await journal.ask(partial(spool.forget, upto=last))
-            self.membership.settled(last)
-        return True
-
-    async def _sweep(self, before_ms: int) -> None:
-        while self.membership.sure:
-            answer = await self._shared.sweep(self.membership.incarnation, before_ms)
-            if not isinstance(answer, int) or not answer:
-                return
-            self._log.info("shared.swept", interviews=answer)
-
-
-def _passages(parcels: list[Parcel]) -> list[rows.Row]:
-    """Return the passages of the fragments in parcels."""
-    recent = (row for it in parcels for row in it.recent)
-    said = [it for own in rows.readable(recent, rows.recent, lambda _error: None) for it in own]
-    return [rows.sealed(row) for row in packing.passages(said)]

@@ -3,7 +3,6 @@
 Needs Debian's postgresql: run by .ci/extra/35-postgres.
 """
 
-from collections.abc import Iterator
 from contextlib import asynccontextmanager
 import json
 import os
@@ -15,16 +14,14 @@ import subprocess
 import sys
 import time
 
-import pytest
 import trio
 
 from preppald.journal import packing, rows
 from preppald.shared.postgres import Postgres
 from preppald.shared.protocol import Said
-from preppald.simulator import Scenario
-from preppald.simulator.scenario import Audio, Reply, Timing
 from tests.processes.host import Host, host
-from tests.shared.server import Server, running
+from tests.shared.server import Server
+from tests.shared.talks import SCENARIO
 from tests.simulation.tab import Character, Tab
 
 SETTINGS = {
@@ -32,29 +29,12 @@ SETTINGS = {
     "PREPPALD_RECONNECT_GRACE": "3s",
     "PREPPALD_VAD_SILENCE": "100ms",
 }
-SCENARIO = Scenario(
-    reply=tuple(Reply(text=f"question-{number} is asked here", recording="part") for number in range(60)),
-    audio=Audio(part_ms=200),
-    timing=Timing(setup_delay=0.1, reply_delay=0.1),
-)
 TALKS = 4
 # Fragments of each talk before anything is done to it.
 ENOUGH = 6
 PATIENCE_SECONDS = 60.0
 # The design's bound is 0.2 s at p99; a machine that has twice as much to do as it can may take longer.
 LOSS_MS = 2000
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Server]:
-    with running() as it:
-        yield it
-
-
-@pytest.fixture
-def server(cluster: Server) -> Server:
-    cluster.sql("DROP SCHEMA IF EXISTS preppald CASCADE")
-    return cluster
 
 
 @asynccontextmanager
@@ -157,7 +137,8 @@ async def test_an_outage_of_the_database_harms_no_talk_and_is_caught_up(
 
 async def test_a_start_without_the_database_serves(server: Server, tmp_path: Path) -> None:
     gone = "postgresql://postgres:canary-password@127.0.0.1:9/postgres"
-    async with host(tmp_path, {**SETTINGS, "PREPPALD_SHARED_JOURNAL": gone}, SCENARIO) as here:
+    without = {"PREPPALD_SHARED_JOURNAL": gone, "PREPPALD_WITHOUT_SHARED": "begin"}
+    async with host(tmp_path, {**SETTINGS, **without}, SCENARIO) as here:
         await here.start()
         await here.ready()
         assert "connection" in (await here.logged("shared.away"))["cause"]
@@ -196,6 +177,7 @@ def checked(url: str) -> dict[str, tuple[bool, str]]:
         "PREPPALD_BACKEND": "none",
         "PREPPALD_GEMINI_URL": "ws://127.0.0.1:9",
         "PREPPALD_SHARED_JOURNAL": url,
+        "PREPPALD_PEER_LISTEN": "127.0.0.1:8788",
     }
     command = [sys.executable, "-m", "preppald", "check", "--online", "--json"]
     done = subprocess.run(command, env=env, check=False, capture_output=True, text=True)

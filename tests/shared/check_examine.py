@@ -9,6 +9,7 @@ import pytest
 
 from preppald.commands.serve import wall_clock_ms as now_ms
 from preppald.shared.examine import examine
+from preppald.shared.migrations import STEPS
 from preppald.shared.postgres import Postgres
 from tests.durable import EPOCH_MS
 from tests.shared.server import Server, pooled, running
@@ -38,9 +39,10 @@ async def test_one_that_is_in_use(server: Server) -> None:
     shared = Postgres(server.url)
     assert await shared.prepare() is None
     await shared.aclose()
+    known = len(STEPS)
     assert (await findings(server.url))["shared journal's tables"] == (
         True,
-        "version 1, this preppald knows 1",
+        f"version {known}, this preppald knows {known}",
     )
     server.sql("INSERT INTO preppald.migration (number, oldest_reader) VALUES (99, 99)")
     good, words = (await findings(server.url))["shared journal's tables"]

@@ -28,21 +28,6 @@ PATIENCE_SECONDS = 1.0
 PASSWORD = "canary-password"
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Server]:
-    with running() as it:
-        yield it
-
-
-@pytest.fixture
-def server(cluster: Server) -> Server:
-    """A server that runs, without our tables."""
-    if cluster.process is None:
-        cluster.start()
-    cluster.sql("DROP SCHEMA IF EXISTS preppald CASCADE")
-    return cluster
-
-
 @asynccontextmanager
 async def host(url: str, *, patience: float = PATIENCE_SECONDS) -> AsyncIterator[Postgres]:
     it = Postgres(url, patience=patience)
@@ -75,7 +60,7 @@ async def test_nobody_is_there(server: Server) -> None:
             await shared.pulse(1, 0),
             await shared.append(1, shipment([commit(1, interview())])),
             await shared.settle(1, [], 0),
-            await shared.sweep(1, 0),
+            await shared.sweep(1, 0, 0),
             await shared.said(("iv", 0), 1),
             await shared.owner(("iv", 0)),
             await shared.declare_lost(1, 2),
@@ -211,6 +196,23 @@ async def test_tables_of_a_newer_preppald_are_left_alone(server: Server) -> None
         server.sql("INSERT INTO preppald.migration (number, oldest_reader) VALUES (99, 99)")
         with pytest.raises(NewerSchemaError, match="upgrade this host"):
             await shared.prepare()
+
+
+async def test_tables_of_a_newer_preppald_end_no_process_that_runs(server: Server) -> None:
+    """It goes on with the connections that it has; a new one finds that it may not: as if nobody were there."""
+    async with host(server.url) as shared:
+        me = await joined(shared)
+        server.sql("INSERT INTO preppald.migration (number, oldest_reader) VALUES (99, 99)")
+        assert isinstance(await shared.pulse(me, 1), Pulse)
+        server.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'preppald'"
+        )
+        assert isinstance(await shared.pulse(me, 1), Unreachable)
+        assert "upgrade this host" in why(await shared.pulse(me, 1))
+        assert "upgrade this host" in why(await shared.append(me, shipment([commit(1, interview())])))
+        assert "upgrade this host" in why(await shared.signals.learn(me, {}))
+        with pytest.raises(NewerSchemaError, match="upgrade this host"):
+            await shared.known(me)
 
 
 async def test_a_database_from_before_is_made_ready_again(server: Server) -> None:

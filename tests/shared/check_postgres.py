@@ -3,7 +3,7 @@
 Needs Debian's postgresql and pgbouncer: run by .ci/extra/35-postgres.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 import itertools
 
@@ -15,10 +15,11 @@ from preppald.shared import Shared
 from preppald.shared.link import Link
 from preppald.shared.migrations import STEPS
 from preppald.shared.postgres import Postgres
-from preppald.shared.protocol import Fenced, Shipment, Written
+from preppald.shared.protocol import Fenced, Mine, Owned, Shipment, TooMany, Unreachable, Written
 from preppald.shared.shipment import shipment
 from tests.durable import interview
-from tests.shared.conformance import ManyHosts, commit, joined, one_lost
+from tests.ports import free_port
+from tests.shared.conformance import ManyHosts, commit, ended, joined, one_lost
 from tests.shared.server import Server, pooled, running
 
 
@@ -35,6 +36,8 @@ def pooler(server: Server) -> Iterator[int]:
 
 
 _databases = itertools.count(1)
+# Interviews of one person at a time.
+LIMIT = 3
 # Of the race between commits and declarations.
 WRITERS = 4
 PARTS = 400
@@ -69,6 +72,15 @@ class Database:
         self.sql(
             f"UPDATE preppald.instance SET renewed_at = renewed_at - interval '{seconds} seconds', "
             f"steady_at = steady_at - interval '{seconds} seconds'"
+        )
+        self.sql(f"UPDATE preppald.signal SET until = until - interval '{seconds} seconds'")
+        self.sql(f"UPDATE preppald.attempt SET at = at - interval '{seconds} seconds'")
+
+    async def order(self, target: int, what: str) -> int:
+        return int(
+            self.sql(
+                f"INSERT INTO preppald.command (target, what) VALUES ({target}, '{what}') RETURNING number"
+            )
         )
 
     def sql(self, statement: str) -> str:
@@ -187,6 +199,62 @@ async def test_of_hosts_that_begin_one_interview_together_one_owns_it(server: Se
             assert answers.count(Written(((f"iv{round_}", 0),))) == 7
 
 
+async def test_begins_that_race_have_one_winner_and_keep_the_limit(server: Server) -> None:
+    """Rounds of twenty at one instant: of one interview one begins, of a person's interviews as many as are allowed."""
+    async with database(server) as db:
+        await db.hosts_ready(20)
+        ids = [await joined(it) for it in db.hosts]
+        for round_ in range(20):
+            answers = await together(db.hosts, ids, [f"one{round_}"] * 20, f"user:a{round_}")
+            assert answers.count(Mine()) == 1
+            assert sum(isinstance(it, Owned) and it.peer is not None for it in answers) == 19
+            answers = await together(db.hosts, ids, [f"iv{round_}-{n}" for n in range(20)], f"user:b{round_}")
+            assert answers.count(Mine()) == LIMIT
+            assert answers.count(TooMany()) == 20 - LIMIT
+        people = db.sql("SELECT name, live FROM preppald.person ORDER BY name").splitlines()
+        assert len(people) == 40
+        assert {it.partition("|")[2] for it in people if it.startswith("user:a")} == {"1"}
+        assert {it.partition("|")[2] for it in people if it.startswith("user:b")} == {str(LIMIT)}
+
+
+async def together(
+    hosts: Sequence[Shared], ids: Sequence[int], names: Sequence[str], person: str
+) -> list[object]:
+    """Return the answers to begins at one instant, one a host."""
+    answers: list[object] = []
+
+    async def begin(shared: Shared, me: int, name: str) -> None:
+        answers.append(await shared.begin(me, rows.interview_row(interview(name)), person, LIMIT))
+
+    async with trio.open_nursery() as nursery:
+        for shared, me, name in zip(hosts, ids, names, strict=True):
+            nursery.start_soon(begin, shared, me, name)
+    return answers
+
+
+async def test_ends_and_begins_that_race_keep_the_count(server: Server) -> None:
+    """Hosts end and begin the interviews of two people, crosswise and in any order: the count is right in the end."""
+    async with database(server) as db:
+        await db.hosts_ready(6)
+
+        async def talk(slot: int) -> None:
+            shared = db.hosts[slot]
+            me = await joined(shared)
+            for turn in range(15):
+                pair = [interview(f"iv{slot}-{turn}-{n}") for n in range(2)]
+                for n, it in enumerate(pair):
+                    assert (
+                        await shared.begin(me, rows.interview_row(it), f"user:{(slot + n) % 2}", 99) == Mine()
+                    )
+                over = shipment([commit(turn + 1, *map(ended, pair))])
+                assert await shared.append(me, over) == Written()
+
+        async with trio.open_nursery() as nursery:
+            for slot in range(6):
+                nursery.start_soon(talk, slot)
+        assert db.sql("SELECT DISTINCT live FROM preppald.person") == "0"
+
+
 async def test_claims_that_race_share_the_orphans(server: Server) -> None:
     """Every session of a lost host is claimed once."""
     async with database(server) as db:
@@ -222,4 +290,37 @@ async def test_hosts_that_start_together_make_the_tables_once(server: Server) ->
                 nursery.start_soon(prepare, it)
         assert answers.count(None) >= 1
         assert [await it.prepare() for it in db.hosts] == [None] * 8
-        assert db.sql("SELECT number FROM preppald.migration") == str(len(STEPS))
+        assert db.sql("SELECT count(*), max(number) FROM preppald.migration") == f"{len(STEPS)}|{len(STEPS)}"
+
+
+QUESTIONS: dict[str, Callable[[Shared], Awaitable[object]]] = {
+    "known": lambda it: it.known(1),
+    "pulse": lambda it: it.pulse(1, 0),
+    "sweep": lambda it: it.sweep(1, 0, 0),
+    "said": lambda it: it.said(("iv", 0), 1),
+    "owner": lambda it: it.owner(("iv", 0)),
+    "declare_lost": lambda it: it.declare_lost(1, 2),
+    "settle_lost": lambda it: it.settle_lost(1, 2, []),
+    "unsettled": lambda it: it.unsettled(1),
+    "begin": lambda it: it.begin(1, rows.interview_row(interview()), None, 0),
+    "sessions": lambda it: it.sessions("iv"),
+    "held": lambda it: it.held(1),
+    "claim": lambda it: it.claim(1, 1),
+    "release": lambda it: it.release(1, [("iv", 0)]),
+    "standings": lambda it: it.standings(),
+    "secret": lambda it: it.secret("peers", b"x"),
+    "orders": lambda it: it.orders(1, ready=True),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
+async def test_every_question_is_answered_where_the_database_is_away(
+    question: Callable[[Shared], Awaitable[object]],
+) -> None:
+    """Whoever asks goes on by the answer; none raises."""
+    it = Postgres(f"postgresql://postgres@127.0.0.1:{free_port()}/none")
+    try:
+        with trio.fail_after(20):
+            assert isinstance(await question(it), Unreachable)
+    finally:
+        await it.aclose()

@@ -1,7 +1,7 @@
 """PostgreSQL for tests: Debian's own, in a directory of its own, as a user that is not root."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 import os
 from pathlib import Path
@@ -125,7 +125,8 @@ class Server:
         """Send a signal to all of its processes: SIGSTOP, SIGCONT."""
         assert self.process is not None
         for child in descendants(self.process.pid):
-            os.kill(child, number)
+            with suppress(ProcessLookupError):  # a connection's, which has ended since they were listed
+                os.kill(child, number)
 
     def promote(self) -> None:
         run(programs() / "pg_ctl", "promote", "-D", self.directory, "-w")
@@ -156,7 +157,10 @@ def run(*command: str | Path) -> None:
 
 def descendants(pid: int) -> list[int]:
     """Return the processes of a server: PostgreSQL gives each of them a session of its own."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+    except (FileNotFoundError, ProcessLookupError):  # it has ended since it was listed
+        return []
     return [pid, *(it for child in children for it in descendants(int(child)))]
 
 
@@ -192,7 +196,7 @@ def pooled(server: Server) -> Iterator[int]:
         configuration.write_text(
             f"[databases]\n* = host=127.0.0.1 port={server.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
             f"listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {users}\n"
-            "pool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 100\n"
+            "pool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 100\nserver_idle_timeout = 1\n"
         )
         process = subprocess.Popen(
             as_user("/usr/sbin/pgbouncer", "-q", configuration),

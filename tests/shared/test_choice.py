@@ -43,9 +43,10 @@ def test_a_url_that_cannot_be_meant_is_a_fault_without_its_password() -> None:
 
 
 def test_a_url_by_which_others_may_listen_is_a_warning() -> None:
-    plain = load({**MINIMAL, "PREPPALD_SHARED_JOURNAL": f"{URL}?sslmode=disable"})
+    here = {**MINIMAL, "PREPPALD_PEER_LISTEN": "127.0.0.1:8788"}
+    plain = load({**here, "PREPPALD_SHARED_JOURNAL": f"{URL}?sslmode=disable"})
     (found,) = [it for it in warnings(plain, date(2026, 11, 29)) if "SHARED" in it]
     assert PASSWORD not in found
-    verified = load({**MINIMAL, "PREPPALD_SHARED_JOURNAL": URL})
+    verified = load({**here, "PREPPALD_SHARED_JOURNAL": URL})
     assert not [it for it in warnings(verified, date(2026, 11, 29)) if "SHARED" in it]
     assert PASSWORD not in repr(verified)

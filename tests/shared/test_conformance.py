@@ -17,6 +17,9 @@ class OnItsOwn:
     async def pass_time(self, seconds: float) -> None:
         raise AssertionError(f"nobody waits here ({seconds})")
 
+    async def order(self, target: int, what: str) -> int:
+        raise AssertionError(f"nobody orders {what} of {target} here")
+
 
 class InMemory:
     """The model, with a clock that goes by itself only when told to."""
@@ -30,6 +33,9 @@ class InMemory:
 
     async def pass_time(self, seconds: float) -> None:
         self.seconds += seconds
+
+    async def order(self, target: int, what: str) -> int:
+        return self.model.order(target, what)
 
 
 class TestAlone(OneHost):

@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+import sqlite3
+from typing import Any, TypeVar
 
 import pytest
 import trio
@@ -13,14 +14,16 @@ import trio
 from preppald.core.interview import Phase
 from preppald.daemon import sharing
 from preppald.errors import NewerSchemaError
-from preppald.journal import Journal, OnDisk, rows, spool
+from preppald.journal import Journal, OnDisk, adoption, rows, spool
 from preppald.journal.parcel import Parcel
 from preppald.journal.place import Place
 from preppald.journal.writer import COMMIT_SECONDS
-from preppald.shared import shipper as shipping
+from preppald.shared import shipper as shipping, tending
+from preppald.shared.membership import Membership
 from preppald.shared.model import Client, Model
 from preppald.shared.protocol import LEASE_SECONDS, PULSE_SECONDS, Presence, Said
-from preppald.shared.shipper import KEEP_SECONDS, RETRY_SECONDS, SETTLE_SECONDS, Shipper
+from preppald.shared.shipper import RETRY_SECONDS, Shipper
+from preppald.shared.tending import KEEP_SECONDS, SETTLE_SECONDS
 from preppald.shared.tenure import Tenure
 from tests.durable import DAY_MS, EPOCH_MS, Notes, begun, finished, inline, interview, said, wall_ms
 from tests.shared.conformance import numbers
@@ -291,6 +294,112 @@ async def test_a_failover_that_lost_more_than_is_kept_is_answered_with_everythin
         assert "shared.forgot" in it.notes.events("error")
 
 
+async def test_an_end_that_a_failover_lost_goes_again(
+    autojump_clock: object, model: Model, tmp_path: Path
+) -> None:
+    """It owes nothing here by then, and is live in the standby, which lacks a settle, too: others would begin it again."""
+    async with host(place(tmp_path), model) as it:
+        it.journal.begin(interview())
+        it.journal.add_fragments("iv", 1, said(3))
+        await trio.sleep(KEEP_SECONDS)
+        it.journal.add_fragments("iv", 1, said(1, first=4))
+        await trio.sleep(SOON)
+        behind = model.copy()
+        await trio.sleep(2 * SETTLE_SECONDS)
+        assert model.tables.instances[it.incarnation].settled_to > 0
+        assert behind.instances[it.incarnation].settled_to == 0
+        it.journal.end("iv", 1, ending="user_ended", cause="", ended_ms=EPOCH_MS, deliveries=())
+        await trio.sleep(SOON)
+        assert not model.tables.interviews["iv", 0].live
+        model.tables = behind
+        it.client.reachable = False
+        await trio.sleep(1.5 * PULSE_SECONDS)
+        it.client.reachable = True
+        await trio.sleep(2 * PULSE_SECONDS)
+        assert it.notes.events("error") == ["shared.forgot"]
+        assert not model.tables.interviews["iv", 0].live
+        assert await it.there() == [1, 2, 3, 4]
+
+
+async def test_a_failover_while_nothing_is_said_is_seen_by_the_pulse(
+    autojump_clock: object, model: Model, tmp_path: Path
+) -> None:
+    """The standby lacks a settle whose parcels are kept no more: their rows must not go with the next one."""
+    async with host(place(tmp_path), model) as it:
+        it.journal.begin(interview())
+        it.journal.add_fragments("iv", 1, said(3))
+        await trio.sleep(1.5 * SETTLE_SECONDS)
+        it.journal.add_fragments("iv", 1, said(1, first=4))
+        await trio.sleep(KEEP_SECONDS - SETTLE_SECONDS)
+        behind = model.copy()
+        await trio.sleep(SETTLE_SECONDS)
+        assert model.tables.instances[it.incarnation].settled_to > 0
+        assert behind.instances[it.incarnation].settled_to == 0
+        model.tables = behind
+        it.client.reachable = False
+        await trio.sleep(1.5 * PULSE_SECONDS)
+        it.client.reachable = True
+        await trio.sleep(SETTLE_SECONDS)
+        assert await it.there() == [1, 2, 3, 4]
+        assert it.notes.events("error") == ["shared.forgot"]
+
+
+@pytest.mark.parametrize("seconds", [1.5 * PULSE_SECONDS, 2 * LEASE_SECONDS])
+async def test_an_outage_while_nothing_is_said_is_over_without_a_commit(
+    autojump_clock: object, model: Model, tmp_path: Path, seconds: float
+) -> None:
+    """What is owed is posted then: nobody may say anything more on this host."""
+    async with host(place(tmp_path), model) as it:
+        it.journal.begin(interview())
+        it.journal.add_delivery(begun())
+        await trio.sleep(SOON)
+        it.client.reachable = False
+        await trio.sleep(seconds)
+        assert not it.shipper.gate.posts(begun().key)
+        it.client.reachable = True
+        await trio.sleep(PULSE_SECONDS + RETRY_SECONDS + SOON)
+        assert it.shipper.membership.up
+        assert it.shipper.gate.posts(begun().key)
+        assert "shared.back" in it.notes.events("warning")
+
+
+async def test_nothing_leaves_the_disk_before_everything_is_there_again(
+    autojump_clock: object, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with host(place(tmp_path), model) as it:
+        it.journal.begin(interview())
+        it.journal.add_fragments("iv", 1, said(3))
+        await trio.sleep(SOON)
+
+        async def not_yet(_journal: Journal) -> bool:
+            await trio.lowlevel.checkpoint()
+            return False
+
+        monkeypatch.setattr(it.shipper, "_send_whole", not_yet)
+        it.shipper.changed()
+        await trio.sleep(2 * KEEP_SECONDS)
+        assert await it.journal.ask(partial(spool.weight, number=0)) > 0
+        monkeypatch.undo()
+        await trio.sleep(2 * SETTLE_SECONDS)
+        assert await it.journal.ask(partial(spool.weight, number=0)) == 0
+        assert await it.there() == [1, 2, 3]
+
+
+async def test_an_instance_that_a_settle_finds_lost_joins_without_a_commit(
+    autojump_clock: object, model: Model, tmp_path: Path
+) -> None:
+    async with host(place(tmp_path), model) as it:
+        it.journal.begin(interview())
+        it.journal.add_fragments("iv", 1, said(3))
+        await trio.sleep(SOON)
+        first = it.incarnation
+        model.tables.instances[first].lost = True
+        assert not await it.shipper.bring_up(it.journal)
+        assert it.notes.events("error") == ["instance.fenced"]
+        await trio.sleep(PULSE_SECONDS + SOON)
+        assert it.incarnation not in {0, first}
+
+
 async def test_minutes_later_rows_of_commits_become_passages(
     autojump_clock: object, model: Model, tmp_path: Path
 ) -> None:
@@ -322,7 +431,8 @@ async def test_a_lost_instance_joins_anew_and_sends_everything(
         assert held(it) is Tenure.HOLDS
         assert it.shipper.membership.fenced == 1
         assert it.notes.keys("instance.fenced") == {"incarnation": first}
-        assert it.notes.keys("interview.owned_elsewhere") == {"interview": "iv", "block": 0}
+        assert it.notes.keys("interview.owned_elsewhere") == {"interview": "iv", "block": 0, "late": 0}
+        assert it.journal.live() == []
         it.journal.begin(interview("new"))
         await trio.sleep(SOON)
         assert model.tables.interviews["new", 0].owner == it.incarnation
@@ -337,7 +447,7 @@ async def test_two_hosts_that_begin_one_interview_are_told(
         await trio.sleep(SOON)
         b.journal.begin(interview())
         b.journal.keep_handle("iv", 1, None)
-        await trio.sleep(SOON)
+        await trio.sleep(2 * SOON)
         assert "interview.owned_elsewhere" not in a.notes.events()
         assert b.notes.events("error") == ["interview.owned_elsewhere"]
 
@@ -379,6 +489,42 @@ async def test_what_another_instance_of_the_host_left_is_taken_over_there_too(
         assert b.notes.events("error") == []
 
 
+async def test_what_came_from_another_instance_is_sent_also_after_a_kill_behind_it(
+    autojump_clock: object, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with host(place(tmp_path, "a"), model) as a:
+        a.journal.begin(interview())
+        a.journal.add_fragments("iv", 1, said(3))
+        await trio.sleep(SOON)
+        first = a.incarnation
+    step = adoption.step
+
+    def killed_behind(*arguments: Any, **keys: Any) -> int:
+        step(*arguments, **keys)
+        raise sqlite3.OperationalError("the process is dead")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(adoption, "step", killed_behind)
+        async with host(place(tmp_path, "b"), model) as b:
+            await trio.sleep(SOON)
+            await b.journal.adopt(await b.journal.owing())
+    async with host(place(tmp_path, "b"), model) as b:
+        await trio.sleep(SOON)
+        assert model.tables.interviews["iv", 0].owner == b.incarnation != first
+
+
+async def test_a_look_for_what_others_left_that_finds_nothing_sends_nothing_again(
+    autojump_clock: object, model: Model, tmp_path: Path
+) -> None:
+    async with host(place(tmp_path, "a"), model), host(place(tmp_path, "b"), model) as b:
+        b.journal.begin(interview())
+        await trio.sleep(SOON)
+        whole = b.notes.events("info").count("shared.whole")
+        await b.journal.adopt(await b.journal.owing())
+        await trio.sleep(SOON)
+        assert b.notes.events("info").count("shared.whole") == whole == 1
+
+
 async def test_a_row_that_the_database_never_takes_stops_no_other(
     autojump_clock: object, model: Model, tmp_path: Path
 ) -> None:
@@ -411,9 +557,10 @@ async def test_a_spool_that_is_too_large_is_given_up_and_made_good(
 async def test_what_is_over_and_acknowledged_leaves_the_shared_journal(
     autojump_clock: object, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a day; here after two minutes, to spare the test a day's pulses."""
-    monkeypatch.setattr(shipping, "RETENTION_MS", 120_000)
-    monkeypatch.setattr(shipping, "SWEEP_SECONDS", 60.0)
+    """Words after a day, rows after a week; here after two minutes and twenty, to spare the test a week's pulses."""
+    monkeypatch.setattr(tending, "RETENTION_MS", 120_000)
+    monkeypatch.setattr(tending, "ROWS_MS", 1_200_000)
+    monkeypatch.setattr(tending, "SWEEP_SECONDS", 60.0)
     async with host(place(tmp_path), model) as it:
         it.journal.begin(interview())
         it.journal.add_fragments("iv", 1, said(3))
@@ -425,8 +572,10 @@ async def test_what_is_over_and_acknowledged_leaves_the_shared_journal(
         (owed,) = (await it.journal.queue(1)).due
         it.journal.keep_owed(owed.acknowledged(wall_ms()))
         await trio.sleep(400)
-        assert not model.tables.interviews
         assert await it.client.said(("iv", 0), 1) == Said()
+        assert ("iv", 0) in model.tables.interviews, "nobody may begin it again"
+        await trio.sleep(600)
+        assert not model.tables.interviews
 
 
 async def test_words_that_are_forgotten_are_in_no_parcel(
@@ -449,11 +598,26 @@ async def test_words_that_are_forgotten_are_in_no_parcel(
         assert b"canary" not in on_disk(tmp_path)
 
 
+async def test_words_of_what_is_over_stay_where_everything_unfinished_goes_again(
+    autojump_clock: object, model: Model, tmp_path: Path
+) -> None:
+    """What is over and owes nothing is no part of that, and its last minutes were in rows of commits until then."""
+    async with host(place(tmp_path), model) as it:
+        it.journal.begin(interview())
+        it.journal.add_fragments("iv", 1, said(3))
+        it.journal.end("iv", 1, ending="user_ended", cause="", ended_ms=EPOCH_MS, deliveries=())
+        await trio.sleep(SOON)
+        it.shipper.changed()
+        await trio.sleep(SOON)
+        assert it.shipper.membership.whole
+        assert await it.there() == [1, 2, 3]
+
+
 async def test_words_that_are_kept_for_ever_here_are_kept_there(
     autojump_clock: object, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shipping, "RETENTION_MS", 120_000)
-    monkeypatch.setattr(shipping, "SWEEP_SECONDS", 60.0)
+    monkeypatch.setattr(tending, "RETENTION_MS", 120_000)
+    monkeypatch.setattr(tending, "SWEEP_SECONDS", 60.0)
     async with host(place(tmp_path), model, retention_ms=None) as it:
         it.journal.begin(interview())
         it.journal.end("iv", 1, ending="COMPLETED", cause=None, ended_ms=wall_ms(), deliveries=[])
@@ -535,3 +699,13 @@ async def test_a_host_alone_has_no_spool(tmp_path: Path, autojump_clock: object)
         assert not [it for it in tables if it.startswith("shared")]
         assert not await journal.ask(spool.is_prepared)
         nursery.cancel_scope.cancel()
+
+
+async def test_each_cause_of_an_outage_is_told_once(autojump_clock: object) -> None:
+    """The first may be a broken line, and the second the reason why there is no other; a few, for they may have numbers."""
+    notes = Notes()
+    member = Membership(Presence("here", "", "1"), log=notes)
+    for why in ("cut", "cut", "too old", "cut", *map(str, range(9))):
+        member.silent(why)
+    told = [keys["cause"] for _, event, keys in notes.lines if event == "shared.away"]
+    assert told == ["cut", "too old", "0", "1", "2"]
