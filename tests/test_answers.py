@@ -6,8 +6,8 @@ from http import HTTPStatus
 import pytest
 
 from preppald.errors import RETRY_AFTER_SECONDS
-from preppald.interview import admission
-from preppald.interview.admission import AlreadyEnded, NoSeat, NotReady
+from preppald.interview import no_seat
+from preppald.interview.no_seat import AlreadyEnded, NoSeat, NotReady
 from preppald.server import answers
 
 
@@ -27,7 +27,7 @@ def test_no_two_reasons_are_counted_as_one() -> None:
     assert len(set(labels)) == len(labels)
 
 
-@pytest.mark.parametrize("error", [admission.Draining(), admission.JournalUnwritable("disk full")])
+@pytest.mark.parametrize("error", [no_seat.Draining(), no_seat.JournalUnwritable("disk full")])
 def test_what_passes_is_worth_coming_again(error: NoSeat) -> None:
     refusal = answers.refusal(error)
     assert (refusal.status, refusal.retry_after) == (HTTPStatus.SERVICE_UNAVAILABLE, RETRY_AFTER_SECONDS)
@@ -35,4 +35,4 @@ def test_what_passes_is_worth_coming_again(error: NoSeat) -> None:
 
 
 def test_what_does_not_pass_says_nothing_of_coming_again() -> None:
-    assert answers.refusal(admission.AnotherUsers()).retry_after is None
+    assert answers.refusal(no_seat.AnotherUsers()).retry_after is None

@@ -7,6 +7,8 @@ import weakref
 import pytest
 import trio
 
+from preppald.server.http import Exchange
+from preppald.server.waiting import WaitingRoom
 from preppald.simulator.scenario import Reply, Scenario
 from tests.world import World
 
@@ -64,3 +66,16 @@ async def test_an_interview_is_freed_when_it_ends(
     assert session() is None
     assert conversation() is None
     assert cycles() == set()
+
+
+async def test_what_a_request_took_is_freed_while_its_interview_runs(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    world = await World({}, SCENARIO).start(nursery)
+    before = {id(it) for it in gc.get_objects() if isinstance(it, (Exchange, WaitingRoom))}
+    candidate = await world.candidate()
+    await candidate.heard_out()
+    kept = [it for it in gc.get_objects() if isinstance(it, (Exchange, WaitingRoom)) and id(it) not in before]
+    assert kept == []
+    await candidate.end()
+    await candidate.closed()

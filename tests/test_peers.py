@@ -1,6 +1,8 @@
 """Instances on one host: a connection reaches the one that holds its interview."""
 
+from array import array
 from collections.abc import AsyncIterator
+import os
 from pathlib import Path
 import socket
 
@@ -9,9 +11,11 @@ import structlog
 import trio
 import trio.testing
 
+from preppald.net.poller import Poller
 from preppald.server import handover as module
 from preppald.server.handover import Handed, Handover
 from preppald.server.relay import Relays
+from tests.descriptors import no_descriptors
 
 REQUEST = b"GET /ws/i HTTP/1.1\r\n"
 
@@ -157,6 +161,56 @@ async def test_an_instance_that_has_gone_has_no_say(sides: list[Instance], conne
     assert not await b.asks("i", connection[1])
 
 
+@pytest.mark.parametrize("what", ["a file", "a datagram socket", "two sockets", "nothing"])
+async def test_what_is_no_connection_is_not_taken(
+    sides: list[Instance], connection: Connection, what: str
+) -> None:
+    """An instance of another version, or with a bug, costs itself its connection, and nobody here an interview."""
+    a, b = sides
+    with open(os.devnull) as file, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:  # noqa: ASYNC230, PTH123 - a device
+        spare = datagrams.fileno()
+        passed = {
+            "a file": [file.fileno()],
+            "a datagram socket": [spare],
+            "two sockets": [connection[1].socket.fileno(), spare],
+            "nothing": [],
+        }[what]
+        with trio.socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as stranger:
+            await stranger.connect(str(others(b)[0]))
+            await stranger.send(b'{"interview":"i","asker":"c","ready":true}')
+            with trio.fail_after(5):
+                assert await stranger.recv(100) == b"willing"
+                rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", passed))] if passed else []
+                await stranger.sendmsg([REQUEST], rights)
+                assert await stranger.recv(100) == b""
+        if what == "two sockets":  # the first is taken
+            with trio.fail_after(5):
+                assert await connection[0].receive_some() == b"here"
+        else:
+            assert a.taken == []
+    a.held.add("i")
+    assert await b.asks("i", connection[1])
+
+
+async def test_without_descriptors_nobody_is_answered_and_nothing_ends(
+    sides: list[Instance], connection: Connection
+) -> None:
+    """The one that asks counts that as "no"; it is answered again as soon as there are some."""
+    a, b = sides
+    a.held.add("i")
+    path = others(b)[0]
+    with trio.socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asking:
+        with no_descriptors():
+            assert not await b.peers.ready()
+            await asking.connect(str(path))
+            await trio.testing.wait_all_tasks_blocked(0.01)
+        await asking.send(b'{"interview":"i","asker":"b","ready":true}')
+        with trio.fail_after(5):
+            assert await asking.recv(100) == b"mine"
+    assert "LimitNOFILE=" in str(a.log.calls)
+    assert await b.asks("i", connection[1])
+
+
 async def test_an_instance_that_is_stuck_has_none_either(
     sides: list[Instance],
     connection: Connection,
@@ -172,12 +226,15 @@ async def test_an_instance_that_is_stuck_has_none_either(
         assert not await b.asks("i", connection[1])
 
 
-async def test_nonsense_is_no_question(sides: list[Instance], connection: Connection) -> None:
+@pytest.mark.parametrize("nonsense", [b"nonsense", b'{"interview":"\xff","asker":"a","ready":true}'])
+async def test_nonsense_is_no_question(
+    sides: list[Instance], connection: Connection, nonsense: bytes
+) -> None:
     a, b = sides
     path = others(b)[0]
     with trio.socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as stranger:
         await stranger.connect(str(path))
-        await stranger.send(b"nonsense")
+        await stranger.send(nonsense)
         with trio.fail_after(5):
             assert await stranger.recv(100) == b""
     a.held.add("i")
@@ -192,7 +249,7 @@ async def test_what_is_no_socket_is_carried(sides: list[Instance]) -> None:
     handed = await b.asks("i", one)
     assert handed is not None
     assert handed.near is not None
-    relays = Relays()
+    relays = Relays(Poller())
     async with trio.open_nursery() as carrying:
         carrying.start_soon(relays.carry, one, handed.near)
         with trio.fail_after(5):

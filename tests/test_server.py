@@ -410,7 +410,7 @@ async def test_who_was_let_in_just_before_a_drain_goes_to_another_instance(
             opening.decided = True
             return None
 
-    world.server._peers = cast("Handover", Drained())
+    world.server = Server(world.services, world.registry, peers=cast("Handover", Drained()))
     candidate = Candidate(world.connection())
     with pytest.raises(AssertionError, match="closed before it answered"):
         await candidate.open("/iv-1", world.token())

@@ -7,10 +7,13 @@ from collections.abc import Awaitable, Callable, Sequence
 import errno
 from functools import partial
 import os
+from typing import TypeVar
 
 import trio
 
 from preppald.telemetry.logs import Logger
+
+T = TypeVar("T")
 
 # The connection stays in the kernel's queue meanwhile; room comes as soon as another connection ends.
 RETRY_SECONDS = 0.1
@@ -40,28 +43,27 @@ async def accept(
         task_status.started(accepting.cancel_scope)
 
 
-class Accepting(trio.abc.Listener[trio.abc.Stream]):
-    """A listener that says in the log why it accepts nothing, and goes on when it can."""
+class Patience:
+    """One listener's: waits where there is no room for another socket, and says so in the log."""
 
-    def __init__(self, listener: trio.abc.Listener[trio.abc.Stream], log: Logger) -> None:
-        self._listener = listener
+    def __init__(self, log: Logger) -> None:
         self._log = log
         self._quiet_until = float("-inf")
 
-    async def accept(self) -> trio.abc.Stream:
-        """Return the next connection, however long there is no room for it."""
+    async def until_room(self, accept: Callable[[], Awaitable[T]]) -> T:
+        """Return what ``accept`` does, however long there is no room for it.
+
+        Raises:
+            OSError: the listener itself is of no use.
+        """
         while True:
             try:
-                return await self._listener.accept()
+                return await accept()
             except OSError as error:
                 if error.errno not in CAPACITY:
                     raise
                 self._note(error.errno)
                 await trio.sleep(RETRY_SECONDS)
-
-    async def aclose(self) -> None:
-        """Close the listener."""
-        await self._listener.aclose()
 
     def _note(self, number: int) -> None:
         now = trio.current_time()
@@ -70,3 +72,19 @@ class Accepting(trio.abc.Listener[trio.abc.Stream]):
             self._log.error(
                 "connections.not_accepted", cause=os.strerror(number), what_to_do=CAPACITY[number]
             )
+
+
+class Accepting(trio.abc.Listener[trio.abc.Stream]):
+    """A listener whose connections wait while there is no room for them."""
+
+    def __init__(self, listener: trio.abc.Listener[trio.abc.Stream], log: Logger) -> None:
+        self._listener = listener
+        self._patience = Patience(log)
+
+    async def accept(self) -> trio.abc.Stream:
+        """Return the next connection, however long there is no room for it."""
+        return await self._patience.until_room(self._listener.accept)
+
+    async def aclose(self) -> None:
+        """Close the listener."""
+        await self._listener.aclose()

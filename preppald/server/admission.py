@@ -150,6 +150,11 @@ def _entitled(request: Request, interview_id: str | None, now: float, rules: Rul
     if interview_id is not None and interview_id != claims.interview_id:
         words = "The token is for another interview"
         return Refuse(Refusal(HTTPStatus.FORBIDDEN, "another interview", words))
+    return admit(request, claims)
+
+
+def admit(request: Request, claims: Claims) -> Admit:
+    """Return the candidate of a request whose token is good, with what the page asks for and can do."""
     return Admit(
         claims,
         _seq(request.query.get("since", "")),

@@ -2,16 +2,19 @@
 
 from http import HTTPStatus
 
-from preppald.errors import Refusal
-from preppald.interview.admission import (
+from preppald.errors import RETRY_AFTER_SECONDS, Refusal
+from preppald.interview.no_seat import (
     AnotherUsers,
     AtCapacity,
+    BegunElsewhere,
     BeingTakenOver,
     BlockUnknown,
     Draining,
     JournalUnreadable,
     JournalUnwritable,
     NoSeat,
+    OwnerUnreachable,
+    SharedJournalAway,
     ShortOfMemory,
     TokenExpired,
     TooManyOfUser,
@@ -27,13 +30,21 @@ REFUSED: dict[type[NoSeat], tuple[HTTPStatus, str]] = {
     JournalUnreadable: (HTTPStatus.SERVICE_UNAVAILABLE, "the journal is not readable"),
     BlockUnknown: (HTTPStatus.SERVICE_UNAVAILABLE, "block unknown"),
     BeingTakenOver: (HTTPStatus.SERVICE_UNAVAILABLE, "busy"),
+    OwnerUnreachable: (HTTPStatus.SERVICE_UNAVAILABLE, "another host"),
+    BegunElsewhere: (HTTPStatus.SERVICE_UNAVAILABLE, "at another host"),
+    SharedJournalAway: (HTTPStatus.SERVICE_UNAVAILABLE, "the shared journal is away"),
     TooManyOfUser: (HTTPStatus.TOO_MANY_REQUESTS, "the user"),
     AnotherUsers: (HTTPStatus.FORBIDDEN, "another user"),
     TokenExpired: (HTTPStatus.UNAUTHORIZED, "token expired"),
 }
 
+# Of these the next second may know better: a host that died is taken over within ten.
+SOON_SECONDS = 2
+SOON = frozenset({BeingTakenOver, BegunElsewhere, OwnerUnreachable})
+
 
 def refusal(error: NoSeat) -> Refusal:
     """Return the HTTP refusal for an error of the registry."""
     status, why = REFUSED[type(error)]
-    return Refusal(status, why, str(error))
+    again = SOON_SECONDS if type(error) in SOON else RETRY_AFTER_SECONDS
+    return Refusal(status, why, str(error), again)

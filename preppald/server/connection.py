@@ -12,22 +12,24 @@ import trio
 
 from preppald.browser.connection import Browser
 from preppald.core.endings import ALREADY_ENDED
+from preppald.core.tokens import Claims
 from preppald.errors import RETRY_AFTER_SECONDS, Refusal
-from preppald.interview.admission import AlreadyEnded, NoSeat
+from preppald.interview.no_seat import AlreadyEnded, NoSeat
 from preppald.interview.registry import Registry
 from preppald.interview.services import Services
 from preppald.interview.session import Session
 from preppald.net.stream import give_up_when_unacknowledged, keep_little_in_the_kernel
 from preppald.net.tls import Identity
 from preppald.server import answers, http as http1
-from preppald.server.admission import HEALTH, READY, Admit, Page, Refuse, Rules, decide, interview_at
+from preppald.server.admission import HEALTH, READY, Admit, Page, Refuse, Rules, admit, decide, interview_at
 from preppald.server.goodbyes import Goodbyes
 from preppald.server.handover import Handed, Handover
-from preppald.server.http import Answer, Exchange, Upgrade
+from preppald.server.http import Answer, Exchange
 from preppald.server.limits import Limits, Visit
 from preppald.server.refusals import Refusals
 from preppald.server.relay import Relays
-from preppald.server.request import SUBPROTOCOL, SUBPROTOCOL_2
+from preppald.server.request import SUBPROTOCOL, SUBPROTOCOL_2, Request
+from preppald.server.seating import Seats, Way
 from preppald.server.tls import PlainHttp, secured
 from preppald.server.waiting import CandidateLeft, WaitingRoom
 from preppald.telemetry.health import Health
@@ -66,13 +68,11 @@ class Server:
         identity: Identity | None = None,
     ) -> None:
         self.identity = identity
-        self.relays = Relays()
+        self.relays = Relays(services.ticker.poller)
         self._services = services
         self._registry = registry
         self._pages = pages
-        self._peers = peers or Handover(
-            None, holds=registry.holds, ready=lambda: registry.unready() is None, log=services.log
-        )
+        self.seats = Seats(registry, peers, services.log)
         self._limits = Limits(services)
         self._refusals = Refusals(services.metrics, services.log)
         self._goodbyes = Goodbyes()
@@ -86,6 +86,21 @@ class Server:
     async def take(self, stream: trio.abc.Stream, received: bytes) -> None:
         """Serve a connection that another instance accepted, with the bytes that it read."""
         await self.handle(stream, received=received)
+
+    async def carried(self, stream: trio.abc.Stream, request: Request, claims: Claims) -> None:
+        """Serve a connection that another host carries here, with the claims that it checked; no error leaves it."""
+        async with http1.contained(stream, self._services.log):
+            exchange = Exchange(request, b"", b"")
+            try:
+                # Its address was counted where it came in.
+                with self._limits.visit("") as visit:
+                    visit.interview_id, visit.user_id = claims.interview_id, claims.user_id
+                    browser = await self._admit(admit(request, claims), stream, exchange, visit, Way.CARRIED)
+                    if browser is not None:
+                        await browser.gone.wait()
+            except Refusal as refusal:
+                known = Visit("", proxied=False, interview_id=claims.interview_id, user_id=claims.user_id)
+                await self._refuse(refusal, known, stream, exchange)
 
     async def accepted(self, stream: trio.abc.Stream) -> None:
         """Serve a connection that came to the public port."""
@@ -146,21 +161,33 @@ class Server:
             self._turning_away -= 1
 
     async def _serve(self, stream: trio.abc.Stream, visit: Visit, received: bytes) -> None:
+        # The hour is waited for here, so that what the request took, 3 to 5 KiB, is let go before.
+        if (browser := await self._let_in(stream, visit, received)) is not None:
+            await browser.gone.wait()
+
+    async def _let_in(self, stream: trio.abc.Stream, visit: Visit, received: bytes) -> Browser | None:
+        """Answer the connection's request; return the browser that has a seat now, if one has."""
         exchange: Exchange | None = None
         try:
             exchange = await http1.read(stream, received)
             if exchange is not None:
-                await self._answer(stream, exchange, visit, handed=bool(received))
+                return await self._answer(stream, exchange, visit, Way.HANDED if received else Way.DIRECT)
         except Refusal as refusal:
-            self._refusals.note(refusal, visit)
-            await _slow_down(refusal)
-            if exchange is None or not await self._goodbyes.say(stream, exchange, refusal):
-                await http1.answer(stream, http1.refused(refusal), to=exchange)
+            await self._refuse(refusal, visit, stream, exchange)
+        return None
+
+    async def _refuse(
+        self, refusal: Refusal, visit: Visit, stream: trio.abc.Stream, exchange: Exchange | None
+    ) -> None:
+        self._refusals.note(refusal, visit)
+        await _slow_down(refusal)
+        if exchange is None or not await self._goodbyes.say(stream, exchange, refusal):
+            await http1.answer(stream, http1.refused(refusal), to=exchange)
 
     async def _answer(
-        self, stream: trio.abc.Stream, exchange: Exchange, visit: Visit, *, handed: bool
-    ) -> None:
-        """Answer a request. ``handed``: another instance handed it over.
+        self, stream: trio.abc.Stream, exchange: Exchange, visit: Visit, way: Way
+    ) -> Browser | None:
+        """Answer a request; return the browser that has a seat now, if one has.
 
         Raises:
             Refusal: nothing has been sent; the refusal is the answer.
@@ -176,29 +203,27 @@ class Server:
                 if page is None:
                     raise otherwise
                 await http1.answer(stream, page, to=exchange)
+                return None
             case Refuse(refusal, guessed):
                 if guessed:
                     self._limits.note_failure(visit)
                 raise refusal
             case Admit() as admitted:
                 visit.interview_id, visit.user_id = admitted.claims.interview_id, admitted.claims.user_id
-                # Before anybody has a seat: a probe must not leave an interview behind that nobody is in.
-                upgrade = http1.handshake(exchange)
-                await self._admit(admitted, upgrade, stream, exchange, visit, handed=handed)
+                return await self._admit(admitted, stream, exchange, visit, way)
 
     async def _admit(
         self,
         admitted: Admit,
-        upgrade: Upgrade,
         stream: trio.abc.Stream,
         exchange: Exchange,
         visit: Visit,
-        *,
-        handed: bool,
-    ) -> None:
-        room = WaitingRoom(self._services, stream, upgrade)
+        way: Way,
+    ) -> Browser | None:
+        # Before anybody has a seat: a probe must not leave an interview behind that nobody is in.
+        room = WaitingRoom(self._services, stream, http1.handshake(exchange))
         try:
-            match await self._seat(admitted, stream, exchange, room, handed=handed):
+            match await self.seats.seat(admitted, stream, exchange, room, way):
                 case Handed(near):
                     self._limits.seated(visit)
                     if near is not None:
@@ -206,7 +231,11 @@ class Server:
                 case Session() as session:
                     if (browser := await room.let_in()) is not None:
                         self._limits.seated(visit)
-                        await _served(session, browser, admitted, bytes(room.early))
+                        return await _attached(session, browser, admitted, bytes(room.early))
+                case carried:
+                    self._limits.seated(visit)
+                    owner = carried.owner.incarnation
+                    await self.relays.carry(stream, carried.link, owner=owner, early=exchange.early)
         except CandidateLeft:
             await room.see_off()
         except AlreadyEnded:
@@ -220,39 +249,7 @@ class Server:
                 raise refusal from error
             self._refusals.note(refusal, visit)
             await room.refuse(refusal)
-
-    async def _seat(
-        self,
-        admitted: Admit,
-        stream: trio.abc.Stream,
-        exchange: Exchange,
-        room: WaitingRoom,
-        *,
-        handed: bool,
-    ) -> Session | Handed:
-        """Return the session here, or how a connection goes on that another instance has now.
-
-        Raises:
-            NoSeat: neither this instance nor another can take it, or the interview is over.
-        """
-        interview_id = admitted.claims.interview_id
-        with self._peers.opening(interview_id) as opening:
-            opening.decided |= handed
-            hand_over = partial(self._peers.hand_over, interview_id, opening, stream, exchange.received)
-            if elsewhere := await hand_over():
-                return elsewhere
-            try:
-                return await self._registry.session_for(admitted.claims, admitted.block, room.waiting)
-            except NoSeat as error:
-                if isinstance(error, AlreadyEnded) or handed or self._registry.unready() is None:
-                    raise
-                if room.browser is not None:  # it has had its answer: there is nothing left to hand over
-                    raise
-                # It could have begun here when the others were asked; a drain may have begun since: ask once more.
-                opening.decided = False
-                if elsewhere := await hand_over():  # noqa: ASYNC120 - cancelled, the connection is gone anyway
-                    return elsewhere
-                raise
+        return None
 
     async def _page(self, method: str, path: str) -> Answer | None:
         if path == HEALTH:
@@ -262,13 +259,13 @@ class Server:
         return None if self._pages is None else await self._pages(method, path)
 
 
-async def _served(session: Session, browser: Browser, admitted: Admit, early: bytes) -> None:
-    if session.attach(
-        browser, admitted.since, knows_turns=admitted.knows_turns, opus=admitted.opus, early=early
-    ):
-        await browser.gone.wait()
-    else:  # the interview ended while this browser was being let in
-        await _dismissed(browser)
+async def _attached(session: Session, browser: Browser, admitted: Admit, early: bytes) -> Browser | None:
+    since, knows_turns, opus = admitted.since, admitted.knows_turns, admitted.opus
+    if session.attach(browser, since, knows_turns=knows_turns, opus=opus, early=early):
+        return browser
+    # The interview ended while this browser was being let in.
+    await _dismissed(browser)
+    return None
 
 
 async def _dismissed(browser: Browser) -> None:

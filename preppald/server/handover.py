@@ -11,10 +11,11 @@ Rule 3: an instance that can begin none (draining, full) gives the connection to
 Rule 4: of two instances that begin the same interview at one moment, the one whose name sorts first gets it.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
+import os
 from pathlib import Path
 import socket
 import struct
@@ -23,6 +24,7 @@ import msgspec
 import trio
 
 from preppald.server import relay
+from preppald.server.accepting import Patience
 from preppald.telemetry.logs import Logger
 
 SOCKET_NAME = "handover"
@@ -128,10 +130,11 @@ class Handover:
         return None
 
     async def ready(self) -> bool:
-        """Return whether another instance could begin an interview."""
-        for path in self.others():
-            if (await self._ask(path, "", None, b"", take=Stance.MINE))[0] is Stance.WILLING:
-                return True
+        """Return whether another instance could begin an interview; False where none can be asked."""
+        with suppress(OSError):  # no file descriptors left
+            for path in self.others():
+                if (await self._ask(path, "", None, b"", take=Stance.MINE))[0] is Stance.WILLING:
+                    return True
         return False
 
     def others(self) -> list[Path]:
@@ -177,7 +180,7 @@ class Handover:
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Stance the others until cancelled; connections that they hand over are served in ``connections``."""
+        """Answer the others until cancelled; connections that they hand over are served in ``connections``."""
         if self._folder is None:
             task_status.started()
             return
@@ -187,9 +190,10 @@ class Handover:
             await listener.bind(str(path))
             listener.listen(BACKLOG)
             task_status.started()
+            accepting = Patience(self._log)
             async with trio.open_nursery() as answering:
                 while True:
-                    asking, _ = await listener.accept()
+                    asking, _ = await accepting.until_room(listener.accept)
                     answering.start_soon(self._answer, asking, take, connections)
 
     async def _answer(self, asking: trio.socket.SocketType, take: Take, connections: trio.Nursery) -> None:
@@ -198,13 +202,10 @@ class Handover:
                 question = msgspec.json.decode(await asking.recv(MESSAGE_BYTES), type=Question)
                 await asking.send(self._answer_to(question).value.encode())
                 received, ancillary, _, _ = await asking.recvmsg(MESSAGE_BYTES, socket.CMSG_SPACE(FD.size))
-            except (OSError, msgspec.DecodeError):
+            except (OSError, msgspec.DecodeError, UnicodeDecodeError):
                 return  # it has just stopped
-            for level, kind, data in ancillary:
-                if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                    handed = socket.socket(fileno=FD.unpack(data)[0])
-                    stream = trio.SocketStream(trio.socket.from_stdlib_socket(handed))
-                    connections.start_soon(take, stream, received)
+            for stream in _streams(ancillary):
+                connections.start_soon(take, stream, received)
 
     def _answer_to(self, question: Question) -> Stance:
         if self._holds(question.interview):
@@ -231,6 +232,23 @@ async def _handed(asking: trio.socket.SocketType, stream: trio.abc.Stream, recei
         ours.socket.close()
         raise
     return Handed(ours)
+
+
+def _streams(ancillary: Sequence[tuple[int, int, bytes]]) -> Iterator[trio.SocketStream]:
+    """Yield the connections among passed descriptors; whatever else was passed is closed, for it is ours by now."""
+    for level, kind, data in ancillary:
+        if (level, kind) != (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            continue
+        for (fd,) in FD.iter_unpack(data[: len(data) // FD.size * FD.size]):
+            try:
+                handed = socket.socket(fileno=fd)
+            except OSError:
+                os.close(fd)
+                continue
+            if handed.type == socket.SOCK_STREAM:
+                yield trio.SocketStream(trio.socket.from_stdlib_socket(handed))
+            else:
+                handed.close()
 
 
 def _rights(fd: int) -> tuple[int, int, bytes]:

@@ -31,7 +31,7 @@ REQUEST_BYTES = 32 * 1024
 # h11 forgives more than this and waits for a whole head: noise is told from a request by its first line.
 _REQUEST_LINE = re.compile(rb"[!-~]+ [!-~]+ HTTP/[0-9]\.[0-9]\r")
 # A header over two lines: to be refused (RFC 9112 §5.2).
-_FOLDED = re.compile(rb"\r\n[ \t]")
+_FOLDED = re.compile(rb"\n[ \t]")
 RECEIVE_BYTES = 16 * 1024
 # Fields of a query. We know two; what an application or a proxy adds is passed over.
 MAX_QUERY_FIELDS = 256
@@ -66,6 +66,11 @@ class Exchange:
     request: Request
     early: bytes
     received: bytes
+
+    @property
+    def goes_on(self) -> bool:
+        """True where the client may still be sending: a body, or requests behind this one."""
+        return self.request.method != "GET" or self.request.has_body or bool(self.early)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +232,7 @@ async def answer(stream: trio.abc.Stream, reply: Answer, *, to: Exchange | None 
     head = f"HTTP/1.1 {reply.status.value} {reply.status.phrase}\r\n".encode() + headers.serialize()
     if to is not None and to.request.method == "HEAD":
         await _send(stream, head)
-    elif await _send(stream, head + reply.body) and (to is None or to.request.method != "GET"):
+    elif await _send(stream, head + reply.body) and (to is None or to.goes_on):
         await _discard(stream)
 
 

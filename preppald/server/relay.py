@@ -1,17 +1,21 @@
 """Relays a connection's plain bytes to another instance, where the connection itself cannot be handed over.
 
-The keys of a TLS connection are in this process. So the other instance gets one end of a socket pair, and this process
-copies bytes between the pair and the browser.
+On one host that is so where we speak TLS with the browser: its keys are in this process. So the other instance gets one
+end of a socket pair. An instance on another host gets a connection of its own (``elsewhere``). Either way ``net.splice``
+passes the bytes on.
 """
 
-from contextlib import suppress
+from collections.abc import Collection
 import socket
 
 import trio
 
-# A tick's audio is 700 bytes, and an answer of Gemini's comes in parts of a few KiB.
-RECEIVE_BYTES = 16 * 1024
-_LOST = (trio.BrokenResourceError, trio.ClosedResourceError)
+from preppald.net.poller import Poller
+from preppald.net.splice import splice
+from preppald.net.stream import Stream
+
+# The incarnation of an instance on this host: it is known by its folder, and needs none.
+NEAR = 0
 
 
 def pair() -> tuple[trio.SocketStream, trio.SocketStream]:
@@ -21,45 +25,44 @@ def pair() -> tuple[trio.SocketStream, trio.SocketStream]:
 
 
 class Relays:
-    """Counts the relayed connections. ``carried``: how many there are now."""
+    """The relayed connections. ``poller``: whose task passes their bytes on."""
 
-    def __init__(self) -> None:
-        self.carried = 0
+    def __init__(self, poller: Poller) -> None:
+        self._poller = poller
+        # By what ends each, and the incarnation of the instance at its other end.
+        self._owners: dict[trio.CancelScope, int] = {}
         self._fewer = trio.lowlevel.ParkingLot()
 
-    async def carry(self, browser: trio.abc.Stream, instance: trio.SocketStream) -> None:
-        """Copy bytes both ways until the instance hangs up. It sees the browser go as it would on a socket.
+    @property
+    def carried(self) -> int:
+        """How many there are now."""
+        return len(self._owners)
 
-        Backpressure: the next chunk is read only after the last was sent, so at most 16 KiB wait in each direction.
+    async def carry(
+        self, browser: trio.abc.Stream, instance: trio.abc.Stream, *, owner: int = NEAR, early: bytes = b""
+    ) -> None:
+        """Pass bytes on both ways until the instance hangs up. It sees the browser go as it would on a socket.
+
+        ``owner``: the instance's incarnation, on another host. ``early``: bytes of the browser that were read before.
         """
-        self.carried += 1
-        try:
-            async with instance, trio.open_nursery() as ways:
-                ways.start_soon(_up, browser, instance)
-                await _down(instance, browser)
-                ways.cancel_scope.cancel()
-        finally:
-            self.carried -= 1
-            self._fewer.unpark_all()
+        link = Stream.over(instance)
+        link.send(early)
+        with trio.CancelScope() as scope:
+            self._owners[scope] = owner
+            try:
+                async with link:
+                    await splice(Stream.over(browser), link, self._poller)
+            finally:
+                del self._owners[scope]
+                self._fewer.unpark_all()
+
+    def hang_up_but(self, living: Collection[int]) -> None:
+        """Hang up on instances of other hosts that do not live any more: their candidates dial again."""
+        for scope, owner in self._owners.items():
+            if owner != NEAR and owner not in living:
+                scope.cancel()
 
     async def none(self) -> None:
         """Return when no connection is relayed any more."""
-        while self.carried:
+        while self._owners:
             await self._fewer.park()
-
-
-async def _up(browser: trio.abc.Stream, instance: trio.SocketStream) -> None:
-    with suppress(*_LOST):
-        await _copied(browser, instance)
-    with suppress(*_LOST):
-        await instance.send_eof()
-
-
-async def _down(instance: trio.SocketStream, browser: trio.abc.Stream) -> None:
-    with suppress(*_LOST):
-        await _copied(instance, browser)
-
-
-async def _copied(source: trio.abc.ReceiveStream, sink: trio.abc.SendStream) -> None:
-    while data := await source.receive_some(RECEIVE_BYTES):
-        await sink.send_all(data)

@@ -1,12 +1,8 @@
 """No room for another socket: it is said once, and connections are accepted again as soon as there is room."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 import errno
 from functools import partial
-import gc
 import os
-import resource
 
 import pytest
 import trio
@@ -17,6 +13,7 @@ from preppald.core import closes
 from preppald.gemini.connection import UpstreamError, dialler
 from preppald.server.accepting import QUIET_SECONDS, accept
 from preppald.simulator import Scenario
+from tests.descriptors import no_descriptors
 from tests.world import World
 
 
@@ -72,26 +69,6 @@ async def test_any_other_error_of_the_socket_is_no_reason_to_wait(autojump_clock
             await accepting.start(
                 partial(accept, serve, [Full(1, errno.EBADF)], accepting, world.services.log)
             )
-
-
-@contextmanager
-def no_descriptors() -> Iterator[None]:
-    """Not one more than this process has open, and none given back by the garbage collector meanwhile."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    gc.collect()
-    gc.disable()
-    filled = [os.dup(0)]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (filled[0] + 1, hard))
-    try:
-        with suppress(OSError):
-            while True:
-                filled.append(os.dup(0))
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        gc.enable()
-        for number in filled:
-            os.close(number)
 
 
 async def test_dialling_without_descriptors_is_told_as_what_it_is() -> None:
