@@ -22,7 +22,7 @@ import trustme
 
 from preppald.config.addresses import websocket_endpoint
 from preppald.gemini.connection import dialler
-from preppald.net.records import RECORD_BYTES, Records, Resumption
+from preppald.net.records import PIECE_OUT_BYTES, RECORD_BYTES, Records, Resumption
 from preppald.net.stream import Stream
 from tests.certificates import Certificates
 
@@ -87,6 +87,24 @@ def test_what_is_sent_at_once_is_one_record(pair: Pair) -> None:
     client, _ = pair
     assert len(client.encrypt(bytes(1000))) < 1000 + 64
     assert client.encrypt(b"") == b""
+
+
+def test_a_long_message_goes_in_pieces(pair: Pair) -> None:
+    """OpenSSL's buffers never shrink, so none of them ever holds all of it."""
+    client, server = pair
+    setup = bytes(range(256)) * 200
+    wire = client.encrypt(setup)
+    sizes, at = [], 0
+    while at < len(wire):  # a record's head: its type, two bytes of version, two of length
+        sizes.append(int.from_bytes(wire[at + 3 : at + 5], "big"))
+        at += 5 + sizes[-1]
+    assert len(sizes) == -(-len(setup) // PIECE_OUT_BYTES)
+    assert max(sizes) < PIECE_OUT_BYTES + 64
+    assert server.take(wire) == setup
+    assert server.take(client.encrypt(b"short")) == b"short"
+    assert not server.ended
+    assert server.take(b"") == b""
+    assert server.ended
 
 
 def test_half_a_record_waits_for_its_rest(pair: Pair) -> None:
@@ -157,8 +175,12 @@ def test_a_session_is_taken_up_and_a_changed_certificate_makes_a_new_one(
         return ours.resumed
 
     assert [connect(served), connect(served)] == [False, True]
+    kept = resumption.session
+    assert connect(served)
+    assert resumption.session is kept  # to ask for another one would cost memory that is never given back
     renewed = server_context(authority)
     assert [connect(renewed), connect(renewed)] == [False, True]
+    assert resumption.session is not kept
 
 
 # ------------------------------------------------------------------ streams, over real sockets

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 import contextlib
 from functools import partial
 import gc
+import os
 from pathlib import Path
 import ssl
 import weakref
@@ -113,6 +114,9 @@ def test_what_is_no_certificate_is_refused(certificates: Certificates) -> None:
     assert "is no PEM chain with its key" in fault(certificates)
     certificates.cert.write_bytes(bytes(tls.MAX_FILE_BYTES + 1))
     assert "is larger than" in fault(certificates)
+    certificates.cert.unlink()
+    os.mkfifo(certificates.cert)
+    assert "is a pipe or a device" in fault(certificates)
 
 
 def test_a_certificate_that_ends_soon_is_told_in_time(certificates: Certificates) -> None:

@@ -45,12 +45,6 @@ async def send(websocket: WebSocket, message: str) -> None:
     await websocket.flush()
 
 
-async def ping(websocket: WebSocket) -> None:
-    websocket.ping()
-    await websocket.flush()
-    await websocket.sign_of_life()
-
-
 async def close(websocket: WebSocket) -> None:
     websocket.close(1000)
     await websocket.flush()
@@ -114,10 +108,10 @@ async def test_a_ping_is_answered_and_any_sign_of_life_answers_ours() -> None:
         peer.protocol.send_ping(b"are you there")
         peer.protocol.send_text(b"I am")
         await peer.send()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(ping, websocket)
-            await trio.testing.wait_all_tasks_blocked(0.01)
-            assert await websocket.receive() == ["I am"]
+        began = trio.current_time()
+        assert websocket.ping()
+        assert await websocket.receive() == ["I am"]
+        assert websocket.heard_at > began
         heard = await peer.receive()
         while b"are you there" not in heard:
             heard += await peer.receive()
@@ -129,10 +123,9 @@ async def test_messages_before_a_close_are_heard_and_then_its_words() -> None:
         peer.protocol.send_close(1011, "Internal error occurred.")
         await peer.send()
         assert await websocket.receive() == ["farewell"]
-        for use in (websocket.receive(), websocket.sign_of_life()):
-            with pytest.raises(WebSocketClosed) as closed:
-                await use
-            assert (closed.value.code, closed.value.reason) == (1011, "Internal error occurred.")
+        with pytest.raises(WebSocketClosed) as closed:
+            await websocket.receive()
+        assert (closed.value.code, closed.value.reason) == (1011, "Internal error occurred.")
         assert not websocket.idle
         assert websocket.post("{}")  # nothing goes after a close, and nothing waits
         await close(websocket)

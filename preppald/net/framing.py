@@ -44,6 +44,22 @@ class Framing:
     ``frames`` and ``empty``: how many frames the last ``receive`` brought, and how many of them carried nothing.
     """
 
+    __slots__ = (
+        "_fragments",
+        "_given_up",
+        "_mask_bit",
+        "_mask_size",
+        "_most",
+        "_of_read",
+        "_own_bit",
+        "_rest",
+        "_wanted",
+        "empty",
+        "frames",
+        "open",
+        "protocol",
+    )
+
     def __init__(self, protocol: Protocol) -> None:
         self.protocol = protocol
         self.open = protocol.state is State.OPEN
@@ -51,7 +67,6 @@ class Framing:
         # A client's frames are masked, and no others.
         self._mask_bit, self._mask_size = (_MASKED, _KEY_SIZE) if protocol.side is Side.SERVER else (0, 0)
         self._own_bit = 0 if protocol.side is Side.SERVER else _MASKED
-        self._keys = _keys()
         assert protocol.max_message_size is not None  # noqa: S101 - the protocol was made with a bound
         self._most = protocol.max_message_size
         self._rest = bytearray()
@@ -188,7 +203,7 @@ class Framing:
             head = struct.pack("!BBQ", opcode, self._own_bit | _LONG, size)
         if not self._own_bit:
             return head + message
-        key = next(self._keys)
+        key = _next_key()
         return b"".join((head, key, apply_mask(message, key)))
 
 
@@ -198,6 +213,10 @@ def _keys() -> Iterator[bytes]:
         page = os.urandom(KEYS_A_PAGE * _KEY_SIZE)
         for at in range(0, len(page), _KEY_SIZE):
             yield page[at : at + _KEY_SIZE]
+
+
+# One for all connections: otherwise each would keep a page.
+_next_key = _keys().__next__
 
 
 def _text(payload: bytes | bytearray | memoryview) -> str:

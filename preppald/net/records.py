@@ -13,12 +13,18 @@ import ssl
 
 # The most plaintext in one record (RFC 8446 §5.1). OpenSSL never returns more than one at a time.
 RECORD_BYTES = 16 * 1024
+# OpenSSL's buffers in memory grow to a third more than was ever in them, and never shrink: so a long message goes
+# through them in pieces. A usual one is one piece: in, 40 ms of the interviewer's voice, 2.7 KiB in base64; out, 40 ms
+# of the candidate's, 1.8 KiB.
+PIECE_IN_BYTES = 3 * 1024
+PIECE_OUT_BYTES = 2 * 1024
 
 
 class Resumption:
-    """The newest session of one server, for the next connection to it: that saves both a certificate and a signature.
+    """A session of one server, for the next connections to it: that saves both a certificate and a signature.
 
-    Each belongs to one context. A server that does not accept the ticket makes a full handshake instead.
+    Each belongs to one context. A server that does not accept its ticket makes a full handshake instead, whose session
+    takes its place.
     """
 
     __slots__ = ("session",)
@@ -81,10 +87,10 @@ class Records:
 
     def decrypt(self) -> bytes:
         """Return the plaintext of all whole records that were fed, often none: a half one waits for its rest."""
-        incoming, read, pending = self._incoming, self._object.read, self._object.pending
+        incoming, read = self._incoming, self._object.read
         parts: list[bytes] = []
         try:
-            while incoming.pending or pending() or incoming.eof:
+            while incoming.pending or incoming.eof:
                 part = read(RECORD_BYTES)
                 if not part:  # close_notify
                     self.ended = True
@@ -95,17 +101,34 @@ class Records:
         except ssl.SSLEOFError:
             self.ended = True
         if parts and self._resumption is not None:
-            # By now its tickets have come: a server sends them before anything else.
-            self._resumption.session = self._object.session
+            # By now its tickets have come: a server sends them before anything else. Each time it is asked for its session
+            # Python loses 7 KiB (3.11 to 3.13, measured), so a ticket serves until the server wants a full handshake.
+            if not self.resumed:
+                self._resumption.session = self._object.session
             self._resumption = None
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def take(self, ciphertext: bytes | bytearray) -> bytes:
+        """Take what was read from the wire, and return as ``decrypt`` does."""
+        if 0 < len(ciphertext) <= PIECE_IN_BYTES:
+            self._incoming.write(ciphertext)
+            return self.decrypt()
+        parts: list[bytes] = []
+        for at in range(0, len(ciphertext) or 1, PIECE_IN_BYTES):
+            self.feed(ciphertext[at : at + PIECE_IN_BYTES])
+            parts.append(self.decrypt())
+        return b"".join(parts)
+
     def encrypt(self, plaintext: bytes) -> bytes:
-        """Return all that is to be sent: the plaintext as records of at most 16 KiB, behind what TLS has to say."""
-        view = memoryview(plaintext)
+        """Return all that is to be sent: the plaintext as records of at most 2 KiB, behind what TLS has to say."""
+        if len(plaintext) <= PIECE_OUT_BYTES:
+            self._object.write(plaintext)
+            return self._outgoing.read()
+        view, wire = memoryview(plaintext), bytearray()
         while view:
-            view = view[self._object.write(view) :]
-        return self._outgoing.read()
+            view = view[self._object.write(view[:PIECE_OUT_BYTES]) :]
+            wire += self._outgoing.read()
+        return bytes(wire)
 
     def output(self) -> bytes:
         """Return what TLS itself has to say: a flight of the handshake, an alert, an answer to a key update."""

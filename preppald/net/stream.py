@@ -51,6 +51,21 @@ class Stream(trio.abc.HalfCloseableStream):
     comes; the socket itself may not show it.
     """
 
+    __slots__ = (
+        "_broken",
+        "_flushing",
+        "_plain",
+        "_poller",
+        "_records",
+        "_transport",
+        "_unsent",
+        "at_end",
+        "idle",
+        "received",
+        "sending_since",
+        "socket",
+    )
+
     def __init__(self, transport: trio.abc.Stream, records: Records | None = None) -> None:
         self.sending_since: float | None = None
         self.received = 0
@@ -63,7 +78,8 @@ class Stream(trio.abc.HalfCloseableStream):
         self._plain = b""
         self._broken = ""
         self._unsent = bytearray()
-        self._flushing = trio.StrictFIFOLock()
+        # Made by the first flush that has to wait: most connections never need one.
+        self._flushing: trio.StrictFIFOLock | None = None
         self._poller: Poller | None = None
 
     @classmethod
@@ -89,16 +105,13 @@ class Stream(trio.abc.HalfCloseableStream):
         Raises:
             trio.BrokenResourceError, trio.ClosedResourceError: the connection is gone.
         """
-        if self._plain:
-            data, self._plain = self._plain, b""
-            return data
-        plain = None
+        plain: bytes | bytearray | None = self._kept()
         while plain is None:
-            if self._broken:
-                raise trio.BrokenResourceError(self._broken)
             if self.at_end:
                 return b""
-            plain = self._plaintext(await self._read(most))
+            wire = await self._read(most)
+            self.received = len(wire)
+            plain = wire if self._records is None else self._decrypted(self._records, wire)
         return plain
 
     async def _read(self, most: int) -> bytes | bytearray:
@@ -109,9 +122,12 @@ class Stream(trio.abc.HalfCloseableStream):
             if self.socket.fileno() < 0:
                 raise trio.ClosedResourceError("the connection was closed here")
             await trio.lowlevel.wait_readable(self.socket)
-            wire = self._read_now(most)
-            if wire is not None:
-                return wire
+            try:
+                return os.read(self.socket.fileno(), most)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise trio.BrokenResourceError(f"receiving failed: {error}") from error
 
     def receive_now(self, most: int) -> bytes | bytearray | None:
         """Return the bytes that are here already; None where there are none, or where only waiting can show.
@@ -120,38 +136,30 @@ class Stream(trio.abc.HalfCloseableStream):
             trio.BrokenResourceError: the connection is gone.
         """
         self.received = 0
+        if self._plain or self._broken or self.socket is None:
+            return self._kept()
+        try:
+            wire = os.read(self.socket.fileno(), most)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise trio.BrokenResourceError(f"receiving failed: {error}") from error
+        self.received = len(wire)
+        return wire if self._records is None else self._decrypted(self._records, wire)
+
+    def _kept(self) -> bytes | None:
+        """Return the plaintext that was not asked for yet, None where there is none; raise for a TLS that failed."""
         if self._plain:
             data, self._plain = self._plain, b""
             return data
         if self._broken:
             raise trio.BrokenResourceError(self._broken)
-        wire = self._read_now(most)
-        if wire is None:
-            return None
-        if self._records is None:
-            self.received = len(wire)
-            return wire
-        return self._plaintext(wire)
+        return None
 
-    def _read_now(self, most: int) -> bytes | None:
-        if self.socket is None:
-            return None
-        try:
-            return os.read(self.socket.fileno(), most)
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            raise trio.BrokenResourceError(f"receiving failed: {error}") from error
-
-    def _plaintext(self, wire: bytes | bytearray) -> bytes | bytearray | None:
+    def _decrypted(self, records: Records, wire: bytes | bytearray) -> bytes | None:
         """Return what these bytes of the wire say; nothing at the end of the stream, None where they say nothing yet."""
-        self.received = len(wire)
-        records = self._records
-        if records is None:
-            return wire
         try:
-            records.feed(wire)
-            plain = records.decrypt()
+            plain = records.take(wire)
             self.at_end = records.ended
         except ssl.SSLError as error:
             self._broken = f"TLS failed: {error.reason}"
@@ -187,12 +195,11 @@ class Stream(trio.abc.HalfCloseableStream):
         return self._put(data)
 
     def _put(self, wire: bytes) -> bool:
-        if not self.idle:
+        if not self.idle or self.socket is None:
             self._unsent += wire
             return not self._unsent
         if not wire:
             return True
-        assert self.socket is not None  # noqa: S101 - without one it is never idle
         try:
             sent = os.write(self.socket.fileno(), wire)
         except OSError:  # it would block, or the connection is gone
@@ -211,6 +218,8 @@ class Stream(trio.abc.HalfCloseableStream):
         """
         if not self._unsent:
             return
+        if self._flushing is None:
+            self._flushing = trio.StrictFIFOLock()
         async with self._flushing:
             while self._unsent:
                 data, self._unsent = self._unsent, bytearray()

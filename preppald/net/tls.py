@@ -74,6 +74,10 @@ def _pem(file: Path, name: str, *, secret: bool) -> tuple[str, list[str]]:
         state = file.stat()
         if secret and state.st_mode & stat.S_IROTH:
             return "", [f"{name}: {file} may be read by everybody on this machine: chmod o-r it"]
+        if stat.S_ISFIFO(state.st_mode) or stat.S_ISCHR(state.st_mode) or stat.S_ISBLK(state.st_mode):
+            return "", [
+                f"{name}: {file} is a pipe or a device: it is read more than once, so it must be a file"
+            ]
         if state.st_size > MAX_FILE_BYTES:
             return "", [f"{name}: {file} is larger than {MAX_FILE_BYTES} bytes: no PEM file"]
         return file.read_text("ascii", "replace"), []

@@ -4,6 +4,8 @@ trio-websocket costs a task, a channel and a lock a message, and three times as 
 shakes hands. ``post`` never waits; where it returns false the kernel is full, and a task awaits ``flush``.
 """
 
+from collections.abc import Awaitable
+
 import trio
 from websockets.frames import Close, CloseCode
 from websockets.protocol import Protocol, Side, State
@@ -12,7 +14,6 @@ from preppald.net.framing import Framing, Message
 from preppald.net.poll import Look
 from preppald.net.poller import Poller
 from preppald.net.stream import Stream
-from preppald.net.wakeup import Wakeup
 
 NORMAL_CLOSE = 1000
 # One read of bytes that are dropped.
@@ -44,6 +45,19 @@ class WebSocket:
     messages any more; ``receive`` raises, and no socket need show it.
     """
 
+    __slots__ = (
+        "_early",
+        "_framing",
+        "_protocol",
+        "_read_bytes",
+        "_stream",
+        "empty",
+        "ended",
+        "frames",
+        "heard_at",
+        "received",
+    )
+
     def __init__(
         self, stream: trio.abc.Stream, protocol: Protocol, early: bytes = b"", *, read_bytes: int
     ) -> None:
@@ -55,7 +69,6 @@ class WebSocket:
         self._stream = Stream.over(stream)
         self._protocol = protocol
         self._framing = Framing(protocol)
-        self._sign_of_life: Wakeup | None = None
 
     @property
     def open(self) -> bool:
@@ -115,8 +128,6 @@ class WebSocket:
     def _messages(self, data: bytes | bytearray, now: float) -> list[Message]:
         framing = self._framing
         self.heard_at = now
-        if self._sign_of_life is not None:
-            self._sign_of_life.ring()
         messages = framing.receive(data) if data else framing.receive_eof()
         self.frames, self.empty = framing.frames, framing.empty
         if self._protocol.writes:  # a pong, or the answer to a close
@@ -145,12 +156,12 @@ class WebSocket:
             self._framing.receive_eof()
             raise self.closed()
 
-    async def poll(self, poller: Poller, look: Look) -> None:
+    def poll(self, poller: Poller, look: Look) -> Awaitable[None]:
         """Have the poller call ``look`` whenever there is something to read, until it returns true.
 
         Returns at once where there is nothing that could be polled.
         """
-        await self._stream.poll(poller, look)
+        return self._stream.poll(poller, look)
 
     # -------------------------------------------------------------- out
 
@@ -187,24 +198,10 @@ class WebSocket:
             raise self._lost() from None
 
     def ping(self) -> bool:
-        """Ask for a sign of life; return as ``post`` does."""
+        """Ask for a sign of life, which ``heard_at`` will show; return as ``post`` does."""
         if self._framing.open:
             self._protocol.send_ping(b"")
         return self.post()
-
-    async def sign_of_life(self) -> None:
-        """Wait until the peer sends anything; not called by two tasks at once.
-
-        Raises:
-            WebSocketClosed: the connection ended before.
-        """
-        if self.ended:
-            raise self.closed()
-        self._sign_of_life = Wakeup()
-        try:
-            await self._sign_of_life.heard()
-        finally:
-            self._sign_of_life = None
 
     # -------------------------------------------------------------- the end
 
