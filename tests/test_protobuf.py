@@ -195,7 +195,7 @@ def error(code: int) -> bytes:
         (404, b"<!doctype html>", Retry(404, elsewhere(404, "protobuf"))),
         (400, b"", Retry(400, "answered 400, but not in protobuf: is that the application?")),
         (502, b"\xff\xff", Retry(502, "answered 502")),
-        (307, b"", Retry(307, "answered 307")),
+        (307, b"", Retry(307, "answered 307, a redirection: NEXT_PUBLIC_API_URL must be the final address")),
     ],
 )
 def test_what_an_answer_means(status: int, body: bytes, outcome: Outcome) -> None:

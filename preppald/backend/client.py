@@ -1,7 +1,9 @@
 """The application's API over HTTP: one client, one try at a time per call, every wait bounded."""
 
 import abc
+from collections.abc import Callable
 from dataclasses import replace
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 import os
 import socket
 import ssl
@@ -20,7 +22,7 @@ from preppald.backend.trpc import Transformer
 from preppald.backend.wire import UNAUTHORIZED, BackendRequest
 from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import Delivery, DeliveryKind
-from preppald.net import tls
+from preppald.net import redirects, tls
 from preppald.net.proxy import Proxy, for_httpx, in_words
 
 # One try in all, also where an answer dribbles in; the outbox tries again later.
@@ -63,6 +65,8 @@ class HttpBackend(abc.ABC):
         trust: ssl.SSLContext | None = None,
         proxy: Proxy | None = None,
     ) -> None:
+        # Among hosts that share a journal: how often a session, by its id and block, changed hands.
+        self.fence: Callable[[str, int], int] | None = None
         self._base_url = base_url.rstrip("/")
         self._proxy = proxy
         self._client = httpx.AsyncClient(
@@ -74,10 +78,13 @@ class HttpBackend(abc.ABC):
                 "Accept-Encoding": "identity",
             },
             follow_redirects=False,
+            event_hooks=redirects.IGNORED,
             timeout=httpx.Timeout(STEP_SECONDS, connect=CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=self.CONNECTIONS, keepalive_expiry=KEEPALIVE_SECONDS),
             # Only config.py reads the environment: no proxies and no netrc by surprise.
             trust_env=False,
+            # A cookie of one interview's answer would go with the next one's posts, and they would add up.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             # httpx would take certifi's.
             verify=trust or tls.machines_own(),
             proxy=for_httpx(proxy),
@@ -109,7 +116,10 @@ class HttpBackend(abc.ABC):
         except (msgspec.DecodeError, ValueError, OverflowError) as error:
             # Ours to repair, and no reason to hold up other deliveries. The error's text may quote the payload.
             return Refused(None, f"the journal's payload cannot be posted ({type(error).__name__})")
-        answer = await self._try(request, {"Idempotency-Key": delivery.key})
+        identity = {"Idempotency-Key": delivery.key}
+        if self.fence is not None:
+            identity["Preppald-Fence"] = str(self.fence(delivery.interview_id, delivery.block))
+        answer = await self._try(request, identity)
         if isinstance(answer, Retry):
             return replace(answer, ambiguous=answer.ambiguous and not self.UPSERTS)
         status, headers, body = answer
@@ -293,18 +303,20 @@ class ProtobufBackend(HttpBackend):
 
 
 async def _beginning(response: httpx.Response) -> bytes:
-    body = bytearray()
+    body, received = bytearray(), 0
     # Not httpx's own decompression, which has no bound: a page of a kilobyte may hold a gigabyte.
-    packed = response.headers.get("content-encoding", "").strip().lower() in {"gzip", "deflate"}
+    packed = response.headers.get("content-encoding", "").strip().lower() in {"gzip", "x-gzip", "deflate"}
     unpacking = zlib.decompressobj(EITHER_HEADER) if packed else None
     with trio.CancelScope() as enough:
         async for part in response.aiter_raw():
+            received += len(part)
             body += part if unpacking is None else unpacking.decompress(part, MAX_ANSWER_BYTES + 1)
-            if len(body) > MAX_ANSWER_BYTES:
-                # So long a body is no mutation's answer: cut, it does not decode, which is a failure. No break
-                # here: httpx's generators end cleanly only by an exception from the innermost one.
+            # Bytes may unfold to nothing, and zlib keeps those that stand behind the packed end.
+            if len(body) > MAX_ANSWER_BYTES or received > MAX_ANSWER_BYTES:
+                # So long a body is no mutation's answer, and nothing of it counts. No break here: httpx's
+                # generators end cleanly only by an exception from the innermost one.
                 enough.cancel()
-    return bytes(body[:MAX_ANSWER_BYTES])
+    return b"" if enough.cancel_called else bytes(body)
 
 
 def why(error: BaseException, proxy: Proxy | None = None) -> str:
@@ -322,6 +334,8 @@ def why(error: BaseException, proxy: Proxy | None = None) -> str:
             return f"cannot be reached ({root(error)})"
         case httpx.TimeoutException():
             return f"no complete answer within {TRY_SECONDS:.0f} seconds"
+        case zlib.error():
+            return "its answer is not compressed as its Content-Encoding says"
         case httpx.RemoteProtocolError():
             return "closed the connection before a complete answer, or does not speak HTTP"
         case _:

@@ -1,18 +1,20 @@
 """Posts deliveries until the backend has all of them.
 
-Rule 1: a delivery is posted only when the journal has it on disk; with a fault of the disk, from memory.
+Rule 1: a delivery is posted only when the journal has it on disk; with a fault of the disk, from memory. Where hosts
+        share a journal, only when that has it, too, as this instance's: the gate knows.
 Rule 2: only the backend's acknowledgement settles a delivery, and it is never posted after that.
 Rule 3: deliveries of one interview are posted in their order, one at a time; a dead one holds up nothing.
 Rule 4: an answer is judged for what it is about: this delivery, this interview, or the whole backend (breaker.py).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 import trio
 
 from preppald.backend.breaker import IN_FLIGHT, SLOW_SECONDS, Breaker, Flow
+from preppald.backend.gate import Gate, Gatekeeper
 from preppald.backend.outcomes import Absent, Backend, Delivered, Outcome, Refused, Retry, Unauthorized
 from preppald.core.deliveries import (
     RETRY_CAP_SECONDS,
@@ -50,20 +52,25 @@ UNKNOWN = "the application does not know this interview: deleted there?"
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """For the metrics. ``oldest_seconds``: the age of the oldest pending delivery, 0 without one."""
+    """For the metrics. ``oldest_seconds``: the age of the oldest pending delivery, 0 without one.
+
+    ``held``: deliveries that were due at the last look, and that the gate did not let through yet.
+    """
 
     pending: int
     dead: int
     in_flight: int
     oldest_seconds: float
     flow: Flow
+    held: int = 0
 
 
 class Outbox:
     """Post what the journal's outbox holds. ``run`` is the task.
 
     ``chance`` gives random numbers in [0, 1); ``now_ms`` is the wall clock in milliseconds; ``delivered`` is called
-    with each delivery that the backend acknowledged, ``settled`` with each row that is pending no more.
+    with each delivery that the backend acknowledged, ``settled`` with each row that is pending no more. ``gate``: None for
+    one host alone.
     """
 
     def __init__(
@@ -77,6 +84,7 @@ class Outbox:
         meters: DeliveryMeters | None = None,
         delivered: Callable[[Delivery], None] = lambda _delivery: None,
         settled: Callable[[OutboxEntry], None] = lambda _owed: None,
+        gate: Gate | None = None,
     ) -> None:
         self._journal = journal
         self._backend = backend
@@ -86,6 +94,7 @@ class Outbox:
         self._meters = meters or NoMeters()
         self._delivered = delivered
         self._settled = settled
+        self._keeper = None if gate is None else Gatekeeper(gate, log)
         self._breaker = Breaker()
         # When each post in flight began, by interview.
         self._in_flight: dict[str, float] = {}
@@ -116,6 +125,7 @@ class Outbox:
             in_flight=len(self._in_flight),
             oldest_seconds=0.0 if oldest_ms is None else max(0.0, (self._now_ms() - oldest_ms) / 1000),
             flow=self._breaker.flow,
+            held=0 if self._keeper is None else self._keeper.held,
         )
 
     def renew(self) -> None:
@@ -129,7 +139,7 @@ class Outbox:
             while True:
                 self._begun += 1
                 passed_over = bool(self._busy)
-                self._queue = await self._journal.queue(IN_FLIGHT, self._busy)
+                self._queue = await self._look()
                 self._passed_over = passed_over
                 for owed in self._queue.due[: self._room()]:
                     self._in_flight[owed.delivery.interview_id] = trio.current_time()
@@ -149,6 +159,21 @@ class Outbox:
             while self._completed <= seen or self._may_deliver_before(deadline):
                 await self._looked.wait()
         return self._queue.pending
+
+    async def _look(self) -> Queue:
+        """Return the outbox now, with those deliveries as due that the gate lets through.
+
+        Some may be another host's for ever: they are passed over, and hold up nothing.
+        """
+        queue = await self._journal.queue(IN_FLIGHT, self._busy)
+        keeper, due = self._keeper, queue.due
+        if keeper is None:
+            return queue
+        passed_over = set(self._busy)
+        while not (through := keeper.let_through(due)) and (others := keeper.in_the_way(due)):
+            passed_over.update(others)
+            due = (await self._journal.queue(IN_FLIGHT, passed_over)).due
+        return replace(queue, due=through)
 
     def _room(self) -> int:
         now = trio.current_time()
@@ -178,7 +203,9 @@ class Outbox:
         if self._breaker.flow is not Flow.OPEN and self._breaker.probe_at >= deadline:
             return False
         until_ms = self._now_ms() + (deadline - trio.current_time()) * 1000
-        return bool(self._queue.due) or (self._queue.next_ms is not None and self._queue.next_ms < until_ms)
+        if self._queue.due or (self._keeper is not None and self._keeper.held):
+            return True
+        return self._queue.next_ms is not None and self._queue.next_ms < until_ms
 
     async def _deliver(self, owed: OutboxEntry) -> None:
         interview_id = owed.delivery.interview_id

@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 import msgspec
 
 from preppald.backend.outcomes import Delivered, Outcome, Refused, Retry, Unauthorized
-from preppald.backend.wire import REFUSED, UNAUTHORIZED, BackendRequest, delay, elsewhere
+from preppald.backend.wire import REFUSED, UNAUTHORIZED, BackendRequest, answered, delay, elsewhere
 from preppald.core.context import Context
 from preppald.core.deliveries import (
     Delivery,
@@ -182,7 +182,7 @@ def _failure(status: int, answer: WorkerApiResponse | None, retry_after: str | N
     if code is not None:
         cause = f"answered {status} with ApiError {code}"
     else:
-        cause = elsewhere(status, "protobuf") if status in REFUSED | UNAUTHORIZED else f"answered {status}"
+        cause = elsewhere(status, "protobuf") if status in REFUSED | UNAUTHORIZED else answered(status)
     return Retry(status, cause, retry_after=delay(retry_after))
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from preppald.backend.outcomes import Absent, Delivered, Outcome, Refused, Retry, Unauthorized
-from preppald.backend.wire import GATEWAY, REFUSED, UNAUTHORIZED, BackendRequest, delay, elsewhere
+from preppald.backend.wire import GATEWAY, REFUSED, UNAUTHORIZED, BackendRequest, answered, delay, elsewhere
 from preppald.core.context import Context
 from preppald.core.deliveries import (
     Delivery,
@@ -238,9 +238,9 @@ def _object(body: bytes) -> dict[str, Any] | None:
 
 def _error(answer: dict[str, Any]) -> dict[str, Any] | None:
     """Return the error's object; superjson has it one level deeper."""
-    if "error" not in answer:
+    error = answer.get("error")
+    if error is None:  # JSON-RPC says null where there is none
         return None
-    error = answer["error"]
     if isinstance(error, dict) and isinstance(error.get("json"), dict):
         error = error["json"]
     return error if isinstance(error, dict) else {}
@@ -264,6 +264,4 @@ def _code(error: dict[str, Any]) -> str | None:
 def _cause(status: int, error: dict[str, Any] | None) -> str:
     if error is not None:
         return f"answered {status} {_code(error) or 'an unnamed error'}"
-    if 300 <= status <= 399:
-        return f"answered {status}, a redirection: NEXT_PUBLIC_API_URL must be the final address"
-    return f"answered {status}"
+    return answered(status)

@@ -36,6 +36,13 @@ def elsewhere(status: int, language: str) -> str:
     return f"answered {status}, but not in {language}: {look.get(status, 'is that the application?')}"
 
 
+def answered(status: int) -> str:
+    """Return the cause where only the status is known."""
+    if 300 <= status <= 399:
+        return f"answered {status}, a redirection: NEXT_PUBLIC_API_URL must be the final address"
+    return f"answered {status}"
+
+
 def delay(retry_after: str | None) -> float | None:
     """Return the seconds in a Retry-After header, if it has any."""
     # Only what HTTP calls white space: str.strip() takes more than float() does.
