@@ -5,15 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 import pytest
 import structlog
 import trio
 
 from preppald.audio.opus import Decoder
 from preppald.browser import coding
-from preppald.browser.coders import Coders, found
-from preppald.browser.coding import Coder, Job
+from preppald.browser.coders import PACE_SECONDS, Coders, found
+from preppald.browser.coding import LATE_SECONDS, Coder, Job
+from preppald.browser.pacing import LEAD_SECONDS, MOST_SECONDS, Pace
 from preppald.net.ticker import SLOWEST_ROUND_SECONDS, Ticker
 from preppald.pb.interview_pb2 import ServerToClientMessage
 from preppald.telemetry.metrics import Metrics
@@ -30,10 +31,19 @@ class Line:
     metrics: Metrics = field(default_factory=Metrics)
     sent: list[tuple[str, bytes]] = field(default_factory=list)
     enlisted: list[Coder] = field(default_factory=list)
+    paced: list[Coder] = field(default_factory=list)
+    now: float = 100.0
 
     def __post_init__(self) -> None:
         self.decoder = Decoder(the_library(), 24_000)
-        self.coder = Coder(the_library(), self.metrics, self._post, self.enlisted.append)
+        self.coder = Coder(
+            the_library(),
+            self.metrics,
+            self._post,
+            self.enlisted.append,
+            pace=self.paced.append,
+            clock=lambda: self.now,
+        )
 
     def _post(self, message: bytes) -> None:
         response = ServerToClientMessage.FromString(message).audio_response
@@ -66,9 +76,17 @@ class Line:
         return end
 
     def work(self) -> None:
-        """Make rounds until nothing is to be done."""
-        while self.enlisted:
-            self.begin()()
+        """Make rounds until nothing is to be done, and nothing waits for its time."""
+        while self.enlisted or self.paced:
+            while self.enlisted:
+                self.begin()()
+            self.wait(PACE_SECONDS)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, at whose end packets are looked at."""
+        self.now += seconds
+        paced, self.paced = self.paced, []
+        self.paced += [coder for coder in paced if coder.release()]
 
     @property
     def ways(self) -> list[str]:
@@ -153,6 +171,72 @@ def test_what_was_spoken_over_is_never_heard() -> None:
     assert max(array("h", line.sound)) < 4000
 
 
+def sent_ahead(seconds: float) -> Line:
+    """Return a page's line to which so much of the voice came at once, and was encoded."""
+    line = Line()
+    line.coder.prefer(packets=True)
+    line.play(marked(0, round(seconds * 1000)))
+    while line.enlisted:
+        line.begin()()
+    return line
+
+
+def test_a_page_gets_the_voice_two_seconds_before_it_is_heard() -> None:
+    """A packet more, for the last one begins within them."""
+    line = sent_ahead(10.0)
+    for passed in range(1, 9):
+        ahead = len(line.sound) / 48_000 - (line.now - 100.0)
+        assert LEAD_SECONDS - 2 * PACE_SECONDS < ahead < LEAD_SECONDS + 0.06
+        while line.now < 100.0 + passed:
+            line.wait(PACE_SECONDS)
+    line.coder.rest()
+    line.work()
+    assert 0 <= len(line.sound) - 10_000 * MS < 27 * MS
+
+
+def test_a_reply_without_an_end_does_not_wait_here() -> None:
+    pace = Pace()
+    pace.put([(b"packet", 0.06)] * 10_000)
+    waiting = 10_000 - len(pace.take(0.0))
+    assert waiting == pytest.approx(MOST_SECONDS / 0.06, abs=2)
+    pace.drop()
+    pace.put([(b"packet", 0.06)] * 100)
+    assert len(pace.take(0.0)) == pytest.approx(LEAD_SECONDS / 0.06, abs=1)
+
+
+def test_a_reply_after_a_silence_is_as_far_ahead_as_the_first() -> None:
+    line = sent_ahead(1.0)
+    line.now += 60
+    line.play(marked(1, 10_000))
+    while line.enlisted:
+        line.begin()()
+    assert len(line.sound) / 48_000 == pytest.approx(1.0 + LEAD_SECONDS, abs=0.07)
+
+
+def test_what_waits_for_its_time_is_never_heard_if_it_is_spoken_over() -> None:
+    line = sent_ahead(10.0)
+    before = len(line.sound)
+    line.interrupt()
+    line.work()
+    assert len(line.sound) == before
+    line.play(marked(1, 10_000))
+    while line.enlisted:
+        line.begin()()
+    assert (len(line.sound) - before) / 48_000 == pytest.approx(LEAD_SECONDS, abs=0.07), (
+        "the page has nothing of the old"
+    )
+
+
+def test_a_page_that_wants_pcm_does_not_wait_for_the_packets_before_it() -> None:
+    line = sent_ahead(10.0)
+    line.coder.prefer(packets=False)
+    line.play(marked(1, 100))
+    while line.enlisted:
+        line.begin()()
+    assert line.ways == ["opus", "pcm"]
+    assert 0 <= len(line.sound) - 10_100 * MS < 27 * MS
+
+
 def test_a_page_that_changes_its_mind_without_sound_gets_none() -> None:
     line = Line()
     for wanted in (True, False, True, True, False, False):
@@ -172,7 +256,12 @@ DEEDS = st.lists(
 )
 
 
+# The page says once more that it wants PCM, while a thread brings out the end of the packets.
+SAID_TWICE = [("opus", 0), ("play", 68), ("work", 0), ("pcm", 0), ("play", 1), ("begin", 0), ("pcm", 0)]
+
+
 @settings(max_examples=150)
+@example(deeds=SAID_TWICE)
 @given(deeds=DEEDS)
 def test_sound_leaves_once_and_in_order_whatever_happens(deeds: list[Deed]) -> None:
     line = Line()
@@ -220,6 +309,42 @@ def test_a_thread_that_falls_behind_is_given_up(monkeypatch: pytest.MonkeyPatch)
     expected = b"".join(marked(number, 100) for number in range(1, 5)) + marked(5, 10)
     assert b"".join(pcm for way, pcm in line.sent if way == "pcm") == expected
     assert line.metrics.registry.get_sample_value("preppald_opus_given_up_total") == 1
+
+
+def test_a_thread_that_takes_its_time_is_given_up() -> None:
+    """A second is noticed by whoever listens; the jobs of before are done in time."""
+    line = Line()
+    line.coder.prefer(packets=True)
+    for number in range(5):
+        line.play(marked(number, 100))
+        end = line.begin()
+        line.now += LATE_SECONDS - 0.1
+        end()
+    line.play(marked(5, 100))
+    end = line.begin()
+    line.play(marked(6, 100))
+    line.now += LATE_SECONDS + 0.1
+    line.play(marked(7, 100))
+    end()
+    line.work()
+    assert line.ways == ["opus", "pcm"]
+    assert line.sent[-1] == ("pcm", marked(6, 100) + marked(7, 100))
+    assert line.metrics.registry.get_sample_value("preppald_opus_given_up_total") == 1
+    line.play(marked(8, 10))
+    assert line.sent[-1] == ("pcm", marked(8, 10))
+
+
+def test_pcm_that_waits_long_after_packets_is_no_threads_fault() -> None:
+    line = Line()
+    line.coder.prefer(packets=True)
+    line.play(marked(0, 100))
+    line.work()
+    line.now += 60
+    line.play(marked(1, 100))
+    line.work()
+    line.coder.rest()
+    line.work()
+    assert line.ways == ["opus"]
 
 
 def test_a_damaged_packet_is_counted() -> None:

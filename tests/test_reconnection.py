@@ -4,6 +4,7 @@ import pytest
 import trio
 import trio.testing
 
+from preppald.browser.seat import ANSWER_SECONDS, PING_SECONDS, SILENT_SECONDS
 from preppald.core import closes
 from preppald.gemini.connection import UpstreamError
 from preppald.simulator.faults import Drop
@@ -81,6 +82,32 @@ async def test_nobody_is_silent_while_the_daemon_is_stopped(
     await trio.sleep(10)
     assert candidate.close is None
     assert world.events("browser.left") == []
+
+
+@pytest.mark.parametrize("seconds", [26.0, 60.0, 600.0])
+async def test_who_was_not_asked_is_not_silent(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock, seconds: float
+) -> None:
+    """SIGSTOP while the microphone is muted: a page that says nothing of itself was taken for gone, without a ping."""
+    world, _heard, candidate, _token = await interview(nursery)
+    await trio.sleep(PING_SECONDS + 5)
+    autojump_clock.jump(seconds)
+    await trio.sleep(SILENT_SECONDS + 5)
+    assert candidate.close is None
+    assert world.events("browser.left") == []
+
+
+async def test_who_was_asked_and_answers_nothing_is_gone_after_a_stop_too(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    world = World({}, Scenario(reply=LINES))
+    await world.start(nursery)
+    sleeper = Candidate(world.connection())
+    await sleeper.open("/iv-1", world.token())
+    await trio.sleep(ANSWER_SECONDS)
+    autojump_clock.jump(60)
+    await trio.sleep(ANSWER_SECONDS + 3)
+    assert world.registry.waiting == 1
 
 
 async def test_a_peer_that_only_answers_pings_stays(nursery: trio.Nursery, autojump_clock: object) -> None:

@@ -34,6 +34,7 @@ _APPLICATION_VOIP = 2048
 _SET_BITRATE, _SET_VBR, _SET_COMPLEXITY = 4002, 4006, 4010
 _SET_INBAND_FEC, _SET_DTX, _RESET_STATE, _SET_SIGNAL = 4012, 4016, 4028, 4024
 _SIGNAL_VOICE = 3001
+_FASTEST_HZ = 48_000
 
 
 class Library:
@@ -66,6 +67,10 @@ class Library:
         self.decoder_init.argtypes = [buffer, ctypes.c_int32, number]
         self.samples = held.opus_packet_get_nb_samples
         self.samples.argtypes = [ctypes.c_char_p, ctypes.c_int32, ctypes.c_int32]
+
+    def seconds(self, packet: bytes) -> float:
+        """Return how much sound a packet of ours has."""
+        return int(self.samples(packet, len(packet), _FASTEST_HZ)) / _FASTEST_HZ
 
 
 @cache

@@ -2,7 +2,8 @@
 
 An interviewer who speaks takes 4 to 5 ms of a core each second. In the loop that would be heard by everybody, so threads
 do it; libopus lets go of the interpreter meanwhile. A thread makes rounds: it waits 20 ms for company, takes a job of each
-browser that has one, and brings back all packets in one step.
+browser that has one, and brings back all packets in one step. Packets that are not due yet wait for one task, which looks
+at all of them a few times a second.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,6 +26,8 @@ from preppald.telemetry.metrics import Metrics
 MAX_THREADS = 4
 # As long as a chunk may wait for company elsewhere.
 GATHER_SECONDS = 0.020
+# How often packets are looked at whose time has not come. A message is so long, then, and its heads are a small part of it.
+PACE_SECONDS = 0.24
 # The share of the threads' time from which new pages get PCM: the rest is for those who have Opus and talk at once.
 CROWDED = 0.5
 # Over how long that share is taken: a few replies.
@@ -71,6 +74,9 @@ class Coders:
         self._rounds = [
             Round(self._done, self._failed, in_thread, clock) for in_thread in in_threads or _threads()
         ]
+        # Connections with packets whose time has not come.
+        self._paced: dict[Coder, None] = {}
+        self._pace_wanted = Wakeup()
         self._judged_at = clock()
         self._busy_seconds = 0.0
         self._crowded = False
@@ -100,7 +106,9 @@ class Coders:
         if outcome != "granted" or self.library is None:
             return None
         least = min(self._rounds, key=lambda one: one.members)
-        return Coder(self.library, self._metrics, post, least.join())
+        return Coder(
+            self.library, self._metrics, post, least.join(), pace=self._pace, clock=trio.current_time
+        )
 
     def gauges(self) -> list[tuple[str, str, float]]:
         """Return the gauges of a scrape."""
@@ -117,6 +125,28 @@ class Coders:
         async with trio.open_nursery() as rounds:
             for one in self._rounds:
                 rounds.start_soon(one.run)
+            rounds.start_soon(self._release)
+
+    def _pace(self, coder: Coder) -> None:
+        self._paced[coder] = None
+        self._pace_wanted.ring()
+
+    async def _release(self) -> None:
+        """Have packets sent when their time has come."""
+        while True:
+            await self._pace_wanted.heard()
+            while self._paced:
+                await trio.sleep(PACE_SECONDS)
+                for coder in list(self._paced):
+                    if not self._others_wait(coder):
+                        self._paced.pop(coder, None)
+
+    def _others_wait(self, coder: Coder) -> bool:
+        try:
+            return coder.release()
+        except Exception as error:  # noqa: BLE001 - a bug about one browser is nobody else's
+            self._failed(error)
+            return False
 
     def _done(self, jobs: Sequence[tuple[Coder, Job]], results: Sequence[Result], seconds: float) -> None:
         """Hand out the packets of one round."""

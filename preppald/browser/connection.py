@@ -4,8 +4,7 @@
 it. A browser that takes too little, or sends too much, is closed with its reason, and no other notices.
 """
 
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 import trio
 
@@ -18,7 +17,7 @@ from preppald.core.turns import Fragment
 from preppald.net.framing import Message
 from preppald.net.poll import Look
 from preppald.net.poller import Poller
-from preppald.net.wakeup import Wakeup
+from preppald.net.wakeup import Sleep, Wakeup
 from preppald.net.websocket import Protocol, WebSocket, WebSocketClosed
 
 # A tick's audio is 700 bytes. After a stall this is twelve times real time, and the smallest frames that fit take
@@ -48,6 +47,7 @@ class Browser:
 
     One task reads, one task writes; all other code only posts messages, which never blocks.
     ``heard_at``: when the browser last sent anything. ``gone`` is set once nothing more will happen here.
+    ``troubled``: after a read, whether it has ``ended``, or is ``strained``: seldom, and then the two say which.
     ``cut``: why we ended the connection, if that was the browser's fault or its line's. ``given_up_at``: when its line
     was taken for dead. ``plays_all``: the page plays every reply to its end, whatever the candidate says meanwhile.
     ``measures``: the page wants to know how much of its sound arrived, which is ``audio_bytes`` so far.
@@ -80,15 +80,17 @@ class Browser:
         self.family = family
         self._pieces = Pieces() if self.plays_all else None
         self._started_ms = 0
+        self.troubled = False
         self._allowance = Allowance()
         self._websocket = WebSocket(stream, protocol, early, read_bytes=READ_BYTES)
-        self._outbox: deque[tuple[bytes, bool]] = deque()
+        # A list, for it is nearly always empty: a deque would take 760 bytes of each browser.
+        self._outbox: list[tuple[bytes, bool]] = []
         self._outbox_bytes = 0
         self._gathering = False
         self._closing: Close | None = None
         self._writing = False
         self._to_write = Wakeup()
-        self._written = trio.Event()
+        self._written = Sleep()
 
     @property
     def sending_since(self) -> float | None:
@@ -167,7 +169,7 @@ class Browser:
         """Forget audio that is not sent yet: the candidate spoke over it."""
         if self.coder is not None:
             self.coder.drop()
-        self._outbox = deque(item for item in self._outbox if not item[1])
+        self._outbox = [item for item in self._outbox if not item[1]]
         self._outbox_bytes = sum(len(message) + PLACE_BYTES for message, _ in self._outbox)
 
     def ping(self) -> None:
@@ -183,11 +185,6 @@ class Browser:
         self._to_write.ring()
 
     # -------------------------------------------------------------- the reader
-
-    @property
-    def troubled(self) -> bool:
-        """Return whether it has ``ended``, or is ``strained``: seldom, and then the two say which."""
-        return self._websocket.ended or self._allowance.strained
 
     @property
     def strained(self) -> bool:
@@ -208,20 +205,26 @@ class Browser:
             return None
         if self._pieces is not None and self._pieces.held is not None:
             self.show_due(now)
-        if self._allowance.strained and self._throttled():
+        allowance, websocket = self._allowance, self._websocket
+        if allowance.strained and self._throttled():
+            self.troubled = True
             return []
-        websocket = self._websocket
         messages = websocket.receive_now(now)
-        if messages is not None and websocket.received:
-            self._account(websocket)
+        if websocket.received and messages is not None:
+            self.heard_at = now
+            empty = websocket.empty
+            allowance.spend(now, size=websocket.received, frames=websocket.frames, empty=empty)
+            if empty or websocket.ended:
+                self._see_to(empty)
+        self.troubled = websocket.ended or allowance.strained
         return messages
 
-    async def poll(self, poller: Poller, look: Look) -> None:
+    def poll(self, poller: Poller, look: Look) -> Awaitable[None]:
         """Have the poller call ``look`` whenever there is something to read, until it returns true.
 
         Returns at once where there is nothing that could be polled.
         """
-        await self._websocket.poll(poller, look)
+        return self._websocket.poll(poller, look)
 
     async def receive(self) -> list[Message]:
         """Return all messages that the next read brings, often none. Text comes as ``str``.
@@ -236,8 +239,11 @@ class Browser:
             return []
         if self._throttled():
             return []
-        messages = await self._websocket.receive()
-        self._account(self._websocket)
+        websocket = self._websocket
+        messages = await websocket.receive()
+        self.heard_at = now = websocket.heard_at
+        self._allowance.spend(now, size=websocket.received, frames=websocket.frames, empty=websocket.empty)
+        self._see_to(websocket.empty)
         return messages
 
     def _throttled(self) -> bool:
@@ -248,13 +254,11 @@ class Browser:
         self._cut_if_faulty(now)
         return True
 
-    def _account(self, websocket: WebSocket) -> None:
-        """Charge the allowance for the read that was just made."""
-        self.heard_at = now = websocket.heard_at
-        empty = websocket.empty
-        self._allowance.spend(now, size=websocket.received, frames=websocket.frames, empty=empty)
+    def _see_to(self, empty: int) -> None:
+        """See to what a read brought beside messages: ``empty`` frames, or the end."""
+        websocket = self._websocket
         if empty:
-            self._cut_if_faulty(now)
+            self._cut_if_faulty(self.heard_at)
         if (empty or websocket.ended) and (websocket.unsent or not websocket.open):
             self._to_write.ring()  # a pong that the kernel did not take, or the end
 
@@ -305,7 +309,7 @@ class Browser:
             pass
         finally:
             self._writing = False
-        self._written.set()
+        self._written.end()
         with trio.move_on_after(CLOSE_SECONDS):
             await self.gone.wait()
         await self.hang_up()
@@ -332,10 +336,12 @@ class Browser:
         """Take the next messages from the outbox: one at least, and more as far as one write carries them."""
         piece: list[bytes] = []
         size = 0
-        while self._outbox and (not piece or size + len(self._outbox[0][0]) <= PIECE_BYTES):
-            message, _ = self._outbox.popleft()
+        for message, _ in self._outbox:
+            if piece and size + len(message) > PIECE_BYTES:
+                break
             piece.append(message)
             size += len(message)
+        del self._outbox[: len(piece)]
         self._outbox_bytes -= size + PLACE_BYTES * len(piece)
         return piece
 
@@ -344,7 +350,7 @@ class Browser:
     async def part(self) -> None:
         """See the end through after ``receive`` raised: let the writer finish, then hang up."""
         with trio.move_on_after(CLOSE_SECONDS):
-            await self._written.wait()
+            await self._written.sleep()
             await self._websocket.linger()
         await self.hang_up()
 

@@ -37,6 +37,22 @@ class Reader:
     ``skipped`` is called for each message of a kind that is unknown here: a newer client's.
     """
 
+    __slots__ = (
+        "_bad_messages",
+        "_blind",
+        "_browser",
+        "_gathering",
+        "_hear",
+        "_hear_audio",
+        "_idle_ticks",
+        "_pcm",
+        "_phase",
+        "_received_at",
+        "_skipped",
+        "_spoken",
+        "_ticker",
+    )
+
     def __init__(
         self,
         browser: Browser,
@@ -58,7 +74,7 @@ class Reader:
         self._pcm: list[bytes] = []
         self._gathering = False
         self._idle_ticks = 0
-        # True where only the task itself can receive the next bytes.
+        # True where only the task itself can receive the next bytes, or the end.
         self._blind = True
         self._received_at = trio.current_time() - RECEIVED_EVERY_SECONDS
         # Reads PCM off a message in the usual form. While packets come, one that notices the end of them.
@@ -87,13 +103,15 @@ class Reader:
 
     def _look(self, now: float) -> bool:
         """Take what is here already; true where the reader's task must go on."""
-        messages = self._browser.receive_now(now)
+        browser = self._browser
+        messages = browser.receive_now(now)
         if messages is None:
             return True
         if messages:
             self._take(messages)
-        if self._browser.troubled:
-            if self._browser.ended:
+        if browser.troubled:
+            if browser.ended:
+                self._blind = True
                 return True
             self._gathering = True
         self._blind = False
@@ -115,6 +133,7 @@ class Reader:
         if self._pcm:
             self._pass_on([])
         if self._browser.ended:
+            self._blind = True
             return True
         self._blind = False
         return not self._gathering
@@ -125,7 +144,10 @@ class Reader:
             pcm = self._spoken(messages[0])
             if pcm is not None and len(pcm) >= GRAIN_BYTES:  # as nearly all that a well-made page sends
                 self._bad_messages = 0
-                self._pass_audio_on(pcm)
+                browser = self._browser
+                if browser.measures:
+                    self._report(len(pcm))
+                self._hear_audio(browser, pcm)
                 return
         others: list[BrowserEvent] = []
         for message in messages:
@@ -144,15 +166,12 @@ class Reader:
     def _pass_on(self, others: list[BrowserEvent]) -> None:
         pcm, self._pcm = self._pcm, []
         if pcm:
-            self._pass_audio_on(pcm[0] if len(pcm) == 1 else b"".join(pcm))
+            sound = b"".join(pcm)
+            if self._browser.measures:
+                self._report(len(sound))
+            self._hear_audio(self._browser, sound)
         if others:
             self._hear(self._browser, others)
-
-    def _pass_audio_on(self, pcm: bytes) -> None:
-        browser = self._browser
-        if browser.measures:
-            self._report(len(pcm))
-        self._hear_audio(browser, pcm)
 
     def _decoded(self, message: Message, others: list[BrowserEvent]) -> bytes | None:
         """Return the sound in a message of an uncommon shape; None where it is another, which is among ``others``."""
@@ -197,7 +216,7 @@ class Reader:
     def _report(self, audio_bytes: int) -> None:
         """Tell the browser how much has arrived on this connection, at once for the first and then once a second."""
         self._browser.audio_bytes += audio_bytes
-        now = trio.current_time()
+        now = self._browser.heard_at
         if now - self._received_at >= RECEIVED_EVERY_SECONDS:
             self._received_at = now
             self._browser.post(frames.received(self._browser.audio_bytes / frames.INPUT_BYTES_PER_SECOND))

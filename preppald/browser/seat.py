@@ -12,27 +12,31 @@ from preppald.core import frames
 from preppald.core.allowance import Allowance
 from preppald.core.endings import REPLACED, CloseCodes, Ending
 from preppald.core.frames import NoticeKind
+from preppald.core.presence import Stays
 from preppald.core.turns import CutReply, Fragment
 from preppald.recording import NO_TAPE, Tape
 
 # A browser that takes not one byte for so long has lost its connection; one that takes some is only slow.
 SEND_SECONDS = 10.0
 PING_SECONDS = 15.0
-# A peer that has not even answered a ping for so long is gone.
+# A peer that has not even answered a ping for so long is gone; it has had so long for the answer.
 SILENT_SECONDS = 25.0
+ANSWER_SECONDS = SILENT_SECONDS - PING_SECONDS
 
 
 class Seat:
-    """``browser`` sits there, or nobody does since ``left_at``. ``tape``: records what whoever sits there hears.
+    """``browser`` sits there, or nobody does since ``left_at``; ``stays``: those who did. ``tape``: records what whoever sits there hears.
 
     ``started_ms``: the interview's start, wall clock in milliseconds.
     """
 
     def __init__(self, tape: Tape = NO_TAPE, started_ms: int = 0) -> None:
         self.browser: Browser | None = None
+        self.stays = Stays()
         self.left_at = trio.current_time()
         self._allowance = Allowance()
-        self._pinged_at = 0.0
+        # The last ping, and the first since the browser was heard: after a stop of the whole process there is none.
+        self._pinged_at = self._asked_at = 0.0
         self._replaying = False
         self._held: list[Fragment] = []
         self._tape = tape
@@ -48,7 +52,8 @@ class Seat:
         self._knows_turns = knows_turns
         previous, self.browser = self.browser, browser
         browser.charge(self._allowance)
-        self._pinged_at = trio.current_time()
+        self._pinged_at = self._asked_at = trio.current_time()
+        self.stays.began(self._pinged_at)
         self._replaying = replaying
         self._held = []
         if previous is not None:
@@ -64,6 +69,7 @@ class Seat:
         self.browser = None
         self._tape.silenced()
         self.left_at = trio.current_time()
+        self.stays.ended(self.left_at)
 
     # -------------------------------------------------------------- said to the browser
 
@@ -82,7 +88,8 @@ class Seat:
 
     def play(self, pcm: bytes) -> None:
         if self.browser is not None:
-            self._tape.played(pcm)
+            if self._tape is not NO_TAPE:  # as in Dialogue.heard
+                self._tape.played(pcm)
             self.browser.play(pcm)
 
     def rest(self) -> None:
@@ -146,7 +153,8 @@ class Seat:
         browser.show_due(now)
         silent = now - browser.heard_at
         stuck = browser.sending_since is not None and now - browser.sending_since > SEND_SECONDS
-        if silent >= SILENT_SECONDS:
+        unanswered = now - self._asked_at if browser.heard_at <= self._asked_at else 0.0
+        if silent >= SILENT_SECONDS and unanswered >= ANSWER_SECONDS:
             browser.cut = browser.cut or SILENT
             return True
         if browser.given_up_at is not None:
@@ -155,6 +163,8 @@ class Seat:
             browser.give_up(now)
         elif now - self._pinged_at >= PING_SECONDS:
             self._pinged_at = now
+            if browser.heard_at > self._asked_at:
+                self._asked_at = now
             browser.ping()
         return False
 
