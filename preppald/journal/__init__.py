@@ -15,6 +15,7 @@ adoption.py  the transactions of taking over an instance      (blocking)
 adopter.py   takes over instances that do not run              (Trio)
 reader.py    the questions, also for the operator's commands
 neighbours.py  the other instances, as this one reads them    (blocking)
+exchange.py  sessions from and to the journal that hosts share (blocking)
 removing.py  rows that were delivered, removed by their age
 forgetting.py  all of an interview, removed for good             (blocking)
 set_aside.py damaged files, written anew without an interview    (blocking)
@@ -24,6 +25,7 @@ files.py     the names of database files, and connections to them
 faults.py    the meaning of a failed write
 """
 
+from preppald.journal.exchange import Brought
 from preppald.journal.forgetting import Removed
 from preppald.journal.journal import RETENTION_MS, Journal
 from preppald.journal.mending import Fallback
@@ -34,6 +36,7 @@ from preppald.journal.reader import Queue, Which
 __all__ = [
     "DEFAULT_INSTANCE",
     "RETENTION_MS",
+    "Brought",
     "Fallback",
     "Given",
     "Journal",

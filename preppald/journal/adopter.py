@@ -20,7 +20,7 @@ HELD_SECONDS = 15.0
 
 
 class Adopter:
-    """``store``: this instance's own."""
+    """``store``: this instance's own. ``came``: how many interviews were taken over since the start."""
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class Adopter:
         self._fallback = fallback
         # The instances that could not be adopted, with the reason: reported once.
         self._told: dict[str, str] = {}
+        self.came = 0
 
     async def owing(self) -> list[Place]:
         """Return the other instances that have unfinished business, running or not."""
@@ -68,6 +69,7 @@ class Adopter:
             while trio.current_time() < until:
                 step = await self._in_thread(partial(self._store.take_over, source, live))
                 moved += step
+                self.came += step
                 if not step:
                     break
         finally:

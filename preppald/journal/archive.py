@@ -66,6 +66,11 @@ class Archive:
         except PermissionError as error:
             raise JournalError(_forbidden(state_dir)) from error
 
+    @property
+    def where(self) -> str:
+        """Return the place in words."""
+        return str(self.state_dir)
+
     def interviews(self, which: Which) -> list[FoundInterview]:
         """Return the chosen interviews, the newest first; each block of one by itself."""
         # Columns that may differ between two files of an instance are filtered after the files are put together.

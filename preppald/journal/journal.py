@@ -12,18 +12,19 @@ from typing import TypeVar
 
 import trio
 
-from preppald.core.deliveries import Delivery, DeliveryState, OutboxEntry, Work
+from preppald.core.deliveries import Delivery, OutboxEntry, Work
 from preppald.core.interview import Handle, Interview, Phase, Usage
 from preppald.core.quality import Quality
 from preppald.core.turns import Fragment, with_holes
 from preppald.errors import JournalError
-from preppald.journal import reader, rows
+from preppald.journal import exchange, reader, rows
 from preppald.journal.adopter import Adopter
+from preppald.journal.exchange import Brought
 from preppald.journal.forgetting import Removed, Standing, check
 from preppald.journal.mending import Fallback
 from preppald.journal.neighbours import newest
 from preppald.journal.parcel import Follower
-from preppald.journal.pending import Pending
+from preppald.journal.pending import Pending, heads_of
 from preppald.journal.place import Place
 from preppald.journal.reader import Queue, Which
 from preppald.journal.spooled import Spooled
@@ -150,6 +151,11 @@ class Journal:
         if known := self._current("usage", interview_id, epoch):
             self._pending.put_interview(replace(known, usage=usage))
 
+    def keep_model(self, interview_id: str, epoch: int, model: str) -> None:
+        """Record that the interview goes on with another model; the handle was the former's."""
+        if known := self._current("model", interview_id, epoch):
+            self._pending.put_interview(replace(known, model=model, handle=None))
+
     def credit(self, interview_id: str, epoch: int, credited_ms: int, deadline_ms: int) -> None:
         """Record time given back: ``credited_ms`` in all so far, and the deadline that follows."""
         if known := self._current("credit", interview_id, epoch):
@@ -228,10 +234,39 @@ class Journal:
 
     async def adopt(self, places: Sequence[Place]) -> None:
         """Take over the unfinished business of those that do not run."""
+        before = self._adopter.came
         self._pending.found_live(await self._adopter.adopt(places))
-        if self._follower is not None:
+        # Most looks find nothing: then not everything unfinished is to be sent again.
+        if self._follower is not None and self._adopter.came != before:
             self._follower.changed()
         self.outbox_bell.ring()
+
+    async def bring(self, found: Sequence[Brought]) -> None:
+        """Take in sessions that are this host's from now on, in the place of whatever was here of them.
+
+        Raises:
+            JournalError: they could not be written now.
+        """
+        live = await self.ask(partial(exchange.bring, found=found, report=self._store.met))
+        self._pending.remember({name for name, _ in (it.session for it in found)})
+        self._pending.found_live(live)
+        self.outbox_bell.ring()
+
+    async def let_go(self, sessions: Collection[tuple[str, int]]) -> None:
+        """Remove sessions that are another host's from now on; nothing of them runs here any more.
+
+        Raises:
+            JournalError: not now; they are still here.
+        """
+        # A post that is on its way must not bring its delivery back.
+        forgotten = self._pending.forget(await self.ask(partial(exchange.left_whole, sessions=sessions)))
+        try:
+            await self.flush()
+            await self.ask(partial(exchange.let_go, sessions=sessions, report=self._store.met))
+        except BaseException:
+            self._pending.remember(forgotten)
+            raise
+        self._pending.let_go(sessions)
 
     async def flush(self, *, hurry: bool = True) -> None:
         """Return when everything recorded before this call is durable.
@@ -281,6 +316,11 @@ class Journal:
     async def interviews(self, which: Which) -> list[Interview]:
         """Return the chosen interviews that are on disk, the newest first."""
         return await self.ask(partial(reader.interviews, which=which, report=self._store.met))
+
+    async def quality(self, interview: Interview) -> Quality | None:
+        """Return how the interview went, as far as that is on disk; None while it runs."""
+        ask = partial(reader.qualities, interview_id=interview.interview_id, report=self._store.met)
+        return (await self.ask(ask)).get((interview.interview_id, interview.block, interview.epoch))
 
     async def fragments(self, interview_id: str, epoch: int, since: int = 0) -> list[Fragment]:
         """Return the fragments with a ``seq`` above ``since``, those not yet on disk included."""
@@ -337,7 +377,7 @@ class Journal:
                 queue, saved = await self.ask(look)
             except JournalError as error:
                 fault = str(error)
-        heads = _heads(saved, unsaved, mixed) if fault else []
+        heads = heads_of(saved, unsaved, mixed) if fault else []
         if heads and not self._from_memory:
             self._log.error("outbox.from_memory", cause=fault)
         self._from_memory = bool(heads)
@@ -368,20 +408,3 @@ class Journal:
 
     def _fenced(self, record: str, interview_id: str, epoch: int) -> None:
         self._log.warning("record.fenced", record=record, interview=interview_id, epoch=epoch)
-
-
-def _heads(
-    saved: Sequence[OutboxEntry], unsaved: dict[str, OutboxEntry], interview_ids: Collection[str]
-) -> list[OutboxEntry]:
-    """Return the first pending delivery of each interview, where memory knows more than the disk."""
-    newest = {owed.key: owed for owed in saved}
-    for key, owed in unsaved.items():
-        # The disk's own rule for such a row, see writes.PUT_OWED.
-        if key not in newest or owed.attempts > newest[key].attempts:
-            newest[key] = owed
-    heads: dict[str, OutboxEntry] = {}
-    for owed in newest.values():
-        interview_id = owed.delivery.interview_id
-        if owed.state is DeliveryState.PENDING and interview_id in interview_ids:
-            heads.setdefault(interview_id, owed)
-    return list(heads.values())

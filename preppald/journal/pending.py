@@ -5,10 +5,10 @@ Rule 2: a later record of the same key replaces the earlier one; fragments are o
 Rule 3: a batch stays readable while it is written, and is merged with newer records if that fails.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from preppald.core.deliveries import OutboxEntry, Work
+from preppald.core.deliveries import DeliveryState, OutboxEntry, Work
 from preppald.core.interview import Interview, Phase
 from preppald.core.quality import Quality
 from preppald.core.turns import Fragment
@@ -179,6 +179,13 @@ class Pending:
         """Return the interview if it is live."""
         return self._live.get(interview_id)
 
+    def let_go(self, sessions: Iterable[tuple[str, int]]) -> None:
+        """Know these as live no more: another host has them."""
+        for interview_id, block in sessions:
+            known = self._live.get(interview_id)
+            if known is not None and known.block == block:
+                del self._live[interview_id]
+
     def found_live(self, interviews: Iterable[Interview]) -> None:
         """Take in interviews that a database holds as live; rows recorded here are newer and stay."""
         for it in interviews:
@@ -256,3 +263,20 @@ class Pending:
         """Return how many fragments were dropped since this was last asked."""
         dropped, self._dropped = self._dropped, 0
         return dropped
+
+
+def heads_of(
+    saved: Sequence[OutboxEntry], unsaved: dict[str, OutboxEntry], interview_ids: Collection[str]
+) -> list[OutboxEntry]:
+    """Return the first pending delivery of each interview, where memory knows more than the disk."""
+    newest = {owed.key: owed for owed in saved}
+    for key, owed in unsaved.items():
+        # The disk's own rule for such a row, see writes.PUT_OWED.
+        if key not in newest or owed.attempts > newest[key].attempts:
+            newest[key] = owed
+    heads: dict[str, OutboxEntry] = {}
+    for owed in newest.values():
+        interview_id = owed.delivery.interview_id
+        if owed.state is DeliveryState.PENDING and interview_id in interview_ids:
+            heads.setdefault(interview_id, owed)
+    return list(heads.values())

@@ -5,7 +5,7 @@ it is raised.
 """
 # ruff: noqa: S608 - what is put into the queries' text are lists of columns; values are always bound.
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 import json
 import sqlite3
@@ -275,15 +275,17 @@ def qualities(
 def standing(connection: sqlite3.Connection) -> dict[tuple[str, int], DeliveryState]:
     """Return the worst state among the deliveries of an interview, by interview and block."""
     found = connection.execute("SELECT DISTINCT interview_id, block, state FROM outbox")
-    worst: dict[tuple[str, int], DeliveryState] = {}
+    states: dict[tuple[str, int], list[str]] = {}
     for interview_id, block, name in found:
-        if name not in _STATES:  # damaged; the row itself is reported where it is read
-            continue
-        state = DeliveryState(name)
-        key = interview_id, block
-        if _BADNESS[state] >= _BADNESS[worst.get(key, DeliveryState.DONE)]:
-            worst[key] = state
-    return worst
+        states.setdefault((interview_id, block), []).append(name)
+    standings = ((key, worst(names)) for key, names in states.items())
+    return {key: state for key, state in standings if state is not None}
+
+
+def worst(names: Iterable[str]) -> DeliveryState | None:
+    """Return the worst of the states of deliveries, by their names; None without any."""
+    # A damaged name is passed over: the row itself is reported where it is read.
+    return max((DeliveryState(it) for it in names if it in _STATES), key=_BADNESS.__getitem__, default=None)
 
 
 _STATES = {state.value for state in DeliveryState}

@@ -6,6 +6,7 @@ they may be lost: everything unfinished is then sent anew.
     shared_parcel  parcels by number, in the transaction of the commit whose rows they hold
     shared_life    what this file is in the shared journal: a name and a number a row
     shared_kin     incarnations of other instances of this state directory, whose interviews came here
+    shared_claims  how often a session here changed hands, where it did: each post to the backend says so
 
 Rule 1: numbers grow and are never reused: not after a settle, a kill, or a commit that failed. So each start of a process
         takes a range of its own, in a transaction, before it numbers anything.
@@ -27,6 +28,8 @@ CREATE TABLE IF NOT EXISTS shared_parcel (
   number INTEGER PRIMARY KEY, parcel BLOB NOT NULL, checksum INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS shared_life (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS shared_kin (incarnation INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE IF NOT EXISTS shared_claims (
+  interview_id TEXT, block INTEGER, claims INTEGER NOT NULL, PRIMARY KEY (interview_id, block)) STRICT, WITHOUT ROWID;
 """
 # Names in the table shared_life: how often a process has begun here; the id in the shared journal; up to which number the
 # shared journal has settled; 1 where it has everything unfinished that is older than the spool; and the last number of
@@ -87,8 +90,12 @@ def life(connection: sqlite3.Connection) -> Life:
 
 
 def joined(connection: sqlite3.Connection, incarnation: int) -> None:
-    """Note that the file has this incarnation from now on, of which the shared journal has nothing yet."""
+    """Note that the file has this incarnation from now on, of which the shared journal has nothing yet.
+
+    The parcels of before go: everything unfinished is sent as it stands in the tables.
+    """
     with writes.transaction(connection):
+        empty(connection)
         connection.executemany(_PUT, [(INCARNATION, incarnation), (SETTLED, 0), (WHOLE, 0)])
 
 
@@ -102,6 +109,25 @@ def add_kin(connection: sqlite3.Connection, of: sqlite3.Connection) -> None:
     its = life(of)
     found = [(it,) for it in (its.incarnation, *its.kin) if it]
     connection.executemany("INSERT INTO shared_kin (incarnation) VALUES (?) ON CONFLICT DO NOTHING", found)
+    if is_prepared(of):
+        for (name, block), count in claims(of).items():
+            note_claims(connection, (name, block), count)
+
+
+def claims(connection: sqlite3.Connection) -> dict[tuple[str, int], int]:
+    """Return how often sessions changed hands; those that never did are not there."""
+    found = connection.execute("SELECT interview_id, block, claims FROM shared_claims").fetchall()
+    return {(name, block): count for name, block, count in found}
+
+
+def note_claims(connection: sqlite3.Connection, session: tuple[str, int], count: int) -> None:
+    """Note how often a session changed hands."""
+    connection.execute("INSERT OR REPLACE INTO shared_claims VALUES (?, ?, ?)", (*session, count))
+
+
+def forget_claims(connection: sqlite3.Connection, session: tuple[str, int]) -> None:
+    """Forget how often a session changed hands."""
+    connection.execute("DELETE FROM shared_claims WHERE interview_id = ? AND block = ?", session)
 
 
 def after(connection: sqlite3.Connection, number: int, before: int, limit: int) -> list[Parcel]:

@@ -6,6 +6,7 @@ import sqlite3
 
 import trio
 
+from preppald.core.presence import Presence, Stay
 from preppald.core.quality import Quality, Service, quality
 from preppald.journal import Given, Journal, OnDisk, Which, files, reader, rows, salvage
 from preppald.journal.archive import Archive
@@ -13,7 +14,8 @@ from preppald.journal.journal import RETENTION_MS
 from preppald.journal.writer import SWEEP_SECONDS
 from tests.durable import EPOCH_MS, database, finished, interview, running
 
-WENT = quality([], 60_000, Service(rotations=6, gaps=6, gap_ms=1_900, gap_longest_ms=400))
+THERE = Presence(browser=(Stay(0, 60_000),), gemini=(Stay(80, 30_000), Stay(30_400, None, resumed=True)))
+WENT = quality([], 60_000, Service(rotations=6, gaps=6, gap_ms=1_900, gap_longest_ms=400), THERE)
 
 
 def at(directory: Path, instance: str = "preppald") -> OnDisk:
