@@ -30,11 +30,37 @@ class Voice:
         return sum(it for it in inside if it > 0) / 1000
 
 
-def listen(recording: Recording) -> Voice:
-    """Return when there was voice. Raises FileError, NoCodec, NotesError, OSError."""
+class Channel:
+    """The candidate's channel of a recording; ``close`` it. Notes are open as long: meanwhile they may be finished.
+
+    Raises:
+        FileNotFoundError: what was found has gone.
+        NotesError, OSError: it cannot be read.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self._file = recording.file
+        self._notes = Notes(recording.notes) if recording.file is None else None
+
+    def close(self) -> None:
+        if self._notes is not None:
+            self._notes.close()
+
+    def seconds(self) -> Iterator[bytes]:
+        """Yield it from its beginning, about a second at a time. Raises FileError, NoCodec, OSError."""
+        if self._notes is not None:
+            yield from self._notes.candidate()
+        elif self._file is not None:
+            _, blocks = files.read(self._file)
+            for block in blocks:
+                yield array("h", block)[0::2].tobytes()
+
+
+def listen(channel: Channel) -> Voice:
+    """Return when there was voice. Raises FileError, NoCodec, OSError."""
     voice, ear = Voice(), Ear()
     at, clear_at = 0.0, None
-    for second in _channel(recording):
+    for second in channel.seconds():
         for start in range(0, len(second), PIECE_BYTES):
             piece = second[start : start + PIECE_BYTES]
             at += len(piece) / BYTES_PER_SECOND
@@ -50,16 +76,16 @@ def listen(recording: Recording) -> Voice:
     return voice
 
 
-def cut(recording: Recording, turns: Sequence[TurnToCheck]) -> Iterator[tuple[TurnToCheck, bytes]]:
+def cut(channel: Channel, turns: Sequence[TurnToCheck]) -> Iterator[tuple[TurnToCheck, bytes]]:
     """Yield each turn with its sound and half a second around it, in the order of their ends.
 
     Raises:
-        FileError, NoCodec, NotesError, OSError: the recording cannot be read.
+        FileError, NoCodec, OSError: the recording cannot be read.
     """
     todo = sorted(turns, key=lambda it: it.begin_ms)
     under_way: list[tuple[TurnToCheck, int, int, bytearray]] = []
     at = 0
-    for second in itertools.chain(_channel(recording), [b""]):
+    for second in itertools.chain(channel.seconds(), [b""]):
         until = at + len(second)
         while todo and (not second or _place(todo[0].begin_ms - MARGIN_MS) < until):
             turn = todo.pop(0)
@@ -77,17 +103,3 @@ def cut(recording: Recording, turns: Sequence[TurnToCheck]) -> Iterator[tuple[Tu
 def _place(ms: int) -> int:
     """Return the place of this moment in the channel, in bytes."""
     return max(0, ms) * RATE_HZ // 1000 * 2
-
-
-def _channel(recording: Recording) -> Iterator[bytes]:
-    """Yield the candidate's channel, about a second at a time."""
-    if recording.file is None:
-        notes = Notes(recording.notes)
-        try:
-            yield from notes.candidate()
-        finally:
-            notes.close()
-        return
-    _, blocks = files.read(recording.file)
-    for block in blocks:
-        yield array("h", block)[0::2].tobytes()

@@ -110,20 +110,33 @@ def read(file: Path) -> tuple[int, Iterator[bytes]]:
 
 
 def copy(file: Path, output: Path) -> None:
-    """Copy a finished recording as it is, readable by its owner only."""
-    try:
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
-        with os.fdopen(descriptor, "wb") as target, file.open("rb") as source:
-            shutil.copyfileobj(source, target)
-    except OSError as error:
-        raise FileError(f"{output} cannot be written: {error.strerror or error}") from error
+    """Copy a finished recording as it is, readable by its owner only.
+
+    Raises:
+        FileError: the copy cannot be written.
+        OSError: the recording cannot be opened; FileNotFoundError where it has gone.
+    """
+    with file.open("rb") as source:
+        try:
+            descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+            with os.fdopen(descriptor, "wb") as target:
+                shutil.copyfileobj(source, target)
+        except OSError as error:
+            raise FileError(f"{output} cannot be written: {error.strerror or error}") from error
 
 
 def length(file: Path) -> int | None:
-    """Return a finished recording's frames, by its header; None where that is silent about them."""
+    """Return a finished recording's frames, by its header; None where that is silent about them.
+
+    Raises:
+        FileError: the file cannot be read.
+        FileNotFoundError: it has gone.
+    """
     try:
         with file.open("rb") as stream:
             start = stream.read(HEADER.size)
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise FileError(f"{file} cannot be read: {error.strerror}") from error
     if start[:4] == b"RIFF" and len(start) == HEADER.size:

@@ -6,6 +6,7 @@ too.
 """
 
 from collections.abc import Awaitable, Callable
+import contextlib
 from functools import partial
 import os
 from pathlib import Path
@@ -120,7 +121,12 @@ class Keeper:
     def _due(self) -> list[Recording]:
         """Return the recordings that are over and in no process's hands: another instance may have been quicker."""
         now = time.time()  # noqa: TID251 - files have the wall clock's times
-        return [it for it in self._shelf.unfinished() if it.over(now) and not is_running(it)]
+        due = []
+        for it in self._shelf.unfinished():
+            with contextlib.suppress(FileNotFoundError):  # another process has finished or deleted it
+                if it.over(now) and not is_running(it):
+                    due.append(it)
+        return due
 
     async def _finished(self, recording: Recording) -> bool:
         began = trio.current_time()
@@ -170,7 +176,7 @@ class Keeper:
                 if recording.changed < moment:
                     self._shelf.delete(recording)
                     removed += 1
-            except BeingRecorded:
+            except (BeingRecorded, FileNotFoundError):
                 pass
             except OSError as error:
                 self._log.error("recording.not_removed", interview=recording.interview_id, why=error.strerror)

@@ -80,6 +80,7 @@ def index(file: Path) -> Index:
     """Return the index of all whole records of a file; the record that a dying process cut off is left out.
 
     Raises:
+        FileNotFoundError: it has gone: the recording was finished, or deleted.
         NotesError: the file holds no notes, or cannot be read.
     """
     found = Index()
@@ -103,6 +104,8 @@ def index(file: Path) -> Index:
                 found.sizes.append(size - size % BYTES_PER_SAMPLE)
                 place += size
                 stream.seek(place)
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise NotesError(f"{file} cannot be read: {error.strerror}") from error
     return found

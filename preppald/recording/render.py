@@ -6,6 +6,7 @@ speaks. The work goes second by second, so that only the index grows with the in
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+import contextlib
 from dataclasses import dataclass, field
 import os
 from pathlib import Path
@@ -41,7 +42,11 @@ class _Pieces:
 class Notes:
     """All notes of an interview, by however many processes; ``close`` it.
 
-    ``frames``: how long its recording is, in samples of each channel.
+    ``frames``: how long its recording is, in samples of each channel. It can be read after its files were removed.
+
+    Raises:
+        FileNotFoundError: a file has gone: the recording was finished, or deleted.
+        NotesError, OSError: one holds no notes, or cannot be read.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
@@ -62,7 +67,9 @@ class Notes:
             last_us = max(last_us, index.last_us + late_us)
         self._heard.cut(last_us)
         self.frames = last_us * RATE_HZ // MICROSECONDS
-        self._files: list[BinaryIO] = [file.open("rb") for file in files]
+        with contextlib.ExitStack() as failing:
+            self._files: list[BinaryIO] = [failing.enter_context(file.open("rb")) for file in files]
+            failing.pop_all()
 
     def _add(self, index: notes.Index, record: int, number: int, late_us: int) -> None:
         at_us = index.times[record] + late_us

@@ -7,9 +7,12 @@
 An interview's id is safe in a file's name: see INTERVIEW_ID.
 A file of notes is locked by the process that writes it, and a lock dies with its process. An interview may go on in
 another process, of whatever instance: so nobody finishes notes that do not end with the interview.
+
+A finished file takes the place of its notes at any moment: first the file is there, then the notes go. So a reader opens
+what it found under ``steadily``, which looks again where that has gone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import contextlib
 from dataclasses import dataclass
 import fcntl
@@ -17,6 +20,7 @@ import os
 from pathlib import Path
 import re
 import shutil
+from typing import TypeVar
 
 from preppald.core.tokens import INTERVIEW_ID
 from preppald.errors import PreppaldError
@@ -31,6 +35,9 @@ UNFINISHED = ".unfinished"
 FINISHED_FORMATS = ("flac", "wav")
 # The longest interview lasts four hours, and a candidate may stay away for a quarter of one.
 ABANDONED_SECONDS = 6 * 3600.0
+# A look takes milliseconds, and loses only to a recording that is finished or deleted within them.
+LOOKS = 8
+T = TypeVar("T")
 _NAME = re.compile(rf"({INTERVIEW_ID.pattern})\.([1-9][0-9]{{0,8}})(?:\.([1-9][0-9]?))?")
 
 
@@ -74,6 +81,18 @@ class Recording:
         return self.notes if self.file is None else (self.file,)
 
 
+def steadily(look: Callable[[], T]) -> T:
+    """Return what a look at recordings returns, of another one where a recording went away under it.
+
+    Raises:
+        FileNotFoundError: one went away under each of ``LOOKS`` looks.
+    """
+    for _ in range(LOOKS - 1):
+        with contextlib.suppress(FileNotFoundError):
+            return look()
+    return look()
+
+
 def name_of(interview_id: str, epoch: int, block: int = 0) -> str:
     return f"{interview_id}.{epoch}.{block}" if block else f"{interview_id}.{epoch}"
 
@@ -88,9 +107,13 @@ class Shelf:
         self.directory = state_dir / directory
 
     def all(self) -> list[Recording]:
-        """Return every recording, the one that changed last first."""
-        found = [*self.unfinished(), *self._finished()]
-        return sorted(found, key=lambda it: it.changed, reverse=True)
+        """Return every recording, the one that changed last first; one that is just finished perhaps as notes and file."""
+
+        def look() -> list[Recording]:
+            found = [*self.unfinished(), *self._finished()]
+            return sorted(found, key=lambda it: it.changed, reverse=True)
+
+        return steadily(look)
 
     def interviews(self) -> frozenset[str]:
         """Return the interviews that have a recording, finished or not."""
@@ -98,9 +121,9 @@ class Shelf:
         return frozenset(match[1] for match in names if match)
 
     def of(self, interview_id: str) -> list[Recording]:
-        """Return those of one interview: the newest epoch first."""
+        """Return those of one interview: the newest epoch first, a finished file before the notes that it came from."""
         found = [it for it in self.all() if it.interview_id == interview_id]
-        return sorted(found, key=lambda it: it.epoch, reverse=True)
+        return sorted(found, key=lambda it: (it.epoch, it.file is not None), reverse=True)
 
     def parts(self, interview_id: str) -> list[Recording]:
         """Return the recordings that make up one interview: its newest epoch, or its blocks in order, each one's newest."""
@@ -173,7 +196,7 @@ def locked(recording: Recording) -> Iterator[None]:
 
 
 def is_running(recording: Recording) -> bool:
-    """Return whether a process writes the recording now."""
+    """Return whether a process writes the recording now. Raises FileNotFoundError: it is no longer there as notes."""
     try:
         with locked(recording):
             return False

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from preppald.core.playback import Playback
+from preppald.core.spoken_clock import LOOKAHEAD_SECONDS
 
 MICROSECONDS = 1_000_000
 # A network that stalls brings the speech of the stall all at once, up to half a minute of it: more is not accepted.
-LOOKAHEAD_US = 30 * MICROSECONDS
+LOOKAHEAD_US = round(LOOKAHEAD_SECONDS * MICROSECONDS)
 # A microphone's clock is not ours, and ticks are not regular: up to this, two pieces are one stretch of sound.
 TOLERANCE_SECONDS = 0.05
 

@@ -1,6 +1,6 @@
 """From notes to a file: formats, retention, and the command."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 import errno
 import os
 from pathlib import Path
@@ -288,7 +288,9 @@ async def test_what_is_old_is_removed(nursery: trio.Nursery, tmp_path: Path) -> 
 
 
 def preppald(state_dir: Path, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run the command in this process, whose other tests keep their priority."""
     monkeypatch.setenv("PREPPALD_STATE_DIR", str(state_dir))
+    monkeypatch.setattr("preppald.commands.recording.os.nice", lambda _by: 0)
     return cli.main(["recording", *arguments])
 
 
@@ -452,3 +454,113 @@ def test_check_says_what_recordings_will_lack(
         f"warning: recordings cannot be written: this user may not write to {tmp_path}",
         "warning: neither flac nor ffmpeg is on PATH: recordings are kept as WAV, 230 MB an hour",
     ]
+
+
+# ------------------------------------------------------------------ finished while somebody looks
+
+
+class Swapped(Shelf):
+    """A shelf whose recordings are finished, all of them, at a chosen moment of the first look."""
+
+    at = ""
+    done: list[str]
+
+    def unfinished(self) -> Iterator[Recording]:
+        found = list(super().unfinished())
+        self._swap("between the listing of notes and of files", found)
+        yield from found
+
+    def _finished(self) -> Iterator[Recording]:
+        found = list(super()._finished())
+        self._swap("between the listing and the look at the times", list(super().unfinished()))
+        yield from found
+
+    def all(self) -> list[Recording]:
+        found = super().all()
+        self._swap("between the look and the opening", found)
+        return found
+
+    def _swap(self, moment: str, found: list[Recording]) -> None:
+        if moment == self.at and not self.done:
+            self.done.append(moment)
+            for it in found:
+                finish(Shelf(self.directory.parent), it)
+
+
+@pytest.mark.usefixtures("no_encoder")
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "between the listing of notes and of files",
+        "between the listing and the look at the times",
+        "between the look and the opening",
+    ],
+)
+@pytest.mark.parametrize(
+    "arguments", [("iv-1", "--output", "fetched.wav"), (), ("iv-1", "--finish"), ("iv-1", "--delete")]
+)
+def test_a_recording_that_is_finished_meanwhile_is_found_all_the_same(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    moment: str,
+    arguments: tuple[str, ...],
+) -> None:
+    """Its notes are swapped for its file under whoever fetches, lists, finishes or deletes it."""
+    noted(tmp_path)
+    done: list[str] = []
+    monkeypatch.setattr(Swapped, "at", moment)
+    monkeypatch.setattr(Swapped, "done", done, raising=False)
+    monkeypatch.setattr("preppald.commands.recording.Shelf", Swapped)
+    monkeypatch.chdir(tmp_path)
+    assert preppald(tmp_path, *arguments, monkeypatch=monkeypatch) == 0
+    assert done == [moment]
+    printed = capsys.readouterr()
+    assert not printed.err
+    match arguments:
+        case ():
+            (row,) = [line.split() for line in printed.out.splitlines()[1:]]
+            assert (row[0], row[-1]) == ("iv-1", "wav")
+        case (_, "--delete"):
+            assert not Shelf(tmp_path).all()
+        case (_, "--finish"):
+            assert printed.out == "it is finished already\n"
+        case _:
+            assert_aligned(tmp_path / "fetched.wav")
+
+
+@pytest.mark.usefixtures("no_encoder")
+def test_one_that_is_both_notes_and_file_is_read_from_the_file(tmp_path: Path) -> None:
+    """The file is there before the notes go, one after the other: what is left of them is no recording."""
+    noted(tmp_path)
+    notes = the_one(tmp_path)
+    file = finish(Shelf(tmp_path), notes)
+    noted(tmp_path, records=())
+    then = file.stat().st_mtime
+    os.utime(notes.notes[0], (then, then))
+    assert [it.file for it in Shelf(tmp_path).of("iv-1")] == [file, None]
+    assert [it.file for it in Shelf(tmp_path).parts("iv-1")] == [file]
+
+
+@pytest.mark.usefixtures("no_encoder")
+async def test_the_keeper_goes_on_where_another_instance_finished_one_under_it(
+    nursery: trio.Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And finishes the next one at once, not within the hour."""
+    noted(tmp_path, "iv-1")
+    noted(tmp_path, "iv-2")
+    before = Shelf.unfinished
+    done: list[Path] = []
+
+    def unfinished(self: Shelf) -> Iterator[Recording]:
+        for it in list(before(self)):
+            if it.interview_id == "iv-1" and not done:
+                done.append(finish(self, it))
+            yield it
+
+    monkeypatch.setattr(Shelf, "unfinished", unfinished)
+    log = Notes()
+    await kept(nursery, tmp_path, log)
+    await until(log.events)
+    assert log.events() == ["recording.finished"]
+    assert log.keys("recording.finished")["interview"] == "iv-2"

@@ -283,8 +283,11 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     file.write_bytes(notes.MAGIC + b"{}\n" * 20)
     with pytest.raises(notes.NotesError, match="has a damaged beginning"):
         notes.index(file)
-    with pytest.raises(notes.NotesError, match="cannot be read: No such file"):
+    (tmp_path / "0002.notes").mkdir()
+    with pytest.raises(notes.NotesError, match=r"0002\.notes cannot be read: Is a directory"):
         notes.index(tmp_path / "0002.notes")
+    with pytest.raises(FileNotFoundError):  # finished, or deleted: it is looked for again
+        notes.index(tmp_path / "0003.notes")
 
 
 def test_a_damaged_record_ends_what_is_read(tmp_path: Path) -> None:
