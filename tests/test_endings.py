@@ -15,6 +15,7 @@ from preppald.core import closes, endings
 from preppald.core.turns import CUT_MARK
 from preppald.gemini.connection import UpstreamError
 from preppald.interview.session import Session
+from preppald.net.websocket import WebSocket
 from preppald.pb.interview_pb2 import Notice, ServerToClientMessage, SessionEnded
 from preppald.simulator import Scenario
 from preppald.simulator.faults import Close, Drop
@@ -397,10 +398,14 @@ async def test_a_browser_that_takes_nothing_does_not_hold_up_the_end(
     browser = world.parts().seat.browser
     assert browser is not None
 
-    async def hang() -> None:
-        await trio.sleep(10_000)
+    stuck, flush = browser._websocket, WebSocket.flush
 
-    monkeypatch.setattr(browser._websocket, "flush", hang)
+    async def hang(websocket: WebSocket) -> None:
+        if websocket is stuck:
+            await trio.sleep(10_000)
+        await flush(websocket)
+
+    monkeypatch.setattr(WebSocket, "flush", hang)
     await candidate.end()
     began = trio.current_time()
     await session_of(world).done.wait()

@@ -20,6 +20,7 @@ from preppald.core.deliveries import Delivery, DeliveryKind, Feedback, Work, tra
 from preppald.core.interview import Interview
 from preppald.core.turns import Speaker, Turn
 from preppald.errors import JournalError
+from preppald.gemini.models import Models
 from preppald.gemini.service import GeminiService
 from preppald.interview import feedback as writing
 from preppald.interview.feedback import FeedbackWriter
@@ -75,7 +76,8 @@ class Rig:
                 key=lambda: config.gemini_key,
                 poller=ticker.poller,
                 metrics=Metrics(),
-                health=Health(log),
+                health=(health := Health(log)),
+                models=Models(lambda: config.gemini_models, log=log, health=health, metrics=Metrics()),
                 now_ms=now_ms,
                 chance=lambda: 0.0,
             ),

@@ -204,7 +204,7 @@ async def test_a_gemini_that_hangs_is_not_waited_for_beyond_the_budget(
     began = trio.current_time()
     assert await candidate.closed() == (4002, "Failed to connect to AI service")
     assert trio.current_time() - began == pytest.approx(START_BUDGET_SECONDS, abs=0.5)
-    assert world.events("upstream.failed")[0]["cause"] == "timed_out"
+    assert world.events("upstream.failed")[0]["cause"] == "setup_timed_out"
 
 
 async def test_a_quota_is_asked_about_by_one_interview_and_not_by_all(

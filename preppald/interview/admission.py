@@ -1,7 +1,4 @@
-"""Admits claims to an interview, or refuses them; makes the row with which a new interview begins.
-
-The reasons are errors of this domain: the server maps each to an HTTP answer, in one table.
-"""
+"""Admits claims to an interview, or refuses them; makes the row with which a new interview begins."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -13,7 +10,23 @@ from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.endings import DAEMON_STOPPED
 from preppald.core.interview import Interview, Phase
 from preppald.core.tokens import Claims
-from preppald.errors import JournalError, PreppaldError
+from preppald.errors import JournalError
+from preppald.interview.granting import Granting
+from preppald.interview.no_seat import (
+    AlreadyEnded,
+    AnotherUsers,
+    AtCapacity,
+    BeingTakenOver,
+    BlockUnknown,
+    Draining,
+    JournalUnreadable,
+    JournalUnwritable,
+    NoSeat,
+    NotReady,
+    ShortOfMemory,
+    TokenExpired,
+    TooManyOfUser,
+)
 from preppald.interview.prompting import block_context
 from preppald.interview.services import Services
 
@@ -21,92 +34,12 @@ from preppald.interview.services import Services
 Meanwhile = Callable[[], AbstractAsyncContextManager[None]]
 
 
-class NoSeat(PreppaldError):
-    """A connection gets no seat in an interview. Each of its kinds is a row of ``server.answers``."""
-
-
-class NotReady(NoSeat):
-    """No new interview may begin here at all, for anybody."""
-
-
-class Draining(NotReady):
-    """The daemon finishes the interviews that it has, and stops."""
-
-    def __init__(self) -> None:
-        super().__init__("draining")
-
-
-class AtCapacity(NotReady):
-    """PREPPALD_MAX_SESSIONS interviews are live."""
-
-    def __init__(self) -> None:
-        super().__init__("at capacity")
-
-
-class ShortOfMemory(NotReady):
-    """The process has grown to PREPPALD_MEMORY_LIMIT."""
-
-    def __init__(self) -> None:
-        super().__init__("short of memory")
-
-
-class JournalUnwritable(NotReady):
-    """The journal cannot keep an interview, and a restart would not know of it."""
-
-
-class JournalUnreadable(NoSeat):
-    """It is not known whether the interview has ended already."""
-
-
-class BeingTakenOver(NoSeat):
-    """Another instance left the interview live, and this one has not taken it over yet."""
-
-    def __init__(self) -> None:
-        super().__init__("the interview is being taken over")
-
-
-class AnotherUsers(NoSeat):
-    """The interview is live, and belongs to another user."""
-
-    def __init__(self) -> None:
-        super().__init__("the interview belongs to another user")
-
-
-class TooManyOfUser(NoSeat):
-    """The user has PREPPALD_MAX_SESSIONS_PER_USER interviews already."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Too many interviews of this user at a time (guests are not counted): end one, or wait for its end"
-        )
-
-
-class TokenExpired(NoSeat):
-    """A token outside of its time begins nothing, and joins only the interview that it opened."""
-
-    def __init__(self) -> None:
-        super().__init__("Invalid or expired token")
-
-
-class AlreadyEnded(NoSeat):
-    """The interview is over. Browsers cannot see an HTTP status, so the server answers with a close code."""
-
-    def __init__(self) -> None:
-        super().__init__("the interview already ended")
-
-
-class BlockUnknown(NoSeat):
-    """The application does not say what this block of the interview is: nothing has begun."""
-
-    def __init__(self) -> None:
-        super().__init__("the application does not answer, and the block needs its prompt: try again")
-
-
 class Admission:
-    """``draining``: no interview begins any more."""
+    """``draining``: no interview begins any more. ``granting``: what other hosts know of an interview."""
 
     def __init__(self, services: Services) -> None:
         self.draining = False
+        self.granting = Granting(services)
         self._services = services
 
     def unready(self, live: int) -> NotReady | None:
@@ -161,6 +94,7 @@ class Admission:
             rows = await self._services.journal.sessions(claims.interview_id)
         except JournalError as error:
             raise JournalUnreadable(str(error)) from error
+        rows += await self.granting.sessions(claims.interview_id)
         if any(it.block == 0 for it in rows):
             return 0, None  # an ordinary one, which was decided when it began
         for it in rows:
@@ -196,7 +130,7 @@ class Admission:
             user_id=claims.user_id,
             epoch=1,
             token_digest=claims.digest,
-            model=services.config.gemini_model,
+            model=services.gemini.models.best(),
             started_ms=now_ms,
             deadline_ms=now_ms + round(services.config.session_limit * 1000),
             block=block,
@@ -212,14 +146,16 @@ class Admission:
             raise BeingTakenOver
         if self.draining:  # since ``check_ready``
             raise Draining
-        await self._put_on_record(interview)
+        async with self.granting.granted(interview, guest=claims.guest):
+            await self._put_on_record(interview)
         return interview
 
     async def _was_spoken(self, known: Interview) -> bool:
         try:
-            return await self._services.journal.was_spoken(known.interview_id, known.epoch)
+            here = await self._services.journal.was_spoken(known.interview_id, known.epoch)
         except JournalError as error:
             raise JournalUnreadable(str(error)) from error
+        return here or await self.granting.was_spoken(known)
 
     async def _put_on_record(self, interview: Interview) -> None:
         journal = self._services.journal

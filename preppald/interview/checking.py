@@ -28,12 +28,12 @@ from preppald.core.checks import (
 from preppald.core.generation import PASSING, Generated, GenerationError
 from preppald.core.verification import UNHEARD_SECONDS, judge
 from preppald.errors import EX_TEMPFAIL, EX_UNAVAILABLE, PreppaldError
-from preppald.net import tls
+from preppald.net import redirects, tls
 from preppald.net.proxy import Proxy, for_httpx
 from preppald.recording import cutting
-from preppald.recording.cutting import Voice
+from preppald.recording.cutting import Channel, Voice
 from preppald.recording.kept import find, progress
-from preppald.recording.shelf import DIRECTORY_MODE, FILE_MODE, Recording
+from preppald.recording.shelf import DIRECTORY_MODE, FILE_MODE, steadily
 
 # Two calls at a time, so that an hour's answers take a minute and a quota of a minute is not used up by one interview.
 AT_A_TIME = 2
@@ -81,13 +81,19 @@ async def check(job: Job) -> Checked:
         FileError, NotesError, NoCodec, OSError: the sound cannot be read.
     """
     state_dir = Path(job.state_dir)
-    recording = find(state_dir, job.shelves, job.interview_id, job.epoch, job.block)
-    if recording is None:
+
+    def open_sound() -> Channel | None:
+        found = find(state_dir, job.shelves, job.interview_id, job.epoch, job.block)
+        return None if found is None else Channel(found)
+
+    channel = steadily(open_sound)
+    if channel is None:
         raise NotChecked("there is no sound of it")
-    with _findings(progress(state_dir, job.interview_id, job.epoch, job.block)) as file:
-        voice = await trio.to_thread.run_sync(cutting.listen, recording)
+    where = progress(state_dir, job.interview_id, job.epoch, job.block)
+    with contextlib.closing(channel), _findings(where) as file:
+        voice = await trio.to_thread.run_sync(cutting.listen, channel)
         turns, passed_over = chosen(job, voice)
-        work = _Work(job, recording, voice, turns, file)
+        work = _Work(job, channel, voice, turns, file)
         await work.run()
     if work.refusal is not None:
         raise NotChecked(work.refusal)
@@ -136,7 +142,7 @@ class _Work:
     """The calls of one transcript, two at a time. ``refusal``: why there is no use in any more of them."""
 
     def __init__(
-        self, job: Job, recording: Recording, voice: Voice, turns: Sequence[TurnToCheck], file: BinaryIO
+        self, job: Job, channel: Channel, voice: Voice, turns: Sequence[TurnToCheck], file: BinaryIO
     ) -> None:
         self.calls = {it.number: it for it in _read(file)}
         self.refusal: str | None = None
@@ -145,7 +151,7 @@ class _Work:
         self._file = file
         self._numbers = {it: number for number, it in enumerate(turns)}
         missing = [it for it in turns if self._numbers[it] not in self.calls]
-        self._pieces = cutting.cut(recording, missing)
+        self._pieces = cutting.cut(channel, missing)
 
     async def run(self) -> None:
         """Send what is not in the file yet."""
@@ -230,6 +236,7 @@ class _Body(httpx.AsyncByteStream):
 def _client(job: Job) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         timeout=httpx.Timeout(CALL_SECONDS, connect=CONNECT_SECONDS),
+        event_hooks=redirects.IGNORED,
         trust_env=False,
         verify=tls.machines_own(),
         proxy=for_httpx(None if job.proxy is None else Proxy(*job.proxy)),

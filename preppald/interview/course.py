@@ -43,13 +43,14 @@ class Course:
         *,
         ended_ms: int,
         usage: Usage,
+        cost_dollars: float,
         last: Connection | None,
     ) -> None:
         """Note the end. ``last``: the connection that is there still."""
         if last is not None:
             self.connection(last)
         self._over = True
-        self._keep(self._trace.talk(ending, turns, talk, ended_ms, usage))
+        self._keep(self._trace.talk(ending, turns, talk, ended_ms, usage, cost_dollars=cost_dollars))
 
     def _keep(self, spans: Spans) -> None:
         it = self._interview

@@ -22,6 +22,7 @@ from preppald.core.events import (
     HandleGiven,
     InterviewOver,
     MemberSkipped,
+    ModelChanged,
     ReplyGenerated,
     ReplyRejected,
     SetupCompleted,
@@ -37,9 +38,10 @@ from preppald.core.interview import Interview
 from preppald.core.models import model_of
 from preppald.core.turns import Speaker, Turn
 from preppald.core.watchdog import RECONNECTING, Snapshot
-from preppald.interview.parts import Parts
+from preppald.interview.parts import Parts, answer_seconds_of
 from preppald.interview.performer import Performer
 from preppald.interview.services import Services
+from preppald.recording import NO_TAPE
 from preppald.telemetry.logs import Logger
 
 
@@ -72,11 +74,10 @@ class Dialogue:
 
     # -------------------------------------------------------------- from Gemini
 
-    def hear(self, events: Sequence[GeminiEvent | ConnectionEvent]) -> None:
-        """Take what Gemini said, or what became of its connection, in order; one send carries what follows."""
+    def hear(self, events: Sequence[GeminiEvent | ConnectionEvent], now: float) -> None:
+        """Take what Gemini said by now, or what became of its connection, in order; one send carries what follows."""
         if self.over:
             return
-        now = trio.current_time()
         gathers = len(events) > 1
         if gathers:
             self._parts.seat.gather()
@@ -98,6 +99,9 @@ class Dialogue:
             case HandleGiven() | HandleDropped():
                 # A restart is to find the handle that may be resumed with, and none that failed.
                 self._parts.record.keep_handle(self._parts.client.handle)
+            case ModelChanged():
+                self._parts.record.keep_model(event.name)
+                self._parts.watchdog.expect(answer_seconds_of(self._config, event.name))
             case ToolCalled():
                 self._parts.evidence.note(event, now)
             case SetupCompleted() | GoingAway() | ReplyRejected() | MemberSkipped():
@@ -138,7 +142,7 @@ class Dialogue:
         self._log.info(
             "session.started",
             user=self._interview.user_id,
-            model=self._interview.model,
+            model=self._parts.client.model,
             resumed=self._recovered,
             **({} if browser is None else {"client": browser.client, "browser": browser.family}),
         )
@@ -154,8 +158,10 @@ class Dialogue:
         if self.over or browser is not parts.seat.browser:
             return
         at = browser.heard_at
-        parts.tape.heard(pcm)
-        parts.evidence.hear(pcm, at)
+        if parts.tape is not NO_TAPE:  # a call that does nothing would cost a hundredth of a chunk's way
+            parts.tape.heard(pcm)
+        if parts.ear.take(pcm):
+            parts.evidence.close_block(at)
         hold = parts.hold
         if hold.on or hold.kept:
             pcm = self._held(pcm, at)
@@ -215,7 +221,7 @@ class Dialogue:
             return
         left = self._parts.clock.left(trio.current_time())
         told = Tell(NoticeKind.ENDING_SOON, f"The interview ends in {interviewer.in_words(left)}.")
-        quiet = left > interviewer.CLOSING_SECONDS and model_of(self._interview.model).notes
+        quiet = left > interviewer.CLOSING_SECONDS and model_of(self._parts.client.model).notes
         self._performer.perform([told, Prompt(interviewer.time_left(left), quiet=quiet)])
 
     def _keep_deadline(self) -> None:

@@ -31,7 +31,7 @@ from preppald.core.generation import PASSING
 from preppald.core.interview import Interview, Usage
 from preppald.errors import JournalError
 from preppald.interview.services import Services
-from preppald.net import tls
+from preppald.net import redirects, tls
 from preppald.net.proxy import for_httpx
 
 # One call, thinking included; ten seconds are usual.
@@ -69,6 +69,7 @@ class FeedbackWriter:
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(CALL_SECONDS, connect=CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=WRITERS),
+            event_hooks=redirects.IGNORED,
             trust_env=False,
             verify=tls.machines_own(),
             proxy=for_httpx(proxy),

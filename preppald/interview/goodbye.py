@@ -3,13 +3,14 @@
 import trio
 
 from preppald.config.settings import Config
-from preppald.core.endings import OPERATOR_ENDED, Ending
+from preppald.core.endings import MOVED, OPERATOR_ENDED, Ending
 from preppald.core.interview import Interview
 from preppald.core.quality import Quality, quality
 from preppald.core.timeline import spoken
 from preppald.core.turns import Turn
 from preppald.interview.course import INTERVIEW_ENDED
 from preppald.interview.dialogue import Dialogue
+from preppald.interview.now import presence
 from preppald.interview.parts import Parts
 from preppald.interview.services import Services
 from preppald.telemetry.logs import Logger
@@ -72,8 +73,11 @@ class Goodbye:
             **self._parts.stats.summary(),
             **talk.summary(),
         )
-        self._note_course(ending, turns, ended_ms, talk)
-        await self._parts.record.finish(ending, cause, turns, ended_ms, talk)
+        if ending is MOVED:  # its words are on disk, and its end is another host's to write
+            await self._parts.record.settle()
+        else:
+            self._note_course(ending, turns, ended_ms, talk)
+            await self._parts.record.finish(ending, cause, turns, ended_ms, talk)
         if seat.browser is not None:
             await seat.browser.see_off()
 
@@ -81,14 +85,25 @@ class Goodbye:
         """Owe a collector the interview's trace, where there is one."""
         course, client = self._parts.course, self._parts.client
         if course is not None:
-            last = client.connection(INTERVIEW_ENDED) if client.connected else None
-            course.finish(ending, turns, talk, ended_ms=ended_ms, usage=self._parts.stats.usage, last=last)
+            there = client.connected
+            last = client.connections.one(INTERVIEW_ENDED, trio.current_time()) if there else None
+            usage = self._parts.stats.usage
+            course.finish(
+                ending,
+                turns,
+                talk,
+                ended_ms=ended_ms,
+                usage=usage,
+                cost_dollars=self._config.prices.cost(usage),
+                last=last,
+            )
 
     def _quality(self, turns: list[Turn], ended_ms: int) -> Quality:
         """Return how the interview went, and count it in the metrics, where anything was said."""
         started_ms, stats = self._interview.started_ms, self._parts.stats
         service = stats.service(self._parts.clock.credited)
-        talk = quality(spoken(turns, started_ms, ended_ms), max(0, ended_ms - started_ms), service)
+        there = presence(self._interview, self._parts, trio.current_time())
+        talk = quality(spoken(turns, started_ms, ended_ms), max(0, ended_ms - started_ms), service, there)
         if turns:
             self._services.metrics.talked(talk)
         return talk

@@ -4,6 +4,7 @@ import msgspec
 
 from preppald.core.floor import State
 from preppald.core.interview import Interview
+from preppald.core.presence import Presence
 from preppald.core.prices import Prices
 from preppald.interview.parts import Parts
 
@@ -43,25 +44,10 @@ class InterviewNow(msgspec.Struct, frozen=True, kw_only=True):
     cost_dollars: float
 
 
-class Connection(msgspec.Struct, frozen=True, kw_only=True):
-    """A connection to Gemini, in milliseconds since the interview began. ``end_ms``: None while it is there."""
-
-    begin_ms: int
-    end_ms: int | None
-    resumed: bool
-
-
-def connections(interview: Interview, parts: Parts) -> list[Connection]:
-    """Return the latest connections to Gemini of a live interview, the oldest first."""
-    zero = parts.epoch_ms - interview.started_ms
-    return [
-        Connection(
-            begin_ms=round(zero + it.began * 1000),
-            end_ms=None if it.lost is None else round(zero + it.lost * 1000),
-            resumed=it.resumed,
-        )
-        for it in parts.client.held
-    ]
+def presence(interview: Interview, parts: Parts, until: float | None = None) -> Presence:
+    """Return when both ends were there; ``until``: the interview's end on Trio's clock, None while it is live."""
+    zero = (interview.started_ms - parts.epoch_ms) / 1000
+    return Presence(parts.seat.stays.seen(zero, until), parts.client.connections.stays.seen(zero, until))
 
 
 def seen(interview: Interview, parts: Parts, prices: Prices, now: float) -> InterviewNow:

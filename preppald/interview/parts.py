@@ -20,6 +20,7 @@ from preppald.core.traces import Names
 from preppald.core.turns import Turn
 from preppald.core.watchdog import Watchdog
 from preppald.gemini.client import Client
+from preppald.gemini.models import Pick
 from preppald.gemini.uplink import Uplink, UplinkWriter
 from preppald.interview.course import Course
 from preppald.interview.outcome import Outcome
@@ -40,6 +41,7 @@ class Parts:
     epoch_ms: float
     outcome: Outcome
     conversation: Conversation
+    ear: Ear
     evidence: Evidence
     hold: Hold
     answers: TextAnswers
@@ -70,10 +72,17 @@ def parts_of(
     latest_ms = max([services.now_ms(), interview.started_ms, *(turn.started_ms for turn in turns)])
     epoch_ms = latest_ms - now * 1000
     ear = Ear()
-    conversation = Conversation(epoch_ms=epoch_ms, ear=ear, turns=turns, last_seq=last_seq)
+    conversation = Conversation(
+        epoch_ms=epoch_ms, ear=ear, silence=config.vad_silence, turns=turns, last_seq=last_seq
+    )
     hold = Hold(ear)
     evidence = Evidence(ear, hold, conversation, silence=config.vad_silence)
-    patience = Patience(answer_seconds(config.gemini_model, config.thinking, config.vad_silence))
+    # After a restart it goes on with its own model, as long as that is configured.
+    known = interview.model in config.gemini_models
+    pick = Pick(
+        services.gemini.models, interview.interview_id, interview.model if known else config.gemini_model
+    )
+    patience = Patience(answer_seconds_of(config, pick.name))
     clock = FairClock(
         ends_at=(interview.deadline_ms - epoch_ms) / 1000,
         credit_limit=config.credit_limit,
@@ -95,6 +104,7 @@ def parts_of(
     client = Client(
         services.gemini,
         config,
+        pick=pick,
         conversation=conversation,
         evidence=evidence,
         instructions=instructions,
@@ -111,6 +121,7 @@ def parts_of(
         epoch_ms=epoch_ms,
         outcome=Outcome(),
         conversation=conversation,
+        ear=ear,
         evidence=evidence,
         hold=hold,
         answers=TextAnswers(number for turn in turns for number in turn.answers),
@@ -126,6 +137,11 @@ def parts_of(
         course=course,
         stats=Stats(services.metrics, uplink, client, interview.usage, config.prices),
     )
+
+
+def answer_seconds_of(config: Config, model: str) -> float:
+    """Return how long this model may take to answer, by the interview's settings."""
+    return answer_seconds(model, config.thinking, config.vad_silence)
 
 
 def _recorder(services: Services, config: Config) -> Recorder | None:

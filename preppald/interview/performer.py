@@ -14,6 +14,10 @@ from preppald.interview.parts import Parts
 from preppald.telemetry.logs import Logger
 from preppald.telemetry.metrics import Metrics
 
+# The interventions at a model that has not answered, and those of them that give its connection up.
+GIVEN_UP = frozenset({Stage.ROTATE, Stage.FRESH, Stage.GIVE_UP})
+UNANSWERED = GIVEN_UP | {Stage.GREET_AGAIN, Stage.NUDGE}
+
 
 class Performer:
     """One interview's."""
@@ -76,6 +80,8 @@ class Performer:
         self._parts.stats.prompts += 1
         self._metrics.interventions.labels(effect.stage.value).inc()
         self._log.warning("interviewer.silent", stage=effect.stage.value)
+        if effect.stage in UNANSWERED:
+            self._parts.client.unanswered(given_up=effect.stage in GIVEN_UP)
 
     def _show_hold(self, effect: ShowHold) -> None:
         self._parts.seat.post(frames.hold_state(on=effect.on, remaining_seconds=effect.remaining))

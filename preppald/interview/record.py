@@ -62,6 +62,9 @@ class Record:
     def keep_handle(self, handle: Handle | None) -> None:
         self._journal.keep_handle(*self._key, handle)
 
+    def keep_model(self, model: str) -> None:
+        self._journal.keep_model(*self._key, model)
+
     def keep_usage(self, usage: Usage) -> None:
         self._journal.keep_usage(*self._key, usage)
 

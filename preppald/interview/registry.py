@@ -1,28 +1,20 @@
 """Keeps the interviews that are live here: joins, begins, adopts and drains them, as ``admission`` allows."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 
 import trio
 
 from preppald.core.context import Context
-from preppald.core.endings import BLOCK_LEFT, DAEMON_STOPPED
+from preppald.core.endings import BLOCK_LEFT, DAEMON_STOPPED, MOVED, Ending
 from preppald.core.interview import Interview, Phase
 from preppald.core.tokens import EXPIRED, Claims
-from preppald.core.turns import SEQ_LEAP, Fragment, fold
+from preppald.core.turns import Fragment, fold
 from preppald.errors import JournalError
-from preppald.interview.admission import (
-    Admission,
-    AlreadyEnded,
-    JournalUnreadable,
-    Meanwhile,
-    NotReady,
-    TokenExpired,
-    check_join,
-    too_late,
-)
+from preppald.interview.admission import Admission, Meanwhile, check_join, too_late
+from preppald.interview.no_seat import AlreadyEnded, JournalUnreadable, NotReady, TokenExpired
 from preppald.interview.now import InterviewNow
+from preppald.interview.resuming import to_resume
 from preppald.interview.services import Services
 from preppald.interview.session import Session
 from preppald.journal import Place
@@ -139,7 +131,7 @@ class Registry:
         return session
 
     async def _known(self, claims: Claims) -> Interview | None:
-        """Return the interview as any instance has it; one that a dead instance left live is taken over first."""
+        """Return the interview as any instance has it; one that a dead one left live, here or elsewhere, is taken over."""
         known = await self._admission.known(claims)
         if known is not None and known.phase is Phase.LIVE and not self.draining:
             try:
@@ -148,11 +140,15 @@ class Registry:
                 if claims.untimely:
                     raise TokenExpired from error  # it would not be let in either way
                 raise JournalUnreadable(str(error)) from error
+        known, brought = await self._admission.granting.known(claims, known, draining=self.draining)
+        if brought:
+            await self._resume_all()
         return known
 
     async def recover(self) -> int:
-        """Take over the interviews that the last process left live; return how many."""
-        return await self._resume_all()
+        """Run every live interview of the journal that does not run here, as after a kill; return how many."""
+        async with self._opening:
+            return await self._resume_all()
 
     async def adopt(self) -> None:
         """Take over, again and again, the work that stopped instances on this host left unfinished.
@@ -178,25 +174,8 @@ class Registry:
 
     async def _resume_all(self) -> int:
         """Run every live interview of the journal that does not run here; return how many. One's trouble is its own."""
-        journal, log = self._services.journal, self._services.log
-        found: list[tuple[Interview, list[Fragment]]] = []
-        for interview in journal.live():
-            if interview.interview_id in self._sessions:
-                continue
-            try:
-                said = await journal.history(interview.interview_id, interview.epoch)
-            except JournalError as error:
-                log.error("interviews.not_resumed", interview=interview.interview_id, cause=str(error))  # noqa: TRY400 - the disk's fault
-                continue
-            floor = SEQ_LEAP + max(interview.seq_floor, said[-1].seq if said else 0)
-            journal.raise_floor(interview.interview_id, interview.epoch, floor)
-            found.append((replace(interview, seq_floor=floor), said))
-        if found:
-            try:
-                # A process that is killed now must not have its numbers used again by the next one.
-                await journal.flush()
-            except JournalError as error:
-                log.error("interviews.numbers_not_durable", cause=str(error))  # noqa: TRY400 - the disk's fault
+        log = self._services.log
+        found = await to_resume(self._services.journal, self._sessions, log)
         resumed = 0
         for interview, said in found:
             try:
@@ -205,6 +184,17 @@ class Registry:
             except Exception:
                 log.exception("interviews.not_resumed", interview=interview.interview_id)
         return resumed
+
+    async def let_go(self, interview_id: str, forget: Callable[[], Awaitable[None]]) -> None:
+        """End an interview that another host has, without an end; ``forget`` it while nothing of it can begin here."""
+        while True:
+            if session := self._sessions.get(interview_id):
+                session.end(MOVED, "another host has the interview")
+                await session.done.wait()
+            async with self._opening:
+                if interview_id not in self._sessions:
+                    await forget()
+                    return
 
     async def _resume(self, interview: Interview, said: Sequence[Fragment]) -> None:
         """Run the journal's live interview, which waits for its candidate as after a lost connection."""
@@ -249,6 +239,7 @@ class Registry:
         while self._sessions:
             await self._empty.wait()
 
-    def end_all(self) -> None:
+    def end_all(self, ending: Ending = DAEMON_STOPPED, cause: str = "the daemon stops") -> None:
+        """End everything that runs here."""
         for session in self._sessions.values():
-            session.end(DAEMON_STOPPED, "the daemon stops")
+            session.end(ending, cause)

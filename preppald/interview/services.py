@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from preppald.backend import Backend, NoBackend
 from preppald.browser.coders import Coders
@@ -15,13 +16,17 @@ from preppald.telemetry.logs import Logger
 from preppald.telemetry.memory import Memory
 from preppald.telemetry.metrics import Metrics
 
+if TYPE_CHECKING:
+    from preppald.shared.ownership import Ownership
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """``current``: the settings, which a reload changes. ``recorder``: None where nothing can be recorded.
 
     ``kept``: where the candidate's sound is kept for a check alone; None: nowhere.
-    ``coders``: None where all sound is PCM.
+    ``coders``: None where all sound is PCM. ``ownership``: who has which interview, among hosts that share a journal; None
+    for one host alone.
 
     ``now_ms``: the wall clock. ``chance``: random numbers in [0, 1).
     """
@@ -39,6 +44,7 @@ class Services:
     recorder: Recorder | None = None
     kept: Kept | None = None
     coders: Coders | None = None
+    ownership: "Ownership | None" = None
 
     @property
     def config(self) -> Config:

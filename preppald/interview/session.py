@@ -28,12 +28,14 @@ from preppald.core.events import (
     TextAnswered,
 )
 from preppald.core.interview import Interview
+from preppald.core.presence import Presence
+from preppald.core.quality import Service
 from preppald.core.tokens import Claims
 from preppald.core.turns import Turn
 from preppald.interview.asking import Asking
 from preppald.interview.dialogue import Dialogue
 from preppald.interview.goodbye import Goodbye
-from preppald.interview.now import Connection, InterviewNow, connections, seen
+from preppald.interview.now import InterviewNow, presence, seen
 from preppald.interview.parts import parts_of
 from preppald.interview.performer import Performer
 from preppald.interview.prompting import known_of
@@ -98,13 +100,23 @@ class Session:
         """True while the interview goes on without a browser, which may come back."""
         return self._seat.browser is None
 
+    @property
+    def quiet(self) -> bool:
+        """True while nobody speaks: a good moment to go on elsewhere."""
+        now, parts = trio.current_time(), self._parts
+        return parts.conversation.quiet(now) and not parts.evidence.speaking(now)
+
     def now(self) -> InterviewNow:
         """Return the interview as it is now, for the operator."""
         return seen(self.interview, self._parts, self.config.prices, trio.current_time())
 
-    def connections(self) -> list[Connection]:
-        """Return the latest connections to Gemini, for the operator."""
-        return connections(self.interview, self._parts)
+    def presence(self) -> Presence:
+        """Return when both ends were there, for the operator."""
+        return presence(self.interview, self._parts)
+
+    def service(self) -> Service:
+        """Return the daemon's part in how the interview goes, for the operator."""
+        return self._parts.stats.service(self._parts.clock.credited)
 
     # -------------------------------------------------------------- the nursery
 

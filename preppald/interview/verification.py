@@ -9,6 +9,7 @@ Rule 4: the work is done by a process of its own, at the lowest priority, one tr
 """
 
 from collections.abc import Awaitable, Callable
+import contextlib
 from dataclasses import replace
 from functools import partial
 import os
@@ -240,8 +241,9 @@ class Verifier:
             if found is None:
                 raise CheckFailed("there is no sound of it", passing=False)
             # The interview is over: notes that nobody writes to were left by a process that died before it said so.
-            if found.file is not None or not await trio.to_thread.run_sync(is_running, found):
-                return
+            with contextlib.suppress(FileNotFoundError):  # the keeper has finished it since
+                if found.file is not None or not await trio.to_thread.run_sync(is_running, found):
+                    return
             await trio.sleep(1.0)
         raise CheckFailed("its sound is still being written")
 
