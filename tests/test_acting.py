@@ -191,6 +191,7 @@ async def never(_order: Order, _caller: Caller) -> msgspec.Struct:
         (b'{"action":"juggle"}\n', "it may be of another version"),
         (b'{"action":"status","more":1}\n', "does not understand the order"),
         (b"\xff\xfe\n", "does not understand the order"),
+        (b'{"action":"end","interview":"\xff"}\n', "does not understand the order"),
         (b"x" * (2 * ORDER_BYTES), f"an order is one line of at most {ORDER_BYTES} bytes"),
     ],
 )

@@ -208,6 +208,24 @@ async def test_a_hostile_request_gets_nothing_and_does_nothing(
     assert not port.world.registry.draining
 
 
+async def test_an_order_whose_length_hides_behind_zeros_is_too_long(
+    port: Port, autojump_clock: object
+) -> None:
+    """Seen before: the first nine digits were looked at, and a body of any size was read, without a secret."""
+    head = asking(
+        "POST /sign-in HTTP/1.1", "Origin: http://127.0.0.1:9464", "Content-Length: 00000000000000004097"
+    )
+    assert b" 413 " in await port.raw(head + b"x" * 4097)
+
+
+@pytest.mark.parametrize("body", [b'{"interview":"\xff"}', b'{"reason":"\xed\xa0\x80"}', b'{"\xff":1}'])
+async def test_an_order_that_is_no_utf8_is_answered(port: Port, autojump_clock: object, body: bytes) -> None:
+    """Seen before: the connection was closed without a word, with a traceback in the log."""
+    answer = await port.ask("/end", "POST", body)
+    assert (answer.status, answer.text[:12]) == (400, "Not an order")
+    assert port.world.events("connection.crashed") == []
+
+
 def test_they_are_dozens() -> None:
     assert len(HOSTILE) >= 48
 
@@ -387,6 +405,8 @@ async def test_words_are_shown_only_where_that_is_set(port: Port, autojump_clock
     assert connection["end_ms"] is None
     assert timeline["now"]["floor"] == "candidate"
     assert timeline["quality"]["interviewer_turns"] == 1
+    assert timeline["quality"]["service"]["gaps"] == 0
+    assert timeline["tokens"] == timeline["now"]["tokens"]
 
 
 async def test_a_changed_connection_is_on_the_timeline(nursery: trio.Nursery, autojump_clock: object) -> None:
@@ -405,9 +425,59 @@ async def test_an_interview_that_is_over_is_shown_from_the_journal(
 ) -> None:
     port.world.session().end(USER_ENDED, "a test")
     await port.world.session().done.wait()
+    await port.world.journal.flush()
     timeline = json.loads((await port.ask("/interviews/iv-1/0")).body)
-    assert (timeline["ending"], timeline["now"], timeline["connections"]) == ("user_ended", None, [])
+    assert (timeline["ending"], timeline["now"]) == ("user_ended", None)
     assert len(timeline["turns"]) == 1
+    (connection,), (browser,) = timeline["connections"], timeline["browsers"]
+    assert connection["end_ms"] == browser["end_ms"] == pytest.approx(timeline["length_ms"], abs=20)
+    (ended,) = port.world.events("session.ended")
+    assert (timeline["tokens"], timeline["cost_dollars"]) == (ended["tokens"], ended["cost_dollars"])
+    assert timeline["tokens"] > 0
+
+
+async def test_an_interview_that_is_over_has_the_journals_row_of_how_it_went(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """With the daemon's own part, which no transcript tells."""
+    port = await a_port(nursery, PREPPALD_ROTATE_AFTER="30s")
+    candidate = await port.world.candidate("iv-1")
+    await candidate.heard_out()
+    await trio.sleep(60)
+    live = json.loads((await port.ask("/interviews/iv-1")).body)["quality"]
+    assert live["service"]["rotations"] >= 1
+    await candidate.end()
+    await candidate.closed()
+    await port.world.journal.flush()
+    over = json.loads((await port.ask("/interviews/iv-1")).body)
+    assert over["now"] is None
+    assert over["quality"]["service"] == live["service"]
+    assert len(over["connections"]) == live["service"]["rotations"] + 1
+
+
+async def test_a_slow_journal_holds_up_one_page_alone(
+    port: Port, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one whose turn it is to ask for those that ended; the others have the state of now, and all of it."""
+
+    async def slow(_which: object) -> list[object]:
+        await trio.sleep(5)
+        return []
+
+    monkeypatch.setattr(port.world.journal, "interviews", slow)
+    states: list[dict[str, object]] = []
+
+    async def look() -> None:
+        states.append(json.loads((await port.ask("/now")).body))
+
+    began = trio.current_time()
+    async with trio.open_nursery() as looking:
+        looking.start_soon(look)
+        looking.start_soon(look)
+        await trio.sleep(1)
+        assert len(states) == 1
+    assert len(states) == 2
+    assert trio.current_time() < began + 6
 
 
 async def test_an_interview_that_nobody_knows(port: Port, autojump_clock: object) -> None:

@@ -91,6 +91,7 @@ class Acting:
                 dead=owed.dead,
                 oldest_seconds=round(owed.oldest_seconds, 1),
                 paused=self._outbox.paused,
+                held=owed.held,
             ),
             journal=JournalNow(
                 fault=journal.fault,

@@ -212,7 +212,8 @@ class Admin:
         try:
             order = msgspec.json.decode(await _body(stream, exchange) or b"{}", type=Order)
             return _json(msgspec.json.encode(await actions[request.path](order)))
-        except msgspec.MsgspecError as error:
+        # msgspec leaves what is no UTF-8 to Python.
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise Refusal(HTTPStatus.BAD_REQUEST, "an order", f"Not an order: {error}") from error
         except Unacted as error:
             return http1.text(HTTPStatus.CONFLICT, str(error))
@@ -277,7 +278,7 @@ async def _body(stream: trio.abc.Stream, exchange: Exchange) -> bytes:
     length = exchange.request.header("content-length")
     if exchange.request.headers("transfer-encoding") or not (length.isascii() and length.isdigit()):
         raise Refusal(HTTPStatus.LENGTH_REQUIRED, "a body", "The body needs a Content-Length")
-    if int(length[:9]) > BODY_BYTES:
+    if int(length) > BODY_BYTES:  # of 20 digits at most: h11 takes no more
         raise Refusal(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "a body", f"The body has more than {BODY_BYTES} bytes"
         )

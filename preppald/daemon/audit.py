@@ -16,6 +16,7 @@ import hmac
 import os
 from pathlib import Path
 import secrets
+import time
 from typing import Literal
 
 import msgspec
@@ -23,6 +24,9 @@ import msgspec
 FILE, OLDER, KEY = "audit.jsonl", "audit.1.jsonl", "audit.key"
 FILE_MODE = 0o600
 KEY_BYTES = 32
+# Another process adds a line in milliseconds.
+LOCK_SECONDS = 2.0
+LOOK_SECONDS = 0.02
 # Some forty thousand actions; as many again in the older file.
 MOST_BYTES = 8 * 1024 * 1024
 # Of SHA-256, in hexadecimal: no two ids of one installation share it.
@@ -64,7 +68,7 @@ class Audit:
         path = self._state_dir / FILE
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            self._lock(file)
             self._give_to_owner(file)
             os.write(file, msgspec.json.encode(entry) + b"\n")
             os.fsync(file)
@@ -78,8 +82,21 @@ class Audit:
         for name in (OLDER, FILE):
             with contextlib.suppress(FileNotFoundError), (self._state_dir / name).open("rb") as file:
                 for line in file:
-                    with contextlib.suppress(msgspec.MsgspecError):
+                    with contextlib.suppress(msgspec.MsgspecError, UnicodeError):
                         yield msgspec.json.decode(line, type=Entry)
+
+    def _lock(self, file: int) -> None:
+        """Lock the file. Raises OSError where another process keeps it: one that was stopped would hold up a drain."""
+        until = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(LOOK_SECONDS)
+            else:
+                return
 
     def _key(self) -> bytes:
         path = self._state_dir / KEY

@@ -133,7 +133,8 @@ class Control:
             if line is None:
                 return None
             done = await self._act(msgspec.json.decode(line, type=Order), Caller("command", _uid(stream)))
-        except msgspec.MsgspecError as error:
+        # msgspec leaves what is no UTF-8 to Python.
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             return _refused(
                 f"the daemon does not understand the order ({error}): it may be of another version than the command"
             )

@@ -3,8 +3,8 @@
 ``real`` is the world; the deterministic simulation of the tests gives another one to the same daemon.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 import random
@@ -37,6 +37,8 @@ class Environment:
 
     ``chance``: random numbers in [0, 1). ``recordings``: the directory that holds theirs; None: nothing is recorded.
     ``control``: the command socket's place; None: there is none. ``shared``: a journal that hosts share.
+    ``in_thread_beside``: its shipper's, for work beside the loop; None: a thread of its own. ``peers``: the listeners for
+    other hosts, where there are any; ``dial_peer``: the way to one of theirs, by host and port; None: TCP.
     """
 
     listeners: AbstractAsyncContextManager[tuple[Listeners, Listeners]]
@@ -49,6 +51,9 @@ class Environment:
     recordings: Path | None = None
     control: CommandSocket | None = None
     shared: Shared = field(default_factory=Alone)
+    in_thread_beside: InThread | None = None
+    peers: AbstractAsyncContextManager[Listeners] = field(default_factory=lambda: nullcontext([]))
+    dial_peer: Callable[[str, int], Awaitable[trio.abc.Stream]] | None = None
 
 
 def real(config: Config, supervisor: Supervisor) -> Environment:
@@ -62,6 +67,7 @@ def real(config: Config, supervisor: Supervisor) -> Environment:
         memory=Memory(used=group_used),
         recordings=config.state_dir,
         shared=shared_for(config.shared_journal),
+        peers=_peers(config),
         control=CommandSocket(config.state_dir, supervisor.runtime_directory, config.instance),
     )
 
@@ -94,6 +100,18 @@ async def _listeners(config: Config, supervisor: Supervisor) -> AsyncIterator[tu
             await _close(admin)  # noqa: ASYNC102 - shielded, and closes without waiting
     finally:
         await _close(public)  # noqa: ASYNC102 - as above
+
+
+@asynccontextmanager
+async def _peers(config: Config) -> AsyncIterator[Listeners]:
+    """Open the peer port, where there are other hosts."""
+    listeners: Listeners = []
+    if config.shared_journal and config.peer_listen is not None:
+        listeners = await _open((config.peer_listen,), "PREPPALD_PEER_LISTEN")
+    try:
+        yield listeners
+    finally:
+        await _close(listeners)  # noqa: ASYNC102 - shielded, and closes without waiting
 
 
 def _adopted(sockets: Sockets) -> Listeners:

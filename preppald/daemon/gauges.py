@@ -54,6 +54,11 @@ def interviews(
 def entrance(server: Server) -> Iterable[tuple[str, str, float]]:
     """Yield the gauges of the public port: name, meaning, value."""
     yield "connections", "TCP connections at the public port now", server.connections
+    yield (
+        "carried",
+        "connections that are carried here for another instance or host now",
+        server.relays.carried,
+    )
     if server.identity is not None:
         until = server.identity.expires.timestamp()
         yield "tls_certificate_expires_seconds", "when the certificate ends, seconds since 1970", until

@@ -9,13 +9,14 @@ import msgspec
 import trio
 
 from preppald.core.interview import Interview, Phase
+from preppald.core.presence import Presence, Stay
 from preppald.core.quality import Quality, quality
 from preppald.core.timeline import Spoken, spoken
 from preppald.core.turns import fold, in_order
 from preppald.daemon.acting import Acting
 from preppald.daemon.orders import StatusNow
 from preppald.errors import JournalError, PreppaldError
-from preppald.interview.now import Connection, InterviewNow
+from preppald.interview.now import InterviewNow
 from preppald.interview.registry import Registry
 from preppald.interview.services import Services
 from preppald.journal import Which
@@ -79,7 +80,8 @@ class TurnNow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     """One interview, or one block of it. ``blocks``: all that there are. ``now``: while it is live here.
 
-    ``connections``: those to Gemini, the latest of them; kept while it is live.
+    ``quality``: the journal's row once it is over. ``connections``: those to Gemini, ``browsers`` the candidate's, the
+    latest of them.
     """
 
     interview: str
@@ -94,7 +96,10 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     length_ms: int
     turns: list[TurnNow]
     quality: Quality
-    connections: Sequence[Connection]
+    tokens: int
+    cost_dollars: float
+    connections: Sequence[Stay]
+    browsers: Sequence[Stay]
     now: InterviewNow | None
 
 
@@ -113,11 +118,12 @@ class Live:
     async def snapshot(self) -> bytes:
         """Return the state in JSON, at most LIVE_SECONDS old."""
         now = trio.current_time()
+        if now >= self._ended_due:
+            self._ended_due = now + ENDED_SECONDS
+            await self._look_at_ended()
+        # Behind the wait: a page that asks meanwhile makes the state itself.
         if now >= self._due:
             self._due = now + LIVE_SECONDS * 0.9
-            if now >= self._ended_due:
-                self._ended_due = now + ENDED_SECONDS
-                await self._look_at_ended()
             self._made = msgspec.json.encode(self._now())
         return self._made
 
@@ -163,12 +169,17 @@ class Live:
                 raise Unknown("There is no such interview")
             it = chosen[-1]
             said = await self._services.journal.history(interview_id, it.epoch)
+            kept = await self._services.journal.quality(it)
         except JournalError as error:
             raise Unknown(f"The journal cannot be read: {error}") from error
         session = self._registry.session(interview_id)
         live = session if session is not None and session.interview.epoch == it.epoch else None
         length_ms = max(0, (it.ended_ms or self._services.now_ms()) - it.started_ms)
         timeline = spoken(in_order(fold(said).values()), it.started_ms, it.ended_ms)
+        now = live.now() if live else None
+        went = kept or quality(timeline, length_ms, live.service() if live else None)
+        there = (live.presence() if live else went.presence) or Presence()
+        cost = self._services.config.prices.cost(it.usage) if now is None else now.cost_dollars
         return msgspec.json.encode(
             Timeline(
                 interview=it.interview_id,
@@ -182,9 +193,12 @@ class Live:
                 cause=it.cause,
                 length_ms=length_ms,
                 turns=list(map(self._turn, timeline)),
-                quality=quality(timeline, length_ms),
-                connections=live.connections() if live else (),
-                now=live.now() if live else None,
+                quality=went,
+                tokens=it.usage.total if now is None else now.tokens,
+                cost_dollars=round(cost, 4),
+                connections=there.gemini,
+                browsers=there.browser,
+                now=now,
             )
         )
 

@@ -57,12 +57,16 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Owed(msgspec.Struct, frozen=True, kw_only=True):
-    """The outbox. ``dead``: refused by the backend. ``paused``: the backend refuses the secret, and nothing is posted."""
+    """The outbox. ``dead``: refused by the backend. ``paused``: the backend refuses the secret, and nothing is posted.
+
+    ``held``: due, and waiting for the shared journal.
+    """
 
     pending: int
     dead: int
     oldest_seconds: float
     paused: bool
+    held: int = 0
 
 
 class JournalNow(msgspec.Struct, frozen=True, kw_only=True):

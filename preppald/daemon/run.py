@@ -23,23 +23,23 @@ from preppald.config.current import Current
 from preppald.config.load import changes, reloaded
 from preppald.config.settings import Config
 from preppald.config.warnings import warnings
-from preppald.daemon import control, gauges, pulse, sharing
+from preppald.daemon import control, errands, gauges, pulse, sharing
 from preppald.daemon.acting import Acting
 from preppald.daemon.admin import Admin
 from preppald.daemon.audit import Audit
+from preppald.daemon.draining import drained, said_goodbye
 from preppald.daemon.environment import Environment, addresses, real
+from preppald.daemon.journals import journals
 from preppald.daemon.systemd import Supervisor
+from preppald.gemini.models import Models
 from preppald.gemini.service import GeminiService
 from preppald.interview.following import Following
-from preppald.interview.goodbye import GOODBYE_SECONDS
 from preppald.interview.registry import Registry
 from preppald.interview.services import Services
-from preppald.journal import Fallback, Journal
 from preppald.net import tls
 from preppald.net.stops import Stops, received
 from preppald.net.ticker import Ticker
 from preppald.recording import Keeper, Kept, Recorder
-from preppald.recording.shelf import Shelf
 from preppald.server.accepting import accept
 from preppald.server.connection import Pages, Server
 from preppald.server.handover import Handover
@@ -49,6 +49,7 @@ from preppald.telemetry.metrics import Metrics
 from preppald.traces import Exporter, NoExporter, collector_for
 
 if TYPE_CHECKING:
+    from preppald.shared.ownership import Ownership
     from preppald.shared.shipper import Shipper
 
 # After the last interview: deliveries that can be made now are; the rest is for the next start.
@@ -100,10 +101,14 @@ async def run_daemon(
     supervisor = supervisor or Supervisor({}, 0)
     environment = environment or real(config, supervisor)
     identity, metrics, health = tls.identity(config.tls_cert, config.tls_key), Metrics(), Health(log)
-    journal, shipper = _journals(config, environment, log, now_ms)
+    journal, shipper, ownership = journals(config, environment, log, now_ms)
     ticker, current = Ticker(), Current(config)
     coders = Coders(found(wanted=config.opus == "on"), ticker=ticker, metrics=metrics, log=log)
-    async with environment.listeners as (public, private), environment.backend as backend:
+    async with (
+        environment.listeners as (public, private),
+        environment.peers as others,
+        environment.backend as backend,
+    ):
         services = Services(
             current=current,
             journal=journal,
@@ -117,6 +122,7 @@ async def run_daemon(
                 poller=ticker.poller,
                 metrics=metrics,
                 health=health,
+                models=Models(lambda: current.config.gemini_models, log=log, health=health, metrics=metrics),
                 now_ms=now_ms,
                 chance=environment.chance,
             ),
@@ -127,6 +133,7 @@ async def run_daemon(
             recorder=_recorder(environment.recordings, metrics, log),
             kept=_kept(environment.recordings, metrics, log),
             coders=coders,
+            ownership=ownership,
         )
         following, exporter = Following(services), _exporter(services)
         outbox = Outbox(
@@ -138,16 +145,17 @@ async def run_daemon(
             meters=metrics,
             delivered=following.delivered,
             settled=exporter.settled,
+            gate=None if shipper is None else shipper.gate,
         )
         metrics.watch(
             health.gauges,
             coders.gauges,
             exporter.gauges,
             partial(gauges.owed, outbox, journal),
-            partial(sharing.gauges, shipper),
+            partial(sharing.gauges, shipper, ownership, outbox),
         )
         async with trio.open_nursery() as base:
-            await sharing.start(journal, shipper, base)
+            await sharing.start(journal, shipper, base, sharing.address(config, others), services.gemini)
             await base.start(outbox.run)
             base.start_soon(ticker.run)
             _handle_sound(services, environment.recordings, base)
@@ -155,7 +163,7 @@ async def run_daemon(
             await base.start(following.run)
             async with trio.open_nursery() as sessions:
                 registry = Registry(services, sessions)
-                recovered = await registry.recover()
+                recovered = await sharing.recovered(services, registry, shipper)
                 peers = Handover(
                     supervisor.runtime_directory,
                     holds=registry.holds,
@@ -180,10 +188,14 @@ async def run_daemon(
                 _show(server, config, log, now_ms)
                 async with trio.open_nursery() as accepting:
                     entrance = await accepting.start(accept, server.accepted, public, sessions, log)
-                    operator = Admin(services, registry, acting)
-                    await accepting.start(accept, operator.handle, private, sessions, log)
+                    await accepting.start(
+                        accept, Admin(services, registry, acting).handle, private, sessions, log
+                    )
                     await sessions.start(peers.serve, server.take, sessions)
-                    accepting.start_soon(registry.adopt)
+                    await sharing.meet(environment, ownership, server, others, sessions, log=log)
+                    _look_at_others(
+                        accepting, registry, environment, acting, shipper=shipper, ownership=ownership
+                    )
                     await sessions.start(control.serve, environment.control, acting, log)
                     running = Running(
                         addresses(public)[0],
@@ -207,9 +219,15 @@ async def run_daemon(
                     # another instance keeps it, who will hand them over.
                     if await peers.ready():
                         entrance.cancel()
-                    await _drained(registry, server, switch, services.config.drain_seconds, log)
+                    await drained(
+                        registry,
+                        server,
+                        switch.now,
+                        services,
+                        sharing.handing_on(shipper, ownership, journal, log=log),
+                    )
                     accepting.cancel_scope.cancel()
-                await _said_goodbye(registry, sessions.cancel_scope)
+                await said_goodbye(registry, sessions.cancel_scope)
             owed = await _drained_outbox(outbox, exporter)
             base.cancel_scope.cancel()
     log.info("daemon.stopped", undelivered=owed)
@@ -220,6 +238,23 @@ async def _drained_outbox(outbox: Outbox, exporter: Exporter | NoExporter) -> in
     owed = await outbox.drained(trio.current_time() + OUTBOX_SECONDS)
     await exporter.drain()
     return owed
+
+
+def _look_at_others(
+    nursery: trio.Nursery,
+    registry: Registry,
+    environment: Environment,
+    acting: Acting,
+    *,
+    shipper: "Shipper | None",
+    ownership: "Ownership | None",
+) -> None:
+    """Take over the work of instances that stopped, on this host and on others; do what operators say through the shared journal."""
+    nursery.start_soon(registry.adopt)
+    if ownership is not None:
+        nursery.start_soon(ownership.run, registry.recover, lambda: not registry.draining)
+    if shipper is not None:
+        nursery.start_soon(errands.obey, environment.shared, shipper.membership, acting, registry)
 
 
 def _exporter(services: Services) -> Exporter | NoExporter:
@@ -235,32 +270,6 @@ def _exporter(services: Services) -> Exporter | NoExporter:
         now_ms=services.now_ms,
         chance=services.chance,
     )
-
-
-def _retention_ms(config: Config) -> int | None:
-    """Return how long words are kept that the backend has; None: until somebody deletes them."""
-    if config.backend == "none" or config.transcript_retention == 0:
-        return None  # without a backend nobody else has them
-    return 0 if config.transcript_retention == "delivered" else round(config.transcript_retention * 1000)
-
-
-def _journals(
-    config: Config, environment: Environment, log: Logger, now_ms: Callable[[], int]
-) -> "tuple[Journal, Shipper | None]":
-    """Return this host's journal, and the one that takes its commits to others' where that is set."""
-    keep_ms = _retention_ms(config)
-    shipper = sharing.shipper(config, environment, log=log, now_ms=now_ms, retention_ms=keep_ms)
-    journal = Journal(
-        environment.place,
-        log=log,
-        now_ms=now_ms,
-        in_thread=environment.in_thread,
-        retention_ms=keep_ms,
-        recorded=Shelf(environment.recordings).interviews if environment.recordings else frozenset,
-        follower=shipper,
-        fallback=Fallback(round(config.session_limit * 1000), config.gemini_model, config.partial),
-    )
-    return journal, shipper
 
 
 def _kept(directory: Path | None, metrics: Metrics, log: Logger) -> Kept | None:
@@ -327,6 +336,7 @@ def _reload(
     services.current.config = reloaded(services.config, new)
     if isinstance(services.backend, HttpBackend):
         services.backend.renew(new.worker_secret)
+    services.gemini.models.show()
     outbox.renew()
     exporter.renew(new.traces_headers)
     services.log.info("daemon.reloaded", changed=changed, need_restart=need_restart)
@@ -354,36 +364,3 @@ def _status(registry: Registry, server: Server, health: Health) -> str:
         words += f", {carried} more carried for another instance"
     words = f"Draining: {words} left" if registry.draining else words
     return "; ".join([f"Degraded: {', '.join(troubles)}", words]) if troubles else words
-
-
-async def _drained(
-    registry: Registry, server: Server, switch: StopSwitch, seconds: float, log: Logger
-) -> None:
-    """Lets the interviews finish, within the bound and until a second signal; then ends the rest.
-
-    Also those of other instances whose connections are carried here; they would survive, but with a gap.
-    """
-    log.info("daemon.draining", interviews=len(registry), seconds=seconds)
-    registry.prepare_stop()
-    with trio.move_on_after(seconds) as patience:
-        async with trio.open_nursery() as waiting:
-            waiting.start_soon(_cancel_when, switch.now, waiting.cancel_scope)
-            await registry.empty()
-            await server.relays.none()
-            waiting.cancel_scope.cancel()
-    if len(registry):
-        why = "the drain's time is up" if patience.cancelled_caught else "a second signal came"
-        log.warning("daemon.ending_interviews", interviews=len(registry), why=why)
-        registry.end_all()
-
-
-async def _said_goodbye(registry: Registry, scope: trio.CancelScope) -> None:
-    """Let the interviews say goodbye, within that bound; then cancel what else is there."""
-    scope.deadline = trio.current_time() + GOODBYE_SECONDS
-    await registry.empty()
-    scope.cancel()
-
-
-async def _cancel_when(event: trio.Event, scope: trio.CancelScope) -> None:
-    await event.wait()
-    scope.cancel()

@@ -1,0 +1,67 @@
+"""Hands on, to other hosts, the interviews that a drain has left: each is given up when nobody speaks, and goes on there.
+
+Without the shared journal an interview stays what a kill would leave: live in the local journal, for the next start or
+for the host that takes it over.
+"""
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import trio
+
+from preppald.core.endings import MOVED
+from preppald.errors import JournalError
+from preppald.interview.registry import Registry
+from preppald.interview.session import Session
+from preppald.journal import Journal
+from preppald.telemetry.interfaces import Log
+
+if TYPE_CHECKING:
+    from preppald.shared.ownership import Ownership
+    from preppald.shared.shipper import Shipper
+
+# A sentence is over by then, mostly; the stop waits no longer.
+QUIET_SECONDS = 5.0
+LOOK_SECONDS = 0.1
+
+
+class HandingOn:
+    """One daemon's, where it shares a journal."""
+
+    def __init__(self, journal: Journal, shipper: "Shipper", ownership: "Ownership", *, log: Log) -> None:
+        self._journal = journal
+        self._shipper = shipper
+        self._ownership = ownership
+        self._log = log
+
+    async def give_up(self, registry: Registry, *, patient: bool) -> None:
+        """Give up every interview here. ``patient``: each at a quiet moment, if that comes soon."""
+        async with trio.open_nursery() as each:
+            each.start_soon(self._ahead)
+            for session in list(registry.live):
+                each.start_soon(self._give_up, session, patient)
+
+    async def _ahead(self) -> None:
+        """Bring the minutes before to the shared journal: then each session waits for its last words only."""
+        with suppress(JournalError):  # of each session it is said
+            await self._shipper.bring_up(self._journal)
+
+    async def _give_up(self, session: Session, patient: bool) -> None:  # noqa: FBT001 - a nursery passes no keywords
+        if patient:
+            with trio.move_on_after(QUIET_SECONDS):
+                while not session.quiet and not session.over:  # noqa: ASYNC110 - it changes with every tick of sound
+                    await trio.sleep(LOOK_SECONDS)
+        session.end(MOVED, "this host stops, and another one goes on")
+        await session.done.wait()
+        if session.ending is not MOVED:
+            return
+        it = session.interview
+        key = it.interview_id, it.block
+        try:
+            released = await self._shipper.bring_up(self._journal) and await self._ownership.release([key])
+            if released:
+                await self._journal.let_go({key})
+        except JournalError as error:
+            self._log.error("interview.not_given_up", interview=it.interview_id, cause=str(error))
+            return
+        self._log.info("interview.given_up", interview=it.interview_id, block=it.block, released=released)
