@@ -1,11 +1,13 @@
 """The environment becomes a Config, or a list of everything that is wrong with it."""
 
+import argparse
 from collections.abc import Mapping
 from pathlib import Path
 import re
 
 import pytest
 
+from preppald.commands.arguments import whole
 from preppald.config.addresses import Address, Endpoint
 from preppald.config.load import load, shown
 from preppald.config.settings import MIN_SECRET_BYTES, Config, settings
@@ -101,6 +103,17 @@ def test_the_state_directory_may_be_systemds() -> None:
 # ------------------------------------------------------------------ what is wrong
 
 
+@pytest.mark.parametrize(
+    "digits", ["0000000000019999999", "0" * 12, "1" * 13, "0" * 11 + "1" + "0" * 5000, "\u0661"]
+)
+def test_a_number_is_judged_by_all_of_its_digits(digits: str) -> None:
+    """Seen before: the first twelve were judged, and the number taken whole, or a traceback at thousands of them."""
+    (fault,) = faults({**MINIMAL, "PREPPALD_MAX_SESSIONS": digits})
+    assert "is not a whole number from 1 to 100000" in fault
+    with pytest.raises(argparse.ArgumentTypeError, match="must be a whole number"):
+        whole(at_least=1, at_most=99)("0" * 8 + digits)
+
+
 def test_all_faults_are_told_at_once() -> None:
     """Each with its name, its value, and what is allowed; one start shows them all."""
     found = faults(
@@ -118,7 +131,7 @@ def test_all_faults_are_told_at_once() -> None:
     )
     text = "\n".join(found)
     for expected in (
-        "JWT_SECRET: (hidden) is shorter than 32 bytes",
+        "JWT_SECRET: (hidden) is shorter than 32 bytes: make one with `openssl rand -hex 32`",
         "GEMINI_API_KEY: is not set",
         "WORKER_SHARED_SECRET: (hidden) is shorter than ",
         "NEXT_PUBLIC_API_URL: 'app.example.com' is not a URL like https://app.example.com",
@@ -131,6 +144,46 @@ def test_all_faults_are_told_at_once() -> None:
     ):
         assert expected in text
     assert len(found) == 10
+
+
+def test_one_model_is_a_list_of_one() -> None:
+    assert load(MINIMAL).gemini_models == ("gemini-3.8-live",)
+    one = load({**MINIMAL, "PREPPALD_GEMINI_MODEL": "gemini-of-tomorrow"})
+    assert one.gemini_models == ("gemini-of-tomorrow",)
+    several = load({**MINIMAL, "PREPPALD_GEMINI_MODELS": "gemini-of-tomorrow, gemini-3.8-live,"})
+    assert several.gemini_models == ("gemini-of-tomorrow", "gemini-3.8-live")
+    assert several.gemini_model == "gemini-of-tomorrow"
+    alike = {"PREPPALD_GEMINI_MODEL": "gemini-3.8-live", "PREPPALD_GEMINI_MODELS": "gemini-3.8-live"}
+    assert load({**MINIMAL, **alike}).gemini_models == ("gemini-3.8-live",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        (
+            {"PREPPALD_GEMINI_MODEL": "gemini-3.8-live", "PREPPALD_GEMINI_MODELS": "gemini-3.8-live,b"},
+            "PREPPALD_GEMINI_MODELS: 'gemini-3.8-live,b' is not PREPPALD_GEMINI_MODEL, 'gemini-3.8-live': set one of them",
+        ),
+        (
+            {"PREPPALD_GEMINI_MODELS": "gemini-3.8-live,gemini-2.0-flash-exp"},
+            "PREPPALD_GEMINI_MODELS: 'gemini-2.0-flash-exp' was shut down; use gemini-3.8-live",
+        ),
+        (
+            {
+                "PREPPALD_GEMINI_MODELS": "gemini-3.1-flash-live-preview,gemini-3.8-live",
+                "PREPPALD_THINKING": "low",
+            },
+            "PREPPALD_THINKING: 'low' does not suit gemini-3.8-live, which refuses a thinking level",
+        ),
+        ({"PREPPALD_GEMINI_MODELS": "a,b,a"}, "PREPPALD_GEMINI_MODELS: 'a,b,a' names a model twice"),
+        (
+            {"PREPPALD_GEMINI_MODELS": "a,b,c,d,e,f,g,h,i"},
+            "PREPPALD_GEMINI_MODELS: 'a,b,c,d,e,f,g,h,i' names 9 models; 8 at most",
+        ),
+    ],
+)
+def test_each_model_of_the_list_is_checked(settings: dict[str, str], fault: str) -> None:
+    assert faults({**MINIMAL, **settings}) == [fault]
 
 
 def test_an_application_without_address_or_secret_is_a_fault() -> None:

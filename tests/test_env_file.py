@@ -291,6 +291,19 @@ def test_a_pipe_is_read_within_the_bound(tmp_path: Path) -> None:
             os.close(reading)
 
 
+def test_a_name_that_is_set_again_is_told_with_both_lines(tmp_path: Path) -> None:
+    """A secret that was pasted below the old one; the values are told nowhere."""
+    file = tmp_path / "env"
+    file.write_text("A=old\n# c\nB=x\nA='new\nline'\nA=last\n")
+    file.chmod(0o600)
+    assert secret_files.repeated(file) == [
+        f"{file}, line 4: sets A again: it counts, and line 1 does not",
+        f"{file}, line 6: sets A again: it counts, and line 4 does not",
+    ]
+    assert secret_files.env_file(file) == {"A": "last", "B": "x"}
+    assert secret_files.repeated(tmp_path / "none") == []
+
+
 if __name__ == "__main__":
     rows = [{"file": it, "systemd": by_systemd(it.encode()), "ours": by_us(it.encode())} for it in ODD]
     TABLE.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")

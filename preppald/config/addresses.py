@@ -21,7 +21,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address to listen at."""
+    """An address to listen at, or to connect to."""
 
     host: str
     port: int
@@ -72,6 +72,32 @@ def address(raw: str) -> Address:
                 "does not name an address of this machine: use an IP address or localhost"
             ) from None
     return Address(host, int(port))
+
+
+def optional_address(raw: str) -> Address | None:
+    """Return the address to listen at; None for "not set"."""
+    return address(raw) if raw else None
+
+
+def far_address(raw: str) -> Address | None:
+    """Return where others connect to: ``host:port``, with a host's name or an IP address; None for "not set"."""
+    if not raw:
+        return None
+    host, _, port = raw.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or host_fault(host) or not _PORT.fullmatch(port) or not 0 < int(port) <= 65535:
+        raise Invalid("is not host:port, like 10.0.0.5:8788 or host-a.internal:8788")
+    where = Address(host, int(port))
+    if unspecified(where):
+        raise Invalid("is no address that anybody could connect to: name one of this machine's")
+    return where
+
+
+def unspecified(where: Address) -> bool:
+    """Return whether this stands for every address of a machine: 0.0.0.0 or [::]."""
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(where.host).is_unspecified
+    return False
 
 
 def address_list(raw: str) -> tuple[Address, ...]:

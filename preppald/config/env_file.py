@@ -35,13 +35,23 @@ def parse(data: bytes) -> dict[str, str]:
         EnvFileError: every fault of it.
     """
     text, faults = _text(data)
+    reader = _read(text)
+    if faults or reader.faults:
+        raise EnvFileError(faults + reader.faults)
+    return reader.values
+
+
+def repeated(data: bytes) -> list[str]:
+    """Return the names that are set again, each with both lines: systemd takes the last one, and says nothing."""
+    return _read(_text(data)[0]).repeated
+
+
+def _read(text: str) -> "_Reader":
     reader = _Reader()
     for char in text:
         reader.take(char)
     reader.end()
-    if faults or reader.faults:
-        raise EnvFileError(faults + reader.faults)
-    return reader.values
+    return reader
 
 
 def _text(data: bytes) -> tuple[str, list[str]]:
@@ -80,6 +90,8 @@ class _Reader:
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
         self.faults: list[str] = []
+        self.repeated: list[str] = []
+        self._lines: dict[str, int] = {}
         self._state: State = self._pre_key
         self._key = ""
         self._value = ""
@@ -111,6 +123,11 @@ class _Reader:
             hint = ": systemd knows no export" if key.startswith("export ") else ""
             self._fault(f"is not NAME=value{hint}", self._key_line)
         else:
+            if key in self._lines:
+                self.repeated.append(
+                    f"line {self._key_line}: sets {key} again: it counts, and line {self._lines[key]} does not"
+                )
+            self._lines[key] = self._key_line
             self.values[key] = self._value if self._value_end is None else self._value[: self._value_end]
         self._state = self._pre_key
 

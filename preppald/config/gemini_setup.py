@@ -6,13 +6,19 @@ from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.vocabulary import vocabulary
 
 
-def gemini_setup(config: Config, instruction: str, context: Context = NOTHING_KNOWN) -> gemini.Setup:
-    """Return the setup of a session with Gemini; ``context``: the application's knowledge of the interview."""
-    model = models.model_of(config.gemini_model)
+def gemini_setup(
+    config: Config, instruction: str, context: Context = NOTHING_KNOWN, *, name: str = ""
+) -> gemini.Setup:
+    """Return the setup of a session with Gemini; ``context``: the application's knowledge of the interview.
+
+    ``name``: the model's, where it is not the preferred one.
+    """
+    name = name or config.gemini_model
+    model = models.model_of(name)
     code = languages.code(context.language) or languages.code(config.language)
     documents = (context.job_description, context.resume)
     return gemini.Setup(
-        model=config.gemini_model,
+        model=name,
         voice=config.voice,
         instruction=instruction,
         start_sensitivity=config.vad_start,

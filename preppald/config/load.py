@@ -5,7 +5,7 @@ Rule 2: all faults are reported at once, each with the setting's name, its value
         values.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 import difflib
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from preppald.config import secret_files as private_files, values as parse
-from preppald.config.addresses import Address
+from preppald.config.addresses import Address, unspecified
 from preppald.config.env_file import EnvFileError
 from preppald.config.setting import Setting
 from preppald.config.settings import ENV_FILE, Config, settings
@@ -48,7 +48,7 @@ def load(env: Mapping[str, str]) -> Config:
             values[name] = _value(item, env)
         except Invalid as error:
             faults.append(f"{item.env}: {error}")
-    faults += _contradictions(values)
+    faults += _contradictions(values, env)
     if {"tls_cert", "tls_key"} <= values.keys():
         try:
             tls.identity(values["tls_cert"], values["tls_key"])
@@ -64,8 +64,10 @@ def load(env: Mapping[str, str]) -> Config:
 
 
 def _fitted(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values with the defaults that depend on the backend's wire: its pages expect them."""
+    """Return the values with the defaults that depend on other settings: on the backend's wire, whose pages expect them."""
     newest = values["backend"] == "protobuf"
+    values["gemini_models"] = values["gemini_models"] or (values["gemini_model"],)
+    values["gemini_model"] = values["gemini_models"][0]
     values["close_codes"] = values["close_codes"] or ("distinct" if newest else "plain")
     values["feedback_by_default"] = newest and not values["feedback"]
     values["feedback"] = values["feedback"] or ("on" if newest else "off")
@@ -141,6 +143,20 @@ def signing_secret(env: Mapping[str, str]) -> str:
         return secret_text(item, _with_file_or_fault(env)).strip()
     except Invalid as error:
         raise ConfigError([f"{item.env}: {error}"]) from error
+
+
+def shared_journal(env: Mapping[str, str]) -> str:
+    """Return PREPPALD_SHARED_JOURNAL from the daemon's own sources, for commands that read it; empty where none has it.
+
+    Raises:
+        ConfigError: it is no URL of PostgreSQL, or the file that is named for it cannot be used.
+    """
+    item = settings()["shared_journal"]
+    try:
+        url: str = _value(item, _with_file_or_fault(env))
+    except Invalid as error:
+        raise ConfigError([f"{item.env}: {error}"]) from error
+    return url
 
 
 def daemon_url(env: Mapping[str, str]) -> str:
@@ -228,7 +244,7 @@ def _meant(name: str, known: set[str]) -> str:
     return f"did you mean {close[0]}? " if close else ""
 
 
-def _contradictions(values: Mapping[str, Any]) -> list[str]:
+def _contradictions(values: Mapping[str, Any], env: Mapping[str, str]) -> list[str]:
     """Yield the faults that no single value shows."""
     faults = []
     if values.get("backend") in {"trpc", "protobuf"}:
@@ -237,12 +253,51 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
             for name, env in (("api_url", "NEXT_PUBLIC_API_URL"), ("worker_secret", "WORKER_SHARED_SECRET"))
             if values.get(name) == ""
         ]
-    if {"gemini_model", "thinking"} <= values.keys():
-        faults += models.faults(values["gemini_model"], values["thinking"], datetime.now(UTC).date())
+    faults += _models_faults(values, alone=bool(env.get("PREPPALD_GEMINI_MODEL", "").strip()))
+    if fault := _unreachable(values):
+        faults.append(fault)
     jwt_secret = values.get("jwt_secret")
     if jwt_secret and jwt_secret == values.get("worker_secret"):
         faults.append("WORKER_SHARED_SECRET: (hidden) equals JWT_SECRET; use two different secrets")
     return faults
+
+
+def _models_faults(values: Mapping[str, Any], *, alone: bool) -> Iterator[str]:
+    """Yield the faults of the models. ``alone``: PREPPALD_GEMINI_MODEL is set."""
+    if not {"gemini_model", "gemini_models", "thinking"} <= values.keys():
+        return
+    name, names = values["gemini_model"], values["gemini_models"]
+    if alone and names and names != (name,):
+        yield (
+            f"PREPPALD_GEMINI_MODELS: {parse.written(names)!r} is not PREPPALD_GEMINI_MODEL, {name!r}: "
+            "set one of them"
+        )
+    today = datetime.now(UTC).date()
+    for it in names or (name,):
+        yield from models.faults(
+            it,
+            values["thinking"],
+            today,
+            setting="PREPPALD_GEMINI_MODELS" if names else "PREPPALD_GEMINI_MODEL",
+        )
+
+
+def _unreachable(values: Mapping[str, Any]) -> str:
+    """Return why other hosts could not reach this one; empty where they can, or where there are none."""
+    if not values.get("shared_journal") or not {"peer_listen", "peer_address"} <= values.keys():
+        return ""
+    listen = values["peer_listen"]
+    if listen is None:
+        return (
+            "PREPPALD_PEER_LISTEN: is not set, but PREPPALD_SHARED_JOURNAL needs it: an address of this machine on a "
+            "private network, like 10.0.0.5:8788, at which the other hosts reach it"
+        )
+    if unspecified(listen) and values["peer_address"] is None:
+        return (
+            f"PREPPALD_PEER_ADDRESS: is not set, but {listen} in PREPPALD_PEER_LISTEN is every address of this machine: "
+            "say the one at which the other hosts reach it, like 10.0.0.5:8788"
+        )
+    return ""
 
 
 def shown(config: Config) -> dict[str, str]:

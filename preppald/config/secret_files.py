@@ -5,6 +5,7 @@ import stat
 
 from preppald.config import env_file as env_files
 from preppald.config.env_file import EnvFileError
+from preppald.config.reading import beginning
 from preppald.config.values import Invalid
 
 # A secret in a file is a line; a larger file is a mistake.
@@ -38,6 +39,18 @@ def env_file(file: Path) -> dict[str, str]:
         raise EnvFileError([f"{file}, {fault}" for fault in error.faults]) from error
 
 
+def repeated(file: Path) -> list[str]:
+    """Return what an env file sets more than once, with its lines. A pipe, which was read by now, has nothing to tell.
+
+    Raises:
+        Invalid: it cannot be read at all.
+    """
+    if not file.is_file():
+        return []
+    data = _private_bytes(file, MAX_ENV_FILE_BYTES, "not an env file")
+    return [f"{file}, {words}" for words in env_files.repeated(data)]
+
+
 def _private_bytes(file: Path, most_bytes: int, what_else: str) -> bytes:
     try:
         state = file.stat()
@@ -47,8 +60,7 @@ def _private_bytes(file: Path, most_bytes: int, what_else: str) -> bytes:
             raise Invalid(f"{file} may be read by everybody on this machine: chmod o-r it")
         if state.st_size > most_bytes:
             raise Invalid(f"{file} is larger than {most_bytes} bytes: {what_else}")
-        with file.open("rb") as stream:
-            data = stream.read(most_bytes + 1)  # a pipe has no size
+        data = beginning(file, most_bytes + 1)  # a pipe has no size
     except OSError as error:
         raise Invalid(f"{file} cannot be read: {error.strerror}") from error
     if len(data) > most_bytes:

@@ -141,7 +141,16 @@ class Config(Otel):
         conventional=True,
     )
     gemini_model: str = setting(
-        "PREPPALD_GEMINI_MODEL", parse.text, "the Live model", default="gemini-3.8-live"
+        "PREPPALD_GEMINI_MODEL",
+        parse.text,
+        "the Live model, where there is one: a list of one",
+        default=models.DEFAULT,
+    )
+    gemini_models: tuple[str, ...] = setting(
+        "PREPPALD_GEMINI_MODELS",
+        parse.model_names,
+        "the Live models, the preferred one first, separated by commas: interviews go on with the next while one is "
+        "sick; empty for PREPPALD_GEMINI_MODEL",
     )
     voice: str = setting("PREPPALD_VOICE", parse.text, "one of Gemini's prebuilt voices", default="Puck")
     thinking: Literal["", "minimal", "low", "medium", "high"] = setting(
@@ -331,10 +340,30 @@ class Config(Otel):
     shared_journal: str = setting(
         "PREPPALD_SHARED_JOURNAL",
         parse.optional(database_url),
-        "experimental: a PostgreSQL URL; all that is recorded goes there, too, for the day on which this host is lost; "
-        "empty: this host alone",
+        "a PostgreSQL URL; all that is recorded goes there, too, and hosts that share it take over each "
+        "other's interviews; empty: this host alone",
         secret=True,
         restart=True,
+    )
+    peer_listen: Address | None = setting(
+        "PREPPALD_PEER_LISTEN",
+        addresses.optional_address,
+        "where other hosts ask for interviews that are live here, and hand their candidates' connections "
+        "over; an address on a private network, like 10.0.0.5:8788; needed with PREPPALD_SHARED_JOURNAL",
+        restart=True,
+    )
+    peer_address: Address | None = setting(
+        "PREPPALD_PEER_ADDRESS",
+        addresses.far_address,
+        "that address as other hosts reach it, where it differs (containers, 0.0.0.0); a name will do",
+        restart=True,
+    )
+    without_shared: Literal["refuse", "begin"] = setting(
+        "PREPPALD_WITHOUT_SHARED",
+        parse.one_of("refuse", "begin"),
+        "new interviews while the shared journal does not answer: refuse, with 503; begin, here: of two hosts that begin "
+        "the same one then, the one that is registered first has it",
+        default="refuse",
     )
     max_sessions: int = setting(
         "PREPPALD_MAX_SESSIONS",

@@ -5,7 +5,8 @@ from pathlib import Path
 import re
 from typing import Literal
 
-from preppald.core.brief import DEFAULT_BRIEF, Brief, TemplateError
+from preppald.config.reading import beginning
+from preppald.core.brief import DEFAULT_BRIEF, TEMPLATE_CHARS, Brief, TemplateError
 from preppald.core.prices import Prices, parse as parse_prices
 from preppald.core.vocabulary import MAX_TERM_CHARS, MAX_TERMS
 
@@ -14,6 +15,10 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|)")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _SIZE = re.compile(r"([0-9]{1,15})([KMGT]?)")
 _SIZE_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+# Gemini has had as many for Live at a time.
+MAX_MODELS = 8
+# Of the longest template, all of it in characters of four bytes.
+MAX_TEMPLATE_BYTES = 4 * TEMPLATE_CHARS
 _MODEL = re.compile(r"(?:models/)?[a-z0-9][a-z0-9.-]{0,99}")
 
 
@@ -38,7 +43,10 @@ def brief(raw: str) -> Brief:
     if not raw:
         return DEFAULT_BRIEF
     try:
-        return Brief(Path(raw).read_text("utf-8"), raw)
+        data = beginning(Path(raw), MAX_TEMPLATE_BYTES + 1)
+        if len(data) > MAX_TEMPLATE_BYTES:
+            raise Invalid(f"is longer than {TEMPLATE_CHARS} characters")
+        return Brief(data.decode("utf-8"), raw)
     except OSError as error:
         raise Invalid(f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -52,6 +60,16 @@ def model_name(raw: str) -> str:
     if _MODEL.fullmatch(raw) is None:
         raise Invalid("is not a model's name, like gemini-3.5-flash-lite")
     return raw.removeprefix("models/")
+
+
+def model_names(raw: str) -> tuple[str, ...]:
+    """Return the names, separated by commas, each of them once."""
+    found = tuple(filter(None, (part.strip() for part in raw.split(","))))
+    if len(set(found)) < len(found):
+        raise Invalid("names a model twice")
+    if len(found) > MAX_MODELS:
+        raise Invalid(f"names {len(found)} models; {MAX_MODELS} at most")
+    return found
 
 
 def price_table(raw: str) -> Prices:
@@ -109,7 +127,8 @@ def one_of(*allowed: str) -> Callable[[str], str]:
 
 def whole_number(*, least: int, most: int) -> Callable[[str], int]:
     def read(raw: str) -> int:
-        if not (raw.isascii() and raw.isdigit() and least <= int(raw[:12]) <= most):
+        # Bounded before int() has it: Python refuses to read thousands of digits.
+        if not (re.fullmatch(r"[0-9]{1,12}", raw) and least <= int(raw) <= most):
             raise Invalid(f"is not a whole number from {least} to {most}")
         return int(raw)
 
@@ -170,7 +189,10 @@ def secret(least: int) -> Callable[[str], str]:
         if not raw.isprintable() or not raw.isascii():
             raise Invalid("holds a character that no secret should: use printable ASCII")
         if len(raw) < least:
-            raise Invalid(f"is shorter than {least} bytes")
+            raise Invalid(
+                f"is shorter than {least} bytes: make one with `openssl rand -hex 32`, and set the same where the other side "
+                "reads it"
+            )
         return raw
 
     return read

@@ -1,9 +1,10 @@
 """Warnings: settings that work, and that an operator should know of before somebody else makes use of them."""
 
+from contextlib import suppress
 from datetime import date
 import ipaddress
 
-from preppald.config.addresses import Address
+from preppald.config.addresses import Address, unspecified
 from preppald.config.database_url import unverified
 from preppald.config.settings import GEMINI_HOST, Config
 from preppald.core import languages, models
@@ -14,15 +15,15 @@ SHORTEST_GEMINI_KEY = 8
 
 def warnings(config: Config, today: date) -> list[str]:
     """Return a sentence for each, by the names of the settings. `check` prints them, `serve` logs them."""
-    found = list(models.warnings(config.gemini_model, config.voice, today))
-    model = models.model_of(config.gemini_model)
+    found = list(models.warnings(config.gemini_models, config.voice, today))
     if config.language and not languages.code(config.language):
         found.append(
             f"PREPPALD_LANGUAGE: {config.language!r} is neither a code like de or pt-BR nor the English name of a "
             "language that is known here: the interviewer speaks it, but Gemini gets no code to hear it with"
         )
-    if config.vocabulary and not model.vocabulary:
-        found.append(f"PREPPALD_VOCABULARY: {config.gemini_model} takes none: it is not sent")
+    deaf = [name for name in config.gemini_models if not models.model_of(name).vocabulary]
+    if config.vocabulary and deaf:
+        found.append(f"PREPPALD_VOCABULARY: {', '.join(deaf)} takes none: it is not sent")
     public = [str(where) for where in config.listen if not _on_loopback(where)]
     if public and not config.allowed_origins:
         found.append(
@@ -56,7 +57,21 @@ def warnings(config: Config, today: date) -> list[str]:
             f"PREPPALD_SHARED_JOURNAL: (hidden) has sslmode={mode}: whoever is on the way to the database may read "
             "transcripts and its password; leave sslmode out, and the server's certificate is verified"
         )
+    if config.shared_journal and config.tls_cert is None and (where := _exposed(config)):
+        found.append(
+            f"PREPPALD_PEER_LISTEN: {where} is neither a loopback nor a private address, and without PREPPALD_TLS_CERT "
+            "candidates' connections come there unencrypted from other hosts: set a certificate, or another address"
+        )
     return found
+
+
+def _exposed(config: Config) -> Address | None:
+    """Return the address of the peer port where the whole internet may be on the way to it."""
+    for where in (config.peer_listen, config.peer_address):
+        if where is not None and not unspecified(where):
+            with suppress(ValueError):  # a name: nobody knows yet where that leads
+                return where if ipaddress.ip_address(where.host).is_global else None
+    return None
 
 
 def _on_loopback(where: Address) -> bool:
