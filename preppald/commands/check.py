@@ -17,6 +17,7 @@ from preppald.commands.serve import wall_clock_ms
 from preppald.commands.surroundings import nearest, ports_in_use, state_dir_fault, state_dir_warning
 from preppald.config.gemini_setup import gemini_setup
 from preppald.config.load import load, secret_text, shown, with_file
+from preppald.config.secret_files import repeated
 from preppald.config.settings import ENV_FILE, Config, settings
 from preppald.config.values import Invalid
 from preppald.config.warnings import warnings
@@ -142,7 +143,9 @@ def _warnings(config: Config) -> list[str]:
     identity = tls.identity(config.tls_cert, config.tls_key)
     warning = identity and identity.warning(wall_clock_ms())
     today = datetime.now(UTC).date()
+    named = os.environ.get(ENV_FILE)
     found = [
+        *([f"{ENV_FILE}: {words}" for words in repeated(Path(named))] if named else []),
         *warnings(config, today),
         *([warning] if warning else []),
         *(() if os.environ.get(MAIN_PROCESS) else ports_in_use(config)),
@@ -233,21 +236,21 @@ def _recording_warnings(config: Config) -> list[str]:
 
 async def _online(config: Config) -> list[tuple[str, bool, str]]:
     return [
-        await _try_gemini(config),
+        *[await _try_gemini(config, name) for name in config.gemini_models],
         await _try_backend(config),
         *await examined(config.shared_journal, wall_clock_ms),
         *([] if config.traces_url is None else [await _try_collector(config)]),
     ]
 
 
-async def _try_gemini(config: Config) -> tuple[str, bool, str]:
+async def _try_gemini(config: Config, model: str) -> tuple[str, bool, str]:
     where = str(config.gemini_url)
-    setup = gemini.setup(gemini_setup(config, "Say nothing."))
+    setup = gemini.setup(gemini_setup(config, "Say nothing.", name=model))
     dial = dialler(config.gemini_url, proxy=config.proxy_for(where))
     open_connection = partial(connected, dial, config.gemini_url, config.gemini_key)
     try:
         async with open_connection(setup, generation=1):
-            return f"Gemini at {where}", True, f"accepted the key, {config.gemini_model} and the setup"
+            return f"Gemini at {where}", True, f"accepted the key, {model} and the setup"
     except UpstreamError as error:
         return f"Gemini at {where}", False, str(error)
 

@@ -8,12 +8,15 @@ from pathlib import Path
 from preppald.commands.arguments import interview_id
 from preppald.commands.forgetter import Forgetter, Report
 from preppald.commands.listing import as_json, now_ms, printable
+from preppald.config.load import shared_journal
 from preppald.daemon.audit import Audit, Entry, Kind
 from preppald.errors import EX_IOERR
 
 EPILOG = """\
 It removes the rows of the journal of every instance on this state directory (transcript,
 deliveries, damaged rows), recordings, and what damaged files that were set aside hold of them;
+with PREPPALD_SHARED_JOURNAL also the rows of the shared journal, unless another living host has
+the interview, which is named: give the command there;
 databases are written anew, so that no free page keeps a word. Daemons may run; their commits wait
 meanwhile, about a second for 80 MB of journal.
 
@@ -62,6 +65,7 @@ def run(arguments: argparse.Namespace, state_dir: Path) -> int:
         interview=arguments.interview,
         user=arguments.user,
         also_undelivered=arguments.also_undelivered,
+        shared_journal=shared_journal(os.environ),
     )
     if arguments.dry_run:
         report = forgetter.report()
@@ -116,10 +120,7 @@ def _lines(report: Report, *, would: bool) -> Iterator[str]:
                 f"  journal {name}: {removed.nameless} damaged rows name no interview, so they stay: "
                 "`preppald journal check` shows them"
             )
-    if report.recordings:
-        yield f"  recordings: {len(report.recordings)} ({report.recording_bytes / 1e6:.1f} MB)"
-    for file, kept in report.rewritten.items():
-        yield f"  set aside: {file}" + ("" if would else f": written anew, {kept} rows of others kept")
+    yield from _beside(report, would=would)
     for line in report.left:
         yield f"LEFT: {line}"
     yield "not in preppald's hands:"
@@ -131,3 +132,16 @@ def _lines(report: Report, *, would: bool) -> Iterator[str]:
     yield "  backups elsewhere (`preppald journal backup`), and files that were exported, are as they were"
     yield "  a collector of traces has numbers and the ids of interviews, if there is one: by its own age, too"
     yield "  the log names interviews and users by their ids, and never a word: it goes by its own age"
+
+
+def _beside(report: Report, *, would: bool) -> Iterator[str]:
+    """Yield what is beside the journals of this host."""
+    if report.recordings:
+        yield f"  recordings: {len(report.recordings)} ({report.recording_bytes / 1e6:.1f} MB)"
+    for file, kept in report.rewritten.items():
+        yield f"  set aside: {file}" + ("" if would else f": written anew, {kept} rows of others kept")
+    if report.shared is not None:
+        yield (
+            f"  shared journal: {report.shared.interviews} interviews, {report.shared.pieces} pieces of transcript, "
+            f"{report.shared.deliveries} deliveries"
+        )

@@ -11,7 +11,7 @@ from contextlib import closing
 import mmap
 from pathlib import Path
 import sqlite3
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -19,10 +19,13 @@ from preppald.commands.daemons import Daemon, found as daemons_of
 from preppald.commands.listing import now_ms
 from preppald.daemon.orders import FORGOTTEN_AT_ONCE, Action, Order
 from preppald.errors import JournalError, PreppaldError
-from preppald.journal import OnDisk, Removed, files, forgetting, schema, set_aside
+from preppald.journal import OnDisk, Removed, files, forgetting, schema, set_aside, spool
 from preppald.journal.backup import MANIFEST
 from preppald.recording import kept
 from preppald.recording.shelf import DIRECTORY, Recording, Shelf, is_running
+
+if TYPE_CHECKING:
+    from preppald.shared.forgetting import SharedForgetter, SharedRemoved
 
 T = TypeVar("T")
 
@@ -37,7 +40,8 @@ BESIDE = ("", "-wal", "-shm")
 class Report(msgspec.Struct, kw_only=True):
     """The rows and files that were removed, or would be. ``databases``: by file. ``delivered``: the kinds that the backend has, by interview.
 
-    ``rewritten``: rows of others that were kept, by file that was set aside. ``backups`` and ``left`` are files that still
+    ``rewritten``: rows of others that were kept, by file that was set aside. ``shared``: rows of the shared journal, None
+    without one. ``backups`` and ``left`` are files that still
     hold something: backups are never touched; of the others each line says why.
     """
 
@@ -46,6 +50,7 @@ class Report(msgspec.Struct, kw_only=True):
     recordings: list[str]
     recording_bytes: int
     rewritten: dict[str, int]
+    shared: "SharedRemoved | None"
     delivered: dict[str, list[str]]
     backups: list[str]
     left: list[str]
@@ -59,10 +64,18 @@ class Forgetter:
     """
 
     def __init__(
-        self, state_dir: Path, *, interview: str | None, user: str | None, also_undelivered: bool
+        self,
+        state_dir: Path,
+        *,
+        interview: str | None,
+        user: str | None,
+        also_undelivered: bool,
+        shared_journal: str = "",
     ) -> None:
         self._state_dir = state_dir
         self._also = also_undelivered
+        # This directory's incarnations in the shared journal.
+        self._ours: set[int] = set()
         self._daemons = daemons_of(state_dir)
         self._shelf = Shelf(state_dir)
         self.names = {interview} if interview else self._of_user(user or "")
@@ -71,10 +84,15 @@ class Forgetter:
         self._delivered: dict[str, set[str]] = {}
         self._with_rows: set[Path] = set()
         self._look()
+        # The hosts that have interviews of them which are not forgotten there, by interview.
+        self._elsewhere: dict[str, str] = {}
+        self._in_shared: set[str] = set()
+        self._shared = self._at_other_hosts(shared_journal, user) if shared_journal else None
         self._ids = self._telling({name for name in (*self.names, user) if name})
         self._recordings = [it for it in self._shelf.all() if it.interview_id in self.names]
         self._aside = {it: set_aside.names_in(it)[0] for it in set_aside.found(state_dir)}
-        if not (self._with_rows or self._recordings or any(self.names & it for it in self._aside.values())):
+        here = self._with_rows or self._recordings or any(self.names & it for it in self._aside.values())
+        if not (here or self._in_shared or self._elsewhere):
             raise PreppaldError(
                 f"{state_dir} holds nothing of {'this interview' if interview else 'this user'}: "
                 "`preppald interviews` lists what there is"
@@ -98,6 +116,8 @@ class Forgetter:
 
     def _look(self) -> None:
         def ask(connection: sqlite3.Connection) -> tuple[list[forgetting.Standing], set[bytes], set[str]]:
+            life = spool.life(connection)
+            self._ours.update({it for it in (life.incarnation, *life.kin) if it})
             standing = list(forgetting.standing(connection, self.names))
             return standing, forgetting.needles(connection, self.names), forgetting.ids(connection)
 
@@ -137,6 +157,28 @@ class Forgetter:
         others = self._others.difference(ids)
         return {it.encode() for it in ids if len(it) >= ID_CHARS and not any(it in other for other in others)}
 
+    def _at_other_hosts(self, url: str, user: str | None) -> "SharedForgetter":
+        """Look into the shared journal: it forgets what no other living host has."""
+        # A driver that a host alone does without.
+        from preppald.shared import forgetter_at  # noqa: PLC0415
+
+        shared = forgetter_at(url, self._ours)
+        for it in shared.standings(shared.found(self.names, user)):
+            if it.live and it.host:
+                raise forgetting.NotForgotten(
+                    f"interview {it.interview!r} is live at {it.host}: end it there first. Nothing was forgotten"
+                )
+            if it.host:
+                self._elsewhere[it.interview] = it.host
+                continue
+            found = forgetting.Standing(
+                interview=it.interview, live=it.live, owed=it.owed, due=it.due, delivered=[]
+            )
+            forgetting.check(found, also_undelivered=self._also)
+            self._in_shared.add(it.interview)
+        self.names |= self._in_shared
+        return shared
+
     # ---------------------------------------------------------------- removing
 
     def report(self) -> Report:
@@ -147,6 +189,7 @@ class Forgetter:
             recordings=[it.name for it in self._recordings],
             recording_bytes=sum(it.size for it in self._recordings),
             rewritten={it.name: 0 for it, names in self._aside.items() if names & self.names},
+            shared=None,
             delivered={name: sorted(kinds) for name, kinds in sorted(self._delivered.items())},
             backups=[],
             left=[],
@@ -171,7 +214,28 @@ class Forgetter:
             f"{instance}: {removed.left}" for instance, removed in report.databases.items() if removed.left
         ]
         self._search(report)
+        self._forget_in_shared(report)
         return report
+
+    def _forget_in_shared(self, report: Report) -> None:
+        """Remove the rows of the shared journal last: a daemon here has sent anew by then what was not forgotten."""
+        if self._shared is None:
+            if self._ours:
+                report.left.append(
+                    "this host shares a journal, which may hold them, and PREPPALD_SHARED_JOURNAL is not set here: repeat the "
+                    "command with it, or with the daemon's PREPPALD_ENV_FILE"
+                )
+            return
+        report.left += [
+            f"interview {name}: {host} has it: give the command there, too"
+            for name, host in sorted(self._elsewhere.items())
+        ]
+        if not self._in_shared:
+            return
+        try:
+            report.shared = self._shared.forget(self._in_shared)
+        except JournalError as error:
+            report.left.append(f"the shared journal: {error}; then repeat the command")
 
     def _forget_in(self, daemon: Daemon, own: Collection[Path]) -> Removed:
         place = OnDisk(self._state_dir, daemon.instance, reserve_bytes=0)

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from preppald.commands.listing import age, as_json, finish, moment, now_ms, span, table
+from preppald.commands.records import add_fleet, records
 from preppald.config.load import price_table
 from preppald.core.deliveries import DeliveryState, iso
 from preppald.core.interview import Phase
 from preppald.core.prices import Prices
-from preppald.journal.archive import Archive, FoundInterview
+from preppald.journal.archive import FoundInterview
 from preppald.journal.reader import DEFAULT_LIMIT, Which
 
 # More than any journal has, and within what SQLite takes.
@@ -32,6 +33,7 @@ examples:
   preppald interviews --ended --since 24h --json
   preppald interviews --ended --json | jq '.[].quality.wait_p99_ms'
   preppald interviews --user u-123 --ending gemini_failed
+  preppald interviews --live --fleet           of all hosts; "instance" in JSON says whose
 
 exit status: 0; 74 when a database could not be read.
 It works while the daemon runs and while it is down. A row goes seven days after its last delivery,
@@ -63,13 +65,14 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--limit", metavar="N", type=int, default=DEFAULT_LIMIT, help="at most so many (default %(default)s)"
     )
+    add_fleet(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON array, with everything")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace, state_dir: Path) -> int:
     """List them; returns the exit status."""
-    archive = Archive(state_dir)
+    archive = records(arguments, state_dir)
     prices = price_table(os.environ)
     which = Which(
         phase=arguments.phase,
@@ -87,7 +90,7 @@ def run(arguments: argparse.Namespace, state_dir: Path) -> int:
             [_row(it, now_ms(), prices) for it in found],
         )
     elif not archive.faults:
-        print(f"no such interviews in {state_dir}")
+        print(f"no such interviews in {archive.where}")
     return finish(archive)
 
 

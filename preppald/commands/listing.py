@@ -1,7 +1,8 @@
 """The common parts of the operator's commands: the interview that is meant, tables, times, and the output's destination."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 import os
 from pathlib import Path
@@ -11,13 +12,15 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from preppald.commands.records import Records
 from preppald.config.values import UNIT_SECONDS
 from preppald.core.checks import CheckedTurn
 from preppald.core.deliveries import DeliveryKind, VerificationSubmission
 from preppald.core.interview import Interview
-from preppald.core.turns import Turn, fold, in_order
+from preppald.core.timeline import Spoken
+from preppald.core.turns import Speaker, Turn, fold, in_order
+from preppald.core.verification import Flag
 from preppald.errors import EX_IOERR, PreppaldError
-from preppald.journal.archive import Archive
 
 _AGE = re.compile(r"([0-9]{1,6})([smhd])")
 # A transcript is personal: only its owner reads a command's output file.
@@ -88,25 +91,25 @@ def put(content: str | bytes, output: Path | None) -> None:
         raise PreppaldError(f"{output} cannot be written: {error.strerror}") from error
 
 
-def finish(archive: Archive, status: int = 0) -> int:
+def finish(archive: Records, status: int = 0) -> int:
     """Return the exit status; report on standard error the databases that could not be read."""
     for fault in archive.faults:
         print(f"preppald: {fault}", file=sys.stderr)
     return EX_IOERR if archive.faults else status
 
 
-def unknown(archive: Archive, what: str) -> NoReturn:
+def unknown(archive: Records, what: str) -> NoReturn:
     """Report that nothing has that name, or that the file which has it could not be read."""
     finish(archive)
     raise PreppaldError(f"{what}: see `preppald interviews` and `preppald outbox list --all`")
 
 
-def sessions_of(archive: Archive, interview_id: str, block: int | None, state_dir: Path) -> list[Interview]:
+def sessions_of(archive: Records, interview_id: str, block: int | None) -> list[Interview]:
     """Return an interview, or its blocks in order, or the one of them that is asked for; else report what there is."""
     sessions = archive.sessions(interview_id)
     name = printable(interview_id)
     if not sessions:
-        unknown(archive, f"there is no interview {name!r} in {state_dir}")
+        unknown(archive, f"there is no interview {name!r} in {archive.where}")
     if block is None:
         return sessions
     chosen = [it for it in sessions if it.block == block]
@@ -117,7 +120,7 @@ def sessions_of(archive: Archive, interview_id: str, block: int | None, state_di
     return chosen
 
 
-def checked_of(archive: Archive, interview: Interview) -> dict[int, list[CheckedTurn]]:
+def checked_of(archive: Records, interview: Interview) -> dict[int, list[CheckedTurn]]:
     """Return what a second ear heard, by the transcript's line; nothing where it was not checked."""
     found: dict[int, list[CheckedTurn]] = {}
     for owed in archive.owed(of=interview.interview_id):
@@ -129,7 +132,42 @@ def checked_of(archive: Archive, interview: Interview) -> dict[int, list[Checked
     return found
 
 
-def turns_of(archive: Archive, interview: Interview) -> list[Turn]:
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a transcript, in milliseconds since the interview began: a turn, and what a second ear heard of it.
+
+    ``it``: None for a voice that only the second ear heard. ``second``: None where that was not asked.
+    """
+
+    begin_ms: int
+    end_ms: int
+    speaker: Speaker
+    it: Spoken | None
+    second: CheckedTurn | None
+
+    @property
+    def better(self) -> CheckedTurn | None:
+        """The second ear's, where that is the one to trust."""
+        return self.second if self.second is not None and self.second.second_is_better else None
+
+
+def interleaved(timeline: Sequence[Spoken], checked: Mapping[int, Sequence[CheckedTurn]]) -> Iterator[Line]:
+    """Yield a line for each turn, and between them those of which live transcription heard nothing.
+
+    ``checked``: see ``checked_of``.
+    """
+    for number in range(len(timeline) + 1):
+        found = checked.get(number, ())
+        for second in found:
+            if second.flag is Flag.UNHEARD:
+                yield Line(second.begin_ms, second.end_ms, Speaker.USER, None, second)
+        if number < len(timeline):
+            it = timeline[number]
+            own = next((second for second in found if second.flag is not Flag.UNHEARD), None)
+            yield Line(it.begin_ms, it.end_ms, it.turn.speaker, it, own)
+
+
+def turns_of(archive: Records, interview: Interview) -> list[Turn]:
     """Return the transcript of an interview, or of a block.
 
     Raises:

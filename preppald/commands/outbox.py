@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from preppald.commands.listing import age, as_json, finish, now_ms, printable, put, span, table, unknown
+from preppald.commands.records import Records, add_fleet, records
 from preppald.core.deliveries import DeliveryState, OutboxEntry, iso
 from preppald.errors import PreppaldError
 from preppald.journal.archive import Archive
@@ -28,6 +29,7 @@ examples:
   preppald outbox retry --all-dead             after the backend was repaired
   preppald outbox export iv-42 --output iv-42.json
   preppald outbox drop iv-42:1:transcript --yes
+  preppald outbox list --fleet                 of all hosts that share a journal
 
 exit status of list:
   0   nothing is wrong
@@ -72,11 +74,13 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         default=DEFAULT_MAX_AGE,
         help="how long a delivery may be pending (default %(default)s)",
     )
+    add_fleet(listing)
     listing.set_defaults(do=_list)
 
     show = actions.add_parser("show", help="show deliveries with all that is known about them")
     show.add_argument("id", metavar="ID")
     show.add_argument("--payload", action="store_true", help="also what is posted: it holds the transcript")
+    add_fleet(show)
     show.set_defaults(do=_show)
 
     retry = actions.add_parser("retry", help="make dead and waiting deliveries due now")
@@ -93,17 +97,19 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     export = actions.add_parser("export", help="write an interview's deliveries as JSON, payloads included")
     export.add_argument("id", metavar="INTERVIEW")
     export.add_argument("--output", metavar="FILE", type=Path, help="write there, readable by you only")
+    add_fleet(export)
     export.set_defaults(do=_export)
 
 
 def run(arguments: argparse.Namespace, state_dir: Path) -> int:
     """Do it; returns the exit status."""
-    archive = Archive(state_dir)
+    reads = hasattr(arguments, "fleet")
+    archive = records(arguments, state_dir) if reads else Archive(state_dir)
     status: int = arguments.do(arguments, archive)
     return finish(archive, status)
 
 
-def _list(arguments: argparse.Namespace, archive: Archive) -> int:
+def _list(arguments: argparse.Namespace, archive: Records) -> int:
     found = archive.owed(tuple(DeliveryState) if arguments.all else UNSETTLED)
     at_ms = now_ms()
     if arguments.json:
@@ -114,7 +120,7 @@ def _list(arguments: argparse.Namespace, archive: Archive) -> int:
             [_row(it, before, at_ms) for it, before in _ordered(found)],
         )
     elif not archive.faults:
-        print(f"nothing is owed to the backend by {archive.state_dir}")
+        print(f"nothing is owed to the backend by {archive.where}")
     return verdict(found, at_ms, arguments.max_age)
 
 
@@ -125,7 +131,7 @@ def verdict(owed: Sequence[OutboxEntry], at_ms: int, max_age_ms: int) -> int:
     return DEAD_LETTERS if any(it.state is DeliveryState.DEAD for it in owed) else 0
 
 
-def _show(arguments: argparse.Namespace, archive: Archive) -> int:
+def _show(arguments: argparse.Namespace, archive: Records) -> int:
     for it, before in _ordered(_chosen(arguments.id, archive)):
         for name, value in (_described(it, before) | _posted(it, with_content=arguments.payload)).items():
             print(f"{name + ':':<14}{_readable(value)}")
@@ -161,7 +167,7 @@ def _drop(arguments: argparse.Namespace, archive: Archive) -> int:
     return 0
 
 
-def _export(arguments: argparse.Namespace, archive: Archive) -> int:
+def _export(arguments: argparse.Namespace, archive: Records) -> int:
     deliveries = [
         _described(it, before) | _posted(it, with_content=True)
         for it, before in _ordered(_chosen(arguments.id, archive))
@@ -170,7 +176,7 @@ def _export(arguments: argparse.Namespace, archive: Archive) -> int:
     return 0
 
 
-def _chosen(name: str, archive: Archive) -> list[OutboxEntry]:
+def _chosen(name: str, archive: Records) -> Sequence[OutboxEntry]:
     found = archive.owed(of=name)
     if not found:
         unknown(archive, f"no delivery is called {printable(name)!r}, and no interview that had any")

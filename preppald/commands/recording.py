@@ -24,7 +24,7 @@ from preppald.recording import files
 from preppald.recording.finish import finish
 from preppald.recording.notes import NotesError
 from preppald.recording.render import RATE_HZ, Notes
-from preppald.recording.shelf import BeingRecorded, Recording, Shelf, is_running
+from preppald.recording.shelf import LOOKS, BeingRecorded, Recording, Shelf, is_running, steadily
 
 EPILOG = """\
 A recording is stereo, 16 kHz: the candidate on the left as it came, the interviewer on the right as the candidate
@@ -96,7 +96,9 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def run(arguments: argparse.Namespace, state_dir: Path) -> int:
     """Do it; returns the exit status."""
     try:
-        return _run(arguments, Shelf(state_dir))
+        if arguments.check:
+            return _check()
+        return steadily(lambda: _run(arguments, Shelf(state_dir)))
     except PermissionError as error:
         raise PreppaldError(
             f"{error.filename} may not be read by this user: try as the daemon's, or as root"
@@ -113,18 +115,12 @@ def _run(arguments: argparse.Namespace, shelf: Shelf) -> int:
         raise JournalError(
             f"there is no state directory {shelf.directory.parent}: is PREPPALD_STATE_DIR what the daemon has?"
         )
-    if arguments.check:
-        return _check()
     interview_id = arguments.interview
     if interview_id is None and (
         arguments.delete or arguments.finish or arguments.output or arguments.format or arguments.block
     ):
         raise PreppaldError("which interview? see `preppald recording`")
-    found = shelf.all() if interview_id is None else shelf.of(interview_id)
-    if arguments.epoch is not None:
-        found = [it for it in found if it.epoch == arguments.epoch]
-    if arguments.block is not None:
-        found = [it for it in found if it.block == arguments.block]
+    found = _found(arguments, shelf)
     if interview_id is not None and not found:
         which = "" if arguments.epoch is None and arguments.block is None else " of that try or block"
         print(
@@ -134,13 +130,19 @@ def _run(arguments: argparse.Namespace, shelf: Shelf) -> int:
         )
         return EX_UNAVAILABLE
     if arguments.delete:
-        return _delete(shelf, found)
+        return _delete(arguments, shelf)
     if arguments.finish:
         return _finish(shelf, found)
     if interview_id is None or arguments.json:
         return _list(found, in_json=arguments.json)
     parts = shelf.parts(interview_id) if arguments.epoch is None and arguments.block is None else found[:1]
     return _fetch(parts, arguments.format, arguments.output)
+
+
+def _found(arguments: argparse.Namespace, shelf: Shelf) -> list[Recording]:
+    """Return the recordings that are asked for."""
+    found = shelf.all() if arguments.interview is None else shelf.of(arguments.interview)
+    return [it for it in found if arguments.epoch in {None, it.epoch} and arguments.block in {None, it.block}]
 
 
 # ------------------------------------------------------------------ listing
@@ -278,9 +280,15 @@ def _finish(shelf: Shelf, found: list[Recording]) -> int:
     return 0
 
 
-def _delete(shelf: Shelf, found: list[Recording]) -> int:
-    for it in found:
-        shelf.delete(it)
-        for file in it.files:
-            print(f"removed {file}")
+def _delete(arguments: argparse.Namespace, shelf: Shelf) -> int:
+    """Delete until nothing of it is there: notes that went meanwhile may have become a file."""
+    for _ in range(LOOKS):
+        found = _found(arguments, shelf)
+        for it in found:
+            with contextlib.suppress(FileNotFoundError):
+                shelf.delete(it)
+                for file in it.files:
+                    print(f"removed {file}")
+        if not found:
+            break
     return 0

@@ -15,7 +15,7 @@ from preppald.core.timeline import spoken
 from preppald.errors import PreppaldError
 from preppald.journal.archive import Archive
 from preppald.recording import files
-from preppald.recording.shelf import Shelf
+from preppald.recording.shelf import Shelf, steadily
 
 EPILOG = """\
 The page is one HTML file that loads nothing: who spoke when as a picture, the talk in numbers, and the transcript with
@@ -58,7 +58,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def run(arguments: argparse.Namespace, state_dir: Path) -> int:
     """Write it; returns the exit status."""
     archive = Archive(state_dir)
-    sessions = sessions_of(archive, arguments.interview, arguments.block, state_dir)
+    sessions = sessions_of(archive, arguments.interview, arguments.block)
     if len(sessions) > 1:
         numbers = ", ".join(str(it.block) for it in sessions)
         raise PreppaldError(f"a page is of one block: choose it with --block, of {numbers}")
@@ -68,7 +68,9 @@ def run(arguments: argparse.Namespace, state_dir: Path) -> int:
     length_ms = max(
         0, (now_ms() if interview.ended_ms is None else interview.ended_ms) - interview.started_ms
     )
-    sound = _sound(Shelf(state_dir), interview, arguments.html) if arguments.sound else None
+    sound = None
+    if arguments.sound:
+        sound = steadily(lambda: _sound(Shelf(state_dir), interview, arguments.html))
     talk = Talk(
         interview,
         timeline,

@@ -5,20 +5,26 @@ from dataclasses import dataclass, field
 import html
 from itertools import pairwise
 
-from preppald.commands.listing import moment, printable, span
+from preppald.commands.listing import interleaved, moment, printable, span
 from preppald.core.checks import CheckedTurn
 from preppald.core.interview import Interview
 from preppald.core.quality import Quality, Service
 from preppald.core.timeline import Spoken
 from preppald.core.turns import Speaker
-from preppald.core.verification import Flag
 
 # A row of the picture: in ten minutes a turn of two seconds is still seen, and an hour fits on a printed page.
 ROW_MS = 600_000
 # The user units of a row: one for each second, and the lanes' height.
-ROW_WIDTH, ROW_HEIGHT = 600, 40
-LANES = {Speaker.AI: 4, Speaker.USER: 22}
+ROW_WIDTH, ROW_HEIGHT = 600, 48
+LANES = {Speaker.AI: 8, Speaker.USER: 26}
 LANE_HEIGHT = 14
+# Above and below them, where they are known, the connections to Gemini and to the candidate's page.
+GEMINI_LANE, PAGE_LANE = 2, 43
+STAY_HEIGHT = 3
+# A shorter one is a change of connections, which nobody hears.
+GAP_MS = 1_000
+# Some eight lines. A page may end within a longer turn: kept whole, turns of minutes would leave pages half empty.
+LONG_CHARS = 600
 # Thinner bars cannot be seen or hit.
 THINNEST = 0.8
 NAMES = {Speaker.AI: "Interviewer", Speaker.USER: "Candidate"}
@@ -26,7 +32,7 @@ NAMES = {Speaker.AI: "Interviewer", Speaker.USER: "Candidate"}
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2126; --soft: #5b6570; --paper: #fff; --line: #dfe3e8; --ai: #3b6fb6;
   --user: #2e8b62; --cut: #c2452d; --wait: #e3a51a; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ed; --soft: #a2adb8; --paper: #14181c; --line: #333b44;
+@media screen and (prefers-color-scheme: dark) { :root { --ink: #e6e9ed; --soft: #a2adb8; --paper: #14181c; --line: #333b44;
   --ai: #7aa7e6; --user: #66c79b; --cut: #f0856f; --wait: #f0c24f; } }
 body { margin: 0 auto; max-width: 60rem; padding: 2rem 1.5rem 4rem; background: var(--paper); color: var(--ink);
   font: 16px/1.55 system-ui, sans-serif; overflow-wrap: anywhere; }
@@ -36,7 +42,8 @@ audio { width: 100%; margin-top: 1rem; }
 figure { margin: 0; } svg { display: block; width: 100%; height: auto; margin: .35rem 0; }
 svg text { fill: var(--soft); font: 7px system-ui, sans-serif; }
 rect.AI { fill: var(--ai); } rect.USER { fill: var(--user); } rect.wait { fill: var(--wait); }
-rect.cut { fill: var(--cut); } line { stroke: var(--line); stroke-width: .5; } rect[data-at] { cursor: pointer; }
+rect.cut, rect.gap { fill: var(--cut); } rect.stay { fill: var(--line); } rect.change { fill: var(--soft); }
+line { stroke: var(--line); stroke-width: .5; } rect[data-at] { cursor: pointer; }
 .key { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 .9em; border-radius: 2px; }
 table { border-collapse: collapse; font-size: .95rem; } th { text-align: start; font-weight: 400; color: var(--soft);
   padding: .1rem 1.5rem .1rem 0; } td { font-variant-numeric: tabular-nums; text-align: end; }
@@ -49,15 +56,19 @@ li button:focus-visible { outline: 2px solid var(--ai); } li b.AI { color: var(-
 .checked { color: var(--user); } small { color: var(--soft); }
 .unheard { color: var(--soft); text-decoration: line-through; } .cut { color: var(--cut); }
 @media (max-width: 36rem) { li { grid-template-columns: 4rem 1fr; } li p { grid-column: 1 / -1; } }
-@media print { body { padding: 0; font-size: 11pt; } audio { display: none; } }
+@media print { :root { color-scheme: light; } body { max-width: none; padding: 0; font-size: 11pt; } audio { display: none; }
+  .key, .flag { print-color-adjust: exact; } svg, tr, figcaption { break-inside: avoid; } h2, .note { break-after: avoid; }
+  li.long { break-inside: auto; } .flagged { margin-inline-start: 0; } li p { orphans: 3; widows: 3; } }
 """
 POLICY = """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; media-src 'self' file:;
   style-src 'unsafe-inline'; script-src 'unsafe-inline'">"""
 KEY = """<figcaption><i class="key" style="background:var(--ai);margin-left:0"></i>interviewer
 <i class="key" style="background:var(--user)"></i>candidate
 <i class="key" style="background:var(--wait)"></i>waiting for the reply
-<i class="key" style="background:var(--cut)"></i>cut in</figcaption>
+<i class="key" style="background:var(--cut)"></i>cut in%s</figcaption>
 </figure>"""
+STAYS_KEY = """
+<i class="key" style="background:var(--line)"></i>connected to Gemini (above), to the page (below); gaps of a second and more are red"""
 SCRIPT = """
 const sound = document.querySelector("audio");
 document.addEventListener("click", (event) => {
@@ -107,7 +118,7 @@ def page(talk: Talk) -> str:
             ),
             "<h2>Who spoke when</h2>\n<figure>",
             *_rows(talk),
-            KEY,
+            KEY % ("" if talk.quality.presence is None else STAYS_KEY),
             "<h2>In numbers</h2>\n<table>",
             *(f"<tr><th scope=row>{name}<td>{value}" for name, value in _numbers(talk)),
             "</table>\n<h2>Transcript</h2>",
@@ -148,9 +159,25 @@ def _rows(talk: Talk) -> Iterator[str]:
             f'<svg viewBox="0 0 {ROW_WIDTH} {ROW_HEIGHT + 8}" role="img" '
             f'aria-label="From {span(start)} to {span(min(end, talk.length_ms))}">'
             + "".join(_minute(at, (at - start) / 1000) for at in minutes)
-            + "".join(bars)
+            + "".join((*_stays(talk, start), *bars))
             + "</svg>"
         )
+
+
+def _stays(talk: Talk, start_ms: int) -> Iterator[str]:
+    """Yield the connections of a row, and the gaps between them."""
+    there = talk.quality.presence
+    if there is None:
+        return
+    for name, y, stays in (("Gemini", GEMINI_LANE, there.gemini), ("page", PAGE_LANE, there.browser)):
+        for number, it in enumerate(stays):
+            end = talk.length_ms if it.end_ms is None else it.end_ms
+            how = " again, with its memory" if it.resumed else ""
+            yield _placed("stay", f"{name}{how}", (it.begin_ms, end), (y, STAY_HEIGHT), start_ms)
+            if number:
+                gone = stays[number - 1].end_ms or it.begin_ms
+                kind = "gap" if it.begin_ms - gone >= GAP_MS else "change"
+                yield _placed(kind, f"without {name}", (gone, it.begin_ms), (y, STAY_HEIGHT), start_ms)
 
 
 def _minute(at_ms: int, x: float) -> str:
@@ -159,15 +186,20 @@ def _minute(at_ms: int, x: float) -> str:
 
 
 def _bar(kind: str, begin_ms: int, end_ms: int, lane: Speaker, start_ms: int) -> str:
-    """Return a bar in a row; nothing where it is in another."""
-    begin, end = max(begin_ms, start_ms), min(end_ms, start_ms + ROW_MS)
+    words = NAMES.get(lane, "") if kind == lane.value else kind
+    return _placed(kind, words, (begin_ms, end_ms), (LANES[lane], LANE_HEIGHT), start_ms)
+
+
+def _placed(kind: str, words: str, times_ms: tuple[int, int], lane: tuple[int, int], start_ms: int) -> str:
+    """Return a bar in a row; nothing where it is in another. ``lane``: its place and its height."""
+    begin, end = max(times_ms[0], start_ms), min(times_ms[1], start_ms + ROW_MS)
     if end < begin or begin >= start_ms + ROW_MS:
         return ""
     width = max((end - begin) / 1000, THINNEST)
-    words = f"{NAMES.get(lane, '')} {span(begin_ms)} to {span(end_ms)}" if kind == lane.value else kind
+    title = " to ".join(dict.fromkeys(map(span, times_ms)))
     return (
-        f'<rect class="{kind}" data-at="{begin_ms}" x="{(begin - start_ms) / 1000:g}" y="{LANES[lane]}" '
-        f'width="{width:g}" height="{LANE_HEIGHT}"><title>{words}</title></rect>'
+        f'<rect class="{kind}" data-at="{times_ms[0]}" x="{(begin - start_ms) / 1000:g}" y="{lane[0]}" '
+        f'width="{width:g}" height="{lane[1]}"><title>{words} {title}</title></rect>'
     )
 
 
@@ -219,18 +251,17 @@ def _service(it: Service) -> Iterator[tuple[str, str]]:
 
 def _lines(talk: Talk) -> Iterator[str]:
     """Yield the turns, and between them the voice that live transcription heard nothing of."""
-    for number in range(len(talk.timeline) + 1):
-        found = talk.checked.get(number, ())
-        yield from (_unheard(it) for it in found if it.flag is Flag.UNHEARD)
-        if number < len(talk.timeline):
-            own = next((it for it in found if it.flag is not Flag.UNHEARD), None)
-            yield _line(talk.timeline[number], own)
+    for line in interleaved(talk.timeline, talk.checked):
+        if line.it is not None:
+            yield _line(line.it, line.second)
+        elif line.second is not None:
+            yield _unheard(line.second)
 
 
 def _unheard(it: CheckedTurn) -> str:
     return (
-        f'<li class="flagged"><button data-at="{it.begin_ms}">{span(it.begin_ms)}</button>'
-        f'<b class="USER">{NAMES[Speaker.USER]}</b><p dir="auto"><span class="flag">{it.flag}</span> '
+        f'<li class="{_kind(it.second, "flagged")}"><button data-at="{it.begin_ms}">{span(it.begin_ms)}</button>'
+        f'<b class="USER">{NAMES[Speaker.USER]}</b><p dir="auto"><span class="flag" dir="ltr">{it.flag}</span> '
         f"{_text(it.second)}</p></li>"
     )
 
@@ -239,22 +270,28 @@ def _line(it: Spoken, checked: CheckedTurn | None) -> str:
     turn = it.turn
     words = turn.text if turn.heard is None else turn.text[: turn.heard]
     said = _text(" ".join(words.split()))
+    # Our own words have a direction of their own: the paragraph takes that of the first letter beside them.
     if turn.cut:
-        said += f' <span class="cut">— cut in</span> <span class="unheard">{_text(" ".join(it.unheard.split()))}</span>'
-    flagged = ""
+        said += f' <span class="cut" dir="ltr">— cut in</span> <bdi class="unheard">{_text(" ".join(it.unheard.split()))}</bdi>'
+    kind = _kind(turn.text)
     if checked is not None and checked.second_is_better:
-        flagged = ' class="flagged"'
-        second = _text(checked.second) or "<i>nothing</i>"
+        kind = _kind(turn.text + checked.second, "flagged")
+        second = _text(checked.second) or '<i dir="ltr">nothing</i>'
         said = (
-            f'<span class="flag">{checked.flag}</span> {second}<br>'
-            f'<small>live, {checked.confidence:.0%} agreed: <span class="doubted">{said}</span></small>'
+            f'<span class="flag" dir="ltr">{checked.flag}</span> {second}<br>'
+            f'<small dir="ltr">live, {checked.confidence:.0%} agreed: <bdi class="doubted">{said}</bdi></small>'
         )
     elif checked is not None:
         said += ' <span class="checked" title="a second text says the same">✓</span>'
     return (
-        f'<li{flagged}><button data-at="{it.begin_ms}">{span(it.begin_ms)}</button>'
+        f'<li class="{kind}"><button data-at="{it.begin_ms}">{span(it.begin_ms)}</button>'
         f'<b class="{turn.speaker.value}">{NAMES[turn.speaker]}</b><p dir="auto">{said}</p></li>'
     )
+
+
+def _kind(words: str, *others: str) -> str:
+    """Return the classes of a line with these words."""
+    return " ".join((*others, "long" if len(words) > LONG_CHARS else "short"))
 
 
 def _text(words: str) -> str:

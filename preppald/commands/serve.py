@@ -19,6 +19,7 @@ from preppald.errors import CertificateError, ConfigError
 from preppald.telemetry import logs
 from preppald.telemetry.health import Trouble
 from preppald.telemetry.logs import Logger
+from preppald.telemetry.memory import give_back, share_one_heap
 
 # A certificate that is not fit is renewed by a program of its own, and nobody types a command then. Systemd starts a
 # daemon again that failed; looking a few times before that keeps its lines and the unpacking rare.
@@ -65,6 +66,7 @@ def run(_arguments: argparse.Namespace) -> int:
     # Imported modules stay for good, and the collector can skip them: with a hundred interviews a full collection takes
     # 16 ms like this and 28 ms otherwise, in which nobody hears a thing.
     gc.freeze()
+    share_one_heap()
     try:
         run_trio(_serve, config, log, Supervisor(os.environ, os.getpid()))
     finally:
@@ -109,4 +111,5 @@ async def _serve(config: Config, log: Logger, supervisor: Supervisor) -> None:
                 run_daemon, config, log=log, now_ms=wall_clock_ms, switch=switch, supervisor=supervisor
             )
             running = await serving.start(serve)
+            give_back()
         nursery.cancel_scope.cancel()

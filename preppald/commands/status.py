@@ -22,6 +22,8 @@ from preppald.journal.reader import Which
 WATCH_SECONDS = 2.0
 AILING = 1
 MS = 1000
+# A backend that restarts is back by then.
+LONG_OWED_SECONDS = 60.0
 # ECMA-48: erase the page, and go to its first place.
 CLEAR = "\x1b[2J\x1b[H"
 
@@ -164,9 +166,12 @@ def _owed(it: StatusNow) -> str:
     owed = it.owed
     words = [f"{owed.pending} to the backend" if owed.pending else "nothing to the backend"]
     if owed.pending:
-        words.append(f"the oldest for {_span(owed.oldest_seconds)}")
+        why = " (`preppald outbox list` says why)" if owed.oldest_seconds >= LONG_OWED_SECONDS else ""
+        words.append(f"the oldest for {_span(owed.oldest_seconds)}{why}")
     if owed.paused:
-        words.append("paused: the backend refuses WORKER_SHARED_SECRET")
+        words.append("paused: the backend refuses WORKER_SHARED_SECRET: give both sides the same")
+    if owed.held:
+        words.append(f"{owed.held} wait for the shared journal")
     if owed.dead:
         words.append(f"{owed.dead} refused for good (`preppald outbox list`)")
     return ", ".join(words)

@@ -9,9 +9,11 @@ from typing import Any
 
 from preppald.commands.arguments import whole
 from preppald.commands.listing import (
+    Line,
     as_json,
     checked_of,
     finish,
+    interleaved,
     moment,
     now_ms,
     printable,
@@ -20,6 +22,7 @@ from preppald.commands.listing import (
     span,
     turns_of,
 )
+from preppald.commands.records import add_fleet, records
 from preppald.commands.webvtt import webvtt
 from preppald.core.checks import CheckedTurn
 from preppald.core.deliveries import iso, missing
@@ -29,12 +32,14 @@ from preppald.core.timeline import Spoken, spoken
 from preppald.core.turns import Speaker, Turn
 from preppald.core.verification import Flag
 from preppald.errors import PreppaldError
-from preppald.journal.archive import Archive
 from preppald.pb import transcript_pb2 as pb
 
 EPILOG = """\
 formats:
   text       for people; times are minutes and seconds since the beginning
+             with PREPPALD_VERIFY a turn of which a second ear heard the same has a check mark;
+             of one with a defect, like [start missing], that ear's text stands first, the live
+             one below
   json       {interview, block, user, epoch, started, ended, ending, cause, turns: [{speaker,
              content, timestamp, complete, interrupted, begin_ms, end_ms, unheard}],
              missing: [{turn, what}], quality: {wait_p50_ms, interruptions, ...}}
@@ -42,7 +47,8 @@ formats:
              second_is_better}, and voice_without_words those that were not written down
              begin_ms and end_ms are places in the recording; unheard is what the candidate did
              not hear of a reply that was cut; of several blocks {interview, blocks: [...]}
-  vtt        WebVTT: captions for the recording
+  vtt        WebVTT: captions for the recording; of a checked turn with a defect the second ear's
+             words, and the live ones in a note
   protobuf   a serialized preppal.transcript.Transcript, as proto/transcript.proto has it
 
 examples:
@@ -52,6 +58,7 @@ examples:
   preppald transcript iv-42 --format json | jq .quality
   preppald transcript iv-42 --format vtt --output iv-42.vtt
   preppald transcript iv-42 --format protobuf --output iv-42.pb
+  preppald transcript iv-42 --fleet            also one that another host holds, or held
 
 Of an interview in blocks all blocks are printed, in their order; vtt and protobuf are of one.
 
@@ -63,6 +70,8 @@ Where a part cannot be read from the disk [unreadable] stands, and "missing" say
 _SPEAKERS = {Speaker.USER: pb.USER, Speaker.AI: pb.AI}
 # Wider text is hard to read, narrower columns are not usual.
 WIDEST, NARROWEST = 100, 40
+# Turns as a second ear heard them, by the line of the transcript: see ``checked_of``.
+Checked = Mapping[int, Sequence[CheckedTurn]]
 
 
 def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -85,16 +94,17 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--output", metavar="FILE", type=Path, help="write there, readable by you only (default: print)"
     )
+    add_fleet(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace, state_dir: Path) -> int:
     """Print it; returns the exit status."""
-    archive = Archive(state_dir)
-    sessions = sessions_of(archive, arguments.interview, arguments.block, state_dir)
-    told = [(it, turns_of(archive, it)) for it in sessions]
+    archive = records(arguments, state_dir)
+    sessions = sessions_of(archive, arguments.interview, arguments.block)
+    told = [(it, turns_of(archive, it), checked_of(archive, it)) for it in sessions]
     if arguments.format == "json":
-        blocks = [_described(*it, archive.quality(it[0]), checked_of(archive, it[0])) for it in told]
+        blocks = [_described(*it, archive.quality(it[0])) for it in told]
         whole = blocks[0] if len(blocks) == 1 else {"interview": arguments.interview, "blocks": blocks}
         put(as_json(whole) + "\n", arguments.output)
     else:
@@ -102,37 +112,67 @@ def run(arguments: argparse.Namespace, state_dir: Path) -> int:
     return finish(archive)
 
 
-def _formatted(sessions: Sequence[tuple[Interview, Sequence[Turn]]], form: str) -> str | bytes:
+def _formatted(sessions: Sequence[tuple[Interview, Sequence[Turn], Checked]], form: str) -> str | bytes:
     """Return the transcript of an interview, or of its blocks."""
     if len(sessions) == 1:
         return FORMATS[form](*sessions[0])
     if form == "text":
         return "\n".join(as_text(*it) for it in sessions)
-    numbers = ", ".join(str(it.block) for it, _ in sessions)
+    numbers = ", ".join(str(it.block) for it, *_ in sessions)
     raise PreppaldError(f"{form} is of one block: choose it with --block, of {numbers}")
 
 
-def as_text(interview: Interview, turns: Sequence[Turn]) -> str:
+def as_text(interview: Interview, turns: Sequence[Turn], checked: Checked) -> str:
     """Return lines for people, with nothing in them that a terminal would obey."""
     began, ended = interview.started_ms, interview.ended_ms
     lines = [
         f"{titled(interview)}, user {printable(interview.user_id)}, "
         f"{moment(began)}, " + ("live" if ended is None else f"{span(ended - began)}, {interview.ending}"),
+        *_checked_in_all(turns, checked),
         "",
     ]
     width = max(NARROWEST, min(WIDEST, shutil.get_terminal_size().columns))
-    for it in _timeline(interview, turns):
-        head = f"{span(it.begin_ms):>7}  {it.turn.speaker.value:<4}  "
-        said = " ".join(printable(word) for word in it.turn.spoken.split())
-        lines += textwrap.wrap(said, width, initial_indent=head, subsequent_indent=" " * len(head))
-    if not turns:
+    for line in interleaved(_timeline(interview, turns), checked):
+        head = f"{span(line.begin_ms):>7}  {line.speaker.value:<4}  "
+        lines += _wrapped(_marked(line), width, head)
+        if line.better is not None and line.better.live:
+            live = f"(live, {line.better.confidence:.0%} agreed: {line.better.live})"
+            lines += _wrapped(live, width, " " * len(head))
+    if not turns and not checked:
         lines.append("nothing was said")
     return "\n".join(lines) + "\n"
 
 
-def as_vtt(interview: Interview, turns: Sequence[Turn]) -> str:
+def _checked_in_all(turns: Sequence[Turn], checked: Checked) -> list[str]:
+    """Return what the marks of a second ear mean, in a few words; nothing where nothing was checked."""
+    found = [it for line in checked.values() for it in line]
+    if not found:
+        return []
+    answers = sum(it.speaker is Speaker.USER for it in turns)
+    heard = sum(it.flag is not Flag.UNHEARD for it in found)
+    flagged = sum(it.second_is_better for it in found)
+    return [
+        f"a second ear heard {heard} of {answers} answers: \N{CHECK MARK} where both texts say the same;",
+        f"{flagged} with a mark like [start missing], where its text is to be trusted and stands first",
+    ]
+
+
+def _marked(line: Line) -> str:
+    """Return the words to trust of a line, with the mark of what a second ear found."""
+    if line.better is not None:
+        return f"[{line.better.flag}] {line.better.second or '(nothing)'}"
+    said = "" if line.it is None else line.it.turn.spoken
+    return said if line.second is None else f"{said} \N{CHECK MARK}"
+
+
+def _wrapped(words: str, width: int, head: str) -> list[str]:
+    said = " ".join(printable(word) for word in words.split())
+    return textwrap.wrap(said, width, initial_indent=head, subsequent_indent=" " * len(head))
+
+
+def as_vtt(interview: Interview, turns: Sequence[Turn], checked: Checked) -> str:
     """Return captions for the recording."""
-    return webvtt(_timeline(interview, turns))
+    return webvtt(_timeline(interview, turns), checked)
 
 
 def _timeline(interview: Interview, turns: Sequence[Turn]) -> list[Spoken]:
@@ -146,12 +186,9 @@ def titled(interview: Interview) -> str:
 
 
 def _described(
-    interview: Interview,
-    turns: Sequence[Turn],
-    kept: Quality | None,
-    checked: Mapping[int, Sequence[CheckedTurn]],
+    interview: Interview, turns: Sequence[Turn], checked: Checked, kept: Quality | None
 ) -> dict[str, Any]:
-    """Return everything; ``kept``: the journal's row of how it went; ``checked``: see ``checked_of``."""
+    """Return everything; ``kept``: the journal's row of how it went."""
     timeline = _timeline(interview, turns)
     until = now_ms() if interview.ended_ms is None else interview.ended_ms
     return {
@@ -185,7 +222,7 @@ def _described(
     }
 
 
-def as_protobuf(interview: Interview, turns: Sequence[Turn]) -> bytes:
+def as_protobuf(interview: Interview, turns: Sequence[Turn], _checked: Checked) -> bytes:
     """Return the application's own form."""
     transcript = pb.Transcript(
         turns=[
@@ -204,7 +241,7 @@ def as_protobuf(interview: Interview, turns: Sequence[Turn]) -> bytes:
     return transcript.SerializeToString()
 
 
-FORMATS: dict[str, Callable[[Interview, Sequence[Turn]], str | bytes]] = {
+FORMATS: dict[str, Callable[[Interview, Sequence[Turn], Checked], str | bytes]] = {
     "text": as_text,
     "vtt": as_vtt,
     "protobuf": as_protobuf,

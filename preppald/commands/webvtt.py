@@ -1,9 +1,11 @@
 """A transcript as WebVTT captions, for players and editors: https://www.w3.org/TR/webvtt1/."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import html
 import re
 
+from preppald.commands.listing import Line, interleaved
+from preppald.core.checks import CheckedTurn
 from preppald.core.timeline import Spoken
 from preppald.core.turns import CUT_MARK, Speaker
 
@@ -14,29 +16,50 @@ _VOICES = {Speaker.USER: "Candidate", Speaker.AI: "Interviewer"}
 _SENTENCE = re.compile(r"(?<=[.!?…\u3002\uff01\uff1f])\s*")
 
 
-def webvtt(timeline: Sequence[Spoken]) -> str:
+_LEGEND = (
+    "NOTE\nA second ear heard this sound. Of a caption with a mark like [start missing] the words are that ear's, and to "
+    "be trusted;\nthose of the live transcription stand in the note above it."
+)
+
+
+def webvtt(timeline: Sequence[Spoken], checked: Mapping[int, Sequence[CheckedTurn]] | None = None) -> str:
     """Return the captions: a voice for each speaker, long turns in pieces.
 
     Within a turn times are shared out by the length of the text. The unheard part of a reply that was cut is no caption.
+    ``checked``: what a second ear heard, by the transcript's line; where that is to be trusted it is the caption.
     """
-    blocks = ["WEBVTT", *(cue for it in timeline for cue in _cues(it))]
+    blocks = ["WEBVTT", *([_LEGEND] if checked else ())]
+    for line in interleaved(timeline, checked or {}):
+        if line.better is not None:
+            blocks += [_note(line.better), *_cues(line, f"[{line.better.flag}] {line.better.second}")]
+        elif line.it is not None:
+            turn = line.it.turn
+            blocks += _cues(line, turn.spoken.removesuffix(CUT_MARK), cut=turn.cut)
     return "\n\n".join(blocks) + "\n"
 
 
-def _cues(it: Spoken) -> Iterator[str]:
-    text = " ".join(it.turn.spoken.removesuffix(CUT_MARK).split())
-    pieces = list(_pieces(text))
-    if it.turn.cut and pieces:
+def _note(checked: CheckedTurn) -> str:
+    """Return the comment above a caption of a second ear's: what the live transcription made of it."""
+    live = html.escape(" ".join(checked.live.split()), quote=False)
+    if not live:
+        return f"NOTE {checked.flag}: the live transcription has no words here"
+    return f"NOTE {checked.flag}, {checked.confidence:.0%} agreed; live: {live}"
+
+
+def _cues(line: Line, text: str, *, cut: bool = False) -> Iterator[str]:
+    pieces = list(_pieces(" ".join(text.split())))
+    if cut and pieces:
         pieces[-1] += CUT_MARK
     whole = sum(map(len, pieces)) or 1
+    length_ms = max(0, line.end_ms - line.begin_ms)
     said = 0
     for piece in pieces:
-        begin = it.begin_ms + it.length_ms * said // whole
+        begin = line.begin_ms + length_ms * said // whole
         said += len(piece)
-        end = it.begin_ms + it.length_ms * said // whole
-        voice = _VOICES[it.turn.speaker]
+        end = line.begin_ms + length_ms * said // whole
         # A cue that ends when it begins is none.
-        yield f"{_time(begin)} --> {_time(max(end, begin + 1))}\n<v {voice}>{html.escape(piece, quote=False)}"
+        times = f"{_time(begin)} --> {_time(max(end, begin + 1))}"
+        yield f"{times}\n<v {_VOICES[line.speaker]}>{html.escape(piece, quote=False)}"
 
 
 def _pieces(text: str) -> Iterator[str]:

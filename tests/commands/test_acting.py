@@ -268,7 +268,7 @@ def test_a_daemon_that_answers_oddly_is_a_sentence(shell: Shell, answered: bytes
     assert words in shell.err
 
 
-OWED = Owed(pending=3, dead=0, oldest_seconds=125.0, paused=True)
+OWED = Owed(pending=3, dead=0, oldest_seconds=125.0, paused=True, held=2)
 JOURNAL = JournalNow(fault="the disk is full", pending_bytes=9, damaged_rows=2, left_files=1)
 LIVE = InterviewNow(
     interview="iv-1", user="ada", block=2, epoch=1, started_ms=0, age_seconds=61.0, left_seconds=3599.0,
@@ -292,7 +292,10 @@ def test_every_state_of_a_daemon_has_its_words(shell: Shell) -> None:
         "  journal:     the disk is full",
         "  live:        1",
         "  carried:     4 connections for another instance",
-        "  owed:        3 to the backend, the oldest for 2:05, paused: the backend refuses WORKER_SHARED_SECRET",
+        (
+            "  owed:        3 to the backend, the oldest for 2:05 (`preppald outbox list` says why), "
+            "paused: the backend refuses WORKER_SHARED_SECRET: give both sides the same, 2 wait for the shared journal"
+        ),
         "  damage:      2 rows set aside, 1 files left: `preppald journal check`",
         "",
         "INTERVIEW     USER  AGE   LEFT   FLOOR   BROWSER  GEMINI     COST",

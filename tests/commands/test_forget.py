@@ -1,6 +1,7 @@
 """``preppald forget`` and ``preppald audit``: afterwards no file of the state directory has an id or a word."""
 
 from contextlib import ExitStack, closing
+import fcntl
 import os
 from pathlib import Path
 import sqlite3
@@ -354,10 +355,24 @@ def test_an_audit_keeps_two_files_at_most(
     assert sum(it.stat().st_size for it in tmp_path.iterdir()) < 1200
 
 
+def test_an_audit_that_another_process_keeps_is_not_waited_for(
+    audit: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The action is done by then, and its answer is not held up: the log says that the audit lacks it."""
+    monkeypatch.setattr("preppald.daemon.audit.LOCK_SECONDS", 0.0)
+    audit.add(Entry(at_ms=1, action="drain", via="command"))
+    with (tmp_path / FILE).open("ab") as kept:
+        fcntl.flock(kept, fcntl.LOCK_EX)
+        with pytest.raises(BlockingIOError):
+            audit.add(Entry(at_ms=2, action="undrain", via="command"))
+    audit.add(Entry(at_ms=3, action="drain", via="command"))
+    assert [it.at_ms for it in audit.entries()] == [1, 3]
+
+
 def test_a_damaged_line_of_an_audit_is_left_out(audit: Audit, tmp_path: Path) -> None:
     audit.add(Entry(at_ms=1, action="drain", via="command"))
     with (tmp_path / FILE).open("ab") as file:
-        file.write(b'{"at_ms":\n')
+        file.write(b'{"at_ms":\n{"at_ms":1,"action":"dr\xe1in","via":"command"}\n')
     audit.add(Entry(at_ms=2, action="undrain", via="page"))
     assert [it.action for it in audit.entries()] == ["drain", "undrain"]
 
