@@ -33,7 +33,12 @@ def test_every_trouble_has_a_gauge_and_a_remedy() -> None:
     health = Health(Notes())
     health.begin(Trouble.RELOAD, "the last reload was refused")
     gauges = {name: value for name, _text, value in health.gauges()}
-    assert gauges == {"degraded_gemini_key": 0.0, "degraded_gemini_money": 0.0, "degraded_reload": 1.0}
+    assert gauges == {
+        "degraded_gemini_key": 0.0,
+        "degraded_gemini_money": 0.0,
+        "degraded_gemini_model": 0.0,
+        "degraded_reload": 1.0,
+    }
 
 
 @pytest.mark.parametrize("cause", [*sorted(closes.KEY_TROUBLES, key=lambda it: it.name), closes.CREDIT])

@@ -1,10 +1,12 @@
 """The memory mark: what the process holds, what it may hold, and who says so."""
 
 from pathlib import Path
+import subprocess
+import sys
 
 import pytest
 
-from preppald.telemetry.memory import Memory, group, group_limit, resident_bytes
+from preppald.telemetry.memory import Memory, give_back, group, group_limit, resident_bytes
 
 MIB = 2**20
 
@@ -16,6 +18,43 @@ def test_what_the_process_holds_is_known() -> None:
     touched = bytearray(b"\x01") * (64 * MIB)
     assert resident_bytes() - before > 32 * MIB
     del touched
+
+
+def test_what_nobody_uses_is_given_back() -> None:
+    """Blocks of a heap whose last one is in use stay with the process otherwise."""
+    blocks = [bytes([1]) * 2000 for _ in range(20_000)]
+    last = blocks.pop()
+    del blocks
+    before = resident_bytes()
+    give_back()
+    assert before - resident_bytes() > 20 * MIB
+    assert len(last) == 2000
+
+
+def test_a_thread_needs_no_heap_of_its_own() -> None:
+    """In a process of its own: what a thread allocates is in the one heap that /proc names."""
+    program = """
+import ctypes, re, sys, threading
+from preppald.telemetry.memory import share_one_heap
+if sys.argv[1] == "shared":
+    share_one_heap()
+malloc = ctypes.CDLL(None).malloc
+malloc.restype, malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+places = []
+thread = threading.Thread(target=lambda: places.append(malloc(3000)))
+thread.start()
+thread.join()
+with open("/proc/self/maps") as maps:
+    first, last = next((int(a, 16), int(b, 16)) for a, b in re.findall(r"(\\w+)-(\\w+) .*\\[heap\\]", maps.read()))
+print(first <= places[0] < last)
+"""
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", program, how], check=True, capture_output=True, text=True
+        ).stdout
+        for how in ("shared", "each its own")
+    ]
+    assert said == ["True\n", "False\n"]
 
 
 def grouped(tmp_path: Path, line: str, **limits: str) -> int | None:

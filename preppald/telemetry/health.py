@@ -15,6 +15,7 @@ class Trouble(enum.StrEnum):
 
     GEMINI_KEY = "gemini_key"
     GEMINI_MONEY = "gemini_money"
+    GEMINI_MODEL = "gemini_model"
     RELOAD = "reload"
 
 
@@ -22,6 +23,7 @@ class Trouble(enum.StrEnum):
 REMEDY = {
     Trouble.GEMINI_KEY: "set GEMINI_API_KEY to a key that works, then reload; `preppald check --online` tries it",
     Trouble.GEMINI_MONEY: "pay, or raise the quota of the Gemini project; calls are tried again by themselves",
+    Trouble.GEMINI_MODEL: "wait, or put other models into PREPPALD_GEMINI_MODELS; a sick one is tried again by itself",
     Trouble.RELOAD: "mend what reload.refused names, then reload; the daemon goes on with what it had",
 }
 
@@ -33,15 +35,15 @@ class Health:
         self._log = log
         self._now: dict[Trouble, str] = {}
 
-    def begin(self, trouble: Trouble, words: str) -> None:
-        """Report a trouble; an error in the log the first time."""
-        if trouble not in self._now:
+    def begin(self, trouble: Trouble, words: str, *, told: bool = False) -> None:
+        """Report a trouble; an error in the log the first time. ``told``: the log has it already."""
+        if trouble not in self._now and not told:
             self._log.error("daemon.degraded", trouble=trouble.value, why=words, todo=REMEDY[trouble])
         self._now[trouble] = words
 
-    def end(self, trouble: Trouble) -> None:
-        """Report that a trouble is over, if there was one."""
-        if self._now.pop(trouble, None) is not None:
+    def end(self, trouble: Trouble, *, told: bool = False) -> None:
+        """Report that a trouble is over, if there was one. ``told``: the log has it already."""
+        if self._now.pop(trouble, None) is not None and not told:
             self._log.info("daemon.recovered", trouble=trouble.value)
 
     @property

@@ -71,6 +71,7 @@ class Metrics:
     upstream_failures: Counter = field(init=False)
     upstream_last_connected: Gauge = field(init=False)
     upstream_malformed: Counter = field(init=False)
+    model_sick: Gauge = field(init=False)
     upstream_rejected: Counter = field(init=False)
     audio_seconds: Counter = field(init=False)
     audio_dropped_seconds: Counter = field(init=False)
@@ -128,6 +129,12 @@ class Metrics:
         self.upstream_last_connected = Gauge(
             "preppald_upstream_last_connected_timestamp_seconds",
             "when Gemini last accepted a session, seconds since 1970; 0: not since the start",
+            registry=self.registry,
+        )
+        self.model_sick = Gauge(
+            "preppald_model_sick",
+            "1 while a model of PREPPALD_GEMINI_MODELS keeps failing and interviews go on with another",
+            ["model"],
             registry=self.registry,
         )
         self.upstream_malformed = counter("upstream_malformed", "what Gemini sent that cannot be read")

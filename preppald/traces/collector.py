@@ -11,7 +11,7 @@ import trio
 
 from preppald import __version__
 from preppald.config.settings import Config
-from preppald.net import tls
+from preppald.net import redirects, tls
 from preppald.net.proxy import Proxy, for_httpx
 from preppald.traces import otlp
 
@@ -58,6 +58,7 @@ class Collector:
         self._client = httpx.AsyncClient(
             headers={"User-Agent": f"preppald/{__version__}", "Accept-Encoding": "identity"},
             follow_redirects=False,
+            event_hooks=redirects.IGNORED,
             timeout=seconds,
             # Only config reads the environment.
             trust_env=False,
