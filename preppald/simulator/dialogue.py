@@ -13,6 +13,7 @@ import trio
 
 from preppald.simulator.clock import Clock
 from preppald.simulator.faults import Flaw, Moment
+from preppald.simulator.hearing import Utterance
 from preppald.simulator.memory import Memory
 from preppald.simulator.reply import JsonFrame, compose, odd
 from preppald.simulator.rules import Setup
@@ -65,6 +66,7 @@ class Dialogue:
         self._lines = scenario.lines()
         self._meter = Meter(memory, setup.compression, scenario.limits.context_tokens)
         self._ear = Ear(setup.vad) if setup.vad is not None else None
+        self._utterance = Utterance(0.0 if setup.vad is None else setup.vad.prefix_padding_ms / 1000)
         self._tools = Tools(stage.send, setup.blocking, scenario, memory)
         self._speaking: _Reply | None = None
         self._owed = False
@@ -78,9 +80,11 @@ class Dialogue:
     async def hear(self, pcm: bytes, rate: int) -> None:
         """Take audio of the candidate: s16le mono PCM at `rate` samples a second."""
         if self._ear is not None:
+            self._utterance.add(pcm, rate, speaking=self._ear.speaking)
             for event in self._ear.feed(pcm, rate):
                 await self._voice_activity(event)
         elif self._manual_seconds is not None:
+            self._utterance.add(pcm, rate, speaking=True)
             self._manual_seconds += len(pcm) / 2 / rate
 
     async def stream_ended(self) -> None:
@@ -90,6 +94,7 @@ class Dialogue:
 
     async def activity_started(self) -> None:
         self._manual_seconds = 0.0
+        self._utterance = Utterance(0.0)
         await self._speech_started()
 
     async def activity_ended(self) -> None:
@@ -152,7 +157,7 @@ class Dialogue:
         if not self._setup.transcribe_input:
             return
         speech = self._scenario.speech
-        text = speech[number] if number < len(speech) else f"({seconds:.1f} s of speech)"
+        text = speech[number] if number < len(speech) else self._utterance.over(seconds)
         if "late-input-transcription" in self._stage.flaws(self._turn + 1):
             self._withheld = text
             return

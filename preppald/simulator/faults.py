@@ -27,12 +27,24 @@ class _Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     and `scenario:NAME/bob` have their own first connections."""
     resumed: bool | None = None
     """Only on connections that resume (true) or begin afresh (false)."""
+    model: str = ""
+    """Only on connections with this model, such as "gemini-3.8-live"; empty: with any."""
 
-    def strikes(self, connection: int, *, resumed: bool) -> bool:
-        return self.connection in ("all", connection) and self.resumed in (None, resumed)
+    def strikes(self, connection: int, *, resumed: bool, model: str) -> bool:
+        return (
+            self.connection in ("all", connection)
+            and self.resumed in (None, resumed)
+            and self.model in ("", model.removeprefix("models/"))
+        )
 
 
-class Http(_Fault, frozen=True, kw_only=True, tag="http"):
+class _OfUpgrade(_Fault, frozen=True, kw_only=True):
+    def __post_init__(self) -> None:
+        if self.model:
+            raise ValueError("a fault of the upgrade has no model: the setup that names it comes later")
+
+
+class Http(_OfUpgrade, frozen=True, kw_only=True, tag="http"):
     """The upgrade is answered with this status instead of 101."""
 
     status: Literal[400, 401, 403, 404, 429, 500, 502, 503, 504]
@@ -41,7 +53,7 @@ class Http(_Fault, frozen=True, kw_only=True, tag="http"):
     body: str = ""
 
 
-class Hang(_Fault, frozen=True, kw_only=True, tag="hang"):
+class Hang(_OfUpgrade, frozen=True, kw_only=True, tag="hang"):
     """The upgrade is never answered."""
 
 

@@ -148,10 +148,7 @@ def _transcribed(pcm: bytes, mishear: str) -> str:
             words = FOREIGN.split() if words else []
         case _:
             pass
-    unknown = (
-        [f"({found.unknown:.1f} s of a sound that the simulator does not know)"] if found.unknown else []
-    )
-    return " ".join([*words, *unknown])
+    return " ".join([*words, *map(hearing.honest, found.unknown)])
 
 
 def _written(schema: dict[str, Any] | None, chars: int) -> str:

@@ -168,7 +168,8 @@ class Scenario(_Table, frozen=True, kw_only=True):
     seed: int = 1
     """Of everything that looks random: resumption handles and tool-call ids."""
     speech: tuple[str, ...] = ()
-    """What input transcription says, one text an utterance; after the last, an honest "(3.2 s of speech)"."""
+    """What input transcription says, one text an utterance; after the last, the words of recordings that are known, as the
+    sample answer's are, and an honest "(3.2 s of speech)" of all else."""
     reply: tuple[Reply, ...] = ()
     """What the interviewer says, in order; without any, the committed recordings."""
     replay: str = ""

@@ -72,7 +72,9 @@ async def hold_session(
                 faults=[
                     fault
                     for fault in scenario.fault
-                    if fault.strikes(connection.number, resumed=setup.handle is not None)
+                    if fault.strikes(
+                        connection.number, resumed=setup.handle is not None, model=setup.model_name
+                    )
                 ],
                 tasks=tasks,
                 connection=connection,

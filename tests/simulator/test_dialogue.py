@@ -1,6 +1,7 @@
 """Conversations with the simulator over memory streams, on Trio's autojump clock."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ import trio.testing
 from trio.testing import MockClock
 from websockets.frames import Opcode
 
-from preppald.simulator import GeminiSimulator, Scenario, load_scenario
+from preppald.core.verification import Flag, judge
+from preppald.simulator import GeminiSimulator, Scenario, hearing, load_scenario
 from preppald.simulator.scenario import GoAway, Limits, ToolCall
 from tests.simulator.caller import Caller, Json, audio, call, pcm_of, quiet, said, voice
+from tests.verification.rig import WORDS, answer as sample
 
 
 async def test_the_greeting(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
@@ -46,6 +49,46 @@ async def test_a_spoken_turn(nursery: trio.Nursery, autojump_clock: MockClock) -
     frames = await caller.until("turnComplete")
     assert said(frames, "inputTranscription") == "(3.2 s of speech)"
     assert said(frames) == "Tell me about a difficult problem you solved."
+
+
+@pytest.mark.parametrize("manual", [False, True])
+async def test_recordings_that_are_known_are_transcribed_in_their_own_words(
+    nursery: trio.Nursery, autojump_clock: MockClock, *, manual: bool
+) -> None:
+    """The sample answer in chunks, as a page sends it, in a quiet room and after a voice that nobody knows."""
+    caller = await (await call(GeminiSimulator(), nursery)).set_up(
+        realtimeInputConfig={"automaticActivityDetection": {"disabled": manual}}
+    )
+
+    async def say(pcm: bytes) -> str:
+        if manual:
+            await caller.send({"realtimeInput": {"activityStart": {}}})
+        for start in range(0, len(pcm), 640):
+            await caller.send(audio(pcm[start : start + 640]))
+        if manual:
+            await caller.send({"realtimeInput": {"activityEnd": {}}})
+        return said(await caller.until("turnComplete"), "inputTranscription")
+
+    assert await say(quiet(2.0) + sample() + quiet(1.0)) == WORDS
+    assert re.fullmatch(r"\(2\.[0-9] s of speech\)", await say(voice(2.0) + quiet(0.0 if manual else 1.0)))
+    assert re.fullmatch(
+        r"\(1[67]\.[0-9] s of speech\)", await say(voice(16.5) + quiet(0.0 if manual else 1.0))
+    )
+    assert await say(sample() + quiet(1.0)) == WORDS
+
+
+async def test_both_ears_say_the_same(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """So a check of a simulated interview finds no defect that no scenario made: of the sample, and of other voices."""
+    caller = await (await call(GeminiSimulator(), nursery)).set_up()
+    for turn in ([sample()], [voice(3.0)], [voice(3.0), voice(1.0)], [sample(), voice(2.0)]):
+        sound = [pcm + quiet(2.0) for pcm in turn]
+        live = ""
+        for pcm in sound:
+            await caller.send(audio(pcm))
+            live += " " + said(await caller.until("turnComplete"), "inputTranscription")
+        verdict = judge(live, hearing.heard(b"".join(sound)).text, voice_seconds=3.0)
+        assert verdict.flag is Flag.OK
+        assert verdict.confidence > 0.7
 
 
 async def test_barge_in(nursery: trio.Nursery, autojump_clock: MockClock) -> None:

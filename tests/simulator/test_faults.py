@@ -99,6 +99,16 @@ async def test_a_fault_strikes_its_own_connection_and_turn(
                 caller.notes.add("turn 1")
 
 
+async def test_a_fault_strikes_its_own_model(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """The sick one of two, in each of its connections."""
+    simulator = failing(Close(connection="all", at="setup", model="gemini-2.5-flash-native-audio-latest"))
+    for _ in range(2):
+        sick = await call(simulator, nursery)
+        await sick.send(setup_message(model="models/gemini-2.5-flash-native-audio-latest"))
+        assert (await sick.closed()).code == 1011
+        await (await call(simulator, nursery)).set_up()
+
+
 async def test_reset(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     """No close frame: 1006."""
     caller = await (await call(failing(Drop(at="generating", after=0.1)), nursery)).set_up()

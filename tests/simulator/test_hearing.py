@@ -61,8 +61,16 @@ def test_a_stall_of_the_line_costs_no_word() -> None:
 
 
 def test_it_says_when_it_does_not_know_a_sound() -> None:
-    assert written(silence(1.0) + tone(2.0)) == (200, "(2.0 s of a sound that the simulator does not know)")
+    assert written(silence(1.0) + tone(2.0)) == (200, "(2.0 s of speech)")
     assert written(silence(3.0)) == (200, "")
+
+
+def test_each_utterance_that_it_does_not_know_is_counted_by_itself() -> None:
+    """As live transcription does: a pause that ends an utterance there ends one here, and a shorter one does not."""
+    assert hearing.heard(tone(1.0) + silence(1.0) + tone(1.0) + silence(2.0) + tone(2.0)).unknown == (
+        3.0,
+        2.0,
+    )
 
 
 def test_it_knows_the_interviewers_lines() -> None:

@@ -20,6 +20,7 @@ from preppald.simulator.scenario import Scenario, ScenarioError, load, name_in_k
         ("[[fault]]\nat = 'ready'", ["fault[0]", "kind", "'silence'"]),
         ("[[fault]]\nkind = 'http'\nstatus = 200", ["fault[0].status = 200", "401"]),
         ("[[fault]]\nkind = 'http'\nstats = 401", ["fault[0].stats", "'status'"]),
+        ("[[fault]]\nkind = 'hang'\nmodel = 'gemini-3.8-live'", ["fault[0]", "of the upgrade has no model"]),
         ("[[fault]]\nkind = 'close'\nrow = 'x'", ["fault[0]", "row 'x'", "bad-key"]),
         ("[[fault]]\nkind = 'close'\nconnection = 'x'", ["fault[0].connection = 'x'", "'all'"]),
         ("[[fault]]\nkind = 'send'\njson = '['", ["fault[0]", "json is not JSON"]),
