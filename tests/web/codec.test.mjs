@@ -40,6 +40,19 @@ test("a voice that runs dry twice takes Opus up, once does not", () => {
   assert.equal(choice.judge(21_500, 0), "opus");
 });
 
+test("a voice that goes on running dry when Opus was taken up is told, until ten seconds have passed", () => {
+  const choice = new CodecChoice();
+  for (const now of [1000, 2000]) choice.ranDry(now);
+  assert.equal(choice.judge(2500, 0), "opus");
+  assert.equal(choice.stutters(2500), false, "Opus may help");
+  choice.ranDry(4000);
+  assert.equal(choice.stutters(4500), false, "once is an accident");
+  choice.ranDry(6000);
+  assert.equal(choice.stutters(6500), true);
+  assert.equal(choice.stutters(13_900), true);
+  assert.equal(choice.stutters(14_100), false);
+});
+
 test("PCM that proves too early is tried again later and later, and one that lasts begins anew", () => {
   const choice = new CodecChoice();
   let now = 0;

@@ -11,7 +11,7 @@ const chunk = () => new Uint8Array(CHUNK_MS * 32);
  * Speak for a while over a line of so many bytes a second, whose server reports on arrival, once a second.
  * @returns how much of it arrived
  */
-function speak(uplink, seconds, { bytesPerSecond, from = 0, tripMs = 50, held = [], every = () => {} }) {
+function speak(uplink, seconds, { bytesPerSecond, from = 0, tripMs = 50, held = [], packed = false, every = () => {} }) {
   const line = held.map((pcm) => ({ bytes: pcm.length }));
   let room = 0;
   let arrivedMs = 0;
@@ -19,7 +19,7 @@ function speak(uplink, seconds, { bytesPerSecond, from = 0, tripMs = 50, held = 
   const reports = [];
   for (let now = from; now < from + seconds * 1000; now += 10) {
     if ((now - from) % CHUNK_MS === 0) uplink.put(chunk(), now);
-    for (const pcm of uplink.take(now, 0)) line.push({ bytes: pcm.length });
+    for (const pcm of uplink.take(now, 0, packed)) line.push({ bytes: pcm.length });
     const speed = typeof bytesPerSecond === "function" ? bytesPerSecond(now) : bytesPerSecond;
     room = Math.min(room + speed / 100, speed / 10);
     every(now);
@@ -64,6 +64,14 @@ test("a healthy line with a round trip of a second loses nothing", () => {
   const { arrivedMs } = speak(uplink, 60, { bytesPerSecond: 64000, tripMs: 500 });
   assert.equal(uplink.droppedMs, 0);
   assert.ok(arrivedMs > 58000);
+});
+
+test("a line that stands for a second whenever a packet is lost, and has room, loses nothing", () => {
+  const uplink = new Uplink();
+  uplink.opened(0);
+  const { arrivedMs } = speak(uplink, 120, { bytesPerSecond: (now) => (now % 3700 < 1000 ? 0 : 64000), tripMs: 600, packed: true });
+  assert.equal(uplink.droppedMs, 0);
+  assert.ok(arrivedMs > 117000, `${arrivedMs} ms arrived`);
 });
 
 test("P6: of what a blocked page delivers at once, only the newest seconds are sent; the rest is counted", () => {

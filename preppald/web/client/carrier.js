@@ -119,6 +119,14 @@ export class Carrier {
     this.#follow();
   }
 
+  /**
+   * True while the interviewer's voice breaks up, whatever carries it.
+   * @param {number} now
+   */
+  stutters(now) {
+    return this.#choice.stutters(now);
+  }
+
   #follow() {
     const wanted = this.#granted && this.#opus !== null ? this.#wanted : "pcm";
     if (wanted === this.#codec) return;

@@ -49,7 +49,7 @@ export class CodecChoice {
    * @returns {Codec}
    */
   judge(now, lagMs) {
-    const dry = this.#dry.filter((at) => now - at < DRY_WITHIN_MS).length;
+    const dry = this.#driedOf(now);
     if (lagMs > ROOM_MS || dry > 0) this.#roomSince = now;
     if (this.codec === "pcm") {
       if (this.#triedAt !== null && now - this.#triedAt > PROVEN_MS) this.#proven();
@@ -59,6 +59,19 @@ export class CodecChoice {
       this.#triedAt = now;
     }
     return this.codec;
+  }
+
+  /**
+   * True while the voice runs dry again and again, and no codec that takes less is left to be taken up.
+   * @param {number} now
+   */
+  stutters(now) {
+    return this.#driedOf(now) >= DRY;
+  }
+
+  /** @param {number} now */
+  #driedOf(now) {
+    return this.#dry.filter((at) => now - at < DRY_WITHIN_MS).length;
   }
 
   #proven() {

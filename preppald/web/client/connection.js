@@ -97,11 +97,15 @@ export class Connection {
     void this.#dial();
   }
 
-  /** The quality of the candidate's line. @returns {{quality: Quality, lagMs: number, droppedMs: number, codec: CodecName}} */
+  /** The quality of the line, both ways. @returns {{quality: Quality, lagMs: number, droppedMs: number, codec: CodecName}} */
   get state() {
-    const { lagMs, droppedMs, slow } = this.#uplink;
-    const quality = this.#lostAt !== null ? "lost" : this.#quietMs >= QUIET_MS ? "silent" : slow ? "slow" : "good";
+    const { lagMs, droppedMs } = this.#uplink;
+    const quality = this.#lostAt !== null ? "lost" : this.#quietMs >= QUIET_MS ? "silent" : this.#slow ? "slow" : "good";
     return { quality, lagMs, droppedMs, codec: this.#carrier.codec };
+  }
+
+  get #slow() {
+    return this.#uplink.slow || this.#carrier.stutters(now());
   }
 
   /**
@@ -253,10 +257,10 @@ export class Connection {
   #pump() {
     const socket = this.#socket;
     const isOpen = socket?.readyState === WebSocket.OPEN;
-    const pieces = this.#uplink.take(now(), isOpen ? socket.bufferedAmount : 0);
+    const pieces = this.#uplink.take(now(), isOpen ? socket.bufferedAmount : 0, this.#carrier.codec === "opus");
     if (isOpen) this.#carrier.send(pieces);
     this.#carrier.judge(now(), this.#uplink.lagMs);
-    this.#trouble("slow-connection", this.#uplink.slow);
+    this.#trouble("slow-connection", this.#slow);
     if (this.#uplink.droppedSpeechMs > this.#toldDroppedMs) {
       this.#toldDroppedMs = this.#uplink.droppedSpeechMs;
       this.#trouble("speech-dropped", true);

@@ -20,8 +20,14 @@ export const MAX_LAG_MS = 3000;
 /** Sound kept while there is no line: a sentence; older speech would only delay the interview. */
 export const HELD_MS = 5000;
 
-/** Sent and not yet received: the server reports once a second, and a slow round trip takes half of one. */
+/** Sent and not yet received: the server reports once a second, and a slow round trip takes half of one. On a line that turns slow, so much PCM is in the way of all that follows. */
 const WINDOW_MS = 1500;
+
+/** Opus is in nobody's way, and a packet that is lost, and comes again, takes another second. */
+const PACKED_WINDOW_MS = 2500;
+
+/** More than that is under way only where the line, and not the candidate, says how fast sound goes. */
+const WAITING_MS = 500;
 
 /** The server reports when sound arrives, so with a full window a piece goes all the same, so often. */
 const PROBE_EVERY_MS = 250;
@@ -43,6 +49,9 @@ const GAP_FORGIVEN_MS = 4000;
 const MIN_RATE = 0.1;
 const MAX_RATE = 2;
 
+/** … over so long: a lost packet holds up all behind it for a second, and says nothing of the speed. */
+const RATE_OVER_MS = 5000;
+
 /** @typedef {{pcm: Uint8Array, capturedAt: number, speech: boolean}} Piece */
 
 export class Uplink {
@@ -63,6 +72,8 @@ export class Uplink {
   #receivedMs = 0;
   #receivedAt = 0;
   #rate = 1;
+  /** What the server said within RATE_OVER_MS. @type {{at: number, audioMs: number}[]} */
+  #reports = [];
   /** Until when, and up to which place, held sound counts as arrived. */
   #forgivenUntil = 0;
   #forgivenMs = 0;
@@ -94,6 +105,7 @@ export class Uplink {
     this.#sentMs = this.#receivedMs = 0;
     this.#receivedAt = now;
     this.#rate = 1;
+    this.#reports = [{ at: now, audioMs: 0 }];
     this.#marks = [];
     const held = this.#queue.map(({ pcm }) => pcm);
     this.#forgivenMs = this.#sentMs = this.#queuedMs;
@@ -113,9 +125,10 @@ export class Uplink {
    * Return what is to be sent now; drop what would come too late.
    * @param {number} now
    * @param {number} bufferedBytes the socket's bufferedAmount
+   * @param {boolean} [packed] whether it goes as Opus
    * @returns {Uint8Array[]}
    */
-  take(now, bufferedBytes) {
+  take(now, bufferedBytes, packed = false) {
     if (!this.#open) {
       this.#keep(HELD_MS);
       return [];
@@ -125,7 +138,7 @@ export class Uplink {
     if (stalled) this.#keep(HELD_MS);
     else this.#dropLate(now, underway / this.#rate);
     const ready = [];
-    let room = WINDOW_MS - underway / this.#rate;
+    let room = (packed && this.#measured ? PACKED_WINDOW_MS : WINDOW_MS) - underway / this.#rate;
     if (room <= 0 && now - this.#sentAt >= PROBE_EVERY_MS && this.#measured) room = Number.MIN_VALUE;
     while (room > 0 && this.#queue.length > 0) {
       this.#sentAt = now;
@@ -145,11 +158,11 @@ export class Uplink {
    * @param {number} now
    */
   received(audioMs, now) {
-    const arrivedMs = Math.max(0, audioMs - this.#receivedMs);
-    const tookMs = Math.max(1, now - this.#receivedAt);
-    const stillUnderway = this.#sentMs - audioMs > WINDOW_MS / 3;
-    const measured = Math.min(MAX_RATE, Math.max(MIN_RATE, arrivedMs / tookMs));
-    this.#rate = this.#measured && stillUnderway ? (this.#rate + measured) / 2 : 1;
+    this.#reports = [...this.#reports.filter(({ at }) => now - at <= RATE_OVER_MS), { at: now, audioMs }];
+    const before = /** @type {{at: number, audioMs: number}} */ (this.#reports[0]);
+    const arrived = (audioMs - before.audioMs) / Math.max(1, now - before.at);
+    const limited = this.#measured && this.#reports.length > 1 && this.#sentMs - audioMs > WAITING_MS;
+    this.#rate = limited ? Math.min(MAX_RATE, Math.max(MIN_RATE, arrived)) : 1;
     this.#measured = true;
     this.#receivedMs = audioMs;
     this.#receivedAt = now;

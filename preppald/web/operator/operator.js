@@ -230,14 +230,18 @@ function detail(it) {
   set($("detail-title"), named(it));
   set($("detail-facts"), [`user ${it.user}`, `since ${moment(it.started_ms)}`, span(it.length_ms / 1000), it.model, end].join(" · "));
   $("picture").replaceChildren(...picture(it));
-  const { quality: q, now } = it;
+  const { quality: q } = it;
   const seconds = (ms) => (ms === null ? "–" : `${(ms / 1000).toFixed(1)} s`);
   facts($("numbers"), [
     ["Turns, candidate and interviewer", `${q.candidate_turns}, ${q.interviewer_turns}`],
     ["Spoken, candidate and interviewer", `${span(q.candidate_ms / 1000)}, ${span(q.interviewer_ms / 1000)}`],
-    ["Waits: half, longest", `${seconds(q.wait_p50_ms)}, ${seconds(q.wait_longest_ms)}`],
+    ["The candidate's share", q.candidate_share === null ? "–" : `${Math.round(q.candidate_share * 100)} %`],
+    ["The candidate's words a minute", q.words_a_minute === null ? "–" : String(Math.round(q.words_a_minute))],
+    ["Waits: half, p99, longest", [q.wait_p50_ms, q.wait_p99_ms, q.wait_longest_ms].map(seconds).join(", ")],
+    ["Longest silence of each", `${seconds(q.candidate_silence_ms)}, ${seconds(q.interviewer_silence_ms)}`],
     ["Cut in", String(q.interruptions)],
-    ...(now ? [["Connections changed, restored", `${now.rotations}, ${now.restorations}`], ["Tokens, cost", `${now.tokens}, ${dollars(now.cost_dollars)}`]] : []),
+    ...(q.service ? service(q.service, seconds) : []),
+    ["Tokens, cost", `${it.tokens}, ${dollars(it.cost_dollars)}`],
   ]);
   $("words").replaceChildren(...it.turns.filter((turn) => turn.text !== undefined).map((turn) => {
     const line = document.createElement("li");
@@ -249,6 +253,18 @@ function detail(it) {
     line.append(span(turn.begin_ms / 1000), who, text);
     return line;
   }));
+}
+
+// The daemon's own part: [name, value, bad] of each number.
+function service(of, seconds) {
+  return [
+    ["Broke off, and taken up again", String(of.false_interruptions)],
+    ["Prompts to a silent interviewer", String(of.prompts)],
+    ["Gaps: how many, in all, longest", `${of.gaps}, ${seconds(of.gap_ms)}, ${seconds(of.gap_longest_ms)}`],
+    ["Time given back", seconds(of.credited_ms)],
+    ["Sound dropped", seconds(of.dropped_ms), of.dropped_ms > 0],
+    ["Connections changed, restored", `${of.rotations}, ${of.restorations}`],
+  ];
 }
 
 // ---------------------------------------------------------------- orders

@@ -1,10 +1,13 @@
 // One interview as bars: who spoke when, who waited, who was cut, and when Gemini was there.
 const NS = "http://www.w3.org/2000/svg";
 const ROW_MS = 600_000;
-const [WIDTH, HEIGHT] = [600, 52];
-const LANES = { link: 2, AI: 12, USER: 30 };
-const HEIGHTS = { link: 5, gap: 5 };
-const NAMES = { AI: "Interviewer", USER: "Candidate", wait: "Waits", cut: "Cut in", link: "Connection to Gemini", gap: "Without Gemini" };
+const [WIDTH, HEIGHT] = [600, 56];
+const LANES = { link: 2, AI: 12, USER: 30, page: 48 };
+const HEIGHTS = { link: 5, gap: 5, page: 5, away: 5 };
+const NAMES = {
+  AI: "Interviewer", USER: "Candidate", wait: "Waits", cut: "Cut in", link: "Connection to Gemini", gap: "Without Gemini",
+  page: "The candidate's page", away: "Without a page",
+};
 // Thinner bars cannot be seen.
 const THINNEST = 0.8;
 
@@ -26,11 +29,12 @@ export function span(seconds) {
 // Returns every bar of a timeline: [kind, lane, from, to], in milliseconds since the interview began.
 export function bars(it) {
   const found = [];
-  const links = it.connections;
-  links.forEach((link, index) => {
-    found.push(["link", "link", link.begin_ms, link.end_ms ?? it.length_ms]);
-    if (index) found.push(["gap", "link", links[index - 1].end_ms ?? link.begin_ms, link.begin_ms]);
-  });
+  for (const [stays, kind, gap] of [[it.connections, "link", "gap"], [it.browsers, "page", "away"]]) {
+    stays.forEach((stay, index) => {
+      found.push([kind, kind, stay.begin_ms, stay.end_ms ?? it.length_ms]);
+      if (index) found.push([gap, kind, stays[index - 1].end_ms ?? stay.begin_ms, stay.begin_ms]);
+    });
+  }
   it.turns.forEach((turn, index) => {
     const following = it.turns[index + 1];
     found.push([turn.speaker, turn.speaker, turn.begin_ms, turn.end_ms]);

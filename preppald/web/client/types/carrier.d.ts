@@ -62,6 +62,11 @@ export declare class Carrier {
      * @param {number} lagMs
      */
     judge(now: number, lagMs: number): void;
+    /**
+     * True while the interviewer's voice breaks up, whatever carries it.
+     * @param {number} now
+     */
+    stutters(now: number): boolean;
     /** @param {Uint8Array[]} pieces PCM16 LE 16 kHz; taken over */
     send(pieces: Uint8Array[]): void;
     /** @param {AudioResponse} message */

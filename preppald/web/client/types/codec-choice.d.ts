@@ -22,4 +22,9 @@ export declare class CodecChoice {
      * @returns {Codec}
      */
     judge(now: number, lagMs: number): Codec;
+    /**
+     * True while the voice runs dry again and again, and no codec that takes less is left to be taken up.
+     * @param {number} now
+     */
+    stutters(now: number): boolean;
 }

@@ -65,7 +65,7 @@ export declare class Connection {
     /** @param {ConnectionOptions} options */
     constructor(options: ConnectionOptions);
     open(): void;
-    /** The quality of the candidate's line. @returns {{quality: Quality, lagMs: number, droppedMs: number, codec: CodecName}} */
+    /** The quality of the line, both ways. @returns {{quality: Quality, lagMs: number, droppedMs: number, codec: CodecName}} */
     get state(): {
         quality: Quality;
         lagMs: number;

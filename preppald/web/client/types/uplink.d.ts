@@ -44,9 +44,10 @@ export declare class Uplink {
      * Return what is to be sent now; drop what would come too late.
      * @param {number} now
      * @param {number} bufferedBytes the socket's bufferedAmount
+     * @param {boolean} [packed] whether it goes as Opus
      * @returns {Uint8Array[]}
      */
-    take(now: number, bufferedBytes: number): Uint8Array[];
+    take(now: number, bufferedBytes: number, packed?: boolean): Uint8Array[];
     /**
      * The server said how much it has received on this connection.
      * @param {number} audioMs
