@@ -39,6 +39,11 @@ print([name for name in hook["UNUSED"] if not unread(name)])
     [
         ("asyncio", "asyncio.run(asyncio.sleep(0, 'used'))"),
         ("html", "'used' * (html.escape('<') == '&lt;')"),
+        ("csv", "'used' * (next(csv.reader(['a,b'])) == ['a', 'b'])"),
+        ("difflib", "'used' * (difflib.get_close_matches('abc', ['abd']) == ['abd'])"),
+        ("gzip", "'used' * (gzip.decompress(gzip.compress(b'')) == b'')"),
+        ("locale", "'used' * bool(locale.getpreferredencoding())"),
+        ("mimetypes", "'used' * (mimetypes.guess_type('a.txt')[0] == 'text/plain')"),
         (
             "google.protobuf.internal.python_message",
             "'used' * bool(python_message.GeneratedProtocolMessageType)",
@@ -57,3 +62,19 @@ print({use})
 assert not unread({module!r})
 """
     assert run(program) == "used\n"
+
+
+def test_threads_that_ask_at_once_have_all_of_it() -> None:
+    program = """
+import difflib, threading
+start, found = threading.Barrier(8), []
+def ask():
+    start.wait()
+    found.append(difflib.restore and difflib.IS_CHARACTER_JUNK(" "))
+threads = [threading.Thread(target=ask) for _ in range(8)]
+sys.setswitchinterval(1e-6)
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(found == [True] * 8)
+"""
+    assert run(program) == "True\n"
