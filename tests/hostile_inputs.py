@@ -115,6 +115,11 @@ BEFORE = (
     Hostile("bare line feeds", "400", [asked().replace(b"\r\n", b"\n")]),
     Hostile("a header without a colon", "400", [asked(b"GET /ID HTTP/1.1", b"nonsense")]),
     Hostile("a space before the colon", "400", [asked(b"GET /ID HTTP/1.1", b"A : b")]),
+    Hostile(
+        "a header that is folded behind a bare line feed",
+        "400",
+        [asked(b"GET /ID HTTP/1.1", b"A: b\n c")],
+    ),
     Hostile("a folded header", "400", [asked(b"GET /ID HTTP/1.1", b"A: b", b" c")]),
     Hostile("no key", "400", [asked(without=[b"Sec-WebSocket-Key"])]),
     Hostile("two keys", "400", [asked(b"GET /ID HTTP/1.1", b"Sec-WebSocket-Key: " + KEY)]),

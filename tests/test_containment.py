@@ -15,7 +15,7 @@ from preppald.recording import Recorder
 from preppald.recording.tape import Entry, RunningTape
 from tests.durable import EPOCH_MS, Notes, finished, inline, interview, said
 from tests.simulation.application import Client
-from tests.simulation.machine import Machine, Process
+from tests.simulation.machine import Machine, Outside, Process
 
 SETTLE_SECONDS = 60.0
 
@@ -65,6 +65,7 @@ OTHERS = {
     "Following.run": "begins the loops of this table",
     "NoExporter.run": "drops what an earlier run owed to a collector, once",
     "Coders.run": "begins the rounds",
+    "Coders._release": "catches what one browser's coder raises",
     "Round.run": "tests/test_coding.py: a bug on one browser's way is nobody else's",
     "accept": "a port",
     "serve_listeners": "a port",
@@ -97,7 +98,7 @@ def task_of(process: Process) -> trio.lowlevel.Task:
 
 @pytest.fixture
 async def process(nursery: trio.Nursery, autojump_clock: object) -> AsyncIterator[Process]:
-    machine = Machine(1, {}, nursery)
+    machine = Machine(1, {}, nursery, Outside(1))
     process = machine.boot()
     await process.serves.wait()
     yield process

@@ -20,8 +20,9 @@ async def _send(
     try:
         for step in hostile.steps:
             if isinstance(step, bytes):
+                # The token last: it may hold the letters ID.
                 await stream.send_all(
-                    step.replace(b"TOKEN", token.encode()).replace(b"ID", interview_id.encode())
+                    step.replace(b"ID", interview_id.encode()).replace(b"TOKEN", token.encode())
                 )
             elif step == END:
                 await stream.send_eof()

@@ -17,11 +17,11 @@ MODULES = sorted(
 )
 
 # Rules without I/O, clock, log or randomness: what they are given is all they know.
-PURE = ("core/", "audio/", "server/admission.py", "server/request.py", "shared/tenure.py")
+PURE = ("core/", "audio/", "server/admission.py", "server/request.py", "shared/hello.py", "shared/tenure.py")
 PURE_LIBRARIES = {
     "array", "binascii", "bisect", "codecs", "collections", "dataclasses", "datetime", "difflib", "enum",
     "functools", "google",
-    "hashlib", "http", "itertools", "json", "jwt", "math", "msgspec", "operator", "re", "string", "struct", "types",
+    "hashlib", "hmac", "http", "itertools", "json", "jwt", "math", "msgspec", "operator", "re", "string", "struct", "types",
     "typing", "unicodedata", "zlib",
 }  # fmt: skip
 # A codec is a pure function of its stream, and the best one is in C.
@@ -56,7 +56,7 @@ RESERVED = {
     "prometheus_client": ("telemetry/",),
     "structlog": ("telemetry/logs.py",),
     # Calls into C, where a wrong argument ends the process.
-    "ctypes": ("audio/opus.py", "net/timer.py"),
+    "ctypes": ("audio/opus.py", "net/timer.py", "telemetry/memory.py"),
 }
 # The programs that stand beside the daemon, and who may start them.
 PROGRAMS = ("simulator", "candidate")

@@ -28,7 +28,9 @@ from preppald.core.deliveries import (
     StatusUpdate,
     TranscriptSubmission,
 )
+from preppald.daemon import sharing
 from preppald.gemini.connection import UpstreamError
+from preppald.gemini.models import Models
 from preppald.gemini.service import GeminiService
 from preppald.interview.dialogue import Dialogue
 from preppald.interview.parts import Parts
@@ -39,6 +41,9 @@ from preppald.journal import Given, Journal, Place
 from preppald.net.ticker import Ticker
 from preppald.recording import Recorder
 from preppald.server.connection import Server
+from preppald.shared import Presence, Shared
+from preppald.shared.ownership import Ownership
+from preppald.shared.shipper import Shipper
 from preppald.simulator import GeminiSimulator, Scenario
 from preppald.telemetry.health import Health
 from preppald.telemetry.metrics import Metrics
@@ -102,7 +107,8 @@ class RecordingBackend:
 class World:
     """Everything one daemon has, within reach. ``start`` it in a nursery that outlives the test's body.
 
-    ``place``: of its journal, where that is to be on disk. ``library``: for Opus; None: it knows PCM only.
+    ``place``: of its journal, where that is to be on disk. ``library``: for Opus; None: it knows PCM only. ``shared``: a
+    journal that it shares with others.
     """
 
     def __init__(
@@ -111,6 +117,7 @@ class World:
         scenario: Scenario,
         place: Place | None = None,
         library: Library | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self.config: Config = load({**SETTINGS, **settings})
         self.wall_offset_ms = 0
@@ -127,7 +134,31 @@ class World:
             wrapper_class=structlog.make_filtering_bound_logger(0),
         )
         place = place or Given(lambda: sqlite3.connect(":memory:", check_same_thread=False))
-        self.journal = Journal(place, log=log, now_ms=self.now_ms, in_thread=inline, retention_ms=None)
+        self.shipper = (
+            Shipper(
+                shared,
+                Presence("here", "10.0.0.1:8788", "1"),
+                log=log,
+                now_ms=self.now_ms,
+                retention_ms=None,
+                in_thread=inline,
+            )
+            if shared is not None
+            else None
+        )
+        self.journal = Journal(
+            place,
+            log=log,
+            now_ms=self.now_ms,
+            in_thread=inline,
+            retention_ms=None,
+            follower=self.shipper,
+        )
+        self.ownership = (
+            Ownership(shared, self.shipper.membership, self.journal, log=log, in_thread=inline)
+            if shared is not None and self.shipper is not None
+            else None
+        )
         # Told of each delivery that is pending no more.
         self.settled: Callable[[OutboxEntry], None] = lambda _owed: None
         self.outbox = Outbox(
@@ -145,8 +176,9 @@ class World:
         )
         ticker = Ticker()
         coders = Coders(library, ticker=ticker, metrics=self.metrics, log=log, in_threads=[inline])
+        current = Current(self.config)
         self.services = Services(
-            current=Current(self.config),
+            current=current,
             journal=self.journal,
             metrics=self.metrics,
             log=log,
@@ -157,7 +189,10 @@ class World:
                 key=lambda: self.services.config.gemini_key,
                 poller=ticker.poller,
                 metrics=self.metrics,
-                health=Health(log),
+                health=(health := Health(log)),
+                models=Models(
+                    lambda: current.config.gemini_models, log=log, health=health, metrics=self.metrics
+                ),
                 now_ms=self.now_ms,
                 chance=lambda: 0.5,
             ),
@@ -166,6 +201,7 @@ class World:
             backend=self.backend,
             recorder=recorder,
             coders=coders,
+            ownership=self.ownership,
         )
         self.registry: Registry
         self.nursery: trio.Nursery
@@ -175,7 +211,7 @@ class World:
 
     async def start(self, nursery: trio.Nursery) -> "World":
         self.nursery = nursery
-        await nursery.start(self.journal.run)
+        await sharing.start(self.journal, self.shipper, nursery)
         await nursery.start(self.outbox.run)
         nursery.start_soon(self.services.ticker.run)
         if self.services.coders is not None:
@@ -183,7 +219,9 @@ class World:
         if self.services.recorder is not None:
             nursery.start_soon(self.services.recorder.run)
         self.registry = Registry(self.services, nursery)
-        await self.registry.recover()
+        await sharing.recovered(self.services, self.registry, self.shipper)
+        if self.ownership is not None:
+            nursery.start_soon(self.ownership.run, self.registry.recover, lambda: not self.registry.draining)
         self.server = Server(self.services, self.registry)
         return self
 

@@ -10,6 +10,8 @@ machine.py      the host: boots the real daemon, kills it, moves its clock
 plan.py         what a seed wants to happen
 run.py          one seed from plan to verdict
 verdict.py      what must hold after every run, whatever happened
+fleet           several such hosts with one shared journal
+frozen.py       stops a process and lets it go on
 seeds.txt       seeds that found a fault once
 __main__.py     any number of seeds: ``python -m tests.simulation --seeds 1000``
 

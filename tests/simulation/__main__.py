@@ -23,16 +23,22 @@ def main() -> int:
     )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default %(default)s)")
     parser.add_argument("--damage", action="store_true", help="the disk damages what it holds, too")
+    parser.add_argument("--fleet", action="store_true", help="several hosts with one shared journal")
     arguments = parser.parse_args()
+    if arguments.damage and arguments.fleet:
+        parser.error("--damage is of one host")
     seeds = range(arguments.first, arguments.first + arguments.seeds)
     began = time.perf_counter()
     reports: list[Report] = []
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(arguments.jobs, mp_context=context) as pool:
-        for report in pool.map(partial(simulate_watched, damage=arguments.damage), seeds, chunksize=5):
+        one = partial(simulate_watched, damage=arguments.damage, several=arguments.fleet)
+        for report in pool.map(one, seeds, chunksize=5):
             reports.append(report)
             for violation in report.violations:
                 print(f"seed {report.seed}: {violation}", flush=True)
+            for excused in report.excused:
+                print(f"seed {report.seed}: excused: {excused}", flush=True)
             if len(reports) % PROGRESS_EVERY == 0:
                 print(f"{len(reports)} of {len(seeds)} seeds, {_failed(reports)} failed", flush=True)
     print(summary(reports, time.perf_counter() - began))

@@ -39,7 +39,7 @@ DOWN = Mood(fails=1.0)
 class Application:
     """One backend for a run. ``stored``: by idempotency key, in the order of storing."""
 
-    def __init__(self, disk: Disk, chance: random.Random, wire: str = "trpc") -> None:
+    def __init__(self, chance: random.Random, wire: str = "trpc") -> None:
         self.mood = WELL
         self.wire = WIRES[wire]
         self.refusals = Refusals()
@@ -50,7 +50,6 @@ class Application:
         self.faults: list[str] = []
         # Who was told that a delivery is stored, and when.
         self._told: dict[str, tuple[Client, float]] = {}
-        self._disk = disk
         self._chance = chance
 
     async def take(self, delivery: Delivery, client: "Client") -> Outcome:
@@ -69,7 +68,7 @@ class Application:
 
     async def _serve(self, delivery: Delivery, client: "Client") -> Outcome:
         self.posts += 1
-        self._audit(delivery, client)
+        self.audit(delivery, client)
         mood, roll = self.mood, self._chance.random()
         if mood.only and delivery.interview_id != mood.only:
             mood = WELL
@@ -110,7 +109,8 @@ class Application:
             case _:
                 return Retry(None, "cannot be reached")
 
-    def _audit(self, delivery: Delivery, client: "Client") -> None:
+    def audit(self, delivery: Delivery, client: "Client") -> None:
+        """Note what is wrong about a post. ``client``: of the process that posts."""
         told, at = self._told.get(delivery.key, (None, 0.0))
         if told is client:
             self.faults.append(f"{delivery.key} was posted again by a process that knew it acknowledged")
@@ -120,7 +120,7 @@ class Application:
             )
         if client.excused:
             return
-        match self._disk.state_of(delivery.key):
+        match client.disk.state_of(delivery.key):
             case None:
                 self.faults.append(f"{delivery.key} was posted before it was durable")
             case DeliveryState.DONE:
@@ -174,10 +174,11 @@ class Refusals:
 class Client:
     """The backend as one process sees it; a dead one reaches nobody.
 
-    ``excused``: its journal said that it cannot write, and has not said yet that it can again.
+    ``disk``: the process's own. ``excused``: its journal said that it cannot write, and has not said yet that it can again.
     """
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, disk: Disk) -> None:
+        self.disk = disk
         self.excused = False
         self._application = application
         # When it was killed, and whether the disk answered then.

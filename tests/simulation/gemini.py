@@ -2,9 +2,14 @@
 
 from collections.abc import Callable
 import random
+from typing import Any
+
+import msgspec
+import trio
 
 from preppald.simulator import FLAWS, GeminiSimulator, Scenario
 from preppald.simulator.faults import Close, Drop, Fault, Flawed, Hang, Http, Silence
+from preppald.simulator.recording import Direction, Recorder
 from preppald.simulator.scenario import Audio, GoAway, Limits, Reply, Timing
 
 # More than one session lives to say.
@@ -14,12 +19,32 @@ PASSING = ("internal", "internal-occurred", "aborted", "unavailable", "normal")
 MOMENTS = ("setup", "ready", "generating", "generation-complete", "turn-complete", "speech", "utterance")
 
 
+class Setups(Recorder):
+    """Takes down the model of each setup, with when. ``seen``: in their order."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[float, str]] = []
+
+    def note(self, connection: int, direction: Direction, frame: dict[str, Any]) -> None:
+        """Let the service's own frames go by."""
+
+    def note_bytes(self, _connection: int, _direction: Direction, message: bytes) -> None:
+        if message.startswith(b'{"setup"'):
+            model = msgspec.json.decode(message)["setup"]["model"].removeprefix("models/")
+            self.seen.append((trio.current_time(), model))
+
+
 class Gemini(GeminiSimulator):
-    """``faulty``: the share of connections that have a fault of Gemini's own in store."""
+    """``faulty``: the share of connections that have a fault of Gemini's own in store. ``ailing``: faults of all that come.
+
+    ``setups``: what was asked for.
+    """
 
     def __init__(self, chance: random.Random, note: Callable[[str, dict[str, object]], None]) -> None:
-        super().__init__(log=note)
+        self.setups = Setups()
+        super().__init__(log=note, recorder=self.setups)
         self.faulty = 0.0
+        self.ailing: tuple[Fault, ...] = ()
         self._chance = chance
 
     def _scenario_for(self, _key: str | None) -> Scenario | None:
@@ -40,7 +65,7 @@ class Gemini(GeminiSimulator):
             timing=Timing(setup_delay=self._chance.uniform(0.02, 0.5)),
             go_away=GoAway(before=30.0),
             limits=Limits(connection=self._chance.choice((90.0, 300.0, 600.0))),
-            fault=self._faults(),
+            fault=(*self.ailing, *self._faults()),
         )
 
     def _faults(self) -> tuple[Fault, ...]:

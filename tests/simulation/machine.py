@@ -3,13 +3,13 @@
 A process that was killed is cut off from everything: what its tasks still do on their way out nobody can see.
 """
 
-from collections.abc import AsyncIterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 import hashlib
 import random
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 import trio
@@ -20,6 +20,7 @@ from preppald.core.deliveries import Delivery
 from preppald.daemon.environment import Environment, Listeners
 from preppald.daemon.run import Running, StopSwitch, run_daemon
 from preppald.gemini.connection import UpstreamError
+from preppald.shared import Alone, Shared
 from preppald.telemetry.memory import Memory
 from tests.simulation import neighbour
 from tests.simulation.application import Application, Client
@@ -28,6 +29,7 @@ from tests.simulation.disk import Disk, Mount
 from tests.simulation.gemini import Gemini
 from tests.simulation.network import Link, Listener, Network
 
+T = TypeVar("T")
 SECRET = "a-secret-for-tests-of-32-bytes-or-more"
 WALL_MS = 1_800_000_000_000
 SETTINGS = {
@@ -53,6 +55,7 @@ class Process:
     listener: Listener | None = None
     links: list[Link] = field(default_factory=list)
     life: trio.CancelScope = field(default_factory=trio.CancelScope)
+    task: trio.lowlevel.Task | None = None
     serves: trio.Event = field(default_factory=trio.Event)
     gone: trio.Event = field(default_factory=trio.Event)
 
@@ -67,25 +70,49 @@ class Death:
     disk_was_slow: bool
 
 
+class Outside:
+    """Everything that is not a host's own. ``log`` holds (when, level, event, keys) of the living only."""
+
+    def __init__(self, seed: int, wire: str = "trpc", application: Application | None = None) -> None:
+        self.application = application or Application(random.Random(f"application {seed}"), wire)
+        self.gemini = Gemini(random.Random(f"gemini {seed}"), partial(self.note, "info"))
+        self.log: list[tuple[float, str, str, Mapping[str, Any]]] = []
+        self._digest = hashlib.sha256()
+
+    @property
+    def digest(self) -> str:
+        """Of all that anybody noted: the same for the same seed."""
+        return self._digest.hexdigest()[:16]
+
+    def note(self, level: str, event: str, keys: Mapping[str, object]) -> None:
+        at = trio.current_time()
+        self.log.append((at, level, event, keys))
+        told = sorted((name, value) for name, value in keys.items() if name != "exc_info")
+        self._digest.update(f"{at:.6f} {level} {event} {told}\n".encode())
+
+
 class Machine:
-    """Everything there is in one run. ``log`` holds (when, level, event, keys) of the living only."""
+    """One host. ``name``: stands in each of its lines, where there are several; then each has a seed of its own."""
 
     def __init__(
-        self, seed: int, settings: Mapping[str, str], nursery: trio.Nursery, wire: str = "trpc"
+        self,
+        seed: int | str,
+        settings: Mapping[str, str],
+        nursery: trio.Nursery,
+        outside: Outside,
+        name: str = "",
     ) -> None:
         self.config = load({**SETTINGS, **settings})
+        self.outside = outside
+        self.name = name
         self.disk = Disk(random.Random(f"disk {seed}"))
         self.network = Network(random.Random(f"network {seed}"))
-        self.application = Application(self.disk, random.Random(f"application {seed}"), wire)
-        self.gemini = Gemini(random.Random(f"gemini {seed}"), partial(self._note, "info"))
         self.process: Process | None = None
         self.wall_offset_ms = 0
         self.boots: list[float] = []
         self.deaths: list[Death] = []
         # What other instances' databases owe, by the instance's name.
         self.left: dict[str, list[Delivery]] = {}
-        self.log: list[tuple[float, str, str, Mapping[str, Any]]] = []
-        self._digest = hashlib.sha256()
         self._chance = random.Random(f"machine {seed}")
         self._nursery = nursery
 
@@ -94,22 +121,26 @@ class Machine:
     def now_ms(self) -> int:
         return WALL_MS + self.wall_offset_ms + round(trio.current_time() * 1000)
 
-    def note(self, event: str, keys: Mapping[str, object]) -> None:
-        self._note("info", event, keys)
+    @property
+    def application(self) -> Application:
+        return self.outside.application
 
     @property
-    def digest(self) -> str:
-        """Of all that anybody noted: the same for the same seed."""
-        return self._digest.hexdigest()[:16]
+    def gemini(self) -> Gemini:
+        return self.outside.gemini
+
+    @property
+    def log(self) -> Sequence[tuple[float, str, str, Mapping[str, Any]]]:
+        return self.outside.log
+
+    def note(self, event: str, keys: Mapping[str, object]) -> None:
+        self._note("info", event, keys)
 
     def events(self, name: str) -> list[tuple[float, Mapping[str, Any]]]:
         return [(at, keys) for at, _, event, keys in self.log if event == name]
 
     def _note(self, level: str, event: str, keys: Mapping[str, object]) -> None:
-        at = trio.current_time()
-        self.log.append((at, level, event, keys))
-        told = sorted((name, value) for name, value in keys.items() if name != "exc_info")
-        self._digest.update(f"{at:.6f} {level} {event} {told}\n".encode())
+        self.outside.note(level, event, {**keys, "host": self.name} if self.name else keys)
 
     def _logger(self, process: Process) -> Any:
         def take(_logger: object, level: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
@@ -138,7 +169,7 @@ class Machine:
         """Starts the daemon on what the disk holds; ``serves`` is set when it does."""
         assert self.process is None
         mount = Mount(self.disk)
-        process = Process(len(self.boots) + 1, mount, Client(self.application))
+        process = Process(len(self.boots) + 1, mount, Client(self.application, self.disk))
         self.process = process
         self.boots.append(trio.current_time())
         self.note("machine.booting", {"process": process.number})
@@ -174,6 +205,7 @@ class Machine:
         await process.gone.wait()
 
     async def _live(self, process: Process) -> None:
+        process.task = trio.lowlevel.current_task()
         try:
             with process.life:
                 async with trio.open_nursery() as nursery:
@@ -183,7 +215,7 @@ class Machine:
                         log=self._logger(process),
                         now_ms=self.now_ms,
                         switch=process.switch,
-                        environment=self._environment(process),
+                        environment=self.environment(process),
                     )
                     process.running = await nursery.start(serve)
                     process.serves.set()
@@ -199,7 +231,8 @@ class Machine:
             if self.process is process:
                 self.process = None
 
-    def _environment(self, process: Process) -> Environment:
+    def environment(self, process: Process) -> Environment:
+        """Return the world of a process."""
         return Environment(
             listeners=self._listeners(process),
             backend=process.client,
@@ -208,7 +241,13 @@ class Machine:
             dial=partial(self._dial, process),
             chance=random.Random(self._chance.random()).random,
             memory=Memory(lambda: 0, lambda: None),
+            shared=self.shared(process),
+            in_thread_beside=_at_once,
         )
+
+    def shared(self, process: Process) -> Shared:  # noqa: ARG002 - others have one each
+        """Return the process's way to a journal that hosts share: here there is one host alone."""
+        return Alone()
 
     @asynccontextmanager
     async def _listeners(self, process: Process) -> AsyncIterator[tuple[Listeners, Listeners]]:
@@ -243,12 +282,18 @@ class Machine:
         self._nursery.start_soon(self.gemini.handle_stream, link.ends[1])
         return link.ends[0]
 
-    def token(self, interview_id: str) -> str:
+    def token(self, interview_id: str, user: str = "") -> str:
         now = self.now_ms() // 1000
         return auth.sign(
             SECRET,
-            user_id=f"user of {interview_id}",
+            user_id=user or f"user of {interview_id}",
             interview_id=interview_id,
             now=now,
             lifetime=TOKEN_SECONDS,
         )
+
+
+async def _at_once(function: Callable[[], T], /) -> T:
+    """Do what has a thread of its own in the real world."""
+    await trio.lowlevel.checkpoint()
+    return function()

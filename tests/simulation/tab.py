@@ -49,9 +49,13 @@ class Tab:
     shown: dict[int, tuple[str, float]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     last_close: int = 0
-    finished: bool = False
+    finished_at: float = float("inf")
     _last_seq: int = 0
     _gone: bool = False
+
+    @property
+    def finished(self) -> bool:
+        return self.finished_at < float("inf")
 
     async def attend(self) -> None:
         """The candidate's whole evening."""
@@ -64,7 +68,7 @@ class Tab:
                     tabs.start_soon(self._double, token, began + self.character.doubles_at)
                 await self._sit(token, began)
             clock.cancel_scope.cancel()
-        self.finished = True
+        self.finished_at = trio.current_time()
 
     async def _go(self, began: float) -> None:
         if self.character.vanishes_at is not None:

@@ -170,10 +170,10 @@ def _lines(interview_id: str, turns: list[Turn], payload: bytes) -> Iterator[str
 
 def _kept_over_kills(disk: Disk, machine: Machine) -> Iterator[str]:
     """What was durable at a kill still is."""
-    kept = set(_fragments(disk.image))
+    kept = set(fragments(disk.image))
     left_behind = _left_behind(machine)
     for death in machine.deaths:
-        lost = Counter(interview_id for interview_id, *_ in set(_fragments(death.image)) - kept)
+        lost = Counter(interview_id for interview_id, *_ in set(fragments(death.image)) - kept)
         for interview_id, count in sorted(lost.items()):
             if interview_id in left_behind:
                 continue
@@ -182,7 +182,7 @@ def _kept_over_kills(disk: Disk, machine: Machine) -> Iterator[str]:
 
 def _shown(machine: Machine, tabs: list[Tab]) -> Iterator[str]:
     """What a candidate was shown is in the journal, but for the last tenth of a second before a kill."""
-    kept = {(interview_id, seq) for interview_id, _, seq, _ in _fragments(machine.disk.image)}
+    kept = {(interview_id, seq) for interview_id, _, seq, _ in fragments(machine.disk.image)}
     left_behind = _left_behind(machine)
     for tab in tabs:
         if tab.interview_id in left_behind:
@@ -196,7 +196,7 @@ def _shown(machine: Machine, tabs: list[Tab]) -> Iterator[str]:
                 yield f"{tab.interview_id}: seq {seq} was shown at {at:.3f} and is not in the journal"
 
 
-def _fragments(image: bytes) -> list[tuple[str, int, int, str]]:
+def fragments(image: bytes) -> list[tuple[str, int, int, str]]:
     """Interview, epoch, seq and text of all that is there."""
     if not image:
         return []
