@@ -1,20 +1,25 @@
 """An interview over a bad line: how much of the candidate's sound reaches Gemini in time, and how the voice plays.
 
-    sudo .venv/bin/python -m tests.bench.badline [--rate 96kbit] [--delay 200ms] [--loss 2%] [--seconds 60] [--kernel]
+    sudo .venv/bin/python -m tests.bench.badline [--rate 96kbit] [--delay 200ms] [--loss 2%] … [--seconds 60] [--runs 3]
 
-A real daemon, the simulated Gemini in this process, and a candidate who speaks over the interviewer; once in PCM and once
-in Opus. The line is that of ``preppald call --line``, which any machine has. With ``--kernel`` it is a network namespace
-with tc netem at both ends of a veth pair, which needs root, iproute2 and a kernel with sch_netem.
+A real daemon, the simulated Gemini in this process, and a candidate who speaks over every reply; first in PCM, then in
+Opus. Daemon and Gemini are at the near end of ``tests.bench.tunnel``, the candidate's socket is at the far end. With
+``--program`` the line is that of ``preppald call --line``, which needs no root and has no packets.
 """
 
 import argparse
-from collections.abc import AsyncIterator, Iterator
+from base64 import b64decode
+from collections.abc import AsyncIterator, Callable
 import contextlib
-import ctypes
+from dataclasses import asdict, dataclass, replace
+import json
+import os
 from pathlib import Path
 import random
+import re
 import socket
-import subprocess
+from statistics import median
+import sys
 import tempfile
 import time
 from typing import Any
@@ -25,34 +30,29 @@ import trio
 from preppald.audio import opus
 from preppald.candidate.codec import Codec
 from preppald.candidate.line import Line, along, line
-from preppald.candidate.playback import RATE_HZ as VOICE_RATE_HZ
 from preppald.core import tokens
-from preppald.pb.interview_pb2 import ServerToClientMessage
 from preppald.simulator import GeminiSimulator, Scenario
 from preppald.simulator.recording import Direction, Recorder
 from preppald.simulator.scenario import Reply
-from tests.candidates import Candidate, silence
-from tests.coders import VOICES, voice
+from tests.bench import tunnel
+from tests.bench.speaker import BYTES_PER_SECOND, Speaker
+from tests.candidates import Candidate
 from tests.processes.daemon import daemon
 from tests.world import SECRET
 
-OURS, THEIRS = "10.213.17.1", "10.213.17.2"
-NAMESPACE = "preppald-badline"
-CLONE_NEWNET = 0x40000000
-FRAME_SECONDS = 0.02
-BYTES_PER_SECOND = 32_000
-VOICE_BYTES_PER_SECOND = VOICE_RATE_HZ * 2
 IN_TIME_SECONDS = 1.0
-# The cushion with which a page begins to play.
-CUSHION_SECONDS = 0.12
-# Replies of this length are spoken over after as much of them was heard.
-HEARD_SECONDS = 3.0
+# A connection is there after two round trips, and the interview after one more; packets that are lost take seconds.
+START_SECONDS = 60.0
+# As long as a page waits for its interview's end.
+END_SECONDS = 5.0
 SCENARIO = Scenario(
     reply=(
         Reply(text="Let me ask at length about the work that you did, and what came of it.", seconds=8.0),
     ),
     speech=("I built a bridge.",),
 )
+# The daemon puts in silence where a candidate's sound fails to come. No candidate is so silent for so long.
+PUT_IN = re.compile(rb"(?:\0\0){1600,}")
 
 
 class Ears(Recorder):
@@ -69,141 +69,10 @@ class Ears(Recorder):
         said = msgspec.json.decode(message, type=dict[str, Any])
         data = said.get("realtimeInput", {}).get("audio", {}).get("data", "")
         if data:
-            self._seconds += len(data) * 3 / 4 / BYTES_PER_SECOND
+            pcm = b64decode(data)
+            size = len(pcm) - sum(len(found[0]) for found in PUT_IN.finditer(pcm))
+            self._seconds += size / BYTES_PER_SECOND
             self.arrivals.append((self._seconds, trio.current_time()))
-
-
-@contextlib.contextmanager
-def bad_line(rate: str, delay: str, loss: str) -> Iterator[None]:
-    """Make the namespace and the line into it."""
-
-    def run(command: str, *, check: bool = True) -> None:
-        subprocess.run(command.split(), check=check, capture_output=True)
-
-    run(f"ip netns del {NAMESPACE}", check=False)
-    run(f"ip netns add {NAMESPACE}")
-    try:
-        run(f"ip link add pbl0 type veth peer name pbl1 netns {NAMESPACE}")
-        run(f"ip addr add {OURS}/24 dev pbl0")
-        run("ip link set pbl0 up")
-        inside = f"ip netns exec {NAMESPACE}"
-        run(f"{inside} ip addr add {THEIRS}/24 dev pbl1")
-        run(f"{inside} ip link set pbl1 up")
-        shape = f"root netem rate {rate} delay {delay} loss {loss} limit 64"
-        run(f"tc qdisc add dev pbl0 {shape}")
-        run(f"{inside} tc qdisc add dev pbl1 {shape}")
-        # Segments as they are on the way, not what the two ends of a veth pair hand each other.
-        run("ethtool -K pbl0 tso off gso off gro off", check=False)
-        run(f"{inside} ethtool -K pbl1 tso off gso off gro off", check=False)
-        yield
-    finally:
-        run(f"ip netns del {NAMESPACE}", check=False)
-        run("ip link del pbl0", check=False)
-
-
-def inside() -> socket.socket:
-    """Return a socket at the other end of the line: one stays in the namespace that it was made in."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    with Path("/proc/self/ns/net").open() as here, Path(f"/run/netns/{NAMESPACE}").open() as there:
-        if libc.setns(there.fileno(), CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), "setns")
-        try:
-            return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        finally:
-            libc.setns(here.fileno(), CLONE_NEWNET)
-
-
-async def dial(port: int) -> trio.SocketStream:
-    """Connect over the kernel's line."""
-    made = trio.socket.from_stdlib_socket(inside())
-    await made.connect((OURS, port))
-    return trio.SocketStream(made)
-
-
-class Speaker:
-    """A candidate who streams all the time, whatever the line takes, and answers when the interviewer was heard."""
-
-    def __init__(self, candidate: Candidate, codec: Codec) -> None:
-        self._candidate = candidate
-        self._codec = codec
-        self._waiting: trio.MemorySendChannel[bytes]
-        self._speech = voice(VOICES[0], 16_000)
-        self.began_at = 0.0
-        self.interruptions: list[float] = []
-        self.barged_at: float | None = None
-        self.barged = 0
-        self.played_until = 0.0
-        self.gaps = 0.0
-        self.heard = 0.0
-        self._reply_seconds = 0.0
-        self._talking = b""
-        self._read = 0
-        # When the daemon, or the line, ended the connection; None: it lasted.
-        self.lost_after: float | None = None
-
-    async def run(self, seconds: float) -> None:
-        """Hold the interview for so long."""
-        self._waiting, queue = trio.open_memory_channel[bytes](100_000)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._send, queue)
-            self.began_at = trio.current_time()
-            due = self.began_at
-            while due < self.began_at + seconds:
-                await trio.sleep_until(due)
-                self._hear()
-                for message in self._codec.said(self._frame()):
-                    self._waiting.send_nowait(message)
-                due += FRAME_SECONDS
-            nursery.cancel_scope.cancel()
-
-    async def _send(self, queue: trio.MemoryReceiveChannel[bytes]) -> None:
-        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            async for message in queue:
-                if self._candidate.leaving:
-                    break
-                await self._candidate.send(message)
-        self.lost_after = trio.current_time() - self.began_at
-
-    def _frame(self) -> bytes:
-        now = trio.current_time()
-        size = round(FRAME_SECONDS * BYTES_PER_SECOND)
-        if not self._talking and self._reply_seconds >= HEARD_SECONDS and now < self.played_until:
-            # Half of the replies are spoken over, the others are answered when they are over.
-            self.barged += 1
-            self._reply_seconds = 0.0
-            self.barged_at = now
-            self._talking = self._speech[: 2 * BYTES_PER_SECOND]
-        frame, self._talking = self._talking[:size], self._talking[size:]
-        return frame or silence(FRAME_SECONDS)
-
-    def _hear(self) -> None:
-        """Play what has come."""
-        now = trio.current_time()
-        for message in self._candidate.messages[self._read :]:
-            self._take(message, now)
-        self._read = len(self._candidate.messages)
-
-    def _take(self, message: ServerToClientMessage, now: float) -> None:
-        if message.HasField("session_started"):
-            self._codec.started(message.session_started)
-        elif message.HasField("interrupted"):
-            self._codec.interrupted()
-            self.played_until = now
-            self._reply_seconds = 0.0
-            if self.barged_at is not None:
-                self.interruptions.append(now - self.barged_at)
-                self.barged_at = None
-        elif message.HasField("audio_response"):
-            length = len(self._codec.heard(message.audio_response)) / VOICE_BYTES_PER_SECOND
-            if self._reply_seconds and now > self.played_until:
-                self.gaps += now - self.played_until
-            elif not self._reply_seconds:
-                self.played_until = max(self.played_until, now + CUSHION_SECONDS)
-            self.played_until = max(self.played_until, now) + length
-            self._reply_seconds += length
-            self.heard += length
-        elif message.transcript_update.turn_complete and message.transcript_update.speaker == "AI":
-            self._reply_seconds = 0.0
 
 
 def in_time(arrivals: list[tuple[float, float]], began_at: float, seconds: float) -> tuple[float, float]:
@@ -219,67 +88,197 @@ def in_time(arrivals: list[tuple[float, float]], began_at: float, seconds: float
     return good / seconds, longest
 
 
-@contextlib.asynccontextmanager
-async def connected(port: int, shape: Line | None) -> AsyncIterator[trio.abc.Stream]:
-    """Yield a connection over the line; ``shape``: None where the kernel makes it bad."""
-    if shape is None:
-        yield await dial(port)
-        return
-    async with along(f"ws://127.0.0.1:{port}", shape, random.Random(1).random) as opened:
-        yield await opened()
+def arrived(arrivals: list[tuple[float, float]], until: float) -> float:
+    """Return the seconds of sound that had arrived by then."""
+    return max((position for position, at in arrivals if at <= until), default=0.0)
 
 
-async def interview(codec: Codec, seconds: float, folder: Path, shape: Line | None) -> dict[str, float | str]:
-    """Hold one, and return what became of it, in words."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an interview was. Times are seconds.
+
+    ``in_time``: the share of the candidate's sound that was at Gemini within IN_TIME_SECONDS. ``latest``: the longest that
+    any took; ``arrived``: seconds that were there a second after the last was said. ``gaps``: silence within replies, in ``heard`` of the interviewer's voice.
+    ``interrupted``: from each speaking over the interviewer, ``spoken_over`` times, to Interrupted. ``end``: its words.
+    ``carried``, ``lost``: packets of both ways; ``up``, ``down``: kbit/s with all heads, over the whole interview; where
+    the line counts them.
+    """
+
+    codec: str
+    in_time: float
+    latest: float
+    arrived: float
+    gaps: float
+    heard: float
+    spoken_over: int
+    interrupted: list[float]
+    end: str
+    carried: int = 0
+    lost: int = 0
+    up: float = 0.0
+    down: float = 0.0
+
+    def __str__(self) -> str:
+        """Return it in one line."""
+        took = ""
+        if self.interrupted:
+            took = f", median {median(self.interrupted):.2f} s, longest {max(self.interrupted):.2f} s"
+        return (
+            f"{self.codec}: {self.in_time:.1%} at Gemini within {IN_TIME_SECONDS:.0f} s, the latest after "
+            f"{self.latest:.1f} s; {self.arrived:.1f} s arrived; gaps of {self.gaps:.2f} s in {self.heard:.0f} s of "
+            f"voice; Interrupted {len(self.interrupted)} times of {self.spoken_over}"
+            f"{took}; {self.end}; {self.lost} of {self.carried + self.lost} packets lost; "
+            f"{self.up:.0f} kbit/s up, {self.down:.0f} down"
+        )
+
+
+# Opens a connection to a port of the near end.
+Dial = Callable[[int], contextlib.AbstractAsyncContextManager[trio.abc.Stream]]
+
+
+def through(made: tunnel.Tunnel) -> Dial:
+    """Return how to dial from the far end of a tunnel."""
+
+    @contextlib.asynccontextmanager
+    async def dial(port: int) -> AsyncIterator[trio.abc.Stream]:
+        far = made.far.socket()
+        # Speech is not held back for company, as in every browser.
+        far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connecting = trio.socket.from_stdlib_socket(far)
+        await connecting.connect((tunnel.NEAR_ADDRESS, port))
+        async with trio.SocketStream(connecting) as stream:
+            yield stream
+
+    return dial
+
+
+def in_program(shape: Line, seed: int) -> Dial:
+    """Return how to dial over the line of ``preppald call --line``."""
+
+    @contextlib.asynccontextmanager
+    async def dial(port: int) -> AsyncIterator[trio.abc.Stream]:
+        async with along(f"ws://127.0.0.1:{port}", shape, random.Random(seed).random) as opened:
+            yield await opened()
+
+    return dial
+
+
+async def interview(codec: Codec, seconds: float, folder: Path, address: str, dial: Dial) -> Outcome:
+    """Hold one. ``address``: the daemon's."""
     ears = Ears()
-    settings = {"PREPPALD_LISTEN": f"{OURS if shape is None else '127.0.0.1'}:0"}
     gemini = GeminiSimulator(SCENARIO, recorder=ears)
     async with (
-        daemon(folder, settings, gemini=gemini) as running,
+        daemon(folder, {"PREPPALD_LISTEN": f"{address}:0"}, gemini=gemini) as running,
         trio.open_nursery() as nursery,
-        connected(running.port, shape) as stream,
     ):
-        token = tokens.sign(SECRET, user_id="u", interview_id="iv-1", now=time.time_ns() // 10**9)
-        candidate = Candidate(stream)
-        await candidate.open(f"/iv-1{'?codec=opus' if codec.library else ''}", token)
-        nursery.start_soon(candidate.run)
-        speaker = Speaker(candidate, codec)
-        await candidate.until("session_started")
-        await speaker.run(seconds)
-        nursery.cancel_scope.cancel()
-    share, longest = in_time(ears.arrivals, speaker.began_at, seconds)
-    return {
-        "codec": codec.name,
-        "reached Gemini within 1 s": f"{share:.1%}",
-        "latest": f"{longest:.1f} s",
-        "arrived in all": f"{min(seconds, ears.arrivals[-1][0] if ears.arrivals else 0):.1f} of {seconds:.0f} s",
-        "gaps in playback": f"{speaker.gaps:.2f} s in {speaker.heard:.0f} s of voice",
-        "to Interrupted": ", ".join(f"{took:.2f} s" for took in speaker.interruptions) or "never",
-        "spoken over": speaker.barged,
-        "connection": "lasted"
-        if speaker.lost_after is None
-        else f"lost after {speaker.lost_after:.0f} s {candidate.close}",
-    }
+        with trio.fail_after(START_SECONDS + seconds + END_SECONDS):
+            async with dial(running.port) as stream:
+                token = tokens.sign(SECRET, user_id="u", interview_id="iv-1", now=time.time_ns() // 10**9)
+                candidate = Candidate(stream)
+                await candidate.open(f"/iv-1{'?codec=opus' if codec.library else ''}", token)
+                nursery.start_soon(candidate.run)
+                speaker = Speaker(candidate, codec)
+                await candidate.until("session_started", seconds=START_SECONDS)
+                await speaker.run(seconds)
+                name = codec.name
+                end = await ended(candidate, speaker)
+                nursery.cancel_scope.cancel()
+    share, latest = in_time(ears.arrivals, speaker.began_at, seconds)
+    return Outcome(
+        codec=name,
+        in_time=share,
+        latest=latest,
+        arrived=arrived(ears.arrivals, speaker.began_at + seconds + IN_TIME_SECONDS),
+        gaps=speaker.gaps,
+        heard=speaker.heard,
+        spoken_over=speaker.barged,
+        interrupted=speaker.interruptions,
+        end=end,
+    )
+
+
+async def ended(candidate: Candidate, speaker: Speaker) -> str:
+    """End the interview as a candidate does; return what became of that."""
+    if speaker.lost_after is not None:
+        return f"lost after {speaker.lost_after:.0f} s: {candidate.close}"
+    began = trio.current_time()
+    with trio.move_on_after(END_SECONDS):
+        await candidate.end()
+        code, reason = await candidate.closed()
+        return f"{code} {reason!r} {trio.current_time() - began:.1f} s after its end"
+    return f"not ended {END_SECONDS:.0f} s after its end"
+
+
+def held(chosen: opus.Library | None, given: argparse.Namespace, shape: Any, seed: int) -> Outcome:
+    """Hold one interview. ``chosen``: to speak Opus with; None for PCM."""
+    with tempfile.TemporaryDirectory() as folder:
+
+        def hold(address: str, dial: Dial) -> Outcome:
+            return trio.run(interview, Codec(chosen), given.seconds, Path(folder), address, dial)
+
+        if isinstance(shape, Line):
+            return hold("127.0.0.1", in_program(shape, seed))
+        with tunnel.tunnel(shape, seed=seed, netem=given.netem, congestion=given.congestion) as made:
+            found = hold(tunnel.NEAR_ADDRESS, through(made))
+        if not made.counts:
+            return found
+        down, up = made.counts
+        return replace(
+            found,
+            carried=down.carried + up.carried,
+            lost=down.lost + down.full + up.lost + up.full,
+            up=up.kbit,
+            down=down.kbit,
+        )
+
+
+def medians(runs: list[Outcome]) -> str:
+    """Return the medians over some runs, in one line."""
+    took = [one for run in runs for one in run.interrupted]
+    return (
+        f"{runs[0].codec}, medians of {len(runs)}: {median(run.in_time for run in runs):.1%} within "
+        f"{IN_TIME_SECONDS:.0f} s, the latest {median(run.latest for run in runs):.1f} s, gaps "
+        f"{median(run.gaps for run in runs):.2f} s in {median(run.heard for run in runs):.0f} s, Interrupted "
+        f"{f'after {median(took):.2f} s ({min(took):.2f} to {max(took):.2f})' if took else 'never'}"
+    )
 
 
 def main() -> None:
-    """Hold the interview in PCM and in Opus, and print what became of it."""
+    """Hold the interviews in PCM and in Opus, and print how they were."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rate", default="96kbit")
-    parser.add_argument("--delay", default="200ms")
-    parser.add_argument("--loss", default="2%")
+    tunnel.add_line(parser)
+    parser.add_argument(
+        "--program", action="store_true", help="the line of `preppald call --line`; without root"
+    )
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--kernel", action="store_true", help="have tc netem shape the line; needs root")
-    arguments = parser.parse_args()
-    parts = (arguments.rate, arguments.delay, arguments.loss)
-    shape = None if arguments.kernel else line(",".join(parts))
-    for chosen in (None, opus.library()):
-        shaped = bad_line(*parts) if shape is None else contextlib.nullcontext()
-        with shaped, tempfile.TemporaryDirectory() as folder:
-            found = trio.run(interview, Codec(chosen), arguments.seconds, Path(folder), shape)
-        print("; ".join(f"{name}: {value}" for name, value in found.items()), flush=True)  # noqa: T201
+    parser.add_argument("--runs", type=int, default=3, help="of each codec, in turn (%(default)s)")
+    parser.add_argument("--codec", choices=("both", "opus"), default="both")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a run, and nothing else")
+    given = parser.parse_args()
+    shape = (
+        line(f"{given.rate},{given.delay},{given.loss}") if given.program else tunnel.shape_of(parser, given)
+    )
+    library = opus.library()
+    if library is None:
+        parser.error("there is no libopus here")
+    found: dict[str, list[Outcome]] = {}
+    for seed in range(1, given.runs + 1):
+        for chosen in (None, library) if given.codec == "both" else (library,):
+            one = held(chosen, given, shape, seed)
+            found.setdefault(one.codec, []).append(one)
+            tell(json.dumps(asdict(one)) if given.json else str(one))
+    if not given.json:
+        for runs in found.values():
+            tell(medians(runs))
+        tell(f"load {os.getloadavg()[0]:.1f}")
+
+
+def tell(said: str) -> None:
+    """Print at once."""
+    sys.stdout.write(f"{said}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ NAME = "localhost"
 MANY = "5000"
 # A process that has used up its share waits for the rest of this: less than a tick, or latency would be measured.
 QUOTA_PERIOD_US = 10_000
+# How much more of a core a process gets for each step of its priority.
+A_STEP_OF_NICE = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ def running(
             where = admin if shared or encrypted.browsers is not None else port
             _await_ready(process, where if bridge.ready_page else port, page=bridge.ready_page)
             if share is not None:
-                ends.enter_context(limited(process.pid, share))
+                ends.enter_context(limited(process.pid, share, nice))
         ready = time.monotonic() - began
         yield Device(pids, (HOST, port), [f"http://{HOST}:{admin}/metrics" for admin in admins], ready)
 
@@ -163,8 +165,11 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
 
 
 @contextmanager
-def limited(pid: int, share: float) -> Iterator[None]:
-    """Lets a process use no more than this share of a core, by a control group (version 1 or 2; root only)."""
+def limited(pid: int, share: float, nice: int) -> Iterator[None]:
+    """Lets a process use no more than this share of a core, by a control group (version 1 or 2; root only).
+
+    Within a group of its own its priority is nobody's concern, so the group gets the weight instead (sched(7)).
+    """
     root = Path("/sys/fs/cgroup/cpu")
     old = root.is_dir()
     group = (root if old else root.parent) / f"preppald-bench-{pid}"
@@ -174,8 +179,10 @@ def limited(pid: int, share: float) -> Iterator[None]:
         if old:
             (group / "cpu.cfs_period_us").write_text(str(QUOTA_PERIOD_US))
             (group / "cpu.cfs_quota_us").write_text(str(quota))
+            (group / "cpu.shares").write_text(str(round(1024 * A_STEP_OF_NICE**-nice)))
         else:
             (group / "cpu.max").write_text(f"{quota} {QUOTA_PERIOD_US}")
+            (group / "cpu.weight").write_text(str(min(10_000, round(100 * A_STEP_OF_NICE**-nice))))
         (group / "cgroup.procs").write_text(str(pid))
     except OSError as error:
         sys.exit(f"{group} cannot limit a process to a share of a core: {error}")

@@ -10,6 +10,7 @@ a core (2.7 to 3.1), a tick late by 1.29 ms p99 without the journal and by 1.28 
 """
 
 import argparse
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -46,7 +47,12 @@ def said(sessions: int, seconds: float) -> int:
 
 
 async def talk(
-    journal: Journal | None, sessions: int, seconds: float, *, epoch: int
+    journal: Journal | None,
+    sessions: int,
+    seconds: float,
+    *,
+    epoch: int,
+    name: Callable[[int], str] = name,
 ) -> tuple[float, list[float]]:
     """CPU seconds used, and by how much each tick was late, in seconds, sorted."""
     late: list[float] = []

@@ -63,19 +63,23 @@ _to_gemini = msgspec.json.Decoder(_ToGemini)
 
 @dataclass(slots=True)
 class Samples:
-    """What was measured since the last ``clear``: nanoseconds, one entry a chunk."""
+    """What was measured since the last ``clear``: nanoseconds, one entry a chunk; ``messages``: with sound, at Gemini."""
 
     up: "array[int]" = field(default_factory=lambda: array("q"))
     down: "array[int]" = field(default_factory=lambda: array("q"))
     lag: "array[int]" = field(default_factory=lambda: array("q"))
+    messages: int = 0
 
     def clear(self) -> None:
         for each in (self.up, self.down, self.lag):
             del each[:]
+        self.messages = 0
 
 
 class Browser:
-    """A candidate's end."""
+    """A candidate's end. ``ASKS``: more of its query."""
+
+    ASKS = ""
 
     def __init__(self, number: int, load: "Load") -> None:
         self.number = number
@@ -88,18 +92,18 @@ class Browser:
         outer = b"\x0a" + _varint(len(inner) + pattern.chunk_bytes)
         size = len(outer) + len(inner) + pattern.chunk_bytes
         start = wire.head(BINARY, size, masked=True) + outer + inner
-        self._message = bytearray(start) + bytearray(pattern.chunk_bytes)
-        self.voice = Stamper(number, pattern.chunk_bytes, self._message, len(start))
+        self.message = bytearray(start) + bytearray(pattern.chunk_bytes)
+        self.voice = Stamper(number, pattern.chunk_bytes, self.message, len(start))
         self.wire = Wire(socket.create_connection(load.device), load.epoll, load.browsers_tls)
         now = time.time_ns() // 1_000_000_000
         name = f"bench-{os.getpid()}-{number}"
         token = auth.sign(SECRET, user_id=name, interview_id=name, now=now, lifetime=7200)
-        self.wire.send(wire.request("localhost", f"/ws/{name}?turns=1", token))
+        self.wire.send(wire.request("localhost", f"/ws/{name}?turns=1{self.ASKS}", token))
 
     def speak(self, now_ns: int) -> None:
         if self.talking:
             self.voice.stamp(now_ns)
-            self.wire.send(self._message)
+            self.wire.send(self.message)
 
     def end(self) -> None:
         """Says that the interview is over, as a candidate does."""
@@ -173,10 +177,15 @@ class Gemini:
             self.set_up = True
             self._say(b'{"setupComplete":{}}')
         elif message.realtime_input is not None and message.realtime_input.audio is not None:
-            first = self.heard.taken_bytes == 0
-            self.heard.take(message.realtime_input.audio.data, now_ns)
-            if first:
-                self._load.first_heard(self.heard.speaker, now_ns)
+            self.hear(message.realtime_input.audio.data, now_ns)
+
+    def hear(self, pcm: bytes, now_ns: int) -> None:
+        """Take the candidate's sound."""
+        self._load.samples.messages += 1
+        first = self.heard.taken_bytes == 0
+        self.heard.take(pcm, now_ns)
+        if first:
+            self._load.first_heard(self.heard.speaker, now_ns)
 
     def step(self, now_ns: int) -> None:
         """Forty milliseconds of a conversation have passed."""
@@ -253,11 +262,15 @@ class Load:
         self._connected_ns: dict[int, int] = {}
         self._listener = listener
         self._ends: dict[int, Browser | Gemini] = {}
-        self._browsers_turns = Turns(MICROPHONE_SLOWNESS / pattern.messages_per_second, self.samples.lag)
-        self._geminis_turns = Turns(PART_SECONDS, self.samples.lag)
+        self.resume()
         self._accepted = 0
         listener.setblocking(False)  # noqa: FBT003 - the socket module's own way
         self.epoll.register(listener, select.EPOLLIN)
+
+    def resume(self) -> None:
+        """Begin to speak now: turns that went by while nobody did are not made up for."""
+        self._browsers_turns = Turns(MICROPHONE_SLOWNESS / self.pattern.messages_per_second, self.samples.lag)
+        self._geminis_turns = Turns(PART_SECONDS, self.samples.lag)
 
     def close(self) -> None:
         for browser in self.browsers:
@@ -269,10 +282,18 @@ class Load:
     def connect(self) -> Browser:
         number = len(self._connected_ns)
         self._connected_ns[number] = time.monotonic_ns()
-        browser = Browser(number, self)
+        browser = self.browser(number)
         self.browsers.append(browser)
         self._ends[browser.wire.sock.fileno()] = browser
         return browser
+
+    def browser(self, number: int) -> Browser:
+        """A new candidate's end; another kind of load has others."""
+        return Browser(number, self)
+
+    def gemini(self, number: int, accepted: socket.socket) -> Gemini:
+        """A new connection's Gemini."""
+        return Gemini(number, accepted, self)
 
     @property
     def connected(self) -> int:
@@ -319,7 +340,7 @@ class Load:
             accepted, _ = self._listener.accept()
         except BlockingIOError:
             return
-        gemini = Gemini(self._accepted, accepted, self)
+        gemini = self.gemini(self._accepted, accepted)
         self._accepted += 1
         self.geminis.append(gemini)
         self._ends[accepted.fileno()] = gemini

@@ -2,10 +2,11 @@
 
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from tests.bench import device
 from tests.bench.device import Bridge, Device
@@ -13,6 +14,7 @@ from tests.bench.load import Load
 from tests.bench.patterns import Pattern
 from tests.bench.ways import WAYS, Way, encryption
 
+L = TypeVar("L", bound=Load)
 # The promise: what the bridge adds to an interview's every byte, 99 times of 100.
 LIMIT_MS = 50.0
 # A harness that is later than this at one turn of a hundred measures itself.
@@ -45,7 +47,10 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Steady:
-    """A load that was held for a while. Milliseconds; ``cpu``: cores; ``lag_ms``: the harness's own delay."""
+    """A load that was held for a while. Milliseconds; ``cpu``: cores; ``lag_ms``: the harness's own delay.
+
+    ``messages_a_second``: with the candidates' sound, at Gemini.
+    """
 
     sessions: int
     cpu: float
@@ -56,6 +61,7 @@ class Steady:
     lag_ms: float
     kib_a_session: float
     lost_bytes: int
+    messages_a_second: float = 0.0
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -73,8 +79,18 @@ def _set_up(load: Load, sessions: int) -> bool:
     return len(load.set_up_seconds) >= sessions
 
 
+def under_load(
+    bridge: Bridge, pattern: Pattern, setting: Setting
+) -> AbstractContextManager[tuple[Device, Load]]:
+    """Start the bridge, and the usual load around it."""
+    return under(Load, bridge, pattern, setting)
+
+
 @contextmanager
-def under_load(bridge: Bridge, pattern: Pattern, setting: Setting) -> Iterator[tuple[Device, Load]]:
+def under(
+    kind: Callable[..., L], bridge: Bridge, pattern: Pattern, setting: Setting
+) -> Iterator[tuple[Device, L]]:
+    """Start the bridge, and a load around it."""
     with (
         encryption(setting.way) as encrypted,
         device.listener() as listener,
@@ -90,7 +106,7 @@ def under_load(bridge: Bridge, pattern: Pattern, setting: Setting) -> Iterator[t
             log=setting.log,
         ) as tested,
     ):
-        load = Load(
+        load = kind(
             pattern,
             tested.address,
             listener,
@@ -125,6 +141,7 @@ def steady(bridge: Bridge, pattern: Pattern, sessions: int, setting: Setting) ->
         cpu = tested.cpu_seconds() - cpu
         kib = tested.pss_kib() - before_kib
         samples = load.samples
+        messages = samples.messages
         up, down, lag = (sorted(each) for each in (samples.up, samples.down, samples.lag))
         load.drained(DRAIN_SECONDS)
         faults = load.faults()
@@ -133,13 +150,14 @@ def steady(bridge: Bridge, pattern: Pattern, sessions: int, setting: Setting) ->
         return Steady(
             sessions=sessions,
             cpu=cpu / setting.seconds,
-            up_p50_ms=_at(up, 0.50),
-            up_p99_ms=_at(up, 0.99),
-            down_p50_ms=_at(down, 0.50),
-            down_p99_ms=_at(down, 0.99),
-            lag_ms=_at(lag, 0.99),
+            up_p50_ms=percentile(up, 0.50),
+            up_p99_ms=percentile(up, 0.99),
+            down_p50_ms=percentile(down, 0.50),
+            down_p99_ms=percentile(down, 0.99),
+            lag_ms=percentile(lag, 0.99),
             kib_a_session=kib / sessions,
             lost_bytes=load.lost_bytes(),
+            messages_a_second=messages / setting.seconds,
             faults=faults[:3],
         )
 
@@ -152,18 +170,38 @@ def capacity(
     start: int,
     told: Callable[[Steady], None] = lambda _: None,
 ) -> Steady:
+    """The most sessions that are held, within five per cent."""
+
+    def tried(sessions: int) -> Steady:
+        result = steady(bridge, pattern, sessions, setting)
+        told(result)
+        return result
+
+    return most(tried, start=start)
+
+
+class Held(Protocol):
+    """What came of so many sessions."""
+
+    @property
+    def sessions(self) -> int: ...
+
+    @property
+    def held(self) -> bool: ...
+
+
+H = TypeVar("H", bound=Held)
+
+
+def most(once: Callable[[int], H], *, start: int) -> H:
     """The most sessions that are held, within five per cent: up by half until it fails, then halfway back.
 
     A number that fails is tried a second time: on a shared machine one failure proves little.
     """
 
-    def tried(sessions: int) -> Steady:
-        result = steady(bridge, pattern, sessions, setting)
-        told(result)
-        if not result.held:
-            result = steady(bridge, pattern, sessions, setting)
-            told(result)
-        return result
+    def tried(sessions: int) -> H:
+        result = once(sessions)
+        return result if result.held else once(sessions)
 
     best = tried(start)
     while not best.held and best.sessions > 1:
@@ -207,7 +245,7 @@ def set_up(bridge: Bridge, pattern: Pattern, sessions: int, setting: Setting, *,
         taken = sorted(
             int(seconds * 1e9) for number, seconds in load.set_up_seconds.items() if number not in talking
         )
-        return SetUp(sessions, _at(taken, 0.5), _at(taken, 0.99))
+        return SetUp(sessions, percentile(taken, 0.5), percentile(taken, 0.99))
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +348,6 @@ def overload(bridge: Bridge, pattern: Pattern, sessions: int, setting: Setting) 
         )
 
 
-def _at(ordered: "list[int] | array[int]", share: float) -> float:
+def percentile(ordered: "list[int] | array[int]", share: float) -> float:
     """A percentile of sorted nanoseconds, in milliseconds; nothing measured is as bad as can be."""
     return ordered[int((len(ordered) - 1) * share)] / 1e6 if ordered else float("inf")

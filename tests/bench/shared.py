@@ -22,7 +22,7 @@ from preppald.shared import Presence
 from preppald.shared.postgres import Postgres
 from preppald.shared.protocol import Fenced, Shipment, Unfit, Unreachable, Written
 from preppald.shared.shipper import Shipper
-from tests.bench.journal import now_ms, put, talk
+from tests.bench.journal import name, now_ms, put, talk
 from tests.durable import Notes
 from tests.ports import free_port
 from tests.shared.server import Server, room, running
@@ -60,7 +60,10 @@ async def cost(state_dir: Path, shared: Timed | None, given: argparse.Namespace,
         await nursery.start(journal.run)
         if shipper is not None:
             await nursery.start(shipper.run, journal, lambda: given.sessions)
-        cpu, _ = await talk(journal, given.sessions, given.seconds, epoch=pair)
+        # Interviews of its own, for those of the pair before belong to that one's instance.
+        cpu, _ = await talk(
+            journal, given.sessions, given.seconds, epoch=1, name=lambda number: f"{pair}-{name(number)}"
+        )
         if shipper is not None:
             assert shipper.behind_seconds == 0.0, "it is still behind"
         nursery.cancel_scope.cancel()
