@@ -109,6 +109,8 @@ class Host:
             "PREPPALD_STATE_DIR": str(self.state_dir),
             "PREPPALD_GEMINI_URL": f"ws://127.0.0.1:{self.gemini_port}",
             "NEXT_PUBLIC_API_URL": f"http://127.0.0.1:{self.backend_port}",
+            # Of use where a test shares a journal.
+            "PREPPALD_PEER_LISTEN": "127.0.0.1:0",
             **self.settings,
         }
         self.starts += 1

@@ -24,7 +24,7 @@ from preppald.net.stops import SAME_STOP_SECONDS
 JWT_SECRET = "canary-jwt-secret-0123456789-0123456789"
 WORKER_SECRET = "canary-worker-secret-0123456789-012345"
 API_KEY = "canary-api-key-0123456789"
-SPOKEN = "software engineer"  # in the simulator's account of the recorded answer
+SPOKEN = "payment service"  # in the recorded answer
 # A process on a busy machine.
 PATIENCE_SECONDS = 30.0
 LOOK_SECONDS = 0.05

@@ -15,8 +15,11 @@ from preppald.core.verification import Flag
 NOISE = 0.12
 LEAST_WORDS = 5
 LEAST_SHARE = 0.25
-# Words of a turn. A shorter one has defects of one or two words, which are no more than its noise.
+# Words of a turn.
 SHORTEST, LONGEST = 12, 160
+# A quarter of a shorter one is one or two words, three at most, and noise takes or adds as many by itself: see
+# ``test_a_quarter_of_a_short_turn_is_lost_to_noise_alone``. So there a defect has five words, and leaves two.
+LEFT = 2
 # A defect in the middle is as far as this from both ends: nearer, it is one of the beginning or the end.
 INSIDE = 4
 # Voice by our own ear, in a turn of which the live transcription has not a word.
@@ -189,11 +192,59 @@ def case(flag: Flag, chance: random.Random) -> Case:
     return Case(text(live, language), text(second, language), seconds, flag, language)
 
 
+def short_case(flag: Flag, chance: random.Random) -> Case:
+    """Return a turn of fewer than ``SHORTEST`` words with this defect, as short a turn as may have it."""
+    language = chance.choice(LANGUAGES)
+    least = {
+        Flag.START_MISSING: LEAST_WORDS + LEFT,
+        Flag.END_MISSING: LEAST_WORDS + LEFT,
+        Flag.OTHER_LANGUAGE: 2,
+        Flag.UNHEARD: round(UNHEARD_SECONDS * WORDS_A_SECOND),
+    }
+    count = chance.randint(least.get(flag, 1), SHORTEST - 1)
+    said = words_of(language, count, chance)
+    match flag:
+        case Flag.START_MISSING:
+            live = said[chance.randint(LEAST_WORDS, count - LEFT) :]
+        case Flag.END_MISSING:
+            live = said[: -chance.randint(LEAST_WORDS, count - LEFT)]
+        case Flag.INVENTED:
+            at = chance.randint(0, count)
+            more = words_of(language, chance.randint(LEAST_WORDS, SHORTEST), chance)
+            live = said[:at] + more + said[at:]
+        case _:
+            live = MAKERS[flag](said, language, chance)
+    if flag is not Flag.OTHER_LANGUAGE:
+        live = noisy(live, language, chance)
+    second = noisy(said, language, chance)
+    return Case(text(live, language), text(second, language), count / WORDS_A_SECOND, flag, language)
+
+
+def lost(turn: int, words: int, chance: random.Random) -> Case:
+    """Return a turn of so many words that lacks so many at its start; without any it is a clean one."""
+    language = chance.choice(LANGUAGES)
+    said = words_of(language, turn, chance)
+    live, second = noisy(said[words:], language, chance), noisy(said, language, chance)
+    flag = Flag.START_MISSING if words else Flag.OK
+    return Case(text(live, language), text(second, language), turn / WORDS_A_SECOND, flag, language)
+
+
 def cases(seed: int, count: int) -> list[Case]:
     """Return ``count`` turns with a defect, the kinds in turn, and as many without."""
+    return _cases(seed, count, case, [flag for flag in MAKERS if flag is not Flag.OK])
+
+
+def short_cases(seed: int, count: int) -> list[Case]:
+    """Return as ``cases`` does, of short turns: of those none is long enough for words missing in the middle."""
+    kinds = [flag for flag in MAKERS if flag not in {Flag.OK, Flag.WORDS_MISSING}]
+    return _cases(seed, count, short_case, kinds)
+
+
+def _cases(
+    seed: int, count: int, make: Callable[[Flag, random.Random], Case], kinds: Sequence[Flag]
+) -> list[Case]:
     chance = random.Random(seed)
-    kinds = [flag for flag in MAKERS if flag is not Flag.OK]
     return [
-        *(case(kinds[number % len(kinds)], chance) for number in range(count)),
-        *(case(Flag.OK, chance) for _ in range(count)),
+        *(make(kinds[number % len(kinds)], chance) for number in range(count)),
+        *(make(Flag.OK, chance) for _ in range(count)),
     ]

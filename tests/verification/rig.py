@@ -19,6 +19,7 @@ from preppald.config.current import Current
 from preppald.config.load import load
 from preppald.core.deliveries import Delivery, DeliveryKind, VerificationSubmission, transcript_delivery
 from preppald.core.turns import Speaker, Turn
+from preppald.gemini.models import Models
 from preppald.gemini.service import GeminiService
 from preppald.interview import checking
 from preppald.interview.feedback import FeedbackWriter
@@ -118,7 +119,8 @@ class Rig:
                 key=lambda: config.gemini_key,
                 poller=ticker.poller,
                 metrics=self.metrics,
-                health=Health(log),
+                health=(health := Health(log)),
+                models=Models(lambda: config.gemini_models, log=log, health=health, metrics=self.metrics),
                 now_ms=now_ms,
                 chance=lambda: 0.0,
             ),

@@ -18,10 +18,10 @@ from preppald.interview import checking, verification
 from preppald.interview.verification import in_a_process
 from preppald.journal import OnDisk
 from preppald.journal.place import Place
-from preppald.recording import files, kept
+from preppald.recording import cutting, files, kept
 from preppald.recording.finish import finish
 from preppald.recording.recorder import Uncounted
-from preppald.recording.shelf import Shelf
+from preppald.recording.shelf import Recording, Shelf, is_running
 from preppald.simulator.scenario import Generate
 from preppald.telemetry.memory import Memory
 from tests.durable import Notes
@@ -82,6 +82,48 @@ async def test_a_finished_recording_is_as_good_as_its_notes(tmp_path: Path) -> N
         rig.end(TALK)
         assert [it.second for it in (await rig.checked()).turns] == [WORDS, WORDS]
     assert files.kept_format() in {"flac", "wav"}
+
+
+async def test_a_recording_that_is_finished_while_it_is_checked_is_checked_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both begin when the interview is over: the notes go before the turns are cut out of them."""
+    noted(tmp_path, (FIRST_AT, SECOND_AT))
+    listen = cutting.listen
+
+    def listened(channel: cutting.Channel) -> cutting.Voice:
+        voice = listen(channel)
+        (recording,) = Shelf(tmp_path).of("iv")
+        assert finish(Shelf(tmp_path), recording).exists()
+        assert not recording.notes[0].exists()
+        return voice
+
+    monkeypatch.setattr(cutting, "listen", listened)
+    async with rigged(tmp_path) as rig:
+        rig.end(TALK)
+        assert [it.second for it in (await rig.checked()).turns] == [WORDS, WORDS]
+        assert rig.events("verification.failed") == []
+
+
+async def test_a_recording_that_is_finished_before_its_check_looks_at_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was notes when it was found, and is a file when it is asked whether somebody writes to them."""
+    noted(tmp_path, (FIRST_AT, SECOND_AT))
+    asked: list[bool] = []
+
+    def running(recording: Recording) -> bool:
+        if not asked:
+            finish(Shelf(tmp_path), recording)
+        asked.append(True)
+        return is_running(recording)
+
+    monkeypatch.setattr(verification, "is_running", running)
+    async with rigged(tmp_path) as rig:
+        rig.end(TALK)
+        assert [it.second for it in (await rig.checked()).turns] == [WORDS, WORDS]
+        assert rig.events("verification.failed") == []
+    assert asked
 
 
 async def test_only_turns_in_doubt(tmp_path: Path) -> None:
