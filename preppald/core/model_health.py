@@ -178,7 +178,7 @@ class ModelHealth:
             counts = self.counts(model, now)
             if now - record.well_since >= WINDOW_SECONDS:
                 counts += self._elsewhere.get(model, NONE)
-            if counts.bad and self._well(models, beside=model):
+            if counts.bad and self.well(models, beside=model):
                 changes.append(self.fall_sick(model, counts, now))
         return changes
 
@@ -209,7 +209,7 @@ class ModelHealth:
 
     def best(self, models: Sequence[str]) -> str:
         """Return the first model that is well; the first of all where none is, which a reload may bring about."""
-        well = self._well(models)
+        well = self.well(models)
         return well[0] if well else models[0]
 
     def choose(self, models: Sequence[str], now: float) -> Choice:
@@ -248,11 +248,12 @@ class ModelHealth:
         """Return the model that an interview with this one is to go on with, where this one is sick."""
         if not self.sick(model):
             return None
-        well = self._well(models, beside=model)
+        well = self.well(models, beside=model)
         return well[0] if well else None
+
+    def well(self, models: Sequence[str], beside: str = "") -> list[str]:
+        """Return those that are not sick, ``beside`` left out."""
+        return [it for it in models if it != beside and not self.sick(it)]
 
     def _record(self, model: str) -> _Record:
         return self._records.setdefault(model, _Record())
-
-    def _well(self, models: Sequence[str], beside: str = "") -> list[str]:
-        return [it for it in models if it != beside and not self.sick(it)]

@@ -220,7 +220,7 @@ class Client:
             if setup is not None and (blamed := self._service.hints.blame(error, setup)):
                 self._log.warning("upstream.hints_refused", fields=sorted(blamed), words=str(error))
                 return await self._converse(rung)
-            return self._failed(error, refused=handle is not None and setup is not None)
+            return self._failed(error, resuming=handle is not None, accepted=setup is None)
         return None
 
     def _instruction(self, *, resume: bool) -> str:
@@ -331,13 +331,14 @@ class Client:
         self._ladder.down(now)
         self._report(UpstreamLost())
 
-    def _failed(self, error: UpstreamError, *, refused: bool) -> Cause:
-        """Note a failure. ``refused``: the connection was closed over a resume, before the setup was accepted."""
+    def _failed(self, error: UpstreamError, *, resuming: bool, accepted: bool) -> Cause:
+        """Note a failure. ``resuming``: of a connection with a handle; ``accepted``: its setup was."""
+        refused = resuming and not accepted
         handle_failed = refused and error.is_close and error.cause not in NOT_THE_HANDLE
         if handle_failed or error.cause.remedy is Remedy.FRESH:
             self._drop_handle()
         self._service.failed(error.cause, trio.current_time())
-        self._pick.failed(error.cause, trio.current_time())
+        self._pick.failed(error.cause, trio.current_time(), resuming=resuming)
         return self._note(error)
 
     def _note(self, error: UpstreamError) -> Cause:

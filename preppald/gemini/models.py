@@ -6,7 +6,7 @@ counts of all hosts are added.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from preppald.core.closes import OF_THE_MODEL, Cause
+from preppald.core.closes import OF_THE_MODEL, SETUP_TIMED_OUT, Cause, Remedy
 from preppald.core.model_health import Change, Choice, ModelHealth
 from preppald.telemetry.health import Health, Trouble
 from preppald.telemetry.logs import Logger
@@ -14,6 +14,9 @@ from preppald.telemetry.metrics import Metrics
 
 # The setup of an interview that tries a sick model may take so long: the rest of its start is for a model that is well.
 PROBE_SETUP_SECONDS = 3.0
+# Fresh connections of one interview with one model that fail in a row; then it tries the next model, whatever others see:
+# with few candidates a model is not called sick, and each of them would lose the interview.
+FAILURES_IN_A_ROW = 2
 
 
 class Models:
@@ -100,7 +103,8 @@ class Models:
 class Pick:
     """The model of one interview. ``name`` is the present one; ``interview_id``: of the interview.
 
-    ``probing``: it is sick, and this interview finds out whether it still is.
+    ``probing``: it is sick, and this interview finds out whether it still is. A model that fails this interview in a row is
+    given up by it, and the next one tried; none twice before a candidate's words were answered.
     """
 
     def __init__(self, models: Models, interview_id: str, name: str) -> None:
@@ -108,33 +112,51 @@ class Pick:
         self.probing = False
         self._models = models
         self._interview_id = interview_id
+        self._in_a_row = 0
+        self._given_up: set[str] = set()
 
     def begin(self, now: float) -> bool:
         """Take the model that a new interview begins with; return whether that is another one."""
         choice = self._models.choose(now)
         self.probing = choice.probe
-        return self._change(choice.model)
+        before, self.name = self.name, choice.model
+        return self.name != before
 
     def dialled(self, now: float) -> None:
         """Note that a connection is dialled."""
         self._models.rules.attempted(self.name, now)
 
     def by(self, by: float, now: float) -> float:
-        """Return when a setup that may take until ``by`` is given up."""
-        return min(by, now + PROBE_SETUP_SECONDS) if self.probing else by
+        """Return when a setup that may take until ``by`` is given up: half of the time is for the next model, if any."""
+        if self.probing:
+            return min(by, now + PROBE_SETUP_SECONDS)
+        return (now + by) / 2 if self._next() is not None else by
 
-    def failed(self, cause: Cause, now: float) -> None:
-        """Note why a connection failed: the model may be the cause, or something on the way to it."""
-        if cause in OF_THE_MODEL:
-            self.stalled(now)
+    def failed(self, cause: Cause, now: float, *, resuming: bool) -> None:
+        """Note why a connection failed: the model may be the cause, or something on the way to it.
+
+        ``resuming``: or the handle, so that the model may still be of use to this interview.
+        """
+        if cause not in OF_THE_MODEL:
+            return
+        before = self._in_a_row
+        self.stalled(now)
+        if resuming:
+            self._in_a_row = before
+        elif cause.remedy is Remedy.NONE or cause is SETUP_TIMED_OUT:
+            # It would fail again; or has had its half of the time.
+            self._in_a_row = FAILURES_IN_A_ROW
 
     def stalled(self, now: float) -> None:
         """Note that the model failed, or stays silent; where that was to be found out, it is."""
         self.probing = False
+        self._in_a_row += 1
         self._models.failed(self.name, self._interview_id, now)
 
     def answered(self, now: float) -> None:
         """Note that the interviewer answered the candidate."""
+        self._in_a_row = 0
+        self._given_up.clear()
         if self.probing:
             self.probing = False
             self._models.proved(self.name, now)
@@ -145,12 +167,22 @@ class Pick:
 
     def move(self) -> bool:
         """Take the model that the interview is to go on with; return whether that is another one."""
-        better = None if self.probing else self._better()
-        return better is not None and self._change(better)
+        if self.probing:
+            return False
+        better = self._better()
+        if better is None and self._in_a_row >= FAILURES_IN_A_ROW:
+            better = self._next()
+        if better is None:
+            return False
+        self._given_up.add(self.name)
+        self._in_a_row = 0
+        self.name = better
+        return True
 
     def _better(self) -> str | None:
         return self._models.rules.better(self.name, self._models.names())
 
-    def _change(self, name: str) -> bool:
-        before, self.name = self.name, name
-        return before != name
+    def _next(self) -> str | None:
+        """Return the model that is tried where this one is given up."""
+        others = self._models.rules.well(self._models.names(), beside=self.name)
+        return next((it for it in others if it not in self._given_up), None)
