@@ -82,7 +82,7 @@ def fall_sick(world: World) -> None:
         world.services.gemini.models.failed(FIRST, f"lost-{number}", trio.current_time())
 
 
-SICK = {
+SICK: dict[str, Fault] = {
     "1011 at once": Close(connection="all", at="setup", row="internal", model=FIRST),
     "refused": Close(connection="all", at="setup", row="bad-model", model=FIRST),
     "1011 at the first answer": Close(connection="all", at="utterance", row="internal", model=FIRST),
@@ -120,7 +120,7 @@ async def test_few_candidates_are_not_harmed_either(
     kind: str, nursery: trio.Nursery, autojump_clock: object
 ) -> None:
     """One in forty seconds: too few for a model to be called sick. Each interview leaves it by itself."""
-    world, heard = await started(nursery, SICK[kind])
+    world, _heard = await started(nursery, SICK[kind])
     candidates = await crowd(world, nursery, every=40.0, seconds=200.0)
     assert world.events("model.sick") == []
     assert [it.close for it in candidates] == [ENDED] * 5
@@ -130,7 +130,9 @@ async def test_an_interview_gives_up_no_model_for_a_handle_that_fails(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:
     """Two resumes die of the next word; the fresh session after them is of the same model."""
-    world, heard = await started(nursery, Close(connection="all", resumed=True, at="utterance", row="internal"))
+    world, heard = await started(
+        nursery, Close(connection="all", resumed=True, at="utterance", row="internal")
+    )
     candidate = await world.candidate()
     await candidate.heard_out()
     await speak(candidate, 2)
