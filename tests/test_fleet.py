@@ -33,6 +33,7 @@ FOUND = {
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_must_hold_of_several_hosts_holds(seed: int) -> None:
     """Each sentence in tests/simulation/fleet/verdict.py."""
@@ -40,6 +41,7 @@ def test_what_must_hold_of_several_hosts_holds(seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unmeasured")
 def test_a_word_that_was_brought_again_after_a_failover_needs_no_excuse() -> None:
     """Its transcript is posted with it; another host's disk is lost minutes later."""
     report = simulate(515)
@@ -47,6 +49,7 @@ def test_a_word_that_was_brought_again_after_a_failover_needs_no_excuse() -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unmeasured")
 def test_a_word_that_a_failover_took_is_excused_where_its_host_was_lost_before_it_came_again() -> None:
     """The host was stopped, and declared lost meanwhile. Its word is kept in ``late``, and was in no transcript."""
     report = simulate(553)
@@ -55,6 +58,7 @@ def test_a_word_that_a_failover_took_is_excused_where_its_host_was_lost_before_i
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("bug", FOUND)
 def test_a_bug_that_is_planted_is_found(bug: str) -> None:
     """A simulation that finds nothing could be blind. The seed finds nothing without the bug.

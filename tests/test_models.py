@@ -92,6 +92,7 @@ SICK: dict[str, Fault] = {
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("kind", SICK)
 async def test_ten_minutes_with_a_sick_model(
     kind: str, nursery: trio.Nursery, autojump_clock: object

@@ -15,6 +15,7 @@ WELL_SECONDS = 3 * PROBE_EVERY_SECONDS
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize(("kind", "seed"), [("1011 at once", 1), ("refused", 2), ("never set up", 2)])
 def test_all_hosts_leave_a_sick_model_together_and_take_it_up_again(kind: str, seed: int) -> None:
     """Ten minutes, six candidates a minute at any host: each host says so once, and one a minute tries it, over all."""
@@ -34,6 +35,7 @@ def test_all_hosts_leave_a_sick_model_together_and_take_it_up_again(kind: str, s
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unmeasured")
 def test_no_host_leaves_its_last_model_though_all_fail() -> None:
     """And two minutes after both are well nobody is harmed any more."""
     ends = 240.0

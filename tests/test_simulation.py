@@ -24,6 +24,7 @@ SEEDS = sorted({*range(1, 31), *FOUND})
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_transcript_is_lost(seed: int) -> None:
     """What was durable is delivered once, no line twice, in time, and nothing stays behind."""
@@ -31,6 +32,7 @@ def test_no_transcript_is_lost(seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("seed", [*range(1, 11), *DAMAGING])
 def test_a_disk_that_damages_costs_what_it_damaged(seed: int) -> None:
     """And the log names it: everything else is judged as ever, and nothing is delivered that was not said."""
@@ -49,6 +51,7 @@ PLANTED: dict[str, tuple[tuple[int, ...], Any, str, Any]] = {
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("bug", PLANTED)
 def test_a_planted_bug_is_found(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A simulation that finds nothing could be blind. One of these seeds finds it, and none finds anything without it.
