@@ -16,7 +16,7 @@ from preppald.daemon.handing_on import QUIET_SECONDS, HandingOn
 from preppald.journal import Brought, rows
 from preppald.journal.rows import Row
 from preppald.journal.writer import COMMIT_SECONDS
-from preppald.shared import ownership
+from preppald.shared import vouching
 from preppald.shared.model import Client, Model
 from preppald.shared.ownership import AWAY_FOR_LONG_SECONDS, AWAY_SECONDS, DOOR_SECONDS, LOOK_SECONDS
 from preppald.shared.protocol import LEASE_SECONDS, PULSE_SECONDS, Peer
@@ -405,7 +405,7 @@ async def test_one_that_answers_its_peers_is_left_alone(autojump_clock: object, 
             return peer.incarnation == a.incarnation
 
         assert b.world.ownership is not None
-        b.world.ownership.vouch = vouch
+        b.world.ownership.vouching.vouch = vouch
         candidate = await a.world.candidate()
         await greeted(candidate)
         first, a.client.reachable = a.incarnation, False
@@ -427,7 +427,7 @@ async def test_one_that_hangs_is_asked_before_its_lease_ends(autojump_clock: obj
             raise AssertionError
 
         assert b.world.ownership is not None
-        b.world.ownership.vouch = hang
+        b.world.ownership.vouching.vouch = hang
         await greeted(await a.world.candidate())
         a.die()
         assert await taken_over(b) <= LEASE_SECONDS + 2 * LOOK_SECONDS
@@ -437,7 +437,7 @@ async def test_several_that_hang_are_asked_side_by_side(
     autojump_clock: object, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The fifth is as soon lost as the first, and no more than the bound are asked at one time."""
-    monkeypatch.setattr(ownership, "VOUCHED_AT_ONCE", 3)
+    monkeypatch.setattr(vouching, "VOUCHED_AT_ONCE", 3)
     asked: list[int] = []
 
     async def hang(peer: Peer) -> bool:
@@ -454,7 +454,7 @@ async def test_several_that_hang_are_asked_side_by_side(
     async with AsyncExitStack() as stack:
         survivor, *others = [await stack.enter_async_context(host(model, **setting)) for _ in range(6)]
         assert survivor.world.ownership is not None
-        survivor.world.ownership.vouch = hang
+        survivor.world.ownership.vouching.vouch = hang
         for number, it in enumerate(others):
             await greeted(await it.world.candidate(f"iv-{number}"))
         for it in others:

@@ -139,7 +139,7 @@ async def meet(
     from preppald.daemon.peering import meet as met  # noqa: PLC0415 - as above
 
     peers = await met(environment, ownership, server, listeners, sessions, log=log)
-    ownership.vouch = peers.vouch
+    ownership.vouching.vouch = peers.vouch
 
 
 def gauges(

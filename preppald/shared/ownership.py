@@ -9,7 +9,7 @@ Rule 3: a claim whose answer was lost is found again: at the start, and after ea
         instance's there are compared with those that are here.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -39,6 +39,7 @@ from preppald.shared.protocol import (
     Unreachable,
 )
 from preppald.shared.takeover import Deed, Word, decided
+from preppald.shared.vouching import Vouch, Vouching, nobody_vouches
 from preppald.shared.words import passages_in, passages_of, was_spoken
 from preppald.telemetry.interfaces import Log
 
@@ -53,12 +54,6 @@ DOOR_SECONDS = 5.0
 AWAY_SECONDS = 1.0
 # By then it is not asked for each of them, for they wait in turn: whoever ships asks once a second whether it is back.
 AWAY_FOR_LONG_SECONDS = 3.0
-# An instance that lives answers in milliseconds.
-VOUCH_SECONDS = 2.0
-# Instances that are asked at one time: each costs a connection. A net that fails may silence all of a large cell at once.
-VOUCHED_AT_ONCE = 64
-# So long an instance's silence counts: it is asked before its lease ends, and declared lost when it has.
-SILENCE_SECONDS = 3.0
 NOT_JOINED = Unreachable("the shared journal does not know this instance yet")
 SILENT = Unreachable("the shared journal gave no answer in time")
 
@@ -78,13 +73,8 @@ class Found:
     here: bool = False
 
 
-async def nobody_vouches(_peer: Peer) -> bool:
-    """Return False: without an address between hosts nobody can be asked."""
-    return False
-
-
 class Ownership:
-    """``membership``: this instance's. ``vouch``: asks an instance at its address whether it lives. ``run`` is the task."""
+    """``membership``: this instance's. ``vouching``: asks those that are late whether they live. ``run`` is the task."""
 
     def __init__(
         self,
@@ -94,9 +84,9 @@ class Ownership:
         *,
         log: Log,
         in_thread: InThread | None = None,
-        vouch: Callable[[Peer], Awaitable[bool]] = nobody_vouches,
+        vouch: Vouch = nobody_vouches,
     ) -> None:
-        self.vouch = vouch
+        self.vouching = Vouching(vouch)
         # Told of the deliveries that became this instance's.
         self.on_claimed: Callable[[Sequence[str]], None] = lambda _keys: None
         # Sessions that were taken over since the start.
@@ -108,10 +98,8 @@ class Ownership:
         self._log = log
         self._in_thread = in_thread or own_thread()
         self._bell = Wakeup()
-        # Instances that are late: since when, and when one was last silent at its address. Told once each: those that are
-        # cut off from the database.
+        # Instances that are late: since when. Told once each: those that are cut off from the database.
         self._late_since: dict[int, float] = {}
-        self._silent_at: dict[int, float] = {}
         self._cut_off: set[int] = set()
         # The sessions of this instance there may be more than those here.
         self._unsure = True
@@ -255,8 +243,7 @@ class Ownership:
         settled = False
         late = {it.incarnation for it in member.late}
         self._late_since = {it: since for it, since in self._late_since.items() if it in late}
-        self._silent_at = {it: at for it, at in self._silent_at.items() if it in late}
-        words = await self._asked(member.late)
+        words = await self.vouching.ask(member.tenure, member.late)
         for peer in member.late:
             if await self._attend(peer, words.get(peer.incarnation, Word.UNASKED)):
                 settled = True
@@ -283,30 +270,6 @@ class Ownership:
             self._log.warning("instance.lost", incarnation=peer.incarnation, name=peer.name)
             deed = Deed.SETTLE
         return deed is Deed.SETTLE and await self._settle(peer)
-
-    async def _asked(self, late: Sequence[Peer]) -> Mapping[int, Word]:
-        """Return the words of those that are to be asked: all at one time, for each that hangs takes its time to be silent."""
-        words: dict[int, Word] = {}
-        places = trio.CapacityLimiter(VOUCHED_AT_ONCE)
-
-        async def ask(peer: Peer) -> None:
-            async with places:
-                words[peer.incarnation] = await self._word(peer)
-
-        async with trio.open_nursery() as asking:
-            for peer in late:
-                if decided(self.membership.tenure, peer, Word.UNASKED) is Deed.ASK:
-                    asking.start_soon(ask, peer)
-        return words
-
-    async def _word(self, peer: Peer) -> Word:
-        if trio.current_time() < self._silent_at.get(peer.incarnation, float("-inf")) + SILENCE_SECONDS:
-            return Word.SILENT
-        with trio.move_on_after(VOUCH_SECONDS):
-            if await self.vouch(peer):
-                return Word.ALIVE
-        self._silent_at[peer.incarnation] = trio.current_time()
-        return Word.SILENT
 
     async def _settle(self, peer: Peer) -> bool:
         """Bring a lost instance's last words into the transcripts."""
