@@ -17,7 +17,7 @@ def test_the_readme_is_short() -> None:
 
 def test_both_commands_stand_in_it_to_be_pasted() -> None:
     """CI runs them as they stand there, on bare machines, too."""
-    for marker, last in (("demo", "-m preppald demo"), ("test", "-m pytest")):
+    for marker, last in (("demo", "-m preppald demo"), ("test", "-m pytest -n auto --dist worksteal")):
         block = re.search(rf"<!-- {marker} command -->\n```sh\n(.*?)\n```", README, re.DOTALL)
         assert block is not None, marker
         assert block[1].endswith(f".venv/bin/python {last}")
