@@ -131,9 +131,7 @@ class Verifier:
                     await trio.sleep(FAULT_SECONDS)  # it is still due
                     continue
                 except (PreppaldError, OSError) as error:
-                    self._failed(
-                        delivery, str(error) if isinstance(error, PreppaldError) else str(error.strerror)
-                    )
+                    self._failed(delivery, _words(error))
                 except Exception:
                     self._services.log.exception("verification.bug", interview=delivery.interview_id)
                     self._services.metrics.verification.labels("failed").inc()
@@ -145,16 +143,25 @@ class Verifier:
         self._services.metrics.verification.labels("failed").inc()
 
     async def _settle(self, delivery: Delivery) -> None:
-        """Have the check and that none is due any more in one transaction; only then the sound goes."""
-        journal = self._services.journal
+        """Have the check and that none is due any more in one transaction; only then the sound goes.
+
+        Where that fails, the sound goes within the hour.
+        """
+        journal, name = self._services.journal, delivery.interview_id
         journal.note_due(Work.VERIFICATION, delivery.key, due=False)
         self._settled.add(delivery.key)
         self._done_with(delivery.key)
         try:
             await journal.flush(hurry=False)
-        except JournalError:
-            return  # the sound goes within the hour
-        await self._remove(delivery)
+            await self._remove(delivery)
+        except (
+            JournalError,
+            OSError,
+            BeingRecorded,
+        ) as error:  # of the disk, or of an operator at that moment
+            self._services.log.warning("verification.not_removed", interview=name, why=_words(error))
+        except Exception:
+            self._services.log.exception("verification.bug", interview=name)  # it costs no daemon
 
     async def _next(self) -> Delivery:
         """Return a transcript that is to be checked."""
@@ -304,25 +311,31 @@ class Verifier:
         interview = await self._interview(delivery)
         epoch = int(delivery.key.split(":")[1]) if interview is None else interview.epoch
         remove = partial(kept.remove, self._state_dir, own, delivery.interview_id, epoch, delivery.block)
-        try:
-            await trio.to_thread.run_sync(remove)
-        except (OSError, BeingRecorded) as error:  # of the disk, or of an operator at that moment
-            self._services.log.warning(
-                "verification.not_removed", interview=delivery.interview_id, why=str(error)
-            )
+        await trio.to_thread.run_sync(remove)
 
     async def _remove_old(self) -> None:
         """Remove sound that nobody checked within the hour, and findings that a kill left behind a check."""
+        own = self._services.kept
+        if own is None:
+            return
         while True:
             await trio.sleep(LOOK_SECONDS)
-            if self._services.kept is None:
-                continue
-            try:
-                now = time.time()  # noqa: TID251 - files have the wall clock's times
-                await trio.to_thread.run_sync(kept.remove_findings, self._state_dir, now)
-                removed = await trio.to_thread.run_sync(self._services.kept.remove_older, now)
-            except OSError as error:
-                self._services.log.warning("verification.not_removed", why=error.strerror)
-            else:
-                if removed:
-                    self._services.log.warning("verification.sound_removed", interviews=removed)
+            now = time.time()  # noqa: TID251 - files have the wall clock's times
+            if removed := await self._tried_to_remove(own.remove_older, now):
+                self._services.log.warning("verification.sound_removed", interviews=removed)
+            await self._tried_to_remove(partial(kept.remove_findings, self._state_dir), now)
+
+    async def _tried_to_remove(self, remove: Callable[[float], int | None], now: float) -> int | None:
+        """Return what this returns, or None where it fails: the next look tries again."""
+        try:
+            return await trio.to_thread.run_sync(remove, now)
+        except OSError as error:
+            self._services.log.warning("verification.not_removed", why=_words(error))
+        except Exception:
+            self._services.log.exception("verification.bug")
+        return None
+
+
+def _words(error: Exception) -> str:
+    """Return why something failed; without a file's name, which has an interview's in it."""
+    return error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)
