@@ -221,8 +221,14 @@ class Ear:
         """Return the place of the last sound that came: seconds of sound since the first."""
         return (self._judged + len(self._samples)) / SAMPLES_PER_SECOND
 
+    @property
+    def timed(self) -> bool:
+        """Return whether it can be told when any of the sound was spoken: so much has come that it was judged."""
+        self._judge()
+        return self._judged > 0
+
     def spoken_at(self, place: float) -> float:
-        """Return when the sound at this place was spoken, as far as can be told by now."""
+        """Return when the sound at this place was spoken, as far as can be told by now; only where it is ``timed``."""
         self._judge()
         return self._spoken.at(place)
 
