@@ -188,7 +188,7 @@ class Verifier:
         interview = await self._interview(delivery)
         submission = msgspec.json.decode(delivery.payload, type=TranscriptSubmission)
         turns = tuple(
-            TurnToCheck(number, line.content, line.begin_ms, line.end_ms)
+            TurnToCheck(number, line.content, line.begin_ms, line.end_ms, line.typed)
             for number, line in enumerate(submission.lines)
             if line.speaker is Speaker.USER and line.begin_ms is not None and line.end_ms is not None
         )
