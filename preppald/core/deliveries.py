@@ -128,6 +128,11 @@ class Delivery:
     created_ms: int
     block: int = 0
 
+    @property
+    def epoch(self) -> int:
+        """The epoch of its interview, or block."""
+        return int(self.key.split(":")[1])
+
 
 class DeliveryState(enum.StrEnum):
     """The states of a delivery."""

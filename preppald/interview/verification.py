@@ -10,7 +10,6 @@ Rule 4: the work is done by a process of its own, at the lowest priority, one tr
 
 from collections.abc import Awaitable, Callable
 import contextlib
-from dataclasses import replace
 from functools import partial
 import os
 from pathlib import Path
@@ -32,10 +31,11 @@ from preppald.core.deliveries import (
     Work,
     verification_delivery,
 )
-from preppald.core.interview import Interview, Usage
+from preppald.core.interview import Interview
 from preppald.core.turns import Speaker
 from preppald.errors import EX_TEMPFAIL, JournalError, PreppaldError
 from preppald.interview.services import Services
+from preppald.interview.spending import interview_of, spend
 from preppald.recording import kept
 from preppald.recording.keeper import FINISHER_BYTES
 from preppald.recording.shelf import BeingRecorded, is_running
@@ -185,7 +185,7 @@ class Verifier:
 
     async def _check_one(self, delivery: Delivery) -> None:
         services = self._services
-        interview = await self._interview(delivery)
+        interview = await interview_of(services, delivery)
         submission = msgspec.json.decode(delivery.payload, type=TranscriptSubmission)
         turns = tuple(
             TurnToCheck(number, line.content, line.begin_ms, line.end_ms, line.typed)
@@ -199,7 +199,7 @@ class Verifier:
         await self._wait_for_sound(interview)
         begins_ms = tuple(line.begin_ms or 0 for line in submission.lines)
         checked = await self._tried(await self._job(interview, turns, begins_ms))
-        await self._spend(delivery, checked.usage)
+        await spend(services, delivery, checked.usage)
         owed = verification_delivery(
             interview.interview_id,
             interview.epoch,
@@ -225,10 +225,6 @@ class Verifier:
             sent_bytes=checked.sent_bytes,
             cost_dollars=round(services.config.prices.cost(checked.usage), 4),
         )
-
-    async def _interview(self, delivery: Delivery) -> Interview | None:
-        sessions = await self._services.journal.sessions(delivery.interview_id)
-        return next((it for it in sessions if it.block == delivery.block), None)
 
     async def _wait_for_room(self) -> None:
         """Return when the process fits into memory. Raises CheckFailed: it does not within the hour."""
@@ -293,12 +289,6 @@ class Verifier:
             await trio.sleep(wait * (1 + self._services.chance()))
         raise AssertionError("the last wait is none")
 
-    async def _spend(self, delivery: Delivery, usage: Usage) -> None:
-        """Count the tokens in the metrics, and in the ended interview's row as it is now."""
-        self._services.metrics.used(usage, self._services.config.prices)
-        if (interview := await self._interview(delivery)) is not None:
-            self._services.journal.begin(replace(interview, usage=interview.usage + usage))
-
     # -------------------------------------------------------------- the sound that is kept for this alone
 
     @property
@@ -307,10 +297,8 @@ class Verifier:
 
     async def _remove(self, delivery: Delivery) -> None:
         """Remove what was kept for the check alone; a recording stays."""
-        own = self._services.kept
-        interview = await self._interview(delivery)
-        epoch = int(delivery.key.split(":")[1]) if interview is None else interview.epoch
-        remove = partial(kept.remove, self._state_dir, own, delivery.interview_id, epoch, delivery.block)
+        own, name = self._services.kept, delivery.interview_id
+        remove = partial(kept.remove, self._state_dir, own, name, delivery.epoch, delivery.block)
         await trio.to_thread.run_sync(remove)
 
     async def _remove_old(self) -> None:

@@ -2,18 +2,18 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 
 from preppald.core.checks import Checked, Job
-from preppald.core.interview import Interview
 from preppald.errors import JournalError
 from preppald.interview import verification
 from preppald.recording import kept, shelf
 from preppald.recording.notes import Head, head
 from preppald.recording.recorder import Uncounted
-from preppald.recording.shelf import Recording
+from preppald.recording.shelf import BeingRecorded, Recording
 from tests.durable import EPOCH_MS, Notes
 from tests.verification.rig import Rig, noted, rigged, turn
 
@@ -41,25 +41,41 @@ def left_locked(directory: Path, name: str) -> int:
     return file
 
 
-@pytest.mark.parametrize("error", [JournalError("the disk does not answer"), KeyError("a bug")])
-async def test_a_journal_that_fails_behind_a_check_leaves_the_sound_and_the_next_is_checked(
-    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("where", "error", "event"),
+    [
+        ("the journal", JournalError("the disk does not answer"), "verification.not_removed"),
+        ("the sound", PermissionError(1, "not permitted"), "verification.not_removed"),
+        ("the sound", BeingRecorded("an operator plays it"), "verification.not_removed"),
+        ("the sound", KeyError("a bug"), "verification.bug"),
+    ],
+)
+async def test_what_fails_behind_a_check_leaves_the_sound_and_the_next_is_checked(
+    where: str, error: Exception, event: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("one", "two"):
         noted(tmp_path, (5.0,), name)
+    failures = [error]
     async with rigged(tmp_path, check=quick) as rig:
-        ask = rig.journal.sessions
-
-        async def sessions(interview_id: str) -> list[Interview]:
-            if value("preppald_verification_total", {"outcome": "checked"}) and interview_id == "one":
-                raise error
-            return await ask(interview_id)
-
+        remove, flush = kept.remove, rig.journal.flush
         value = rig.metrics.registry.get_sample_value
-        monkeypatch.setattr(rig.journal, "sessions", sessions)
+
+        def removed(*arguments: Any) -> None:
+            if failures:
+                raise failures.pop()
+            remove(*arguments)
+
+        async def flushed(*, hurry: bool = True) -> None:
+            if value("preppald_verification_total", {"outcome": "checked"}) and failures:
+                raise failures.pop()
+            await flush(hurry=hurry)
+
+        if where == "the journal":
+            monkeypatch.setattr(rig.journal, "flush", flushed)
+        else:
+            monkeypatch.setattr(kept, "remove", removed)
         rig.end([turn(1, "hello", 5.0)], "one")
-        await rig.counted("checked")
-        await told(rig, "verification.not_removed" if isinstance(error, JournalError) else "verification.bug")
+        await told(rig, event)
         rig.end([turn(1, "hello", 5.0)], "two")
         await rig.counted("checked", 2)
 
