@@ -9,6 +9,7 @@ An interview ends by a call of ``end`` with one of a closed set of endings. An e
 ends this interview in the same order, as ``BUG``, and no other interview.
 """
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
@@ -84,6 +85,8 @@ class Session:
         self._had_browser = recovered
         self._wanted = trio.Event()
         self._retimed = trio.lowlevel.ParkingLot()
+        # Typed answers on their way to the disk, in their order.
+        self._typed: deque[TextAnswered] = deque()
 
     @property
     def over(self) -> bool:
@@ -219,12 +222,17 @@ class Session:
         await browser.write()
 
     def _keep(self, answer: TextAnswered) -> None:
-        self._start(self.text_answer, answer)
+        self._typed.append(answer)
+        if len(self._typed) == 1:
+            self._start(self.text_answers)
 
-    async def text_answer(self, answer: TextAnswered) -> None:
-        """Pass a typed answer on once it is on disk: one that the interviewer knows is in the transcript."""
-        await self._parts.record.settle()
-        self._asking.pass_on(answer)
+    async def text_answers(self) -> None:
+        """Pass typed answers on, in order, once they are on disk: what the interviewer knows is in the transcript."""
+        while self._typed:
+            settling = len(self._typed)
+            await self._parts.record.settle()
+            for _ in range(settling):
+                self._asking.pass_on(self._typed.popleft())
 
     def tell_draining(self) -> None:
         """Tell the candidate that the daemon is to stop, and waits for this interview."""
