@@ -9,7 +9,6 @@ An interview ends by a call of ``end`` with one of a closed set of endings. An e
 ends this interview in the same order, as ``BUG``, and no other interview.
 """
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
@@ -86,7 +85,7 @@ class Session:
         self._wanted = trio.Event()
         self._retimed = trio.lowlevel.ParkingLot()
         # Typed answers on their way to the disk, in their order.
-        self._typed: deque[TextAnswered] = deque()
+        self._typed: list[TextAnswered] = []
 
     @property
     def over(self) -> bool:
@@ -231,8 +230,9 @@ class Session:
         while self._typed:
             settling = len(self._typed)
             await self._parts.record.settle()
-            for _ in range(settling):
-                self._asking.pass_on(self._typed.popleft())
+            for answer in self._typed[:settling]:
+                self._asking.pass_on(answer)
+            del self._typed[:settling]
 
     def tell_draining(self) -> None:
         """Tell the candidate that the daemon is to stop, and waits for this interview."""
