@@ -291,15 +291,15 @@ async def test_switching_it_on_gives_feedback_from_then_on(tmp_path: Path) -> No
 async def test_it_waits_for_a_disk_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "FAULT_SECONDS", 0.05)
     async with rigged() as rig:
-        asked = rig.journal.interview
+        asked = rig.journal.sessions
         failures = [JournalError("the disk does not answer")] * 2
 
-        async def interview(interview_id: str) -> Interview | None:
+        async def sessions(interview_id: str) -> list[Interview]:
             if failures:
                 raise failures.pop()
             return await asked(interview_id)
 
-        monkeypatch.setattr(rig.journal, "interview", interview)
+        monkeypatch.setattr(rig.journal, "sessions", sessions)
         rig.end(SPOKEN)
         await rig.delivered(DeliveryKind.FEEDBACK)
         assert not failures

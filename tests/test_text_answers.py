@@ -1,5 +1,7 @@
 """Answers that are typed: checked, kept, taken once, and replied to as spoken ones are."""
 
+from collections.abc import Sequence
+
 import pytest
 import trio
 
@@ -8,6 +10,7 @@ from preppald.core.closes import REFUSED
 from preppald.core.events import TextAnswered
 from preppald.core.text_answers import ANSWERS_A_MINUTE, MAX_CHARS, TextAnswers, TextRefused, cleaned
 from preppald.gemini.connection import UpstreamError
+from preppald.gemini.uplink import Uplink
 from preppald.pb.interview_pb2 import ClientToServerMessage, ErrorResponse, Hold, TextAnswer
 from preppald.simulator.scenario import Reply, Scenario
 from tests.candidates import Candidate
@@ -216,3 +219,54 @@ async def test_it_is_on_disk_before_it_is_sent(nursery: trio.Nursery, autojump_c
     await trio.sleep(3)
     assert len(heard.prompts) == 3
     assert world.events("transcript.not_durable")
+
+
+async def write_at_once(candidate: Candidate, texts: Sequence[str]) -> None:
+    """In one read of the daemon's, as a page sends again what may not have arrived."""
+    for number, text in enumerate(texts, 1):
+        answer = TextAnswer(text=text, number=number)
+        candidate.protocol.send_binary(ClientToServerMessage(text_answer=answer).SerializeToString())
+    await candidate.flush()
+
+
+async def test_many_at_once_keep_their_order(nursery: trio.Nursery, autojump_clock: object) -> None:
+    """In the transcript, and for the interviewer; and none of a minute's gets lost."""
+    world, heard, candidate = await begin(nursery)
+    texts = [f"Answer {number}." for number in range(1, ANSWERS_A_MINUTE + 1)]
+    await write_at_once(candidate, texts)
+    await trio.sleep(1)
+    assert [prompt for _, prompt in heard.prompts[1:]] == [interviewer.written([it]) for it in texts]
+    assert transcript(world)[1] == ("USER", " ".join(texts))
+
+
+async def test_one_that_comes_while_others_wait_for_the_disk_is_passed_on_behind_them(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """A disk that does not answer costs all of them two seconds, and not each."""
+    world, heard, candidate = await begin(nursery)
+    world.journal.flush = _never  # type: ignore[method-assign]
+    began = trio.current_time()
+    await write_at_once(candidate, ["One.", "Two.", "Three."])
+    await trio.sleep(1)
+    await write(candidate, "Four.", 4)
+    await trio.sleep(1.5)
+    assert [prompt for _, prompt in heard.prompts[1:]] == [
+        interviewer.written([it]) for it in ("One.", "Two.", "Three.")
+    ]
+    await trio.sleep(2)
+    assert heard.prompts[-1][1] == interviewer.written(["Four."])
+    assert trio.current_time() - began < 5
+
+
+async def _never(*, hurry: bool = True) -> None:
+    await trio.sleep_forever()
+
+
+async def test_a_gemini_that_takes_nothing_now_gets_all_of_them_later(autojump_clock: object) -> None:
+    uplink = Uplink()
+    texts = [f"Answer {number}." for number in range(ANSWERS_A_MINUTE)]
+    for text in texts:
+        uplink.prompt(text)
+    uplink.open(lambda _item: False)
+    with trio.fail_after(1):
+        assert [await uplink.take() for _ in texts] == texts

@@ -70,7 +70,8 @@ class Reader:
         self._phase = phase
         self._skipped = skipped
         self._bad_messages = 0
-        # Sound that has not gone on yet, in whole messages.
+        # Sound that has not gone on yet, in whole messages; or half a sample that waits for its other half, on this
+        # connection: all that goes on is whole samples.
         self._pcm: list[bytes] = []
         self._gathering = False
         self._idle_ticks = 0
@@ -142,7 +143,9 @@ class Reader:
         """Decode and pass on; where a piece was small, gather until the next tick instead."""
         if len(messages) == 1 and not self._pcm:
             pcm = self._spoken(messages[0])
-            if pcm is not None and len(pcm) >= GRAIN_BYTES:  # as nearly all that a well-made page sends
+            if (
+                pcm is not None and len(pcm) >= GRAIN_BYTES and not len(pcm) & 1
+            ):  # as nearly all of a well-made page's
                 self._bad_messages = 0
                 browser = self._browser
                 if browser.measures:
@@ -157,6 +160,8 @@ class Reader:
                 if pcm is None:
                     continue
             self._bad_messages = 0
+            if not pcm:
+                continue  # a page that is muted, or packets past its allowance: nothing was heard
             self._pcm.append(pcm)
             if len(pcm) < GRAIN_BYTES:
                 self._gathering = True
@@ -165,8 +170,11 @@ class Reader:
 
     def _pass_on(self, others: list[BrowserEvent]) -> None:
         pcm, self._pcm = self._pcm, []
-        if pcm:
-            sound = b"".join(pcm)
+        sound = b"".join(pcm)
+        if len(sound) % BYTES_PER_SAMPLE:
+            self._pcm = [sound[-1:]]
+            sound = sound[:-1]
+        if sound:
             if self._browser.measures:
                 self._report(len(sound))
             self._hear_audio(self._browser, sound)

@@ -139,7 +139,8 @@ class Answering:
     def _close(self, now: float, ended: float) -> list[Fragment]:
         number = self._minutes.open_number(Speaker.USER)
         if number:
-            self._minutes.times(number, end_ms=self._wall_ms(ended))
+            # A voice that ended before the answer was typed does not end it.
+            self._minutes.times(number, end_ms=self._wall_ms(max(ended, self._begun)))
         closing = self._minutes.close(Speaker.USER, self._wall_ms(now))
         return [] if closing is None else [closing]
 

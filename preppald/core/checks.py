@@ -33,12 +33,16 @@ APART_SHARE = 0.5
 
 
 class TurnToCheck(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A turn of the candidate. ``turn``: its line in the transcript, from 0; the times are places in the recording."""
+    """A turn of the candidate. ``turn``: its line in the transcript, from 0; the times are places in the recording.
+
+    ``typed``: some of its text was, or all: no second ear can have heard that.
+    """
 
     turn: int
     live: str
     begin_ms: int
     end_ms: int
+    typed: bool = False
 
 
 class Job(msgspec.Struct, frozen=True):

@@ -58,7 +58,7 @@ class TranscriptLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of a transcript; ``at_ms`` is when its turn began, wall clock in milliseconds.
 
     ``begin_ms`` and ``end_ms``: when it was heard, in milliseconds since the interview began; None in deliveries of older
-    versions. ``unheard``: the text of a cut reply that the candidate did not hear.
+    versions. ``unheard``: the text of a cut reply that the candidate did not hear. ``typed``: some of it, or all, was typed.
     """
 
     speaker: Speaker
@@ -67,6 +67,7 @@ class TranscriptLine(msgspec.Struct, frozen=True, omit_defaults=True):
     begin_ms: int | None = None
     end_ms: int | None = None
     unheard: str = ""
+    typed: bool = False
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -126,6 +127,11 @@ class Delivery:
     payload: bytes
     created_ms: int
     block: int = 0
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of its interview, or block."""
+        return int(self.key.split(":")[1])
 
 
 class DeliveryState(enum.StrEnum):
@@ -250,6 +256,7 @@ def transcript_delivery(
             begin_ms=it.begin_ms,
             end_ms=it.end_ms,
             unheard=it.unheard,
+            typed=bool(it.turn.answers),
         )
         for it in spoken(turns, started_ms, ended_ms)
     )

@@ -60,7 +60,7 @@ class Stretch:
 
 
 class Ear:
-    """One interview's. All times monotonic, in seconds.
+    """One interview's. All times monotonic, in seconds. ``earliest``: as for ``SpokenClock``.
 
     Each of the public properties judges first what came, where that could change it.
     """
@@ -92,11 +92,11 @@ class Ear:
         "_unended",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, earliest: float = float("inf")) -> None:
         self._heard_at: float | None = None
         self._counted_at: float | None = None
         self._came_at = 0.0
-        self._spoken = SpokenClock()
+        self._spoken = SpokenClock(earliest)
         # How many samples were judged: the place up to which that is, in milliseconds.
         self._judged = 0
         self._stretches: deque[Stretch] = deque(maxlen=STRETCHES)
@@ -221,8 +221,14 @@ class Ear:
         """Return the place of the last sound that came: seconds of sound since the first."""
         return (self._judged + len(self._samples)) / SAMPLES_PER_SECOND
 
+    @property
+    def timed(self) -> bool:
+        """Return whether it can be told when any of the sound was spoken: so much has come that it was judged."""
+        self._judge()
+        return self._judged > 0
+
     def spoken_at(self, place: float) -> float:
-        """Return when the sound at this place was spoken, as far as can be told by now."""
+        """Return when the sound at this place was spoken, as far as can be told by now; only where it is ``timed``."""
         self._judge()
         return self._spoken.at(place)
 

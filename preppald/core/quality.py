@@ -92,7 +92,8 @@ def quality(
     )
     candidate_ms, interviewer_ms = _covered(candidate), _covered(interviewer)
     both = candidate_ms + interviewer_ms
-    words = sum(word_count(it.turn.text) for it in candidate)
+    # Words that were typed took none of the time in which the candidate spoke.
+    words = sum(word_count(it.turn.voiced) for it in candidate)
     return Quality(
         candidate_turns=len(candidate),
         interviewer_turns=len(interviewer),

@@ -5,7 +5,9 @@ before. So a place in the sound was spoken by the least delay of all that has co
 that of the sound behind it that was held back less. Where sound is missing, nothing behind the gap comes earlier, and
 the gap stays. ``recording.timeline`` places a recording by the same rule.
 
-Sound that comes faster than any microphone makes it, as a test's may, was spoken when it came.
+Sound that comes faster than any microphone makes it, as a test's may, was spoken when it came; a recording has no room
+for all of it, and lacks what is too much. It is told from sound that a line, or a page that lost its daemon, held back
+before any other came: that was spoken since the interview began.
 """
 
 from bisect import bisect_left
@@ -21,11 +23,15 @@ MOST_MARKS = round(LOOKAHEAD_SECONDS / 0.02)
 
 
 class SpokenClock:
-    """One interview's. Places are seconds of sound since the first of it; times are monotonic seconds."""
+    """One interview's. Places are seconds of sound since the first of it; times are monotonic seconds.
 
-    __slots__ = ("_fast_to", "_least", "_marks")
+    ``earliest``: the interview's begin, before which no sound of it was spoken; where it is not known, the first sound's.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_earliest", "_fast_to", "_least", "_marks")
+
+    def __init__(self, earliest: float = float("inf")) -> None:
+        self._earliest = earliest
         # The least delay so far; and up to which place the sound came too fast, and keeps the delays that it has.
         self._least = float("inf")
         self._fast_to = 0.0
@@ -43,7 +49,7 @@ class SpokenClock:
         marks = self._marks
         if not marks:
             self._least = delay
-        elif delay < self._least - FALL_SECONDS:
+        elif delay < self._least - FALL_SECONDS and delay < self._earliest:
             self._fast_to, self._least = marks[-1][0], delay
         known = (place, delay)
         while marks:

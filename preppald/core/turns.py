@@ -67,7 +67,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
 
     ``begin_ms``, ``end_ms`` and ``sound_ms`` are as in ``Fragment``; None in transcripts of versions without them.
     ``text`` is never shown in a repr. ``unreadable``: a part of it is missing, where ``UNREADABLE`` stands. ``answers``:
-    the numbers of the typed answers in it.
+    the numbers of the typed answers in it; ``typed``: from which character to which each of them is in the text.
     """
 
     number: int
@@ -81,6 +81,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
     sound_ms: int | None = None
     unreadable: bool = False
     answers: tuple[int, ...] = ()
+    typed: tuple[tuple[int, int], ...] = ()
 
     def __repr__(self) -> str:
         return f"Turn({self.number}, {self.speaker}, {len(self.text)} characters)"
@@ -97,6 +98,14 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
             return self.text
         return self.text[: self.heard].rstrip() + CUT_MARK
 
+    @property
+    def voiced(self) -> str:
+        """The text without what was typed."""
+        if not self.typed:
+            return self.text
+        ends = [0, *(edge for stretch in self.typed for edge in stretch), len(self.text)]
+        return "".join(self.text[since:until] for since, until in zip(ends[::2], ends[1::2], strict=True))
+
     def grown(self, fragment: Fragment) -> "Turn":
         """Return the turn with one more fragment of its own."""
         return Turn(
@@ -111,6 +120,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
             self.sound_ms if fragment.sound_ms is None else fragment.sound_ms,
             self.unreadable or fragment.text == UNREADABLE,
             self.answers if fragment.answer is None else (*self.answers, fragment.answer),
+            self.typed if fragment.answer is None else (*self.typed, _stretch(fragment, len(self.text))),
         )
 
 
@@ -136,7 +146,12 @@ def begun(fragment: Fragment) -> Turn:
         sound_ms=fragment.sound_ms,
         unreadable=fragment.text == UNREADABLE,
         answers=() if fragment.answer is None else (fragment.answer,),
+        typed=() if fragment.answer is None else (_stretch(fragment, 0),),
     )
+
+
+def _stretch(fragment: Fragment, begin: int) -> tuple[int, int]:
+    return begin, begin + len(fragment.text)
 
 
 def joined(before: str, utterance: str) -> str:

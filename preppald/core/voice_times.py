@@ -148,8 +148,8 @@ class VoiceTimes:
 
     @property
     def _heard(self) -> Ear | None:
-        """Our ear, where it has heard any sound."""
-        return self._ear if self._ear is not None and self._ear.place else None
+        """Our ear, where it can tell when anything was spoken."""
+        return self._ear if self._ear is not None and self._ear.timed else None
 
     def _time(self, moment: _Moment) -> float:
         if moment.place is None or self._ear is None:

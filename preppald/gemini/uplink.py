@@ -9,6 +9,7 @@ from preppald.core import gemini
 from preppald.core.closes import SILENT, STALLED, Cause
 from preppald.core.events import ToolCall
 from preppald.core.frames import BYTES_PER_SAMPLE, INPUT_SAMPLE_RATE_HZ
+from preppald.core.text_answers import ANSWERS_A_MINUTE
 from preppald.gemini.connection import Upstream, UpstreamError
 from preppald.net.wakeup import Wakeup
 
@@ -17,8 +18,8 @@ BYTES_PER_SECOND = INPUT_SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
 KEPT_BYTES = 5 * BYTES_PER_SECOND
 # The most that one message carries after a gap; 1 s is far below any limit of Gemini's.
 MESSAGE_BYTES = BYTES_PER_SECOND
-# More than a watchdog ever has waiting at once.
-PROMPTS = 4
+# More than a watchdog ever has waiting at once, beside all answers that may be typed meanwhile: none may get lost.
+PROMPTS = 4 + ANSWERS_A_MINUTE
 # Sound waits that long at most, while a first connection is tried for; a notice of older sound is none.
 MOST_BEHIND_SECONDS = 15.0
 # A silence is added each second while the candidate's page sends nothing.

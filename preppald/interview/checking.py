@@ -114,8 +114,12 @@ async def check(job: Job) -> Checked:
 
 
 def chosen(job: Job, voice: Voice) -> tuple[list[TurnToCheck], int]:
-    """Return the turns to be sent, with stretches of voice that are in none of them, and how many are passed over."""
-    found = [*job.turns, *unheard(job, voice)]
+    """Return the turns to be sent, with stretches of voice that are in none of them, and how many are passed over.
+
+    A turn that was typed is not sent, for a second ear would call its text invented; and neither is what was spoken in
+    it: what is found out about a turn is about all of its text. Voice in it is not unheard all the same.
+    """
+    found = [*(it for it in job.turns if not it.typed), *unheard(job, voice)]
     wanted = [
         it
         for it in found

@@ -6,8 +6,6 @@ Rule 3: one transaction records the acknowledgement and that feedback is due; an
         none is due any more. So feedback that a stop or a kill cuts short is written after the next start.
 """
 
-from dataclasses import replace
-
 import httpx
 import msgspec
 import trio
@@ -28,9 +26,9 @@ from preppald.core.deliveries import (
 )
 from preppald.core.feedback import FeedbackError
 from preppald.core.generation import PASSING
-from preppald.core.interview import Interview, Usage
 from preppald.errors import JournalError
 from preppald.interview.services import Services
+from preppald.interview.spending import interview_of, spend
 from preppald.net import redirects, tls
 from preppald.net.proxy import for_httpx
 
@@ -178,18 +176,18 @@ class FeedbackWriter:
         services = self._services
         live = msgspec.json.decode(delivery.payload, type=TranscriptSubmission).lines
         lines = feedback.corrected(live, await self._checked(delivery))
-        interview = await services.journal.interview(delivery.interview_id)
+        interview = await interview_of(services, delivery)
         if interview is None or not feedback.worth_it(lines):
             services.metrics.feedback.labels("nothing said").inc()
             return
-        written = await self._ask(interview, lines)
+        written = await self._ask(delivery, lines)
         owed = feedback_delivery(interview.interview_id, interview.epoch, written, now_ms=services.now_ms())
         services.journal.add_delivery(owed)
         services.metrics.feedback.labels("written").inc()
         services.log.info("feedback.written", interview=interview.interview_id)
 
-    async def _ask(self, interview: Interview, lines: tuple[TranscriptLine, ...]) -> Feedback:
-        known = await self._services.backend.context(interview.interview_id)
+    async def _ask(self, delivery: Delivery, lines: tuple[TranscriptLine, ...]) -> Feedback:
+        known = await self._services.backend.context(delivery.interview_id)
         body = feedback.request(lines, known if isinstance(known, Context) else NOTHING_KNOWN)
         for wait in (*WAITS, None):
             answer = await self._call(body)
@@ -197,9 +195,9 @@ class FeedbackWriter:
                 try:
                     written, usage = feedback.decode(answer)
                 except FeedbackError as error:
-                    self._spend(interview, error.usage)
+                    await spend(self._services, delivery, error.usage)
                     raise
-                self._spend(interview, usage)
+                await spend(self._services, delivery, usage)
                 return written
             if wait is None or answer.status not in {*PASSING, None}:
                 raise FeedbackError(answer.cause)
@@ -225,8 +223,3 @@ class FeedbackWriter:
             except (httpx.HTTPError, httpx.StreamError, OSError) as error:
                 return Retry(None, f"Gemini could not be asked ({type(error).__name__})")
         return Retry(None, f"Gemini did not answer within {CALL_SECONDS:.0f} seconds")
-
-    def _spend(self, interview: Interview, usage: Usage) -> None:
-        """Count the tokens in the metrics, and in the ended interview's row."""
-        self._services.metrics.used(usage, self._services.config.prices)
-        self._services.journal.begin(replace(interview, usage=interview.usage + usage))

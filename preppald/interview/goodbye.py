@@ -1,4 +1,11 @@
-"""The end of an interview: both sides are told, its record is closed, and the log and the metrics have its numbers."""
+"""The end of an interview: both sides are told, its record is closed, and the log and the metrics have its numbers.
+
+A bug in one part costs that part, and neither the transcript's delivery nor the last words to the candidate.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 import trio
 
@@ -17,6 +24,7 @@ from preppald.telemetry.logs import Logger
 
 # The last messages, the close handshake, the ending on disk.
 GOODBYE_SECONDS = 8.0
+T = TypeVar("T")
 
 
 class Goodbye:
@@ -56,11 +64,34 @@ class Goodbye:
 
     async def _say(self) -> None:
         ending, cause = self._parts.outcome.decided
-        seat = self._parts.seat
-        turns = self._dialogue.close()
-        ended_ms = self._services.now_ms()
-        talk = self._quality(turns, ended_ms)
-        seat.say_goodbye(ending, self._config.close_codes)
+        seat, record = self._parts.seat, self._parts.record
+        turns = self._tried(self._dialogue.close)
+        if turns is None:
+            turns = self._parts.conversation.turns
+        # By the clock of the turns: the wall clock may have been set since they were spoken.
+        ended_ms = round(self._parts.epoch_ms + trio.current_time() * 1000)
+        talk = self._tried(partial(self._quality, turns, ended_ms))
+        self._tried(partial(seat.say_goodbye, ending, self._config.close_codes))
+        self._tried(partial(self._note_end, ending, cause, turns, talk))
+        if ending is MOVED:  # its words are on disk, and its end is another host's to write
+            await record.settle()
+        else:
+            if talk is not None:
+                self._tried(partial(self._note_course, ending, turns, ended_ms, talk))
+            await record.finish(ending, cause, turns, ended_ms, talk)
+        if seat.browser is not None:
+            await seat.browser.see_off()
+
+    def _tried(self, part: Callable[[], T]) -> T | None:
+        """Return what a part returns; None where it has a bug, which is told."""
+        try:
+            return part()
+        except Exception:  # noqa: BLE001 - it is told, and costs this part only
+            self._log.exception("goodbye.crashed")
+            return None
+
+    def _note_end(self, ending: Ending, cause: str, turns: list[Turn], talk: Quality | None) -> None:
+        """Have the end in the metrics and in the log."""
         self._services.metrics.sessions_ended.labels(ending.name).inc()
         self._log.info(
             "session.ended",
@@ -71,15 +102,8 @@ class Goodbye:
             turns=len(turns),
             credited_seconds=round(self._parts.clock.credited, 1),
             **self._parts.stats.summary(),
-            **talk.summary(),
+            **({} if talk is None else talk.summary()),
         )
-        if ending is MOVED:  # its words are on disk, and its end is another host's to write
-            await self._parts.record.settle()
-        else:
-            self._note_course(ending, turns, ended_ms, talk)
-            await self._parts.record.finish(ending, cause, turns, ended_ms, talk)
-        if seat.browser is not None:
-            await seat.browser.see_off()
 
     def _note_course(self, ending: Ending, turns: list[Turn], ended_ms: int, talk: Quality) -> None:
         """Owe a collector the interview's trace, where there is one."""

@@ -71,7 +71,7 @@ def parts_of(
     now = trio.current_time()
     latest_ms = max([services.now_ms(), interview.started_ms, *(turn.started_ms for turn in turns)])
     epoch_ms = latest_ms - now * 1000
-    ear = Ear()
+    ear = Ear((interview.started_ms - epoch_ms) / 1000)
     conversation = Conversation(
         epoch_ms=epoch_ms, ear=ear, silence=config.vad_silence, turns=turns, last_seq=last_seq
     )

@@ -121,9 +121,12 @@ class Record:
             self._log.error("transcript.not_durable", why=str(error))
 
     async def finish(
-        self, ending: Ending, cause: str, turns: list[Turn], ended_ms: int, quality: Quality
+        self, ending: Ending, cause: str, turns: list[Turn], ended_ms: int, quality: Quality | None
     ) -> None:
-        """Record the ending together with the backend's deliveries. Call it shielded: it has its own bound."""
+        """Record the ending together with the backend's deliveries. Call it shielded: it has its own bound.
+
+        ``quality``: None where nobody can tell.
+        """
         self._hand_over()
         owed = endings.deliveries(
             ending,

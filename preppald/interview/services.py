@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import trio
+
 from preppald.backend import Backend, NoBackend
 from preppald.browser.coders import Coders
 from preppald.config.current import Current
@@ -26,7 +28,7 @@ class Services:
 
     ``kept``: where the candidate's sound is kept for a check alone; None: nowhere.
     ``coders``: None where all sound is PCM. ``ownership``: who has which interview, among hosts that share a journal; None
-    for one host alone.
+    for one host alone. ``spending``: held by who adds to the cost of an ended interview.
 
     ``now_ms``: the wall clock. ``chance``: random numbers in [0, 1).
     """
@@ -45,6 +47,7 @@ class Services:
     kept: Kept | None = None
     coders: Coders | None = None
     ownership: "Ownership | None" = None
+    spending: trio.Lock = field(default_factory=trio.Lock)
 
     @property
     def config(self) -> Config:

@@ -84,6 +84,8 @@ class Session:
         self._had_browser = recovered
         self._wanted = trio.Event()
         self._retimed = trio.lowlevel.ParkingLot()
+        # Typed answers on their way to the disk, in their order.
+        self._typed: list[TextAnswered] = []
 
     @property
     def over(self) -> bool:
@@ -219,12 +221,18 @@ class Session:
         await browser.write()
 
     def _keep(self, answer: TextAnswered) -> None:
-        self._start(self.text_answer, answer)
+        self._typed.append(answer)
+        if len(self._typed) == 1:
+            self._start(self.text_answers)
 
-    async def text_answer(self, answer: TextAnswered) -> None:
-        """Pass a typed answer on once it is on disk: one that the interviewer knows is in the transcript."""
-        await self._parts.record.settle()
-        self._asking.pass_on(answer)
+    async def text_answers(self) -> None:
+        """Pass typed answers on, in order, once they are on disk: what the interviewer knows is in the transcript."""
+        while self._typed:
+            settling = len(self._typed)
+            await self._parts.record.settle()
+            for answer in self._typed[:settling]:
+                self._asking.pass_on(answer)
+            del self._typed[:settling]
 
     def tell_draining(self) -> None:
         """Tell the candidate that the daemon is to stop, and waits for this interview."""

@@ -10,7 +10,6 @@ Rule 4: the work is done by a process of its own, at the lowest priority, one tr
 
 from collections.abc import Awaitable, Callable
 import contextlib
-from dataclasses import replace
 from functools import partial
 import os
 from pathlib import Path
@@ -32,10 +31,11 @@ from preppald.core.deliveries import (
     Work,
     verification_delivery,
 )
-from preppald.core.interview import Interview, Usage
+from preppald.core.interview import Interview
 from preppald.core.turns import Speaker
 from preppald.errors import EX_TEMPFAIL, JournalError, PreppaldError
 from preppald.interview.services import Services
+from preppald.interview.spending import interview_of, spend
 from preppald.recording import kept
 from preppald.recording.keeper import FINISHER_BYTES
 from preppald.recording.shelf import BeingRecorded, is_running
@@ -131,9 +131,7 @@ class Verifier:
                     await trio.sleep(FAULT_SECONDS)  # it is still due
                     continue
                 except (PreppaldError, OSError) as error:
-                    self._failed(
-                        delivery, str(error) if isinstance(error, PreppaldError) else str(error.strerror)
-                    )
+                    self._failed(delivery, _words(error))
                 except Exception:
                     self._services.log.exception("verification.bug", interview=delivery.interview_id)
                     self._services.metrics.verification.labels("failed").inc()
@@ -145,16 +143,25 @@ class Verifier:
         self._services.metrics.verification.labels("failed").inc()
 
     async def _settle(self, delivery: Delivery) -> None:
-        """Have the check and that none is due any more in one transaction; only then the sound goes."""
-        journal = self._services.journal
+        """Have the check and that none is due any more in one transaction; only then the sound goes.
+
+        Where that fails, the sound goes within the hour.
+        """
+        journal, name = self._services.journal, delivery.interview_id
         journal.note_due(Work.VERIFICATION, delivery.key, due=False)
         self._settled.add(delivery.key)
         self._done_with(delivery.key)
         try:
             await journal.flush(hurry=False)
-        except JournalError:
-            return  # the sound goes within the hour
-        await self._remove(delivery)
+            await self._remove(delivery)
+        except (
+            JournalError,
+            OSError,
+            BeingRecorded,
+        ) as error:  # of the disk, or of an operator at that moment
+            self._services.log.warning("verification.not_removed", interview=name, why=_words(error))
+        except Exception:
+            self._services.log.exception("verification.bug", interview=name)  # it costs no daemon
 
     async def _next(self) -> Delivery:
         """Return a transcript that is to be checked."""
@@ -178,10 +185,10 @@ class Verifier:
 
     async def _check_one(self, delivery: Delivery) -> None:
         services = self._services
-        interview = await self._interview(delivery)
+        interview = await interview_of(services, delivery)
         submission = msgspec.json.decode(delivery.payload, type=TranscriptSubmission)
         turns = tuple(
-            TurnToCheck(number, line.content, line.begin_ms, line.end_ms)
+            TurnToCheck(number, line.content, line.begin_ms, line.end_ms, line.typed)
             for number, line in enumerate(submission.lines)
             if line.speaker is Speaker.USER and line.begin_ms is not None and line.end_ms is not None
         )
@@ -192,7 +199,7 @@ class Verifier:
         await self._wait_for_sound(interview)
         begins_ms = tuple(line.begin_ms or 0 for line in submission.lines)
         checked = await self._tried(await self._job(interview, turns, begins_ms))
-        await self._spend(delivery, checked.usage)
+        await spend(services, delivery, checked.usage)
         owed = verification_delivery(
             interview.interview_id,
             interview.epoch,
@@ -218,10 +225,6 @@ class Verifier:
             sent_bytes=checked.sent_bytes,
             cost_dollars=round(services.config.prices.cost(checked.usage), 4),
         )
-
-    async def _interview(self, delivery: Delivery) -> Interview | None:
-        sessions = await self._services.journal.sessions(delivery.interview_id)
-        return next((it for it in sessions if it.block == delivery.block), None)
 
     async def _wait_for_room(self) -> None:
         """Return when the process fits into memory. Raises CheckFailed: it does not within the hour."""
@@ -286,12 +289,6 @@ class Verifier:
             await trio.sleep(wait * (1 + self._services.chance()))
         raise AssertionError("the last wait is none")
 
-    async def _spend(self, delivery: Delivery, usage: Usage) -> None:
-        """Count the tokens in the metrics, and in the ended interview's row as it is now."""
-        self._services.metrics.used(usage, self._services.config.prices)
-        if (interview := await self._interview(delivery)) is not None:
-            self._services.journal.begin(replace(interview, usage=interview.usage + usage))
-
     # -------------------------------------------------------------- the sound that is kept for this alone
 
     @property
@@ -300,29 +297,33 @@ class Verifier:
 
     async def _remove(self, delivery: Delivery) -> None:
         """Remove what was kept for the check alone; a recording stays."""
-        own = self._services.kept
-        interview = await self._interview(delivery)
-        epoch = int(delivery.key.split(":")[1]) if interview is None else interview.epoch
-        remove = partial(kept.remove, self._state_dir, own, delivery.interview_id, epoch, delivery.block)
-        try:
-            await trio.to_thread.run_sync(remove)
-        except (OSError, BeingRecorded) as error:  # of the disk, or of an operator at that moment
-            self._services.log.warning(
-                "verification.not_removed", interview=delivery.interview_id, why=str(error)
-            )
+        own, name = self._services.kept, delivery.interview_id
+        remove = partial(kept.remove, self._state_dir, own, name, delivery.epoch, delivery.block)
+        await trio.to_thread.run_sync(remove)
 
     async def _remove_old(self) -> None:
         """Remove sound that nobody checked within the hour, and findings that a kill left behind a check."""
+        own = self._services.kept
+        if own is None:
+            return
         while True:
             await trio.sleep(LOOK_SECONDS)
-            if self._services.kept is None:
-                continue
-            try:
-                now = time.time()  # noqa: TID251 - files have the wall clock's times
-                await trio.to_thread.run_sync(kept.remove_findings, self._state_dir, now)
-                removed = await trio.to_thread.run_sync(self._services.kept.remove_older, now)
-            except OSError as error:
-                self._services.log.warning("verification.not_removed", why=error.strerror)
-            else:
-                if removed:
-                    self._services.log.warning("verification.sound_removed", interviews=removed)
+            now = time.time()  # noqa: TID251 - files have the wall clock's times
+            if removed := await self._tried_to_remove(own.remove_older, now):
+                self._services.log.warning("verification.sound_removed", interviews=removed)
+            await self._tried_to_remove(partial(kept.remove_findings, self._state_dir), now)
+
+    async def _tried_to_remove(self, remove: Callable[[float], int | None], now: float) -> int | None:
+        """Return what this returns, or None where it fails: the next look tries again."""
+        try:
+            return await trio.to_thread.run_sync(remove, now)
+        except OSError as error:
+            self._services.log.warning("verification.not_removed", why=_words(error))
+        except Exception:
+            self._services.log.exception("verification.bug")
+        return None
+
+
+def _words(error: Exception) -> str:
+    """Return why something failed; without a file's name, which has an interview's in it."""
+    return error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)

@@ -18,7 +18,16 @@ import shutil
 import trio
 
 from preppald.recording.recorder import Counter, Recorder
-from preppald.recording.shelf import DIRECTORY, DIRECTORY_MODE, FILE_MODE, Recording, Shelf, name_of
+from preppald.recording.shelf import (
+    DIRECTORY,
+    DIRECTORY_MODE,
+    FILE_MODE,
+    BeingRecorded,
+    Recording,
+    Shelf,
+    name_of,
+    steadily,
+)
 from preppald.telemetry.interfaces import Log
 
 CHECKING = "checking"
@@ -76,12 +85,25 @@ class Kept:
         return Shelf(self._state_dir, self.directory)
 
     def remove_older(self, now: float) -> int:
-        """Remove the sound of interviews that ended an hour ago, and see if there is room; return how many they were. ``now``: the wall clock, seconds."""
-        old = [it for it in self.shelf.unfinished() if it.over(now) and now - it.changed > KEPT_SECONDS]
-        for it in old:
-            self.shelf.delete(it)
-        self.full = sum(it.size for it in self.shelf.unfinished()) > MOST_BYTES
-        return len(old)
+        """Remove the sound of interviews that ended an hour ago, and see if there is room; return how many they were.
+
+        ``now``: the wall clock, seconds. One that cannot be removed stops no other: its error is raised at the end.
+        """
+        removed = 0
+        failure: OSError | None = None
+        for it in self.shelf.unfinished():
+            try:
+                if it.over(now) and now - it.changed > KEPT_SECONDS:
+                    self.shelf.delete(it)
+                    removed += 1
+            except (FileNotFoundError, BeingRecorded):
+                continue  # gone at this moment; or somebody has it, though it looks old: a clock was set
+            except OSError as error:
+                failure = error
+        self.full = steadily(lambda: sum(it.size for it in self.shelf.unfinished())) > MOST_BYTES
+        if failure is not None:
+            raise failure
+        return removed
 
 
 def remove(state_dir: Path, own: Kept | None, interview_id: str, epoch: int, block: int) -> None:

@@ -10,6 +10,7 @@ from preppald.core.events import (
     InterviewOver,
     SpeechBegan,
     SpeechEnded,
+    TextAnswered,
     TextHeard,
     TurnCompleted,
     UpstreamLost,
@@ -248,3 +249,36 @@ async def test_a_notice_that_was_long_on_its_way_moves_nothing(trip_seconds: flo
     line.talk.at(4.8 + trip_seconds, TextHeard("I fixed a race."), SpeechEnded(4.8, line.behind(4.8)))
     line.talk.at(5.3 + trip_seconds, AudioSpoken(bytes(480)))
     assert line.talk.answers == near((1.0, 4.0))
+
+
+@pytest.mark.parametrize("notice", ["begin", "end"])
+def test_a_place_in_sound_that_is_too_little_to_be_heard_is_told_by_the_place_alone(notice: str) -> None:
+    """A page that is muted sent 20 ms, of which our ear can say nothing, and Gemini noticed a voice in it."""
+    talk = Talk(ear := Ear())
+    ear.hear(silence(PIECE_SECONDS), 1.0)
+    talk.at(1.5, SpeechBegan(0.0, 0.02) if notice == "begin" else SpeechEnded(0.0, 0.02))
+    talk.at(2.0, TextHeard("Hm."))
+    talk.at(3.0, AudioSpoken(bytes(480)))
+    ((began, ended),) = talk.answers
+    assert 1.0 <= began <= 2.0
+    assert began <= ended <= 3.0
+
+
+def test_a_place_in_sound_that_waits_to_be_judged_is_told_by_our_ear() -> None:
+    """A tenth of a second is there, and nobody has asked for it yet."""
+    talk = Talk(ear := Ear())
+    ear.hear(silence(0.1), 1.0)
+    talk.at(5.0, SpeechBegan(0.08, 0.02))
+    talk.at(5.5, TextHeard("Hm."))
+    ((began, _),) = talk.answers
+    assert began == pytest.approx(0.83, abs=NEAR), "by the sound's place, and not by the notice's time"
+
+
+def test_a_voice_that_ended_before_what_was_typed_does_not_end_that() -> None:
+    """Gemini's notice of the end comes behind the typed answer, whose turn began with it."""
+    talk = Talk()
+    talk.at(1.0, TextAnswered("I fixed a race.", 1))
+    talk.at(1.2, SpeechEnded(0.1, 0.5))
+    talk.at(2.0, AudioSpoken(bytes(480)))
+    ((began, ended),) = talk.answers
+    assert (began, ended) == (1.0, 1.0)

@@ -51,6 +51,27 @@ def test_within_a_burst_the_rest_is_waited_for() -> None:
     assert spoken(clock, 5.1) == near(5.1)
 
 
+@pytest.mark.parametrize("kept_seconds", [5.0, 0.4])
+def test_sound_that_was_kept_and_comes_first_was_spoken_before(kept_seconds: float) -> None:
+    """A page comes back to a process that has just taken the interview over, with all that it kept, and goes on."""
+    clock = SpokenClock(BEGAN - 600)
+    for number in range(1, round(kept_seconds / STEP) + 1):
+        clock.came(number * STEP, BEGAN + kept_seconds + number * 0.002)
+    evenly(clock, kept_seconds, kept_seconds + 5)
+    assert spoken(clock, STEP) == near(STEP)
+    assert spoken(clock, kept_seconds) == near(kept_seconds)
+    assert spoken(clock, kept_seconds + 4) == near(kept_seconds + 4)
+
+
+def test_nothing_was_spoken_before_the_interview_began() -> None:
+    """A minute of sound within a tenth of a second cannot have been, two seconds behind the begin."""
+    clock = SpokenClock(BEGAN)
+    for number in range(1, 601):
+        clock.came(number * STEP, BEGAN + 2.0 + number * STEP / 600)
+    assert all(spoken(clock, number * STEP) >= 0 for number in range(1, 600))
+    assert spoken(clock, 60.0) == near(2.1)
+
+
 def test_lost_sound_leaves_a_gap() -> None:
     """A line was away for three seconds, and nothing was kept: what comes then was spoken then."""
     clock = SpokenClock()

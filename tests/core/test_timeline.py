@@ -7,7 +7,7 @@ import pytest
 from preppald.commands.webvtt import CUE_CHARACTERS, webvtt
 from preppald.core.quality import quality, word_count
 from preppald.core.timeline import Spoken, spoken
-from preppald.core.turns import Speaker, Turn
+from preppald.core.turns import Fragment, Speaker, Turn, fold
 
 STARTED_MS = 1_800_000_000_000
 LENGTH_MS = 60_000
@@ -92,6 +92,24 @@ def test_the_numbers_of_a_talk() -> None:
     assert told.candidate_silence_ms == LENGTH_MS - 14_000
     assert told.interviewer_silence_ms == LENGTH_MS - 16_000
     assert told.words_a_minute == pytest.approx(10 * 60_000 / 5_100, abs=0.1)
+
+
+def test_typed_words_are_none_of_those_a_minute() -> None:
+    """They took none of the time of the voice, alone in their turn or behind spoken ones."""
+    at = STARTED_MS + 20_000
+    typed = Fragment(1, 9, Speaker.USER, "word " * 100, at, answer=1, begin_ms=at, end_ms=at)
+    told = quality(spoken([*TALK, *fold([typed]).values()], STARTED_MS, STARTED_MS + LENGTH_MS), LENGTH_MS)
+    assert told.candidate_turns == 3
+    assert told.words_a_minute == pytest.approx(10 * 60_000 / 5_100, abs=0.1)
+    mixed = fold(
+        [
+            Fragment(1, 1, Speaker.USER, "ten " * 10, STARTED_MS, begin_ms=STARTED_MS + 1),
+            Fragment(2, 1, Speaker.USER, " and typed", STARTED_MS, answer=1),
+            Fragment(3, 1, Speaker.USER, " ten" * 10, STARTED_MS, end_ms=STARTED_MS + 10_001),
+        ]
+    )
+    told = quality(spoken(list(mixed.values()), STARTED_MS, STARTED_MS + LENGTH_MS), LENGTH_MS)
+    assert told.words_a_minute == pytest.approx(20 * 6)
 
 
 def test_a_talk_in_which_nothing_was_said() -> None:

@@ -38,6 +38,18 @@ def test_a_turn_closed_as_cut_stays_cut() -> None:
     assert later.text == "Hello there, you"
 
 
+def test_what_was_typed_can_be_told_from_what_was_spoken() -> None:
+    pieces = [("I was", None), (" a sailor.", 1), (" And a cook.", 2), (" For years.", None)]
+    (turn,) = fold(
+        Fragment(seq, 1, Speaker.USER, text, 1, answer=answer) for seq, (text, answer) in enumerate(pieces, 1)
+    ).values()
+    assert turn.text == "I was a sailor. And a cook. For years."
+    assert [turn.text[since:until] for since, until in turn.typed] == [" a sailor.", " And a cook."]
+    assert turn.voiced == "I was For years."
+    assert begun(Fragment(1, 1, Speaker.USER, "Typed.", 1, answer=1)).voiced == ""
+    assert begun(Fragment(1, 1, Speaker.USER, "Said.", 1)).voiced == "Said."
+
+
 def test_the_transcript_is_in_the_order_of_speech_and_has_only_what_was_heard() -> None:
     """Blank turns and turns cut before their first sound are left out."""
     turns = [
