@@ -158,5 +158,6 @@ def _adoptable(found: Iterator[salvage.Found], damaged: list[rows.Unreadable], t
                 counts[it.table] += writes.put_salvaged(connection, it.table, it.number, it.row)
         for _ in mending.take_in(connection, damaged, now_ms, mending.Fallback()):
             pass
+    files.give_to_owner(part)
     part.rename(target)
     return counts

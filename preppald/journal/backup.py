@@ -106,6 +106,7 @@ def restore(backup: Path, state_dir: Path) -> Manifest:
             part = target.with_name(f"{copied.name}.restoring")
             shutil.copyfile(backup / copied.name, part)
             part.chmod(files.FILE_MODE)
+            files.give_to_owner(part)
             _sync(part)
             part.rename(target)
         _sync(state_dir)

@@ -81,6 +81,14 @@ def new(file: Path) -> sqlite3.Connection:
     return _existing(file, "rw")
 
 
+def give_to_owner(file: Path) -> None:
+    """Leave root's file to the owner of its directory, the daemon's user, who has to open it, too. Raises OSError."""
+    if os.geteuid() == 0:
+        there = file.parent.stat()
+        # That user may put a link in its place at this moment, to a file that is not theirs.
+        os.chown(file, there.st_uid, there.st_gid, follow_symlinks=False)
+
+
 def _existing(file: Path, mode: str) -> sqlite3.Connection:
     uri = f"{file.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(

@@ -105,6 +105,16 @@ def test_without_an_encoder_it_becomes_a_wav(tmp_path: Path) -> None:
     assert files.length(file) == 8 * 16_000
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave a file to another user")
+@pytest.mark.usefixtures("no_encoder")
+def test_what_root_finishes_is_the_daemons(tmp_path: Path) -> None:
+    noted(tmp_path)
+    for notes in the_one(tmp_path).notes:
+        os.chown(notes, 64_321, 64_322)
+    finished = finish(Shelf(tmp_path), the_one(tmp_path)).stat()
+    assert (finished.st_uid, finished.st_gid) == (64_321, 64_322)
+
+
 def test_an_encoder_that_fails_leaves_the_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And nothing that looks like a recording."""
     program(tmp_path / "bin", "flac", "cat >/dev/null; echo 'no space' >&2; exit 1")
