@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 import json
 from pathlib import Path
+import resource
 import sqlite3
 import stat
 import subprocess
@@ -309,6 +310,23 @@ def test_bytes_are_refused_by_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_an_output_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(PreppaldError, match=r"nowhere.* cannot be written: No such file"):
         listing.put("text", tmp_path / "nowhere" / "file")
+
+
+def test_an_output_takes_the_place_of_what_was_there_when_it_is_whole(tmp_path: Path) -> None:
+    output = tmp_path / "out.txt"
+    listing.put("older", output)
+
+    # As a disk that takes two bytes more, and then is full.
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2, limits[1]))
+    try:
+        with pytest.raises(PreppaldError, match=r"out\.txt.* cannot be written: File too large"):
+            listing.put("newer", output)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert output.read_text() == "older"
+    listing.put("newer", output)
+    assert (output.read_text(), [it.name for it in tmp_path.iterdir()]) == ("newer", ["out.txt"])
 
 
 @pytest.mark.parametrize(
