@@ -1,7 +1,5 @@
 """Backup, restore and salvage: by the commands, as an operator calls them."""
 
-from collections.abc import Iterator
-import contextlib
 import os
 from pathlib import Path
 import shutil
@@ -14,25 +12,22 @@ from preppald.cli import main
 from preppald.core.deliveries import DeliveryState
 from preppald.errors import EX_DATAERR, EX_IOERR
 from preppald.journal import OnDisk, reader
-from tests.durable import EPOCH_MS, Notes, begun, finished, interview, running, said
+from tests.durable import (
+    DAEMONS,
+    EPOCH_MS,
+    Notes,
+    as_root,
+    as_user,
+    begun,
+    finished,
+    interview,
+    running,
+    said,
+)
 
 
 def at(directory: Path, instance: str = "preppald") -> OnDisk:
     return OnDisk(directory, instance, reserve_bytes=0)
-
-
-# Of nobody in particular: a user of the daemon's.
-DAEMONS = (64_321, 64_322)
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave a file to another user")
-
-
-@contextlib.contextmanager
-def as_user(uid: int) -> Iterator[None]:
-    os.seteuid(uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def owners(directory: Path) -> set[tuple[int, int]]:

@@ -26,7 +26,7 @@ from preppald.recording.render import Notes as Rendered
 from preppald.recording.shelf import ABANDONED_SECONDS, BeingRecorded, Recording, Shelf
 from preppald.telemetry.memory import Memory
 from tests.candidates import tone
-from tests.durable import EPOCH_MS, Notes, inline
+from tests.durable import DAEMONS, EPOCH_MS, Notes, as_root, inline
 from tests.recording.ears import split, stretches
 from tests.world import SETTINGS
 
@@ -113,14 +113,14 @@ def test_without_an_encoder_it_becomes_a_wav(tmp_path: Path) -> None:
     assert files.length(file) == 8 * 16_000
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave a file to another user")
+@as_root
 @pytest.mark.usefixtures("no_encoder")
 def test_what_root_finishes_is_the_daemons(tmp_path: Path) -> None:
     noted(tmp_path)
     for notes in the_one(tmp_path).notes:
-        os.chown(notes, 64_321, 64_322)
+        os.chown(notes, *DAEMONS)
     finished = finish(Shelf(tmp_path), the_one(tmp_path)).stat()
-    assert (finished.st_uid, finished.st_gid) == (64_321, 64_322)
+    assert (finished.st_uid, finished.st_gid) == DAEMONS
 
 
 def test_an_encoder_that_fails_leaves_the_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
