@@ -4,6 +4,7 @@ from contextlib import ExitStack, closing
 import fcntl
 import os
 from pathlib import Path
+import resource
 import sqlite3
 
 import pytest
@@ -402,6 +403,38 @@ def test_an_audit_that_another_process_keeps_is_not_waited_for(
             audit.add(Entry(at_ms=2, action="undrain", via="command"))
     audit.add(Entry(at_ms=3, action="drain", via="command"))
     assert [it.at_ms for it in audit.entries()] == [1, 3]
+
+
+def test_an_audit_on_a_full_disk_says_so_and_keeps_its_lines_whole(audit: Audit, tmp_path: Path) -> None:
+    """Seen before: half a line was written without a word, and the next action was lost behind it."""
+    entries = [Entry(at_ms=at_ms, action="drain", via="command", uid=0) for at_ms in range(4)]
+    audit.add(entries[0])
+    size = (tmp_path / FILE).stat().st_size
+    # As a disk that takes half a line more, and then is full.
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + size // 2, limits[1]))
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            audit.add(entries[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    audit.add(entries[2])
+    # A machine that stopped in the midst of a line leaves a half of one.
+    with (tmp_path / FILE).open("ab") as file:
+        file.write(b'{"at_ms":')
+    audit.add(entries[3])
+    assert [it.at_ms for it in audit.entries()] == [0, 2, 3]
+
+
+def test_a_key_of_an_audit_is_whole_or_not_there(audit: Audit, tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (7, limits[1]))
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            audit.digest("user", "lovelace")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_line_of_an_audit_is_left_out(audit: Audit, tmp_path: Path) -> None:
