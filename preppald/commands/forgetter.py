@@ -79,6 +79,7 @@ class Forgetter:
         self._also = also_undelivered
         # This directory's incarnations in the shared journal.
         self._ours: set[int] = set()
+        files.listable(state_dir)
         self._daemons = daemons_of(state_dir)
         self._shelf = Shelf(state_dir)
         self.names = {interview} if interview else self._of_user(user or "")

@@ -67,6 +67,7 @@ def run(arguments: argparse.Namespace, state_dir: Path) -> int:
 
 
 def _check(_arguments: argparse.Namespace, state_dir: Path) -> int:
+    files.listable(state_dir)
     found = [file for name in files.instances(state_dir) for _, file in files.generations(state_dir, name)]
     if not found:
         raise JournalError(f"there is no journal in {state_dir}: is PREPPALD_STATE_DIR what the daemon has?")

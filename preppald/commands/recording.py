@@ -20,6 +20,7 @@ from preppald.commands.running import run_trio
 from preppald.core.checks import Job
 from preppald.errors import EX_IOERR, EX_UNAVAILABLE, JournalError, PreppaldError
 from preppald.interview.checking import check
+from preppald.journal.files import listable
 from preppald.recording import files
 from preppald.recording.finish import finish
 from preppald.recording.notes import NotesError
@@ -111,6 +112,8 @@ def run(arguments: argparse.Namespace, state_dir: Path) -> int:
 
 
 def _run(arguments: argparse.Namespace, shelf: Shelf) -> int:
+    for directory in (shelf.directory.parent, shelf.directory):
+        listable(directory)
     if not shelf.directory.parent.is_dir():
         raise JournalError(
             f"there is no state directory {shelf.directory.parent}: is PREPPALD_STATE_DIR what the daemon has?"

@@ -1,11 +1,13 @@
 """The database files of a state directory: their names, their modes, and connections to them."""
 
+import contextlib
 import os
 from pathlib import Path
 import re
 import sqlite3
 from typing import Any
 
+from preppald.errors import JournalError
 from preppald.journal import rows
 
 # A part of file names; without a dot, which sets off the number of a successor.
@@ -59,6 +61,32 @@ def generations(state_dir: Path, instance: str) -> list[tuple[int, Path]]:
 def instances(state_dir: Path) -> list[str]:
     """Return the names of all instances that ever had a database in this state directory."""
     return sorted({file.name.split(".")[0] for file in state_dir.glob("*.db")})
+
+
+def listable(state_dir: Path) -> None:
+    """Look whether this user may list a state directory: one that may not be listed looks empty to a glob.
+
+    Raises:
+        JournalError: it may not be listed; the text says who may.
+    """
+    try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            next(state_dir.iterdir(), None)
+    except PermissionError as error:
+        raise JournalError(_forbidden(state_dir)) from error
+
+
+def _forbidden(state_dir: Path) -> str:
+    try:
+        uid = state_dir.stat().st_uid
+    except OSError:
+        return f"the state directory {state_dir} may not be read by this user: try `sudo preppald …`"
+    try:
+        owner = named = state_dir.owner()
+    except (OSError, KeyError):
+        # As sudo takes a number.
+        owner, named = f"user {uid}", f"'#{uid}'"
+    return f"the state directory {state_dir} may only be read by {owner}: try `sudo -u {named} preppald …`"
 
 
 def read_only(file: Path) -> sqlite3.Connection:
