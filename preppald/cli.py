@@ -117,7 +117,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str]) -> int:
     # No option before the command takes a value, so the first other word is the command.
     chosen = next((word for word in words if not word.startswith("-")), None)
-    arguments = parser(chosen).parse_args(words)
+    whole = parser(chosen)
+    arguments = whole.parse_args(words)
+    if fault := _not_text(arguments):
+        whole.error(fault)
     status: int
     if arguments.command in READERS:
         from preppald.config.load import state_dir  # noqa: PLC0415 - see the top
@@ -126,6 +129,21 @@ def _run(words: Sequence[str]) -> int:
     else:
         status = arguments.run(arguments)
     return status
+
+
+def _not_text(arguments: argparse.Namespace) -> str:
+    """Return what is wrong with an argument that is no UTF-8, and no file's name; empty where all are well.
+
+    Python keeps such bytes as half characters, which no database, and no other program, takes.
+    """
+    for value in vars(arguments).values():
+        for it in value if isinstance(value, list) else [value]:
+            if isinstance(it, str) and not it.isascii():
+                try:
+                    it.encode()
+                except UnicodeEncodeError:
+                    return f"the argument {it!r} holds bytes that are no UTF-8"
+    return ""
 
 
 def _open_standard_streams() -> None:

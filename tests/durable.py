@@ -1,14 +1,16 @@
 """What the tests of journal, outbox and commands share: makers of records, a log that remembers, a thread
 that is none, and databases that fail when told to."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 import errno
+import os
 from pathlib import Path
 import sqlite3
 from typing import Any, TypeVar
 
+import pytest
 import trio
 
 from preppald.core.deliveries import Delivery, Status, status_delivery, transcript_delivery
@@ -23,6 +25,21 @@ EPOCH_MS = 1_795_000_000_000
 DAY_MS = 24 * 3600 * 1000
 # What a grouped commit costs, about.
 DISK_SECONDS = 0.002
+
+
+# A user of the daemon's, who is nobody on this machine.
+DAEMONS = (64_321, 64_322)
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
+
+
+@contextmanager
+def as_user(uid: int) -> Iterator[None]:
+    """Be this user for a while, as root."""
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def wall_ms() -> int:

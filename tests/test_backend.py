@@ -25,8 +25,10 @@ from preppald.backend import (
     client,
     trpc,
 )
+from preppald.core.brief import DOCUMENT_CHARS
 from preppald.core.context import NOTHING_KNOWN, Context
 from preppald.core.deliveries import Delivery, DeliveryKind, Status, status_delivery
+from preppald.pb.interview_pb2 import WorkerApiResponse
 from tests.durable import EPOCH_MS, begun, finished
 from tests.http_server import Handler, response, serving
 
@@ -140,6 +142,40 @@ async def test_a_payload_that_cannot_be_read() -> None:
 )
 def test_stored(body: dict[str, Any]) -> None:
     assert decoded(200, body) == Delivered()
+
+
+def context_answer(wire: str, document: str) -> bytes:
+    if wire == "protobuf":
+        answer = WorkerApiResponse()
+        answer.get_context.job_description = answer.get_context.resume = document
+        return response(200, answer.SerializeToString())
+    data = {"jobDescription": document, "resume": document}
+    return response(200, {"result": {"data": {"json": data}}})
+
+
+@pytest.mark.parametrize("backend_of", [TrpcBackend, ProtobufBackend])
+@pytest.mark.parametrize("letter", ["я", "\N{GRINNING FACE}"])
+async def test_a_context_has_room_for_the_longest_documents(
+    backend_of: type[TrpcBackend | ProtobufBackend], letter: str
+) -> None:
+    """Seen before: two long documents were thrown away, and the log asked whether that was the application."""
+    wire, document = ("trpc" if backend_of is TrpcBackend else "protobuf"), letter * DOCUMENT_CHARS
+    async with serving(context_answer(wire, document)) as server, backend_of(server.url, SECRET) as backend:
+        found = await backend.context("iv-1")
+        assert isinstance(found, Context)
+        assert found.resume == document
+        server.answer = context_answer(wire, letter * 2**20)
+        assert await backend.context("iv-1") == Retry(200, "answered 200 with more than 1024 KiB")
+        server.answer = response(404, b" " * 2**21)
+        refused = await backend.context("iv-1")
+        assert isinstance(refused, Retry)
+        assert "404" in refused.cause
+
+
+async def test_an_answer_to_a_post_that_is_too_long_says_so() -> None:
+    async with serving(response(200, b" " * 70_000)) as server, TrpcBackend(server.url, SECRET) as backend:
+        outcome = await backend.post(finished())
+    assert outcome == Retry(200, "answered 200 with more than 64 KiB", ambiguous=True)
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 413, 422])

@@ -93,6 +93,28 @@ def test_a_service_is_begun_when_a_secret_is_there_or_was_tried(
     assert cli.main(["check", "--begun"]) == 0
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "forget --user \udcff\udcfe",
+        "interviews --user \udcff",
+        "transcript \udcff",
+        "report \udcff --html iv.html",
+        "recording \udcff",
+        "outbox show \udcff",
+        "outbox drop \udcff",
+        "end iv-1 --reason \udcff",
+        "token --interview iv-1 --user \udcff",
+    ],
+)
+def test_an_argument_that_is_no_text_is_told(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Bytes that are no UTF-8, which Python keeps as half characters that can be written nowhere."""
+    with pytest.raises(SystemExit) as left:
+        cli.main(words.split())
+    assert left.value.code == 2
+    assert "holds bytes that are no UTF-8" in capsys.readouterr().err
+
+
 def test_a_failure_for_people_is_a_sentence(
     configured: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

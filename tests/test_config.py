@@ -9,7 +9,7 @@ import pytest
 
 from preppald.commands.arguments import whole
 from preppald.config.addresses import Address, Endpoint
-from preppald.config.load import load, shown
+from preppald.config.load import load, shown, signing_secret
 from preppald.config.settings import MIN_SECRET_BYTES, Config, settings
 from preppald.errors import EX_CONFIG, ConfigError
 
@@ -291,6 +291,27 @@ def test_defaults_fit_the_wire(backend: str, codes: str, feedback: str) -> None:
     assert load(env).partial == "completed"
     said = load({**env, "PREPPALD_CLOSE_CODES": "plain", "PREPPALD_FEEDBACK": "off"})
     assert (said.close_codes, said.feedback) == ("plain", "off")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PREPPALD_VOICE", "Pu\udce4ck"),
+        ("OTEL_SERVICE_NAME", "\udcff"),
+        ("PREPPALD_STATE_DIR", "/tmp/\udcff"),
+        ("JWT_SECRET", "\udcff" * 40),
+    ],
+)
+def test_a_value_that_is_no_text_is_a_fault(name: str, value: str) -> None:
+    """Bytes that are no UTF-8: they can be written neither to a log nor to Gemini."""
+    with pytest.raises(ConfigError) as refused:
+        load({**MINIMAL, name: value})
+    (fault,) = refused.value.faults
+    assert fault.startswith(f"{name}: ")
+    assert "holds bytes that are no UTF-8" in fault
+    fault.encode()
+    with pytest.raises(ConfigError, match="no UTF-8"):
+        signing_secret({"JWT_SECRET": "\udcff"})
 
 
 @pytest.mark.parametrize("name", settings())

@@ -37,6 +37,14 @@ def test_what_postgresqls_own_programs_take_is_taken(url: str) -> None:
         (f"postgresql://u:{PASSWORD}@h/app?pgbouncer=true", "Prisma's"),
         (f"postgresql://u:{PASSWORD}@h/app?sslmod=require", "'sslmod'"),
         (f"postgresql://u:{PASSWORD}@h/app?require", "name=value"),
+        (f"postgresql://u:{PASSWORD}%zz@h/app", "%25"),
+        (f"postgresql://u:{PASSWORD}%@h/app", "%25"),
+        (f"postgresql://u:{PASSWORD}%4@h/app", "%25"),
+        (f"postgresql://h/app?user=u&password={PASSWORD}%", "%25"),
+        (f"postgresql://u:{PASSWORD}%00@h/app", "%00"),
+        (f"postgresql://u:{PASSWORD}%ff@h/app", "UTF-8"),
+        (f"postgresql://h/app?password={PASSWORD}%C3", "UTF-8"),
+        (f"postgresql://h/app?password={PASSWORD}==", "%3D"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(url: str, why: str) -> None:

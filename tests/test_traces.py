@@ -14,6 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 import pytest
 import trio
 
+from preppald.config import otel
 from preppald.config.load import load
 from preppald.core import closes, tokens as auth
 from preppald.errors import ConfigError
@@ -387,6 +388,18 @@ async def test_a_collector_that_hangs_or_is_not_there() -> None:
         assert answer == Later("cannot be reached (Connection refused)")
 
 
+@pytest.mark.parametrize(
+    "wrong", ["x-team=%C3%A4", "content-length=7", "transfer-encoding=gzip", "host=elsewhere"]
+)
+async def test_whatever_the_headers_are_a_post_has_an_answer(wrong: str) -> None:
+    """Seen before: a traceback each five seconds."""
+    async with (
+        serving(response(200, b"")) as server,
+        Collector(server.url, otel.parsed(wrong), 0.5) as collector,
+    ):
+        assert isinstance(await collector.post(b"body"), Later | Sent)
+
+
 async def test_rotated_headers_count_from_the_next_post_on() -> None:
     async with serving(response(200, b"")) as server, Collector(server.url, {"a": "1"}, 5.0) as collector:
         await collector.post(b"")
@@ -433,6 +446,17 @@ def test_headers_may_be_in_a_file_and_are_a_secret(tmp_path: Path) -> None:
     assert "words" not in str(caught.value)
 
 
+# Headers that HTTP cannot carry, or that say otherwise than the post is.
+UNSENDABLE = (
+    "x-team=%C3%A4",
+    "x-team=a,Content-Length=7",
+    "transfer-encoding=gzip",
+    "host=elsewhere",
+    "content-type=text/plain",
+    "content-encoding=gzip",
+)
+
+
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
@@ -443,6 +467,11 @@ def test_headers_may_be_in_a_file_and_are_a_secret(tmp_path: Path) -> None:
         ("OTEL_RESOURCE_ATTRIBUTES", "a"),
         ("OTEL_RESOURCE_ATTRIBUTES", "a=%0a"),
         ("PREPPALD_TRACE_NAMES", "otel"),
+        *(
+            (name, wrong)
+            for name in ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+            for wrong in (*UNSENDABLE, "x-team=%20a", "x-team=a%20")
+        ),
     ],
 )
 def test_a_wrong_value_is_a_fault(name: str, wrong: str) -> None:

@@ -30,8 +30,10 @@ TRY_SECONDS = 10.0
 # Each step of a try. A host that does not answer a SYN in this time is down.
 CONNECT_SECONDS = 5.0
 STEP_SECONDS = 10.0
-# A mutation's answer is under a kilobyte. Error pages are larger, but their beginning is enough.
+# A mutation's answer is under a kilobyte. Error pages are larger, and nothing of those counts.
 MAX_ANSWER_BYTES = 64 * 1024
+# A context: two documents and a prompt of 20 000 characters each, of which JSON may take 12 bytes for one.
+MAX_CONTEXT_BYTES = 1024 * 1024
 # zlib's flag for reading both zlib's and gzip's headers.
 EITHER_HEADER = zlib.MAX_WBITS | 32
 # Node closes idle connections after 5 s; reusing one at that moment would make a failure look ambiguous.
@@ -146,9 +148,12 @@ class HttpBackend(abc.ABC):
         return f"{url.scheme}://{url.netloc.decode('ascii')}{url.path.rstrip('/')}"
 
     async def _try(
-        self, request: BackendRequest, headers: dict[str, str]
+        self, request: BackendRequest, headers: dict[str, str], most_bytes: int = MAX_ANSWER_BYTES
     ) -> tuple[int, httpx.Headers, bytes] | Retry:
-        """Make one request within TRY_SECONDS; return status, headers and the body's beginning, or the failure."""
+        """Make one request within TRY_SECONDS; return status, headers and body, or the failure.
+
+        A body of more than ``most_bytes`` is one where the answer should be in it; of an error it counts as empty.
+        """
         # The request is on its way: from here on the backend may have acted on it.
         sent = False
 
@@ -165,7 +170,11 @@ class HttpBackend(abc.ABC):
                     headers={"Content-Type": request.content_type, **headers},
                     extensions={"trace": note},
                 ) as response:
-                    return response.status_code, response.headers, await _beginning(response)
+                    status, body = response.status_code, await _body(response, most_bytes)
+                    if body is None and 200 <= status <= 299:
+                        words = f"answered {status} with more than {most_bytes // 1024} KiB"
+                        return Retry(status, words, ambiguous=True)
+                    return status, response.headers, body or b""
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, zlib.error) as error:
                 return Retry(None, why(error, self._proxy), ambiguous=sent)
         return Retry(None, f"no complete answer within {TRY_SECONDS:.0f} seconds", ambiguous=sent)
@@ -208,7 +217,7 @@ class TrpcBackend(HttpBackend):
     async def context(self, interview_id: str, block: int = 0) -> Context | Outcome:  # noqa: ARG002 - no such wire has blocks
         if trio.current_time() < self._no_context_until:
             return NOTHING_KNOWN
-        answer = await self._try(trpc.context_request(interview_id, self._transformer), {})
+        answer = await self._try(trpc.context_request(interview_id, self._transformer), {}, MAX_CONTEXT_BYTES)
         if isinstance(answer, Retry):
             return Retry(answer.status, answer.cause)  # nothing was to be stored: nothing is ambiguous
         status, headers, body = answer
@@ -278,7 +287,7 @@ class ProtobufBackend(HttpBackend):
         return protobuf.decode(status, body, retry_after)
 
     async def context(self, interview_id: str, block: int = 0) -> Context | Outcome:
-        answer = await self._try(protobuf.context_request(interview_id, block), {})
+        answer = await self._try(protobuf.context_request(interview_id, block), {}, MAX_CONTEXT_BYTES)
         if isinstance(answer, Retry):
             # Nothing was to be stored: there is nothing ambiguous.
             return Retry(answer.status, answer.cause)
@@ -302,7 +311,8 @@ class ProtobufBackend(HttpBackend):
                 raise AssertionError("a context is never merely delivered")
 
 
-async def _beginning(response: httpx.Response) -> bytes:
+async def _body(response: httpx.Response, most_bytes: int) -> bytes | None:
+    """Return the body, unpacked; None for one that is longer, of which no more than its beginning is read."""
     body, received = bytearray(), 0
     # Not httpx's own decompression, which has no bound: a page of a kilobyte may hold a gigabyte.
     packed = response.headers.get("content-encoding", "").strip().lower() in {"gzip", "x-gzip", "deflate"}
@@ -310,13 +320,12 @@ async def _beginning(response: httpx.Response) -> bytes:
     with trio.CancelScope() as enough:
         async for part in response.aiter_raw():
             received += len(part)
-            body += part if unpacking is None else unpacking.decompress(part, MAX_ANSWER_BYTES + 1)
+            body += part if unpacking is None else unpacking.decompress(part, most_bytes + 1)
             # Bytes may unfold to nothing, and zlib keeps those that stand behind the packed end.
-            if len(body) > MAX_ANSWER_BYTES or received > MAX_ANSWER_BYTES:
-                # So long a body is no mutation's answer, and nothing of it counts. No break here: httpx's
-                # generators end cleanly only by an exception from the innermost one.
+            if len(body) > most_bytes or received > most_bytes:
+                # No break here: httpx's generators end cleanly only by an exception from the innermost one.
                 enough.cancel()
-    return b"" if enough.cancel_called else bytes(body)
+    return None if enough.cancel_called else bytes(body)
 
 
 def why(error: BaseException, proxy: Proxy | None = None) -> str:

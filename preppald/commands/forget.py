@@ -10,7 +10,7 @@ from preppald.commands.forgetter import Forgetter, Report
 from preppald.commands.listing import as_json, now_ms, printable
 from preppald.config.load import shared_journal
 from preppald.daemon.audit import Audit, Entry, Kind
-from preppald.errors import EX_IOERR
+from preppald.errors import EX_IOERR, JournalError
 
 EPILOG = """\
 It removes the rows of the journal of every instance on this state directory (transcript,
@@ -60,13 +60,18 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def run(arguments: argparse.Namespace, state_dir: Path) -> int:
     """Forget it; returns the exit status."""
-    forgetter = Forgetter(
-        state_dir,
-        interview=arguments.interview,
-        user=arguments.user,
-        also_undelivered=arguments.also_undelivered,
-        shared_journal=shared_journal(os.environ),
-    )
+    try:
+        forgetter = Forgetter(
+            state_dir,
+            interview=arguments.interview,
+            user=arguments.user,
+            also_undelivered=arguments.also_undelivered,
+            shared_journal=shared_journal(os.environ),
+        )
+    except OSError as error:
+        raise JournalError(
+            f"{error.filename or state_dir} cannot be read ({error.strerror or error}): nothing was forgotten"
+        ) from error
     if arguments.dry_run:
         report = forgetter.report()
     else:

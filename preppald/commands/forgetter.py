@@ -7,10 +7,11 @@ Rule 3: at the end the whole directory is searched for the ids and for words of 
 """
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import closing
-import mmap
+from contextlib import closing, contextmanager
+import os
 from pathlib import Path
 import sqlite3
+import stat
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -33,6 +34,8 @@ T = TypeVar("T")
 FORGET_SECONDS = 1800.0
 # A shorter id is found in digests, times and words; its rows go all the same.
 ID_CHARS = 8
+# Searched at a time, 1 MB: a database may be larger than the memory, and is not mapped, for it may be cut meanwhile.
+SEARCHED_BYTES = 2**20
 RESERVE = ".reserve"
 BESIDE = ("", "-wal", "-shm")
 
@@ -76,6 +79,7 @@ class Forgetter:
         self._also = also_undelivered
         # This directory's incarnations in the shared journal.
         self._ours: set[int] = set()
+        files.listable(state_dir)
         self._daemons = daemons_of(state_dir)
         self._shelf = Shelf(state_dir)
         self.names = {interview} if interview else self._of_user(user or "")
@@ -206,15 +210,17 @@ class Forgetter:
         for recording in self._recordings:
             self._delete(recording, report)
         for name in self.names:
-            kept.forget(self._state_dir, name)
+            with _telling(report, f"sound of interview {name} that is kept for its check"):
+                kept.forget(self._state_dir, name)
         for file, names in self._aside.items():
-            if names & self.names or self._names_them(file):
-                report.rewritten[file.name] = set_aside.rewrite(file, self.names)
+            with _telling(report, str(file)):
+                if names & self.names or self._names_them(file):
+                    report.rewritten[file.name] = set_aside.rewrite(file, self.names)
         report.left += [
             f"{instance}: {removed.left}" for instance, removed in report.databases.items() if removed.left
         ]
-        self._search(report)
         self._forget_in_shared(report)
+        self._search(report)
         return report
 
     def _forget_in_shared(self, report: Report) -> None:
@@ -261,13 +267,12 @@ class Forgetter:
         return removed
 
     def _delete(self, recording: Recording, report: Report) -> None:
-        try:
+        with _telling(report, f"recording {recording.name}"):
             self._shelf.delete(recording)
-        except (OSError, PreppaldError) as error:
-            report.left.append(f"recording {recording.name}: {error}")
         # An encoder that was killed leaves a part of a file.
         for file in self._shelf.directory.glob(f"{recording.name}.*"):
-            file.unlink(missing_ok=True)
+            with _telling(report, str(file)):
+                file.unlink(missing_ok=True)
 
     # ---------------------------------------------------------------- searching
 
@@ -279,12 +284,16 @@ class Forgetter:
             file for it in self._daemons for _, file in files.generations(self._state_dir, it.instance)
         }
         ours = {Path(f"{file}{suffix}") for file in databases for suffix in BESIDE}
-        for file in sorted(self._state_dir.rglob("*")):
+        for file in self._files(report):
             below = file.relative_to(self._state_dir)
-            if below.parts[0] == DIRECTORY or file.suffix == RESERVE or not file.is_file():
+            if below.parts[0] == DIRECTORY or file.suffix == RESERVE:
                 continue
-            # In a database that was written anew words are another's who said the same.
-            if not _holds(file, self._ids if file in ours else self._ids | self._texts):
+            try:
+                # In a database that was written anew words are another's who said the same.
+                if not _holds(file, self._ids if file in ours else self._ids | self._texts):
+                    continue
+            except OSError as error:
+                report.left.append(_unsearched(file, error))
                 continue
             if (file.parent / MANIFEST).exists():
                 if str(file.parent) not in report.backups:
@@ -294,10 +303,44 @@ class Forgetter:
                     f"{file} still names them, or holds their words: look at it, and remove it yourself"
                 )
 
+    def _files(self, report: Report) -> list[Path]:
+        """Return every file of the state directory; a directory that cannot be listed is left."""
+
+        def unlisted(error: OSError) -> None:
+            report.left.append(_unsearched(error.filename, error))
+
+        return sorted(
+            Path(directory, name)
+            for directory, _, names in os.walk(self._state_dir, onerror=unlisted)
+            for name in names
+        )
+
+
+@contextmanager
+def _telling(report: Report, what: str) -> Iterator[None]:
+    """Have a part that fails told in the report, which tells of all that is gone by then."""
+    try:
+        yield
+    except (OSError, PreppaldError) as error:
+        report.left.append(f"{what}: {error}")
+
+
+def _unsearched(path: Path | str, error: OSError) -> str:
+    return f"{path} cannot be read ({error.strerror}): it may name them, or hold their words; look into it yourself"
+
 
 def _holds(file: Path, needles: Collection[bytes]) -> bool:
+    """Return whether one of these is in a file; it is in none that has gone, or is a pipe or a device."""
+    overlap = max(map(len, needles), default=1) - 1
     try:
-        with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return any(content.find(it) >= 0 for it in needles)
-    except (FileNotFoundError, ValueError):
-        return False  # it is gone, or empty
+        if not stat.S_ISREG(file.stat().st_mode):
+            return False
+        with file.open("rb") as stream:
+            window = b""
+            while piece := stream.read(SEARCHED_BYTES):
+                window = window[max(0, len(window) - overlap) :] + piece
+                if any(it in window for it in needles):
+                    return True
+    except FileNotFoundError:
+        pass
+    return False

@@ -67,6 +67,7 @@ def run(arguments: argparse.Namespace, state_dir: Path) -> int:
 
 
 def _check(_arguments: argparse.Namespace, state_dir: Path) -> int:
+    files.listable(state_dir)
     found = [file for name in files.instances(state_dir) for _, file in files.generations(state_dir, name)]
     if not found:
         raise JournalError(f"there is no journal in {state_dir}: is PREPPALD_STATE_DIR what the daemon has?")
@@ -158,5 +159,6 @@ def _adoptable(found: Iterator[salvage.Found], damaged: list[rows.Unreadable], t
                 counts[it.table] += writes.put_salvaged(connection, it.table, it.number, it.row)
         for _ in mending.take_in(connection, damaged, now_ms, mending.Fallback()):
             pass
+    files.give_to_owner(part)
     part.rename(target)
     return counts

@@ -4,7 +4,6 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-import os
 from pathlib import Path
 import re
 import sys
@@ -21,10 +20,9 @@ from preppald.core.timeline import Spoken
 from preppald.core.turns import Speaker, Turn, fold, in_order
 from preppald.core.verification import Flag
 from preppald.errors import EX_IOERR, PreppaldError
+from preppald.recording import files as recordings
 
 _AGE = re.compile(r"([0-9]{1,6})([smhd])")
-# A transcript is personal: only its owner reads a command's output file.
-OUTPUT_MODE = 0o600
 
 
 def now_ms() -> int:
@@ -74,7 +72,7 @@ def as_json(value: Any) -> str:
 
 
 def put(content: str | bytes, output: Path | None) -> None:
-    """Writes to a new file, or to standard output without one."""
+    """Writes to a file, which appears whole or not at all, or to standard output without one."""
     data = content.encode("utf-8", "replace") if isinstance(content, str) else content
     if output is None:
         if isinstance(content, bytes) and sys.stdout.isatty():
@@ -83,12 +81,12 @@ def put(content: str | bytes, output: Path | None) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    try:
-        file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, OUTPUT_MODE)
-        with os.fdopen(file, "wb") as stream:
-            stream.write(data)
-    except OSError as error:
-        raise PreppaldError(f"{output} cannot be written: {error.strerror}") from error
+    # A transcript is personal: only its owner reads a command's output file.
+    with recordings.replacing(output) as part:
+        try:
+            part.write_bytes(data)
+        except OSError as error:
+            raise PreppaldError(f"{output} cannot be written: {error.strerror}") from error
 
 
 def finish(archive: Records, status: int = 0) -> int:

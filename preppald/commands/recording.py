@@ -20,6 +20,7 @@ from preppald.commands.running import run_trio
 from preppald.core.checks import Job
 from preppald.errors import EX_IOERR, EX_UNAVAILABLE, JournalError, PreppaldError
 from preppald.interview.checking import check
+from preppald.journal.files import listable
 from preppald.recording import files
 from preppald.recording.finish import finish
 from preppald.recording.notes import NotesError
@@ -111,6 +112,8 @@ def run(arguments: argparse.Namespace, state_dir: Path) -> int:
 
 
 def _run(arguments: argparse.Namespace, shelf: Shelf) -> int:
+    for directory in (shelf.directory.parent, shelf.directory):
+        listable(directory)
     if not shelf.directory.parent.is_dir():
         raise JournalError(
             f"there is no state directory {shelf.directory.parent}: is PREPPALD_STATE_DIR what the daemon has?"
@@ -136,7 +139,7 @@ def _run(arguments: argparse.Namespace, shelf: Shelf) -> int:
     if interview_id is None or arguments.json:
         return _list(found, in_json=arguments.json)
     parts = shelf.parts(interview_id) if arguments.epoch is None and arguments.block is None else found[:1]
-    return _fetch(parts, arguments.format, arguments.output)
+    return _fetch(shelf, parts, arguments.format, arguments.output)
 
 
 def _found(arguments: argparse.Namespace, shelf: Shelf) -> list[Recording]:
@@ -206,14 +209,17 @@ def _megabytes(size: int) -> str:
 # ------------------------------------------------------------------ fetching
 
 
-def _fetch(parts: list[Recording], form: str | None, output: str | None) -> int:
+def _fetch(shelf: Shelf, parts: list[Recording], form: str | None, output: str | None) -> int:
     forms = {"wav" if it.file is None else it.file.suffix[1:] for it in parts}
     kept = forms.pop() if len(forms) == 1 else "wav"
     if form is None:
         ending = "" if output is None else Path(output).suffix[1:]
         form = ending if ending in files.FORMATS else kept
     if output not in {None, "-"}:
-        _write(parts, form, Path(str(output)))
+        file = Path(str(output))
+        shelf.spare(file)
+        with files.replacing(file) as part:
+            _write(parts, form, part)
         return 0
     if sys.stdout.isatty():
         raise PreppaldError("this is sound, not for a terminal: use --output FILE, or a pipe")

@@ -49,10 +49,18 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="this block of the interview, where it has several",
     )
     parser.add_argument(
-        "--html", metavar="FILE", type=Path, required=True, help="write the page there, readable by you only"
+        "--html", metavar="FILE", type=_page, required=True, help="write the page there, readable by you only"
     )
     parser.add_argument("--no-sound", dest="sound", action="store_false", help="write no sound beside it")
     parser.set_defaults(run=run)
+
+
+def _page(text: str) -> Path:
+    """Return a file's name for a page: the sound takes the same one, with an ending of its own."""
+    file = Path(text)
+    if file.name in {"", ".."} or file.is_dir() or file.suffix[1:].lower() in files.FORMATS:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a file's name like iv-42.html")
+    return file
 
 
 def run(arguments: argparse.Namespace, state_dir: Path) -> int:
@@ -91,6 +99,8 @@ def _sound(shelf: Shelf, interview: Interview, beside: Path) -> str | None:
     for found in shelf.of(interview.interview_id):
         if found.file is not None and (found.epoch, found.block) == wanted:
             target = beside.with_suffix(found.file.suffix)
-            files.copy(found.file, target)
+            shelf.spare(target)
+            with files.replacing(target) as part:
+                files.copy(found.file, part)
             return target.name
     return None

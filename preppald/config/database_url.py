@@ -4,7 +4,7 @@ It holds a password, so a refusal names only the part that is wrong, never the U
 """
 
 import re
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, unquote_to_bytes
 
 from preppald.config.values import Invalid
 
@@ -26,6 +26,8 @@ PRISMAS = {
 LOCAL = re.compile(r"|/.*|localhost|127\.[0-9.]+|::1")
 VERIFIED = "verify-full"
 _HOST = re.compile(r"\[[^\]]*\]|[^:]*")
+# The driver quotes what follows such a %, which may be half of a password.
+_BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def database_url(raw: str) -> str:
@@ -35,6 +37,7 @@ def database_url(raw: str) -> str:
         raise Invalid(f"is not a URL like {EXAMPLE}")
     if "#" in raw:
         raise Invalid("holds a #: in a user or a password write it as %23")
+    _check_encoding(raw)
     rest, _, query = raw.removeprefix(scheme).partition("?")
     authority, _, name = rest.partition("/")
     if "@" in name or authority.count("@") > 1:
@@ -63,11 +66,27 @@ def _hosts(authority: str) -> list[str]:
     return authority.rpartition("@")[2].split(",")
 
 
+def _check_encoding(raw: str) -> None:
+    """Refuse what the driver could not decode. It would say so only when it connects, and quote it."""
+    if _BARE_PERCENT.search(raw):
+        raise Invalid("holds a % that begins no %xx: in a user or a password write it as %25")
+    decoded = unquote_to_bytes(raw)
+    if b"\0" in decoded:
+        raise Invalid("holds %00, which PostgreSQL takes nowhere")
+    try:
+        decoded.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Invalid("holds a %xx that is no UTF-8: write each byte of a character's UTF-8 as %xx") from None
+
+
 def _check_parameters(query: str) -> None:
     try:
         said = parse_qsl(query, keep_blank_values=True, strict_parsing=True) if query else []
     except ValueError:
         raise Invalid("has something after its ? that is not name=value") from None
+    # The next = is one too many to the driver.
+    if any(part.count("=") > 1 for part in query.split("&")):
+        raise Invalid("has a value with a = in it after its ?: write it as %3D")
     for key, _ in said:
         if key == "options":
             raise Invalid("has options=, which poolers refuse: leave it out")

@@ -194,7 +194,7 @@ def _value(item: Setting, env: Mapping[str, str]) -> Any:
     if item.secret and not raw:
         return ""
     try:
-        return item.read(raw)
+        return item.read(_text(raw))
     except Invalid as error:
         # A URL may hold a password before its @.
         shown = "(hidden)" if item.secret or "@" in raw else repr(raw)
@@ -204,11 +204,24 @@ def _value(item: Setting, env: Mapping[str, str]) -> Any:
 def secret_text(item: Setting, env: Mapping[str, str]) -> str:
     """Return the secret from the environment, its file or systemd's credentials; empty where none has it."""
     if env.get(item.env):
-        return env[item.env]
+        return _text(env[item.env])
     if named := env.get(f"{item.env}_FILE"):
         return private_files.secret_file(Path(named))
     held = _credential(item, env)
     return private_files.secret_file(Path(held)) if held else ""
+
+
+def _text(raw: str) -> str:
+    """Return a value as it stands, unless it is no text: a path is written into lines of JSON, too.
+
+    Raises:
+        Invalid: it holds bytes that are no UTF-8, which Python keeps as half characters.
+    """
+    try:
+        raw.encode()
+    except UnicodeEncodeError:
+        raise Invalid("holds bytes that are no UTF-8") from None  # the error itself holds the value
+    return raw
 
 
 def _credential(item: Setting, env: Mapping[str, str]) -> str:

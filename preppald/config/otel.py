@@ -11,6 +11,8 @@ from preppald.config.values import Invalid
 
 # Of a header's name, and of an attribute's key.
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+# Headers that say what the post is: another's would be a lie, or break it.
+OF_THE_POST = {"content-encoding", "content-length", "content-type", "host", "transfer-encoding"}
 MOST_MS = 60_000
 
 
@@ -22,6 +24,16 @@ def pairs(raw: str) -> str:
             raise Invalid("is not a list like key=value,other=value")
         if not unquote(value).isprintable():
             raise Invalid("holds a value with a character that is not printable")
+    return raw
+
+
+def headers(raw: str) -> str:
+    """Read pairs that are headers of a post."""
+    for name, value in parsed(pairs(raw)).items():
+        if name.lower() in OF_THE_POST:
+            raise Invalid(f"holds {name}, which each post has by itself: leave it out")
+        if not value.isascii() or value != value.strip():
+            raise Invalid("holds a value that no header can have: use ASCII, with no blank at its ends")
     return raw
 
 
@@ -56,14 +68,14 @@ class Otel:
     )
     otel_headers: str = setting(
         "OTEL_EXPORTER_OTLP_HEADERS",
-        pairs,
+        headers,
         "headers for the collector, like authorization=Bearer%20abc, separated by commas",
         secret=True,
         conventional=True,
     )
     otel_traces_headers: str = setting(
         "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
-        pairs,
+        headers,
         "the same for traces alone; these go before the others",
         secret=True,
         conventional=True,

@@ -10,6 +10,7 @@ Rule 2: an action is carried out also where the audit cannot be written (a full 
 
 from collections.abc import Iterator
 import contextlib
+import errno
 import fcntl
 import hashlib
 import hmac
@@ -66,11 +67,14 @@ class Audit:
     def add(self, entry: Entry) -> None:
         """Add an action; it is on disk when this returns."""
         path = self._state_dir / FILE
-        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         try:
             self._lock(file)
             self._give_to_owner(file)
-            os.write(file, msgspec.json.encode(entry) + b"\n")
+            # A machine that stopped in the midst of a line left a half of one.
+            size = os.fstat(file).st_size
+            begun = size and os.pread(file, 1, size - 1) != b"\n"
+            _write(file, (b"\n" if begun else b"") + msgspec.json.encode(entry) + b"\n")
             os.fsync(file)
             if os.fstat(file).st_size > MOST_BYTES and _same(path, file):
                 path.rename(self._state_dir / OLDER)
@@ -106,7 +110,7 @@ class Audit:
             if not path.exists():
                 file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
                 try:
-                    os.write(file, secrets.token_bytes(KEY_BYTES))
+                    _write(file, secrets.token_bytes(KEY_BYTES))
                     self._give_to_owner(file)
                     os.fsync(file)
                     path.hardlink_to(part)
@@ -120,6 +124,14 @@ class Audit:
         if os.geteuid() == 0:
             there = self._state_dir.stat()
             os.fchown(file, there.st_uid, there.st_gid)
+
+
+def _write(file: int, data: bytes) -> None:
+    """Add all of it to the file, or nothing: a disk that fills up takes a part, and calls that no error."""
+    size = os.fstat(file).st_size
+    if os.write(file, data) < len(data):
+        os.ftruncate(file, size)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _same(path: Path, file: int) -> bool:

@@ -51,20 +51,16 @@ class Archive:
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
         self.faults: list[str] = []
-        try:
-            self._files = [
-                (instance, file)
-                for instance in files.instances(state_dir)
-                for _, file in files.generations(state_dir, instance)
-            ]
-            if not state_dir.is_dir():
-                raise JournalError(
-                    f"there is no state directory {state_dir}: is PREPPALD_STATE_DIR what the daemon has?"
-                )
-            # A directory that may not be listed looks empty to a glob.
-            next(state_dir.iterdir(), None)
-        except PermissionError as error:
-            raise JournalError(_forbidden(state_dir)) from error
+        files.listable(state_dir)
+        if not state_dir.is_dir():
+            raise JournalError(
+                f"there is no state directory {state_dir}: is PREPPALD_STATE_DIR what the daemon has?"
+            )
+        self._files = [
+            (instance, file)
+            for instance in files.instances(state_dir)
+            for _, file in files.generations(state_dir, instance)
+        ]
 
     @property
     def where(self) -> str:
@@ -197,11 +193,3 @@ class Archive:
     def _fault(self, sentence: str) -> None:
         if sentence not in self.faults:
             self.faults.append(sentence)
-
-
-def _forbidden(state_dir: Path) -> str:
-    try:
-        owner = state_dir.owner()
-    except (OSError, KeyError):
-        owner = "the daemon's user"
-    return f"the state directory {state_dir} may only be read by {owner}: try `sudo -u {owner} preppald …`"

@@ -58,8 +58,9 @@ def back_up(state_dir: Path, directory: Path, now: datetime) -> Path:
     """Copy every database of the state directory; return where the backup is.
 
     Raises:
-        JournalError: there is nothing to copy, or it cannot be copied or written.
+        JournalError: there is nothing to copy, or it cannot be read, copied or written.
     """
+    files.listable(state_dir)
     databases = list(_databases(state_dir))
     if not databases:
         raise JournalError(f"there is no journal in {state_dir}: is PREPPALD_STATE_DIR what the daemon has?")
@@ -88,6 +89,7 @@ def restore(backup: Path, state_dir: Path) -> Manifest:
         manifest = msgspec.json.decode((backup / MANIFEST).read_bytes(), type=Manifest)
     except (OSError, msgspec.MsgspecError) as error:
         raise JournalError(f"{backup} is no backup of `preppald journal backup`: {error}") from error
+    files.listable(state_dir)
     for copied in manifest.databases:
         instance = copied.name.split(".")[0]
         if Path(copied.name).name != copied.name or not files.INSTANCE_NAME.fullmatch(instance):
@@ -106,6 +108,7 @@ def restore(backup: Path, state_dir: Path) -> Manifest:
             part = target.with_name(f"{copied.name}.restoring")
             shutil.copyfile(backup / copied.name, part)
             part.chmod(files.FILE_MODE)
+            files.give_to_owner(part)
             _sync(part)
             part.rename(target)
         _sync(state_dir)

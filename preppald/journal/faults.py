@@ -39,6 +39,11 @@ def corrupt(error: sqlite3.Error) -> bool:
     return code & FAMILY in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} or str(error) == FORMAT
 
 
+def forbidden(error: sqlite3.Error) -> bool:
+    """Return whether the file cannot be opened at all."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & FAMILY == sqlite3.SQLITE_CANTOPEN
+
+
 def sentence(error: sqlite3.Error | OSError, name: str) -> str:
     """Return a sentence for /ready and the log."""
     match damage(error):

@@ -1,11 +1,13 @@
 """The database files of a state directory: their names, their modes, and connections to them."""
 
+import contextlib
 import os
 from pathlib import Path
 import re
 import sqlite3
 from typing import Any
 
+from preppald.errors import JournalError
 from preppald.journal import rows
 
 # A part of file names; without a dot, which sets off the number of a successor.
@@ -61,6 +63,32 @@ def instances(state_dir: Path) -> list[str]:
     return sorted({file.name.split(".")[0] for file in state_dir.glob("*.db")})
 
 
+def listable(state_dir: Path) -> None:
+    """Look whether this user may list a state directory: one that may not be listed looks empty to a glob.
+
+    Raises:
+        JournalError: it may not be listed; the text says who may.
+    """
+    try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            next(state_dir.iterdir(), None)
+    except PermissionError as error:
+        raise JournalError(_forbidden(state_dir)) from error
+
+
+def _forbidden(state_dir: Path) -> str:
+    try:
+        uid = state_dir.stat().st_uid
+    except OSError:
+        return f"the state directory {state_dir} may not be read by this user: try `sudo preppald …`"
+    try:
+        owner = named = state_dir.owner()
+    except (OSError, KeyError):
+        # As sudo takes a number.
+        owner, named = f"user {uid}", f"'#{uid}'"
+    return f"the state directory {state_dir} may only be read by {owner}: try `sudo -u {named} preppald …`"
+
+
 def read_only(file: Path) -> sqlite3.Connection:
     """Return a connection that cannot write, and that does not hinder the daemon."""
     return _existing(file, "ro")
@@ -79,6 +107,14 @@ def new(file: Path) -> sqlite3.Connection:
     """
     os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
     return _existing(file, "rw")
+
+
+def give_to_owner(file: Path) -> None:
+    """Leave root's file to the owner of its directory, the daemon's user, who has to open it, too. Raises OSError."""
+    if os.geteuid() == 0:
+        there = file.parent.stat()
+        # That user may put a link in its place at this moment, to a file that is not theirs.
+        os.chown(file, there.st_uid, there.st_gid, follow_symlinks=False)
 
 
 def _existing(file: Path, mode: str) -> sqlite3.Connection:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
+import os
 from pathlib import Path
 import sqlite3
 from typing import TypeVar
@@ -24,6 +25,7 @@ class Neighbours:
         self._log = log
         # Reported once.
         self._foreign: set[str] = set()
+        self._closed: set[Path] = set()
 
     def owing(self) -> list[Place]:
         """Return the other instances whose database has unfinished business, running or not."""
@@ -68,11 +70,29 @@ class Neighbours:
                     if self._unfinished(place, file, connection):
                         return True
         except sqlite3.Error as error:
+            self._tell_of_closed(error, databases)
             # It is salvaged when it is taken over.
             return faults.corrupt(error) and place.was_run()
         except IndexError:
             return False  # its file was taken away meanwhile
         return False
+
+    def _tell_of_closed(self, error: sqlite3.Error, databases: Sequence[Path]) -> None:
+        """Report databases that are another user's, perhaps root's: what is owed in them would wait for ever."""
+        if not faults.forbidden(error):
+            return
+        for file in databases:
+            if (
+                file not in self._closed
+                and file.exists()
+                and not os.access(file, os.R_OK | os.W_OK, effective_ids=True)
+            ):
+                self._closed.add(file)
+                self._log.error(
+                    "journal.not_adopted",
+                    database=str(file),
+                    cause=f"it may not be opened by this user ({error}): give it to the owner of {file.parent}",
+                )
 
     def _unfinished(self, place: Place, file: Path, connection: sqlite3.Connection) -> bool:
         present = schema.version(connection)

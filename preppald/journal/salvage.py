@@ -277,6 +277,8 @@ def _cell(page: bytes, at: int, kind: int, fetch: Fetch) -> tuple[int | None, by
 def _row(number: int | None, record: bytes, kind: int, damaged: Callable[[Unreadable], None]) -> Found | None:
     """Return a record as a row of one of our tables; None for any other record."""
     values = _record(record)
+    if kind == TABLE_LEAF and values and isinstance(values[0], str):
+        return None  # of sqlite_schema, which has as many columns as an old passage: a row of ours begins with its rowid
     if kind == TABLE_LEAF and len(values) == _OLD_PASSAGE:
         values += (0, None)
     if len(values) not in _STORED:
@@ -296,7 +298,7 @@ def _row(number: int | None, record: bytes, kind: int, damaged: Callable[[Unread
 
 
 def _plausible(table: str, row: Row) -> bool:
-    """Return whether it may be a row of this table at all, damaged or not: sqlite_schema has records, too."""
+    """Return whether it may be a row of this table at all, damaged or not."""
     match table:
         case "recent":
             return isinstance(row[0], int) and isinstance(row[1], str) and row[1].startswith("[")

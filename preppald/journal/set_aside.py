@@ -48,13 +48,11 @@ def rewrite(file: Path, without: Collection[str]) -> int:
     part = file.with_name(f"{file.name}{REWRITING}")
     try:
         part.unlink(missing_ok=True)
-        owner = file.stat()
         with closing(files.new(part)) as connection:
             schema.migrate(connection)
             with writes.transaction(connection):
                 kept = sum(_put(connection, it, without) for it in _rows(file))
-        if os.geteuid() == 0:
-            os.chown(part, owner.st_uid, owner.st_gid)
+        files.give_to_owner(part)
         _sync(part)
         for suffix in BESIDE:
             Path(f"{file}{suffix}").unlink(missing_ok=True)

@@ -12,6 +12,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 from typing import IO, BinaryIO
 
 from preppald.errors import EX_IOERR, EX_UNAVAILABLE, PreppaldError
@@ -24,6 +25,8 @@ HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 FORMAT_PCM = 1
 # RIFF's sizes are 32 bits: 18 hours.
 MAX_WAV_BYTES = 0xFFFF_FFFF - HEADER.size
+# Of an output's name, in the name of its part: a file's name has 255 bytes at most.
+PART_CHARS = 40
 # Copied at a time: a second.
 PIECE_BYTES = RATE_HZ * FRAME_BYTES
 # Speech on two channels, of which one is silent most of the time: transparent, and a tenth of FLAC.
@@ -74,26 +77,66 @@ def kept_format() -> str:
     return "flac" if encoder("flac") else "wav"
 
 
+@contextlib.contextmanager
+def replacing(output: Path) -> Iterator[Path]:
+    """Yield a file to write, readable by its owner only, that takes the place of ``output`` when it is whole.
+
+    Until then what was there stays as it was, also behind a link. Into a pipe or a device it is copied.
+
+    Raises:
+        FileError: it cannot be put there.
+    """
+    with contextlib.ExitStack() as failing:
+        try:
+            if output.exists() and not output.is_file():
+                directory = failing.enter_context(tempfile.TemporaryDirectory(prefix="preppald-"))
+                target = os.open(output, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY)
+                stream = failing.enter_context(os.fdopen(target, "wb"))
+                part = Path(directory) / "output"
+            else:
+                output = Path(os.path.realpath(output))  # which no circle of links ends
+                descriptor, name = tempfile.mkstemp(".part", f"{output.name[:PART_CHARS]}.", output.parent)
+                os.close(descriptor)
+                stream, part = None, Path(name)
+                failing.callback(part.unlink, missing_ok=True)
+        except OSError as error:
+            raise _unwritable(output, error) from error
+        yield part
+        try:
+            if stream is None:
+                part.rename(output)
+            else:
+                with part.open("rb") as source:
+                    shutil.copyfileobj(source, stream)
+                stream.flush()
+        except OSError as error:
+            raise _unwritable(output, error) from error
+
+
 def write(file: Path, form: str, frames: int, blocks: Iterable[bytes]) -> None:
-    """Write a new file, readable by its owner only. ``blocks``: stereo s16le, 16 kHz; ``frames``: their length in all.
+    """Write a file, readable by its owner only. ``blocks``: stereo s16le, 16 kHz; ``frames``: their length in all.
+
+    It is the caller's own: what was in it is lost (see ``replacing``).
 
     Raises:
         FileError: the file cannot be written, or the encoder failed; no file is left then.
         NoCodec: no program here writes this format.
     """
+    # Before anything is touched.
+    command = None if form == "wav" else _encoder(form)
     try:
         with contextlib.ExitStack() as failing:
             failing.callback(file.unlink, missing_ok=True)
             with os.fdopen(
                 os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE), "wb"
             ) as stream:
-                if form == "wav":
+                if command is None:
                     _write_wav(stream, file, frames, blocks)
-            if form != "wav":
-                _encode(file, form, blocks)
+            if command is not None:
+                _encode(file, command, blocks)
             failing.pop_all()
     except OSError as error:
-        raise FileError(f"{file} cannot be written: {error.strerror or error}") from error
+        raise _unwritable(file, error) from error
 
 
 def read(file: Path) -> tuple[int, Iterator[bytes]]:
@@ -110,7 +153,7 @@ def read(file: Path) -> tuple[int, Iterator[bytes]]:
 
 
 def copy(file: Path, output: Path) -> None:
-    """Copy a finished recording as it is, readable by its owner only.
+    """Copy a finished recording as it is, readable by its owner only; into a file of the caller's own, as of ``write``.
 
     Raises:
         FileError: the copy cannot be written.
@@ -122,7 +165,7 @@ def copy(file: Path, output: Path) -> None:
             with os.fdopen(descriptor, "wb") as target:
                 shutil.copyfileobj(source, target)
         except OSError as error:
-            raise FileError(f"{output} cannot be written: {error.strerror or error}") from error
+            raise _unwritable(output, error) from error
 
 
 def length(file: Path) -> int | None:
@@ -147,6 +190,10 @@ def length(file: Path) -> int | None:
     return None
 
 
+def _unwritable(file: Path, error: OSError) -> FileError:
+    return FileError(f"{file} cannot be written: {error.strerror or error}")
+
+
 def _write_wav(stream: BinaryIO, file: Path, frames: int, blocks: Iterable[bytes]) -> None:
     size = frames * FRAME_BYTES
     if size > MAX_WAV_BYTES:
@@ -167,10 +214,14 @@ def _read_wav(file: Path) -> Iterator[bytes]:
             yield block
 
 
-def _encode(file: Path, form: str, blocks: Iterable[bytes]) -> None:
+def _encoder(form: str) -> list[str]:
     command = _first(ENCODERS[form])
     if command is None:
         raise NoCodec(f"no encoder for {form} is on PATH: install {_names(ENCODERS[form])}, or take wav")
+    return command
+
+
+def _encode(file: Path, command: list[str], blocks: Iterable[bytes]) -> None:
     with _running(command, file, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         try:
             with _pipe(process.stdin) as sound:

@@ -36,6 +36,10 @@ def finish(shelf: Shelf, recording: Recording) -> Path:
             notes.close()
         # The file's age counts from the interview's end, not from its finishing.
         os.utime(unfinished, (recording.changed, recording.changed))
+        if os.geteuid() == 0:
+            # An operator's: the notes' user, the daemon, has to read it, too.
+            of_notes = recording.notes[0].stat()
+            os.chown(unfinished, of_notes.st_uid, of_notes.st_gid, follow_symlinks=False)
         _make_durable(unfinished)
         unfinished.rename(file)
         _make_durable(shelf.directory)

@@ -23,7 +23,7 @@ import shutil
 from typing import TypeVar
 
 from preppald.core.tokens import INTERVIEW_ID
-from preppald.errors import PreppaldError
+from preppald.errors import EX_IOERR, PreppaldError
 from preppald.recording.notes import over
 
 DIRECTORY = "recordings"
@@ -43,6 +43,12 @@ _NAME = re.compile(rf"({INTERVIEW_ID.pattern})\.([1-9][0-9]{{0,8}})(?:\.([1-9][0
 
 class BeingRecorded(PreppaldError):
     """The interview goes on."""
+
+
+class AmongRecordings(PreppaldError):
+    """Something else would be written among them."""
+
+    exit_status = EX_IOERR
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,15 @@ class Shelf:
 
     def __init__(self, state_dir: Path, directory: str = DIRECTORY) -> None:
         self.directory = state_dir / directory
+
+    def spare(self, output: Path) -> None:
+        """Refuse a file of somebody else's that would stand among the recordings, perhaps in the place of one.
+
+        Raises:
+            AmongRecordings: it would.
+        """
+        if Path(os.path.realpath(output)).is_relative_to(os.path.realpath(self.directory)):
+            raise AmongRecordings(f"{output} would be among the recordings themselves: name another place")
 
     def all(self) -> list[Recording]:
         """Return every recording, the one that changed last first; one that is just finished perhaps as notes and file."""

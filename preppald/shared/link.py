@@ -22,6 +22,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 import trio
 
+from preppald.errors import ConfigError
 from preppald.shared.protocol import Unfit, Unreachable
 
 Answer = list[tuple[Any, ...]] | Unreachable | Unfit
@@ -210,8 +211,17 @@ def conninfo(url: str, name: str) -> str:
     """Return the driver's words for a URL, with the defaults of this daemon where the URL is silent.
 
     Encrypted, with the server's certificate verified by this machine's authorities, unless every host is this machine.
+
+    Raises:
+        ConfigError: the driver cannot read the URL.
     """
-    said = conninfo_to_dict(url)
+    try:
+        said = conninfo_to_dict(url)
+    except (psycopg.ProgrammingError, UnicodeDecodeError):
+        # The driver's own words, and the bytes that it could not decode, hold the password.
+        raise ConfigError(
+            ["PREPPALD_SHARED_JOURNAL: (hidden) is a URL that PostgreSQL's library cannot read"]
+        ) from None
     defaults: dict[str, object] = {
         "application_name": name,
         "connect_timeout": CONNECT_SECONDS,

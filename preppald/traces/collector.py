@@ -10,6 +10,7 @@ import httpx
 import trio
 
 from preppald import __version__
+from preppald.config.otel import OF_THE_POST
 from preppald.config.settings import Config
 from preppald.net import redirects, tls
 from preppald.net.proxy import Proxy, for_httpx
@@ -84,14 +85,15 @@ class Collector:
 
     async def post(self, body: bytes) -> Answer:
         """Try once, within the bound; raise nothing but Cancelled."""
-        headers = {**self._headers, "Content-Type": otlp.CONTENT_TYPE}
+        headers = {name: it for name, it in self._headers.items() if name.lower() not in OF_THE_POST}
+        headers["Content-Type"] = otlp.CONTENT_TYPE
         with trio.move_on_after(self._seconds):
             try:
                 async with self._client.stream("POST", self._url, content=body, headers=headers) as answer:
                     return _meaning(
                         answer.status_code, answer.headers.get("retry-after"), await _read(answer)
                     )
-            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError) as error:
                 # The library's words may quote the address, which may hold a key.
                 return Later(_why(error))
         return Later(f"no complete answer within {self._seconds:g} seconds")

@@ -4,11 +4,13 @@ from contextlib import ExitStack, closing
 import fcntl
 import os
 from pathlib import Path
+import resource
 import sqlite3
 
 import pytest
 import trio
 
+from preppald.commands.forgetter import SEARCHED_BYTES
 from preppald.core.deliveries import DeliveryState, OutboxEntry, Work
 from preppald.daemon.audit import FILE, KEY, MOST_BYTES, OLDER, Audit, Entry
 from preppald.errors import EX_IOERR, EX_UNAVAILABLE
@@ -18,7 +20,7 @@ from preppald.journal.forgetting import NotForgotten
 from preppald.recording.shelf import DIRECTORY, new_notes
 from tests.commands.standing import standing
 from tests.commands.test_acting import Shell, shell, state_dir
-from tests.durable import EPOCH_MS, finished, interview, running, said
+from tests.durable import DAEMONS, EPOCH_MS, as_root, as_user, finished, interview, running, said
 from tests.world import World
 
 __all__ = ["shell", "state_dir"]
@@ -235,6 +237,40 @@ async def test_backups_are_named_and_not_touched(shell: Shell) -> None:
     }
 
 
+@as_root
+async def test_what_cannot_be_searched_is_named_and_the_rest_is_told(shell: Shell) -> None:
+    """Seen before: everything was removed, and then a file that cannot be read took the report and the audit away."""
+    await fill(shell.state_dir, "a", ("iv-1", "ada", WORDS, DONE))
+    odd, locked = shell.state_dir / "odd", shell.state_dir / "locked"
+    (shell.state_dir / "long.txt").write_bytes(b"." * (SEARCHED_BYTES - 9) + WORDS.encode() + b" 5")
+    for it in (shell.state_dir.parent, shell.state_dir, *shell.state_dir.iterdir()):
+        os.chown(it, *DAEMONS)
+    odd.touch(0o600)
+    locked.mkdir(0o700)
+    with as_user(DAEMONS[0]):
+        assert await trio.to_thread.run_sync(shell, "forget", "--user", "ada") == EX_IOERR
+    assert "forgotten: 1 interviews: iv-1" in shell.out
+    assert "journal a: 1 interviews" in shell.out
+    assert f"LEFT: {odd} cannot be read (Permission denied)" in shell.out
+    assert f"LEFT: {locked} cannot be read (Permission denied)" in shell.out
+    assert f"LEFT: {shell.state_dir / 'long.txt'} still names them" in shell.out
+    assert [it.action for it in Audit(shell.state_dir).entries()] == ["forget"]
+
+
+@as_root
+async def test_what_cannot_be_looked_at_before_stops_it_all(shell: Shell) -> None:
+    await fill(shell.state_dir, "a", ("iv-1", "ada", WORDS, DONE))
+    aside = put_aside(shell.state_dir, "a")
+    for it in (shell.state_dir.parent, shell.state_dir, *shell.state_dir.iterdir()):
+        os.chown(it, *DAEMONS)
+    os.chown(aside, 0, 0)
+    aside.chmod(0o600)
+    with as_user(DAEMONS[0]):
+        assert await trio.to_thread.run_sync(shell, "forget", "--user", "ada") == EX_IOERR
+    assert f"{aside} cannot be read (Permission denied): nothing was forgotten" in shell.err
+    assert found_in(shell.state_dir, WORDS)
+
+
 async def test_a_file_without_its_daemon_is_a_copy_and_is_cleaned_too(shell: Shell) -> None:
     await fill(shell.state_dir, "a", ("iv-1", "ada", WORDS, DONE), ("iv-2", "bob", OTHERS, DONE))
     copy = shell.state_dir / "copy.db"
@@ -367,6 +403,38 @@ def test_an_audit_that_another_process_keeps_is_not_waited_for(
             audit.add(Entry(at_ms=2, action="undrain", via="command"))
     audit.add(Entry(at_ms=3, action="drain", via="command"))
     assert [it.at_ms for it in audit.entries()] == [1, 3]
+
+
+def test_an_audit_on_a_full_disk_says_so_and_keeps_its_lines_whole(audit: Audit, tmp_path: Path) -> None:
+    """Seen before: half a line was written without a word, and the next action was lost behind it."""
+    entries = [Entry(at_ms=at_ms, action="drain", via="command", uid=0) for at_ms in range(4)]
+    audit.add(entries[0])
+    size = (tmp_path / FILE).stat().st_size
+    # As a disk that takes half a line more, and then is full.
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + size // 2, limits[1]))
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            audit.add(entries[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    audit.add(entries[2])
+    # A machine that stopped in the midst of a line leaves a half of one.
+    with (tmp_path / FILE).open("ab") as file:
+        file.write(b'{"at_ms":')
+    audit.add(entries[3])
+    assert [it.at_ms for it in audit.entries()] == [0, 2, 3]
+
+
+def test_a_key_of_an_audit_is_whole_or_not_there(audit: Audit, tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (7, limits[1]))
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            audit.digest("user", "lovelace")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_line_of_an_audit_is_left_out(audit: Audit, tmp_path: Path) -> None:

@@ -5,16 +5,20 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 import json
+import os
 from pathlib import Path
+import resource
 import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 from typing import Any
 
 import pytest
 import trio
 
+from preppald import cli
 from preppald.commands import (
     audit,
     drain,
@@ -34,7 +38,8 @@ from preppald.errors import EX_IOERR, JournalError, PreppaldError
 from preppald.journal import OnDisk, files, reader, removing, writes
 from preppald.journal.archive import Archive
 from preppald.pb import transcript_pb2
-from tests.durable import EPOCH_MS, begun, finished, interview, running, said
+from preppald.recording.shelf import DIRECTORY
+from tests.durable import DAEMONS, EPOCH_MS, as_root, as_user, begun, finished, interview, running, said
 
 MINUTE_MS = 60_000
 
@@ -311,6 +316,23 @@ def test_an_output_that_cannot_be_written(tmp_path: Path) -> None:
         listing.put("text", tmp_path / "nowhere" / "file")
 
 
+def test_an_output_takes_the_place_of_what_was_there_when_it_is_whole(tmp_path: Path) -> None:
+    output = tmp_path / "out.txt"
+    listing.put("older", output)
+
+    # As a disk that takes two bytes more, and then is full.
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2, limits[1]))
+    try:
+        with pytest.raises(PreppaldError, match=r"out\.txt.* cannot be written: File too large"):
+            listing.put("newer", output)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert output.read_text() == "older"
+    listing.put("newer", output)
+    assert (output.read_text(), [it.name for it in tmp_path.iterdir()]) == ("newer", ["out.txt"])
+
+
 @pytest.mark.parametrize(
     "line", ["transcript nobody", "outbox show nobody", "outbox export nobody", "outbox drop x"]
 )
@@ -437,19 +459,42 @@ def test_an_empty_state_directory(shell: Shell) -> None:
     assert shell.out == f"nothing is owed to the backend by {shell.state_dir}\n"
 
 
-def test_a_state_directory_of_somebody_else(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root may read everything, so the refusal is played."""
-    shell.state_dir.mkdir()
-
-    def refuse(path: Path, *_: object) -> None:
-        raise PermissionError(13, "Permission denied", str(path))
-
-    monkeypatch.setattr(Path, "iterdir", refuse)
-    with pytest.raises(JournalError, match=r"may only be read by .*: try `sudo -u"):
-        shell("outbox list")
-    monkeypatch.setattr(Path, "owner", refuse)
-    with pytest.raises(JournalError, match="only be read by the daemon's user"):
-        shell("outbox list")
+@as_root
+@pytest.mark.parametrize(
+    "line",
+    [
+        "outbox list",
+        "interviews",
+        "journal check",
+        "journal backup /nowhere",
+        "recording",
+        "forget --user ada",
+    ],
+)
+def test_a_state_directory_of_somebody_else(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Seen before: some commands said that nothing is in a directory that they were not let into."""
+    with tempfile.TemporaryDirectory() as parent, pytest.MonkeyPatch.context() as env:
+        state = Path(parent) / "state"
+        state.mkdir(0o700)
+        (state / DIRECTORY).mkdir(0o700)
+        (state / "preppald.db").touch()
+        Path(parent).chmod(0o755)
+        env.setenv("PREPPALD_STATE_DIR", str(state))
+        with as_user(DAEMONS[0]):
+            assert cli.main(line.split()) == EX_IOERR
+            assert "may only be read by root: try `sudo -u root preppald …`" in capsys.readouterr().err
+        os.chown(state, 64_400, 64_400)
+        with as_user(DAEMONS[0]):
+            assert cli.main(line.split()) == EX_IOERR
+            assert (
+                "may only be read by user 64400: try `sudo -u '#64400' preppald …`" in capsys.readouterr().err
+            )
+        os.chown(state, 0, 0)
+        Path(parent).chmod(0)
+        with as_user(DAEMONS[0]):
+            assert cli.main(line.split()) == EX_IOERR
+            assert f"{state} may not be read by this user: try `sudo preppald …`" in capsys.readouterr().err
+        Path(parent).chmod(0o700)
 
 
 async def test_files_that_cannot_be_read(filled: Shell) -> None:

@@ -18,7 +18,7 @@ from preppald.core.turns import Fragment, Speaker
 from preppald.core.verification import Flag
 from preppald.errors import PreppaldError
 from preppald.journal import OnDisk
-from preppald.recording.shelf import Shelf
+from preppald.recording.shelf import AmongRecordings, Shelf
 from tests.durable import EPOCH_MS, finished, interview, running
 
 SOUND = b"RIFF of nobody"
@@ -94,13 +94,15 @@ def fragment(
     )
 
 
-def write(state_dir: Path, *options: str, interview_id: str = "iv-1") -> tuple[Page, Path]:
+def write(
+    state_dir: Path, *options: str, interview_id: str = "iv-1", target: Path | str | None = None
+) -> tuple[Page, Path]:
     parser = argparse.ArgumentParser()
     report.add_to(parser.add_subparsers())
-    target = state_dir.parent / "page.html"
+    target = state_dir.parent / "page.html" if target is None else target
     arguments = parser.parse_args(["report", interview_id, "--html", str(target), *options])
     assert arguments.run(arguments, state_dir) == 0
-    return Page(target.read_text("utf-8")), target
+    return Page(Path(target).read_text("utf-8")), Path(target)
 
 
 @pytest.fixture
@@ -190,6 +192,25 @@ async def test_the_recording_is_written_beside_the_page(state_dir: Path) -> None
     assert [attributes["src"] for tag, attributes in page.tags if tag == "audio"] == ["page.wav"]
     assert target.with_suffix(".wav").read_bytes() == SOUND
     assert stat.S_IMODE(target.with_suffix(".wav").stat().st_mode) == 0o600
+
+
+async def test_a_page_is_never_written_over_a_sound(state_dir: Path) -> None:
+    shelf = Shelf(state_dir)
+    shelf.directory.mkdir()
+    kept = shelf.directory / "iv-1.1.wav"
+    kept.write_bytes(SOUND)
+    with pytest.raises(AmongRecordings, match="among the recordings themselves"):
+        write(state_dir, target=kept.with_suffix(".html"))
+    assert kept.read_bytes() == SOUND
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/", "page.wav", "page.FLAC", "page.opus"])
+async def test_a_page_has_a_files_name_and_no_sounds(
+    state_dir: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    with pytest.raises(SystemExit):
+        write(state_dir, target=name)
+    assert "must be a file's name like iv-42.html" in capsys.readouterr().err
 
 
 async def test_an_interview_that_is_not_there(state_dir: Path) -> None:

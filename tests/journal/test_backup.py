@@ -1,7 +1,9 @@
 """Backup, restore and salvage: by the commands, as an operator calls them."""
 
+import os
 from pathlib import Path
 import shutil
+import tempfile
 
 import pytest
 import trio
@@ -10,11 +12,26 @@ from preppald.cli import main
 from preppald.core.deliveries import DeliveryState
 from preppald.errors import EX_DATAERR, EX_IOERR
 from preppald.journal import OnDisk, reader
-from tests.durable import EPOCH_MS, Notes, begun, finished, interview, running, said
+from tests.durable import (
+    DAEMONS,
+    EPOCH_MS,
+    Notes,
+    as_root,
+    as_user,
+    begun,
+    finished,
+    interview,
+    running,
+    said,
+)
 
 
 def at(directory: Path, instance: str = "preppald") -> OnDisk:
     return OnDisk(directory, instance, reserve_bytes=0)
+
+
+def owners(directory: Path) -> set[tuple[int, int]]:
+    return {(it.stat().st_uid, it.stat().st_gid) for it in directory.iterdir()}
 
 
 def call(monkeypatch: pytest.MonkeyPatch, state_dir: Path, *words: str | Path) -> int:
@@ -85,6 +102,48 @@ async def test_nothing_is_overwritten(
     assert "is no backup" in capsys.readouterr().err
     assert call(monkeypatch, tmp_path / "nowhere", "backup", tmp_path / "b") == EX_IOERR
     assert call(monkeypatch, tmp_path / "nowhere", "check") == EX_IOERR
+
+
+@as_root
+async def test_what_root_restores_or_salvages_is_the_daemons(
+    autojump_clock: object,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    host = tmp_path / "host"
+    host.mkdir()
+    os.chown(host, *DAEMONS)
+    async with running(at(tmp_path / "state")) as journal:
+        journal.begin(interview())
+        await journal.flush()
+        assert call(monkeypatch, tmp_path / "state", "backup", tmp_path / "backups") == 0
+    backup = capsys.readouterr().out.strip()
+    assert call(monkeypatch, host, "restore", backup) == 0
+    assert owners(host) == {DAEMONS}
+    assert call(monkeypatch, host, "salvage", f"{backup}/preppald.db", "--adopt") == 0
+    assert len(list(host.glob("*.db"))) == 2
+    assert owners(host) == {DAEMONS}
+
+
+@as_root
+async def test_a_database_that_the_daemon_may_not_open_is_told(autojump_clock: object) -> None:
+    """Seen before: what root had salvaged lay beside the daemon, which passed it over in silence."""
+    notes = Notes()
+    # pytest's own directory is root's alone.
+    with tempfile.TemporaryDirectory() as directory:
+        state = Path(directory)
+        async with running(at(state, "a")) as journal:
+            journal.begin(interview())
+        os.chown(state, *DAEMONS)
+        with as_user(DAEMONS[0]):
+            async with running(at(state, "b"), notes) as journal:
+                for _ in range(3):
+                    assert await journal.owing() == []
+    assert notes.events("error") == ["journal.not_adopted"]
+    told = notes.keys("journal.not_adopted")
+    assert told["database"] == str(state / "a.db")
+    assert "may not be opened" in str(told["cause"])
 
 
 async def test_a_copy_in_the_state_directory_is_nobody(

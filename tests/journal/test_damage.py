@@ -240,6 +240,19 @@ async def test_a_header_of_random_bytes_hides_no_row(autojump_clock: object, tmp
         assert len(list(salvage.rows_of(database, lambda _error: None))) == whole
 
 
+async def test_what_is_whole_is_salvaged_without_a_word_of_damage(
+    autojump_clock: object, tmp_path: Path
+) -> None:
+    """Seen before: SQLite's own rows, of its tables and indices, were told as 25 damaged passages."""
+    async with running(OnDisk(tmp_path, "a", reserve_bytes=0)) as journal:
+        journal.begin(interview())
+        journal.add_fragments("iv", 1, said(200))
+    damaged: list[rows.Unreadable] = []
+    found = list(salvage.rows_of(tmp_path / "a.db", damaged.append))
+    assert {it.table for it in found} == {"interview", "recent"}
+    assert damaged == []
+
+
 async def test_a_schema_that_is_no_text_any_more_is_salvaged(autojump_clock: object, tmp_path: Path) -> None:
     """SQLite quotes the damaged schema in its error, and Python cannot decode that: the daemon starts all the same."""
     async with running(OnDisk(tmp_path, "a", reserve_bytes=0)) as journal:

@@ -26,7 +26,7 @@ from preppald.recording.render import Notes as Rendered
 from preppald.recording.shelf import ABANDONED_SECONDS, BeingRecorded, Recording, Shelf
 from preppald.telemetry.memory import Memory
 from tests.candidates import tone
-from tests.durable import EPOCH_MS, Notes, inline
+from tests.durable import DAEMONS, EPOCH_MS, Notes, as_root, inline
 from tests.recording.ears import split, stretches
 from tests.world import SETTINGS
 
@@ -72,6 +72,14 @@ def no_encoder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "nothing here"))
 
 
+# Of the system's own programs, as tests that put another one before them need it.
+SYSTEMS_PATH = os.environ["PATH"]
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {str(it): it.read_bytes() for it in directory.rglob("*") if it.is_file()}
+
+
 def program(directory: Path, name: str, script: str) -> None:
     """Something on PATH with this name."""
     directory.mkdir(exist_ok=True)
@@ -103,6 +111,16 @@ def test_without_an_encoder_it_becomes_a_wav(tmp_path: Path) -> None:
     assert file.stat().st_mtime == pytest.approx(before, abs=0.001)
     assert the_one(tmp_path) == Recording("iv-1", 1, file=file)
     assert files.length(file) == 8 * 16_000
+
+
+@as_root
+@pytest.mark.usefixtures("no_encoder")
+def test_what_root_finishes_is_the_daemons(tmp_path: Path) -> None:
+    noted(tmp_path)
+    for notes in the_one(tmp_path).notes:
+        os.chown(notes, *DAEMONS)
+    finished = finish(Shelf(tmp_path), the_one(tmp_path)).stat()
+    assert (finished.st_uid, finished.st_gid) == DAEMONS
 
 
 def test_an_encoder_that_fails_leaves_the_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -394,6 +412,72 @@ def test_a_format_without_its_program_is_refused(
     assert preppald(tmp_path, "iv-1", "--output", str(output), monkeypatch=monkeypatch) == 69
     assert "install opusenc or ffmpeg, or take wav" in capsys.readouterr().err
     assert not output.exists()
+
+
+@pytest.mark.usefixtures("no_encoder")
+@pytest.mark.parametrize("name", ["iv-1.1.wav", "iv-2.1.wav", "iv-1.1.flac"])
+@pytest.mark.parametrize("linked", [False, True])
+def test_no_recording_is_fetched_onto_one(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    linked: bool,  # noqa: FBT001
+) -> None:
+    """Seen before: a recording that was exported onto itself was empty afterwards, and the status was 0."""
+    for each in ("iv-1", "iv-2"):
+        noted(tmp_path, each)
+        finish(Shelf(tmp_path), next(it for it in Shelf(tmp_path).all() if it.interview_id == each))
+    before = contents(tmp_path / "recordings")
+    output = tmp_path / "recordings" / name
+    if linked:
+        (tmp_path / "link.wav").symlink_to(output)
+        output = tmp_path / "link.wav"
+    assert (
+        preppald(tmp_path, "iv-1", "--output", str(output), "--format", "wav", monkeypatch=monkeypatch) == 74
+    )
+    assert "among the recordings themselves" in capsys.readouterr().err
+    assert contents(tmp_path / "recordings") == before
+
+
+@pytest.mark.usefixtures("no_encoder")
+def test_what_was_there_stays_until_the_fetched_one_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where a program is missing, and where it fails; behind a link, too."""
+    noted(tmp_path)
+    kept, link = tmp_path / "kept.opus", tmp_path / "link.opus"
+    kept.write_bytes(b"older")
+    link.symlink_to(kept)
+    assert preppald(tmp_path, "iv-1", "--output", str(link), monkeypatch=monkeypatch) == 69
+    bin_dir = tmp_path / "bin"
+    monkeypatch.setenv("PATH", f"{bin_dir}:{SYSTEMS_PATH}")
+    program(bin_dir, "opusenc", "cat >/dev/null; echo 'no space' >&2; exit 1")
+    assert preppald(tmp_path, "iv-1", "--output", str(link), monkeypatch=monkeypatch) == 74
+    assert "no space" in capsys.readouterr().err
+    assert (kept.read_bytes(), link.is_symlink()) == (b"older", True)
+    program(bin_dir, "opusenc", 'cat >/dev/null; for last; do :; done; echo sound >"$last"')
+    assert preppald(tmp_path, "iv-1", "--output", str(link), monkeypatch=monkeypatch) == 0
+    assert (kept.read_bytes(), link.is_symlink()) == (b"sound\n", True)
+    assert sorted(it.name for it in tmp_path.iterdir()) == ["bin", "kept.opus", "link.opus", "recordings"]
+
+
+def test_it_is_written_into_a_pipe_and_a_device_stays_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen before: root's own export could have removed /dev/null."""
+    noted(tmp_path)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    program(tmp_path / "bin", "opusenc", 'cat >/dev/null; for last; do :; done; echo sound >"$last"')
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{SYSTEMS_PATH}")
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        assert (
+            preppald(tmp_path, "iv-1", "--output", str(pipe), "--format", "opus", monkeypatch=monkeypatch)
+            == 0
+        )
+        assert reader.communicate()[0] == b"sound\n"
+    assert pipe.is_fifo()
 
 
 @pytest.mark.usefixtures("no_encoder")

@@ -89,6 +89,45 @@ for (const [answer, diagnosis] of [[200, "refused"], [503, "full"], [404, "unrea
   });
 }
 
+test("a connection that the browser refuses to begin is the end, and told without the token", async () => {
+  const told = mock.method(console, "error", () => {});
+  globalThis.WebSocket = class extends FakeSocket {
+    constructor(url, protocols) {
+      super(url, protocols);
+      throw new DOMException(`The subprotocol '${protocols[2]}' is invalid.`, "SyntaxError");
+    }
+  };
+  const connection = connect();
+  mock.timers.tick(1);
+  await settle();
+  assert.deepEqual(line.seen.ends, [{ code: 1006, reason: "", sessionEnded: null, diagnosis: "unreachable" }]);
+  assert.match(told.mock.calls[0].arguments.join(" "), /SyntaxError/);
+  assert.doesNotMatch(told.mock.calls[0].arguments.join(" "), /a\.b\.c/);
+  mock.timers.tick(120000);
+  connection.close();
+  assert.equal(line.seen.ends.length, 1);
+});
+
+test("a token that the browser takes no more, in the midst of an interview, is tried for a minute", async () => {
+  mock.method(console, "error", () => {});
+  connect();
+  latest().opens();
+  latest().says("session started");
+  latest().dies();
+  globalThis.WebSocket = class {
+    static OPEN = 1;
+    constructor() {
+      throw new DOMException("no", "SecurityError");
+    }
+  };
+  for (let ms = 0; ms < 120000; ms += 100) {
+    mock.timers.tick(100);
+    await settle();
+  }
+  assert.equal(line.seen.lost, 1);
+  assert.equal(line.seen.ends.length, 1);
+});
+
 test("an unreachable server is tried for a minute, then given up", async () => {
   connect();
   latest().opens();

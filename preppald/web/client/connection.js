@@ -176,7 +176,16 @@ export class Connection {
     address.searchParams.set("since", String(this.#options.since()));
     address.searchParams.set("turns", "1");
     this.#carrier.ask(address);
-    const socket = new WebSocket(address, token === undefined ? [] : [...SUBPROTOCOLS, `token.${token}`]);
+    let socket;
+    try {
+      socket = new WebSocket(address, token === undefined ? [] : [...SUBPROTOCOLS, `token.${token}`]);
+    } catch (problem) {
+      // Its message quotes the token. Rule 2: nothing else would end this try.
+      const name = problem instanceof Error ? problem.name : "Error";
+      console.error(`preppal-client: the browser refuses to connect (${name}): is the token one line, and the address wss: on an https: page?`);
+      this.#wait(0, () => this.#retryOrFinish(CloseCode.CONNECTION_LOST, "", "unreachable"));
+      return;
+    }
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     this.#lastError = null;
