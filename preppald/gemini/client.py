@@ -43,6 +43,7 @@ from preppald.core.instructions import Instructions
 from preppald.core.interview import Handle
 from preppald.core.ladder import RESTORE_BUDGET_SECONDS, START_BUDGET_SECONDS, Ladder, Rung
 from preppald.core.lifespan import Lifespan
+from preppald.core.text_answers import ANSWERS_A_MINUTE
 from preppald.core.traces import Course
 from preppald.gemini.connection import Upstream, UpstreamError, connected
 from preppald.gemini.connections import Connections
@@ -51,8 +52,8 @@ from preppald.gemini.service import GeminiService
 from preppald.gemini.uplink import ToolAnswer, Uplink, UplinkWriter
 from preppald.telemetry.logs import Logger
 
-# More than a candidate types before the interviewer speaks again, or is given up.
-UNANSWERED = 10
+# More than a candidate may type before the interviewer speaks again, or is given up after half a minute.
+UNANSWERED = 2 * ANSWERS_A_MINUTE
 # Of a connection that was left on purpose: a rotation, a watchdog's step, the interview's end.
 LEFT = "left"
 # Takes Gemini's events and those of its connection, in order, and returns at once.

@@ -105,12 +105,14 @@ class Pending:
     # Recording
 
     def put_interview(self, interview: Interview) -> None:
-        """Record the row; a live interview is known as live from now on, an ended one no more."""
+        """Record the row; a live interview is known as live from now on, an ended one no more, and not where it was forgotten."""
         if interview.phase is Phase.LIVE:
             self._forgotten.discard(interview.interview_id)
             self._live[interview.interview_id] = interview
         else:
             self._live.pop(interview.interview_id, None)
+            if interview.interview_id in self._forgotten:
+                return
         self._batch.interviews[interview.interview_id, interview.block] = interview
         self._note()
 
@@ -159,13 +161,13 @@ class Pending:
             self.hurry.ring()
 
     def forget(self, names: Iterable[str]) -> set[str]:
-        """Take no more deliveries of these interviews, until one begins anew; return those that are new to this."""
+        """Take no more rows of these interviews, until one begins anew; return those that are new to this."""
         new = set(names) - self._forgotten
         self._forgotten |= new
         return new
 
     def remember(self, names: set[str]) -> None:
-        """Take deliveries of these again."""
+        """Take rows of these again."""
         self._forgotten -= names
 
     # Live interviews

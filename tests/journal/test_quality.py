@@ -87,3 +87,17 @@ async def test_it_is_forgotten_with_the_interview(autojump_clock: object) -> Non
             journal.keep_owed(owed.acknowledged(EPOCH_MS))
         await trio.sleep(RETENTION_MS / 1000 + SWEEP_SECONDS)
         assert await journal.ask(reader.qualities) == {}
+
+
+async def test_what_is_still_on_its_way_brings_no_forgotten_interview_back(autojump_clock: object) -> None:
+    """As what feedback or a check has cost, which is written minutes after the end."""
+    connection = database()
+    async with running(Given(lambda: connection)) as journal:
+        end(journal)
+        await journal.flush()
+        ended = await journal.interview("iv")
+        assert ended is not None
+        await journal.forget({"iv"}, also_undelivered=True)
+        journal.begin(ended)
+        await journal.flush()
+        assert await journal.interview("iv") is None
