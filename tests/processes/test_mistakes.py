@@ -107,11 +107,11 @@ def test_words_that_no_command_has(desk: Desk, command: str) -> None:
         ("call --sample --url ws://127.0.0.1:1", 4, "could not be reached"),
         ("interviews --since 9y", USAGE, "is not an age"),
         ("transcript nope", EX_UNAVAILABLE, "there is no interview 'nope'"),
-        ("transcript $'\\xff'", EX_UNAVAILABLE, "there is no interview"),
+        ("transcript $'\\xff'", USAGE, "holds bytes that are no UTF-8"),
         ("recording nope", EX_UNAVAILABLE, "there is no recording of interview 'nope'"),
         ("recording nope --epoch 99999999999999999999", USAGE, "--epoch"),
         ("recording --delete", EX_UNAVAILABLE, "which interview?"),
-        ("outbox show $'\\xff'", EX_UNAVAILABLE, "no delivery is called"),
+        ("outbox show $'\\xff'", USAGE, "holds bytes that are no UTF-8"),
         ("outbox retry", USAGE, "required"),
     ],
 )
