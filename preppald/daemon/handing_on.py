@@ -38,7 +38,7 @@ class HandingOn:
         """Give up every interview here. ``patient``: each at a quiet moment, if that comes soon."""
         async with trio.open_nursery() as each:
             each.start_soon(self._ahead)
-            for session in list(registry.live):
+            for session in registry.give_up():
                 each.start_soon(self._give_up, session, patient)
 
     async def _ahead(self) -> None:

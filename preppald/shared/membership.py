@@ -6,7 +6,7 @@ import trio
 
 from preppald.journal.spool import Life
 from preppald.shared.protocol import LEASE_SECONDS, Known, Peer, Presence, Pulse
-from preppald.shared.tenure import MAY_POST, Effect, Event, Tenure, step
+from preppald.shared.tenure import MAY_GO_ON, MAY_POST, Effect, Event, Tenure, step
 from preppald.telemetry.interfaces import Log
 
 # While there is no answer the log says so again after this.
@@ -58,6 +58,11 @@ class Membership:
     def holds(self) -> bool:
         """Return whether the lease is renewed."""
         return self.tenure is Tenure.HOLDS
+
+    @property
+    def may_go_on(self) -> bool:
+        """Return whether what runs here may go on, and what is live here run again: not once it is others'."""
+        return MAY_GO_ON[self.tenure]
 
     def may_post(self, now: float) -> bool:
         """Return whether deliveries may be posted: by the last answer, and by its age."""
