@@ -5,7 +5,7 @@ an outage, or when more waits than memory is for. There is no mode to switch: th
 
 Rule 1: nothing here is waited for by a session or by the local journal; deliveries wait at the gate (gate.py).
 Rule 2: parcels go in their order, one statement at a time, and each may go again: the last one that is known to be there
-        always does.
+        always does. So a statement has whole parcels, or a part of one: never parts of several.
 Rule 3: a parcel leaves the disk only minutes after the database has it: a standby that is promoted may lack the last
         seconds, and is sent them again.
 """
@@ -35,7 +35,7 @@ from preppald.shared.protocol import (
     Unreachable,
     Written,
 )
-from preppald.shared.shipment import apart, pieces, shipment
+from preppald.shared.shipment import apart, fits, pieces, shipment
 from preppald.shared.signals import Signals
 from preppald.shared.tending import PARCELS_AT_ONCE, Tending
 from preppald.telemetry.interfaces import Log
@@ -266,7 +266,7 @@ class Shipper:
         self.gate.lost_track()
         self._tending.lost_track()
         # Its highest number may be of a parcel that was cut off in the middle: once more.
-        self._sent, self._gap = max(answer.highest - 1, 0), True
+        self._sent, self._gap = max(answer.highest - 1, answer.settled), True
         self._disk_bytes = await journal.ask(partial(spool.weight, number=self._sent))
         return True
 
@@ -332,7 +332,7 @@ class Shipper:
 
     async def _send(self, parcels: list[Parcel]) -> bool:
         began = trio.current_time()
-        if not await self._append(shipment(parcels, self.membership.kin)):
+        if not await self._append_each(parcels):
             return False
         self.commit_seconds = trio.current_time() - began
         self._sent = max(self._sent, parcels[-1].number)
@@ -354,6 +354,18 @@ class Shipper:
     def _note_behind(self) -> None:
         if not self._gap:
             self._behind_since = self._queue[0][0] if self._queue else None
+
+    async def _append_each(self, parcels: list[Parcel]) -> bool:
+        """Send parcels, halved until each half is one statement that can be stored; return as ``_append``."""
+        whole = shipment(parcels, self.membership.kin)
+        if len(parcels) == 1:
+            return await self._append(whole)
+        if fits(whole):
+            answer = await self._shared.append(self.membership.incarnation, whole)
+            if not isinstance(answer, Unfit):
+                return self._taken(answer, whole)
+        half = len(parcels) // 2
+        return await self._append_each(parcels[:half]) and await self._append_each(parcels[half:])
 
     async def _append(self, whole: Shipment) -> bool:
         """Send in pieces; return whether all of it is there, or can never be."""
