@@ -20,8 +20,9 @@ class Membership:
 
     ``sure``: it is known how far the shared journal is; after each silence it is asked again. ``met``: it was ever asked
     by this process. ``kin``: see ``Shipment``. ``offset_ms``: the database's clock less this host's, None before there
-    was an answer. ``fenced``: how often this instance was declared lost; ``on_fenced`` is called each time. ``late`` and
-    ``orphans``: as the last pulse had them; ``on_news`` is called where there are any.
+    was an answer. ``fenced``: how often this instance was declared lost; ``on_fenced`` is called each time. ``silences``:
+    how often the answers ceased. ``late`` and ``orphans``: as the last pulse had them; ``on_news`` is called where there
+    are any.
     """
 
     def __init__(self, presence: Presence, *, log: Log) -> None:
@@ -34,7 +35,7 @@ class Membership:
         self.whole = self.sure = self.met = False
         self.tenure = Tenure.CUT_OFF
         self.offset_ms: int | None = None
-        self.fenced = 0
+        self.fenced = self.silences = 0
         self.on_fenced: Callable[[], None] = lambda: None
         self.late: Sequence[Peer] = ()
         self.orphans = False
@@ -116,6 +117,7 @@ class Membership:
         now = trio.current_time()
         self.sure = False
         another = why not in self._causes and len(self._causes) < MAX_CAUSES
+        self.silences += self._away_since is None
         if self._away_since is None or another or now >= self._told_at + AGAIN_SECONDS:
             self._away_since = now if self._away_since is None else self._away_since
             self._told_at = now
