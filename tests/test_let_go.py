@@ -1,14 +1,17 @@
 """What a host gives up, or has lost to another one, does not run there again, whoever asks for it meanwhile."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 import trio
 
 from preppald.core.tokens import LEEWAY_SECONDS
+from preppald.core.turns import Speaker
 from preppald.shared.model import Model
 from preppald.shared.protocol import LEASE_SECONDS, PULSE_SECONDS
 from tests.candidates import Candidate
+from tests.durable import Rig, RiggedDisk, full
 from tests.test_takeover import SOON, Host, greeted, handing_on, host
 
 # A token's, in an interview that is much longer.
@@ -97,6 +100,31 @@ def give_up_at_once(it: Host) -> Callable[[], Awaitable[None]]:
         await handing_on(it).give_up(it.world.registry, patient=False)
 
     return given_up
+
+
+async def test_words_that_the_disk_does_not_take_go_on_with_the_interview(
+    autojump_clock: object, model: Model, tmp_path: Path
+) -> None:
+    """They were shown to the candidate, and are in this host's memory alone, which ends with the stop."""
+    rig = Rig()
+    async with host(model, RiggedDisk(tmp_path, rig)) as a, host(model) as b:
+        candidate = await a.world.candidate()
+        await greeted(candidate)
+        rig.always = full()
+        await candidate.speak(2.0, pause=3.0)
+        await trio.sleep(5)
+        await candidate.speak(3.0, pause=3.0)
+        await trio.sleep(5)
+        shown = candidate.text("USER")
+        assert "3.0 s" in shown
+        assert a.world.journal.fault is not None
+        a.world.registry.prepare_stop()
+        await handing_on(a).give_up(a.world.registry, patient=True)
+        (given_up,) = a.world.events("interview.given_up")
+        assert given_up["released"]
+        await trio.sleep(PULSE_SECONDS + SOON)
+        assert b.world.registry.holds("iv-1")
+        assert "".join(it.text for it in await b.said() if it.speaker is Speaker.USER) == shown
 
 
 @pytest.mark.parametrize("who", ["a page dials", "the host looks around"])

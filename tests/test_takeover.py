@@ -14,6 +14,7 @@ from preppald.core.turns import SEQ_LEAP, Fragment
 from preppald.daemon import sharing
 from preppald.daemon.handing_on import QUIET_SECONDS, HandingOn
 from preppald.journal import Brought, rows
+from preppald.journal.place import Place
 from preppald.journal.rows import Row
 from preppald.journal.writer import COMMIT_SECONDS
 from preppald.shared import vouching
@@ -64,13 +65,13 @@ class Host:
 
 
 @asynccontextmanager
-async def host(model: Model, **settings: str) -> AsyncIterator[Host]:
+async def host(model: Model, place: Place | None = None, /, **settings: str) -> AsyncIterator[Host]:
     client, scope = model.client(), trio.CancelScope()
 
     async def run(task_status: trio.TaskStatus[World]) -> None:
         with scope:
             async with trio.open_nursery() as nursery:
-                task_status.started(await World(settings, SCENARIO, shared=client).start(nursery))
+                task_status.started(await World(settings, SCENARIO, place, shared=client).start(nursery))
 
     # In a task of its own: one that dies takes nothing of the test with it.
     async with trio.open_nursery() as nursery:

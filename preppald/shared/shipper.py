@@ -17,6 +17,7 @@ from functools import partial
 
 import trio
 
+from preppald.core.interview import Interview
 from preppald.errors import JournalError, NewerSchemaError
 from preppald.journal import Journal, spool
 from preppald.journal.parcel import Parcel
@@ -143,6 +144,12 @@ class Shipper:
             member = self.membership
             await self._progress.until(lambda: self._sent >= last and member.sure and member.whole)
             return await self._tending.bring_up(journal, last)
+        return False
+
+    async def bring_words(self, journal: Journal, it: Interview) -> bool:
+        """Send all words of a session that is over here, also those that the local disk does not take; return whether."""
+        with trio.move_on_after(BRINGING_SECONDS):
+            return await self._tending.bring_words(journal, it)
         return False
 
     # For people and meters.
