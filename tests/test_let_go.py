@@ -12,7 +12,7 @@ from preppald.shared.model import Model
 from preppald.shared.protocol import LEASE_SECONDS, PULSE_SECONDS
 from tests.candidates import Candidate
 from tests.durable import Rig, RiggedDisk, full
-from tests.test_takeover import SOON, Host, greeted, handing_on, host
+from tests.test_takeover import SOON, Host, at_once, greeted, handing_on, host
 
 # A token's, in an interview that is much longer.
 TOKEN_SECONDS = 60
@@ -62,7 +62,7 @@ async def test_a_page_with_an_old_token_does_not_run_again_what_is_given_up(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(page)
             a.world.registry.prepare_stop()
-            await handing_on(a).give_up(a.world.registry, patient=True)
+            await handing_on(a).give_up(a.world.registry, trio.Event())
             assert len(a.world.registry) == 0
         assert set(statuses) == {503}
         assert (await other.closed())[0] == 1012
@@ -97,7 +97,7 @@ async def test_a_page_with_an_old_token_is_told_to_dial_again_where_the_database
 
 def give_up_at_once(it: Host) -> Callable[[], Awaitable[None]]:
     async def given_up() -> None:
-        await handing_on(it).give_up(it.world.registry, patient=False)
+        await handing_on(it).give_up(it.world.registry, at_once())
 
     return given_up
 
@@ -119,7 +119,7 @@ async def test_words_that_the_disk_does_not_take_go_on_with_the_interview(
         assert "3.0 s" in shown
         assert a.world.journal.fault is not None
         a.world.registry.prepare_stop()
-        await handing_on(a).give_up(a.world.registry, patient=True)
+        await handing_on(a).give_up(a.world.registry, trio.Event())
         (given_up,) = a.world.events("interview.given_up")
         assert given_up["released"]
         await trio.sleep(PULSE_SECONDS + SOON)

@@ -37,23 +37,22 @@ class HandingOn:
         self._ownership = ownership
         self._log = log
 
-    async def give_up(self, registry: Registry, *, patient: bool) -> None:
-        """Give up every interview here. ``patient``: each at a quiet moment, if that comes soon."""
+    async def give_up(self, registry: Registry, now: trio.Event) -> None:
+        """Give up every interview here: each at a quiet moment, if that comes soon, and before ``now`` is set."""
         async with trio.open_nursery() as each:
             each.start_soon(self._ahead)
             for session in registry.give_up():
-                each.start_soon(self._give_up, session, patient)
+                each.start_soon(self._give_up, session, now)
 
     async def _ahead(self) -> None:
         """Bring the minutes before to the shared journal: then each session waits for its last words only."""
         with suppress(JournalError):  # of each session it is said
             await self._shipper.bring_up(self._journal)
 
-    async def _give_up(self, session: Session, patient: bool) -> None:  # noqa: FBT001 - a nursery passes no keywords
-        if patient:
-            with trio.move_on_after(QUIET_SECONDS):
-                while not session.quiet and not session.over:  # noqa: ASYNC110 - it changes with every tick of sound
-                    await trio.sleep(LOOK_SECONDS)
+    async def _give_up(self, session: Session, now: trio.Event) -> None:
+        with trio.move_on_after(QUIET_SECONDS):
+            while not (session.quiet or session.over or now.is_set()):  # noqa: ASYNC110 - it changes with every tick of sound
+                await trio.sleep(LOOK_SECONDS)
         session.end(MOVED, "this host stops, and another one goes on")
         await session.done.wait()
         if session.ending is not MOVED:
