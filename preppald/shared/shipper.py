@@ -101,8 +101,9 @@ class Shipper:
         # How often a parcel was left to the disk, and rows came otherwise than by a commit.
         self._pushed_out = self._changes = 0
         self._recalled = False
-        # The incarnation to be, while it parts with what others have; and interviews that another one turned out to own.
-        self._next = 0
+        # The incarnation to be, while it parts with what others have, and the one that the file knows as such; and interviews
+        # that another one turned out to own.
+        self._next = self._noted = 0
         self._strange: set[str] = set()
         self.parting = Parting(shared, log=log)
         self._behind_since: float | None = None
@@ -234,7 +235,10 @@ class Shipper:
             if isinstance(answer, Unreachable):
                 return self.membership.silent(answer.why)
             self._next = answer.incarnation
+        if self._noted != self._next:
+            # Before anything is there in its name: the next start must know that it was this one.
             await journal.ask(partial(spool.joined, incarnation=self._next))
+            self._noted = self._next
         names = await journal.ask(spool.unfinished)
         done = await self.parting.part(journal, self._next, names, self.membership.kin)
         if not isinstance(done, Written):
@@ -246,7 +250,7 @@ class Shipper:
         self.membership.joined(self._next)
         self.gate.joined()
         self._tending.lost_track()
-        self._next = self._sent = 0
+        self._next = self._noted = self._sent = 0
         self._gap = True
         return True
 
