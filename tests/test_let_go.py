@@ -7,8 +7,9 @@ import pytest
 import trio
 
 from preppald.core.tokens import LEEWAY_SECONDS
-from preppald.core.turns import Speaker
-from preppald.shared.model import Model
+from preppald.core.turns import Fragment, Speaker
+from preppald.shared.model import AWAY, Model
+from preppald.shared.ownership import DOOR_SECONDS
 from preppald.shared.protocol import LEASE_SECONDS, PULSE_SECONDS
 from tests.candidates import Candidate
 from tests.durable import Rig, RiggedDisk, full
@@ -16,6 +17,8 @@ from tests.test_takeover import SOON, Host, at_once, greeted, handing_on, host
 
 # A token's, in an interview that is much longer.
 TOKEN_SECONDS = 60
+# A connection to the database that is silent is hung up on after that.
+PATIENCE_SECONDS = 600.0
 
 
 @pytest.fixture
@@ -125,6 +128,49 @@ async def test_words_that_the_disk_does_not_take_go_on_with_the_interview(
         await trio.sleep(PULSE_SECONDS + SOON)
         assert b.world.registry.holds("iv-1")
         assert "".join(it.text for it in await b.said() if it.speaker is Speaker.USER) == shown
+
+
+@pytest.mark.parametrize("question", ["said", "late"])
+async def test_a_host_that_lets_go_keeps_its_candidates_waiting_no_longer_than_the_database_at_the_door(
+    autojump_clock: object, model: Model, question: str
+) -> None:
+    """A commit that waits for a standby that hangs, say: it is asked once in their way, and then as long as it takes."""
+    async with host(model, PREPPALD_WITHOUT_SHARED="begin") as a, host(model) as b:
+        await greeted(await a.world.candidate())
+        a.client.reachable = False
+        await trio.sleep(LEASE_SECONDS + 3 * PULSE_SECONDS)
+        assert b.world.registry.holds("iv-1")
+        (first, *_) = await a.said()
+        a.world.journal.add_fragments("iv-1", 1, [Fragment(999, 9, first.speaker, "late", a.world.now_ms())])
+        ask, began, cut_off = getattr(a.client, question), trio.Event(), list[float]()
+
+        async def hanging(*what: object) -> object:
+            began.set()
+            since = trio.current_time()
+            try:
+                with trio.move_on_after(PATIENCE_SECONDS):
+                    await hangs.wait()
+                    return await ask(*what)
+            except trio.Cancelled:
+                cut_off.append(trio.current_time() - since)
+                raise
+            return AWAY
+
+        hangs = trio.Event()
+        setattr(a.client, question, hanging)
+        a.client.reachable = True
+        await began.wait()
+        for name in ("iv-2", "iv-3"):
+            with trio.fail_after(2 * DOOR_SECONDS + SOON):
+                await a.world.candidate(name)
+            await trio.sleep(10 * DOOR_SECONDS)
+        assert cut_off == [pytest.approx(DOOR_SECONDS, abs=SOON)]
+        assert a.world.journal.live()
+        hangs.set()
+        await trio.sleep(3 * PULSE_SECONDS)
+        assert [it.interview_id for it in a.world.journal.live()] == ["iv-2", "iv-3"]
+        assert [it.first_seq for it in model.tables.late.values()] == [999]
+        assert len(a.world.events("interview.owned_elsewhere")) == 1
 
 
 @pytest.mark.parametrize("who", ["a page dials", "the host looks around"])
