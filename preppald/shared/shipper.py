@@ -5,7 +5,7 @@ an outage, or when more waits than memory is for. There is no mode to switch: th
 
 Rule 1: nothing here is waited for by a session or by the local journal; deliveries wait at the gate (gate.py).
 Rule 2: parcels go in their order, one statement at a time, and each may go again: the last one that is known to be there
-        always does. So a statement has whole parcels, or a part of one: never parts of several.
+        always does.
 Rule 3: a parcel leaves the disk only minutes after the database has it: a standby that is promoted may lack the last
         seconds, and is sent them again.
 """
@@ -36,7 +36,7 @@ from preppald.shared.protocol import (
     Unreachable,
     Written,
 )
-from preppald.shared.shipment import apart, fits, pieces, shipment
+from preppald.shared.sending import Sending
 from preppald.shared.signals import Signals
 from preppald.shared.tending import PARCELS_AT_ONCE, Tending
 from preppald.telemetry.interfaces import Log
@@ -77,6 +77,7 @@ class Shipper:
         self.gate = Gate(self.membership)
         self._log = log
         self._now_ms = now_ms
+        self._sending = Sending(shared, self.membership, self._taken, log=log)
         self._tending = Tending(
             shared,
             self.membership,
@@ -296,7 +297,7 @@ class Shipper:
             everything = Shipment(
                 interviews=found.interviews, passages=found.passages, owed=found.owed, due=found.due, kin=kin
             )
-            if not await self._append(everything):
+            if not await self._sending.rows(everything):
                 return False
         # Rows of commits up to there are said once more by these. Words of what is over become passages, where their parcels
         # are here still; rows without one are an operator's to forget, or of a spool that was given up.
@@ -343,7 +344,7 @@ class Shipper:
 
     async def _send(self, parcels: list[Parcel]) -> bool:
         began = trio.current_time()
-        if not await self._append_each(parcels):
+        if not await self._sending.parcels(parcels):
             return False
         self.commit_seconds = trio.current_time() - began
         self._sent = max(self._sent, parcels[-1].number)
@@ -365,33 +366,6 @@ class Shipper:
     def _note_behind(self) -> None:
         if not self._gap:
             self._behind_since = self._queue[0][0] if self._queue else None
-
-    async def _append_each(self, parcels: list[Parcel]) -> bool:
-        """Send parcels, halved until each half is one statement that can be stored; return as ``_append``."""
-        whole = shipment(parcels, self.membership.kin)
-        if len(parcels) == 1:
-            return await self._append(whole)
-        if fits(whole):
-            answer = await self._shared.append(self.membership.incarnation, whole)
-            if not isinstance(answer, Unfit):
-                return self._taken(answer, whole)
-        half = len(parcels) // 2
-        return await self._append_each(parcels[:half]) and await self._append_each(parcels[half:])
-
-    async def _append(self, whole: Shipment) -> bool:
-        """Send in pieces; return whether all of it is there, or can never be."""
-        for piece in pieces(whole):
-            answer = await self._shared.append(self.membership.incarnation, piece)
-            if isinstance(answer, Unfit):
-                for what, alone in apart(piece):
-                    answer = await self._shared.append(self.membership.incarnation, alone)
-                    if isinstance(answer, Unfit):
-                        self._log.error("shared.unfit", what=what, cause=answer.why)
-                    elif not self._taken(answer, alone):
-                        return False
-            elif not self._taken(answer, piece):
-                return False
-        return True
 
     def _taken(self, answer: Written | Fenced | Unreachable, sent: Shipment | None = None) -> bool:
         if isinstance(answer, Unreachable):
