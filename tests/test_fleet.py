@@ -23,7 +23,7 @@ FOUND = {
     "a writer is not locked out by its declaration": (85, "(a)"),
     "the first one back declares all others lost": (89, "(i)"),
     "an end without a look at the owner": (33, "(b)"),
-    "a post before the database has it": (79, "(d)"),
+    "a post before the database has it": (7, "(d)"),
     "a claim before the settle": (14, "(b)"),
     "a cancel is taken for success": (66, "(c)"),
     "a silent database is taken for a refusal": (19, "(g)"),

@@ -14,6 +14,7 @@ from preppald.core.turns import SEQ_LEAP, Fragment
 from preppald.daemon import sharing
 from preppald.daemon.handing_on import QUIET_SECONDS, HandingOn
 from preppald.journal import Brought, rows
+from preppald.journal.place import Place
 from preppald.journal.rows import Row
 from preppald.journal.writer import COMMIT_SECONDS
 from preppald.shared import vouching
@@ -64,13 +65,13 @@ class Host:
 
 
 @asynccontextmanager
-async def host(model: Model, **settings: str) -> AsyncIterator[Host]:
+async def host(model: Model, place: Place | None = None, /, **settings: str) -> AsyncIterator[Host]:
     client, scope = model.client(), trio.CancelScope()
 
     async def run(task_status: trio.TaskStatus[World]) -> None:
         with scope:
             async with trio.open_nursery() as nursery:
-                task_status.started(await World(settings, SCENARIO, shared=client).start(nursery))
+                task_status.started(await World(settings, SCENARIO, place, shared=client).start(nursery))
 
     # In a task of its own: one that dies takes nothing of the test with it.
     async with trio.open_nursery() as nursery:
@@ -580,6 +581,13 @@ def handing_on(it: Host) -> HandingOn:
     return found
 
 
+def at_once() -> trio.Event:
+    """As after a second signal."""
+    now = trio.Event()
+    now.set()
+    return now
+
+
 async def test_a_host_that_stops_gives_its_interviews_up(autojump_clock: object, model: Model) -> None:
     """When nobody speaks; another one goes on with every word, and nobody waits for a lease to lapse."""
     async with host(model) as a, host(model) as b:
@@ -588,7 +596,7 @@ async def test_a_host_that_stops_gives_its_interviews_up(autojump_clock: object,
         shown = candidate.text("AI")
         a.world.registry.prepare_stop()
         began = trio.current_time()
-        await handing_on(a).give_up(a.world.registry, patient=True)
+        await handing_on(a).give_up(a.world.registry, trio.Event())
         assert await candidate.closed() == (1012, "Service restart")
         assert "session_ended" not in candidate.kinds()
         assert await taken_over(b) <= 2 * PULSE_SECONDS
@@ -621,7 +629,7 @@ async def test_many_that_are_given_up_at_once_share_the_work(autojump_clock: obj
             return await settle(me, passages, upto)
 
         a.client.settle = counting  # type: ignore[assignment,method-assign]
-        await handing_on(a).give_up(a.world.registry, patient=False)
+        await handing_on(a).give_up(a.world.registry, at_once())
         assert [it["released"] for it in a.world.events("interview.given_up")] == [True] * len(names)
         assert not model.tables.recent
         rounds = parcels // PARCELS_AT_ONCE + 1
@@ -634,15 +642,30 @@ async def test_one_is_given_up_when_nobody_speaks(autojump_clock: object, model:
         await candidate.until("audio_response")
         assert not a.world.session().quiet
         began = trio.current_time()
-        await handing_on(a).give_up(a.world.registry, patient=True)
+        await handing_on(a).give_up(a.world.registry, trio.Event())
         quiet = trio.current_time() - began
         assert 0.2 < quiet < QUIET_SECONDS
     async with host(model) as a:
         candidate = await a.world.candidate("iv-2")
         await candidate.until("audio_response")
         began = trio.current_time()
-        await handing_on(a).give_up(a.world.registry, patient=False)
+        await handing_on(a).give_up(a.world.registry, at_once())
         assert trio.current_time() - began < quiet
+
+
+async def test_a_second_signal_does_not_wait_for_a_quiet_moment(autojump_clock: object, model: Model) -> None:
+    """Also one that comes while it is waited for."""
+    async with host(model) as a, trio.open_nursery() as nursery:
+        candidate = await a.world.candidate()
+        await candidate.until("audio_response")
+        session, now = a.world.session(), trio.Event()
+        nursery.start_soon(handing_on(a).give_up, a.world.registry, now)
+        await trio.sleep(LOOK_SECONDS / 10)
+        assert not session.quiet
+        assert not session.over
+        now.set()
+        await trio.sleep(LOOK_SECONDS / 5)
+        assert session.over
 
 
 async def test_without_the_shared_journal_a_stop_leaves_them_for_the_next_start(
@@ -653,7 +676,7 @@ async def test_without_the_shared_journal_a_stop_leaves_them_for_the_next_start(
         candidate = await a.world.candidate()
         await greeted(candidate)
         a.client.reachable = False
-        await handing_on(a).give_up(a.world.registry, patient=True)
+        await handing_on(a).give_up(a.world.registry, trio.Event())
         assert (await candidate.closed())[0] == 1012
         assert [it["released"] for it in a.world.events("interview.given_up")] == [False]
         assert [it.interview_id for it in a.world.journal.live()] == ["iv-1"]

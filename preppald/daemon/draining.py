@@ -22,8 +22,9 @@ async def drained(
 ) -> None:
     """Lets the interviews finish, within the bound and until a second signal; then hands the rest on, or ends it.
 
-    ``now``: set by the second signal. ``others``: to which it is handed on; None: there are none. Waits also for interviews of other instances whose
-    connections are carried here; they would survive, but with a gap.
+    ``now``: set by the second signal, which ends the wait for a quiet moment, too. ``others``: to which it is handed on;
+    None: there are none. Waits also for interviews of other instances whose connections are carried here; they would
+    survive, but with a gap.
     """
     log, seconds = services.log, services.config.drain_seconds
     log.info("daemon.draining", interviews=len(registry), seconds=seconds)
@@ -40,7 +41,7 @@ async def drained(
             "daemon.ending_interviews", interviews=len(registry), why=why, handed_on=others is not None
         )
         if others is not None:
-            await others.give_up(registry, patient=not now.is_set())
+            await others.give_up(registry, now)
         registry.end_all()
 
 

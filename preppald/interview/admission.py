@@ -183,7 +183,10 @@ def check_join(claims: Claims, interview: Interview) -> None:
 
 
 def too_late(claims: Claims, known: Interview | None) -> NoSeat:
-    """Return the answer to a token outside of its time: if it opened the interview, it learns that this has ended."""
-    if known is not None and known.token_digest == claims.digest and known.phase is Phase.ENDED:
-        return AlreadyEnded()
-    return TokenExpired()
+    """Return the answer to a token outside of its time: if it opened the interview, it learns what became of this.
+
+    One that is live and does not run here waits for this host's next start, or for another host: its page dials again.
+    """
+    if known is None or known.token_digest != claims.digest:
+        return TokenExpired()
+    return AlreadyEnded() if known.phase is Phase.ENDED else BeingTakenOver()

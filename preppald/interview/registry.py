@@ -34,6 +34,7 @@ class Registry:
         self._sessions: dict[str, Session] = {}
         # One opening at a time: two connections of one interview at the same instant must meet in one session.
         self._opening = trio.StrictFIFOLock()
+        self._given_up = False
         self._empty = trio.Event()
 
     def __len__(self) -> int:
@@ -175,15 +176,25 @@ class Registry:
     async def _resume_all(self) -> int:
         """Run every live interview of the journal that does not run here; return how many. One's trouble is its own."""
         log = self._services.log
+        if self._others_go_on:
+            return 0
         found = await to_resume(self._services.journal, self._sessions, log)
         resumed = 0
         for interview, said in found:
+            if self._others_go_on:  # since the look into the journal
+                break
             try:
                 await self._resume(interview, said)
                 resumed += 1
             except Exception:
                 log.exception("interviews.not_resumed", interview=interview.interview_id)
         return resumed
+
+    @property
+    def _others_go_on(self) -> bool:
+        """True while other hosts have, or will soon have, what is still live in this one's journal."""
+        ownership = self._services.ownership
+        return self._given_up or (ownership is not None and not ownership.membership.may_go_on)
 
     async def let_go(self, interview_id: str, forget: Callable[[], Awaitable[None]]) -> None:
         """End an interview that another host has, without an end; ``forget`` it while nothing of it can begin here."""
@@ -233,6 +244,11 @@ class Registry:
         self.drain()
         for session in self._sessions.values():
             session.tell_draining()
+
+    def give_up(self) -> Sequence[Session]:
+        """Return what runs here, for other hosts to go on with: from now on nothing of the journal is run again."""
+        self._given_up = True
+        return list(self._sessions.values())
 
     async def empty(self) -> None:
         """Return when no interview runs."""

@@ -7,7 +7,8 @@ Rule 2: nothing is ever cancelled. A commit that waits for a standby would answe
 Rule 3: no error of the driver leaves this file.
 
 A call into the driver cannot be cancelled by Trio, and in a network that swallows everything it would never return:
-so a watchdog shuts the socket from outside.
+so a watchdog shuts the socket from outside. While a connection is being made there is none to shut, and the driver has a
+bound of its own: the thread looks, once there is one, whether it was given up meanwhile.
 """
 
 from collections.abc import Mapping
@@ -60,6 +61,16 @@ REMEDIES = {
 MAX_WORDS = 300
 
 
+class Question:
+    """A statement, as the thread and the loop have it. ``given_up``: nobody waits for its answer any more."""
+
+    __slots__ = ("given_up", "statement", "values")
+
+    def __init__(self, statement: str, values: Mapping[str, object]) -> None:
+        self.statement, self.values = statement, values
+        self.given_up = False
+
+
 class Link:
     """``url``: of PostgreSQL, with one host or several. ``name``: in the server's list of connections.
 
@@ -75,20 +86,19 @@ class Link:
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
         self._socket: socket.socket | None = None
         self._patience = patience
-        self._asking = False
         self._doubtful = False
         self._closed = False
 
     async def ask(self, statement: str, values: Mapping[str, object] | None = None) -> Answer:
         """Return the rows of the answer. Connects first where there is no connection."""
         async with self._turn, trio.open_nursery() as nursery:
-            self._asking = True
-            nursery.start_soon(self._watch)
+            question = Question(statement, values or {})
+            answered = trio.Event()
+            nursery.start_soon(self._watch, question, answered)
             answer = await trio.to_thread.run_sync(
-                partial(self._ask, statement, values or {}), limiter=self._limiter, abandon_on_cancel=True
+                partial(self._ask, question), limiter=self._limiter, abandon_on_cancel=True
             )
-            self._asking = False
-            nursery.cancel_scope.cancel()
+            answered.set()
         return answer
 
     async def server(self) -> tuple[int, bool, int] | Unreachable:
@@ -115,12 +125,16 @@ class Link:
             self._socket.close()
             self._socket = None
 
-    async def _watch(self) -> None:
+    async def _watch(self, question: Question, answered: trio.Event) -> None:
         try:
-            await trio.sleep(self._patience)
+            with trio.move_on_after(self._patience):
+                await answered.wait()
+                return
             self._patience = min(self._patience * 2, MOST_PATIENCE_SECONDS)
         finally:
-            if self._asking:
+            if not answered.is_set():
+                # First: the thread makes a socket, and then looks at this.
+                question.given_up = True
                 self._hang_up()
 
     def _hang_up(self) -> None:
@@ -131,12 +145,12 @@ class Link:
             with suppress(OSError):
                 ours.shutdown(socket.SHUT_RDWR)
 
-    def _ask(self, statement: str, values: Mapping[str, object]) -> Answer:
+    def _ask(self, question: Question) -> Answer:
         """Run in the thread."""
         try:
             for _ in range(REPEATS):
                 try:
-                    return self._run(statement, values)
+                    return self._run(question)
                 except psycopg.OperationalError as error:
                     if error.sqlstate not in REPEATED:
                         raise
@@ -144,10 +158,13 @@ class Link:
         except (psycopg.Error, OSError, UnicodeError) as error:
             return self._answer_of(error)
 
-    def _run(self, statement: str, values: Mapping[str, object]) -> Answer:
+    def _run(self, question: Question) -> Answer:
         connection = self._open()
+        if question.given_up:
+            self._drop()
+            return Unreachable("there was no connection in time")
         self._doubtful = False
-        found = connection.execute(statement, values)
+        found = connection.execute(question.statement, question.values)
         rows: list[tuple[Any, ...]] = found.fetchall() if found.description else []
         self._patience = self._least_patience
         if self._doubtful:

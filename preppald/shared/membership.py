@@ -6,7 +6,7 @@ import trio
 
 from preppald.journal.spool import Life
 from preppald.shared.protocol import LEASE_SECONDS, Known, Peer, Presence, Pulse
-from preppald.shared.tenure import MAY_POST, Effect, Event, Tenure, step
+from preppald.shared.tenure import MAY_GO_ON, MAY_POST, Effect, Event, Tenure, step
 from preppald.telemetry.interfaces import Log
 
 # While there is no answer the log says so again after this.
@@ -20,8 +20,9 @@ class Membership:
 
     ``sure``: it is known how far the shared journal is; after each silence it is asked again. ``met``: it was ever asked
     by this process. ``kin``: see ``Shipment``. ``offset_ms``: the database's clock less this host's, None before there
-    was an answer. ``fenced``: how often this instance was declared lost; ``on_fenced`` is called each time. ``late`` and
-    ``orphans``: as the last pulse had them; ``on_news`` is called where there are any.
+    was an answer. ``fenced``: how often this instance was declared lost; ``on_fenced`` is called each time. ``silences``:
+    how often the answers ceased. ``late`` and ``orphans``: as the last pulse had them; ``on_news`` is called where there
+    are any.
     """
 
     def __init__(self, presence: Presence, *, log: Log) -> None:
@@ -34,7 +35,7 @@ class Membership:
         self.whole = self.sure = self.met = False
         self.tenure = Tenure.CUT_OFF
         self.offset_ms: int | None = None
-        self.fenced = 0
+        self.fenced = self.silences = 0
         self.on_fenced: Callable[[], None] = lambda: None
         self.late: Sequence[Peer] = ()
         self.orphans = False
@@ -58,6 +59,11 @@ class Membership:
     def holds(self) -> bool:
         """Return whether the lease is renewed."""
         return self.tenure is Tenure.HOLDS
+
+    @property
+    def may_go_on(self) -> bool:
+        """Return whether what runs here may go on, and what is live here run again: not once it is others'."""
+        return MAY_GO_ON[self.tenure]
 
     def may_post(self, now: float) -> bool:
         """Return whether deliveries may be posted: by the last answer, and by its age."""
@@ -111,6 +117,7 @@ class Membership:
         now = trio.current_time()
         self.sure = False
         another = why not in self._causes and len(self._causes) < MAX_CAUSES
+        self.silences += self._away_since is None
         if self._away_since is None or another or now >= self._told_at + AGAIN_SECONDS:
             self._away_since = now if self._away_since is None else self._away_since
             self._told_at = now

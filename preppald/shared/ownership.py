@@ -5,8 +5,8 @@ claimed at once; all others in steps.
 
 Rule 1: an interview begins here only after the shared journal has granted it.
 Rule 2: what is claimed is first brought into the local journal, and then run: as after a kill.
-Rule 3: a claim whose answer was lost is found again: at the start, and after each silence, the sessions that are this
-        instance's there are compared with those that are here.
+Rule 3: a grant or a claim whose answer was lost is found again: at the start, and after each silence, the sessions that
+        are this instance's there are compared with those that are here.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -103,6 +103,8 @@ class Ownership:
         self._cut_off: set[int] = set()
         # The sessions of this instance there may be more than those here.
         self._unsure = True
+        # How many silences of the shared journal were followed by that doubt.
+        self._silences = 0
         # Those that are being begun are not here yet.
         self._beginning: set[str] = set()
         self._claims: dict[Session, int] = {}
@@ -180,7 +182,7 @@ class Ownership:
     ) -> Mine | Owned | Ended | TooMany | Unreachable:
         """Ask for an interview that is to begin. ``person``, ``limit``: see ``Shared.begin``."""
         row = rows.interview_row(interview)
-        answer = await self._patiently(partial(self._shared.begin, self._me, row, person, limit))
+        answer = await self._patiently(partial(self._shared.begin, self._me, row, person, limit), self._doubt)
         if isinstance(answer, Fenced):
             return Unreachable("this instance was declared lost, and joins anew")
         return Unreachable(answer.why) if isinstance(answer, Unfit) else answer
@@ -218,10 +220,14 @@ class Ownership:
 
         ``resume``: runs what was brought. ``willing``: False while this instance takes nothing, for it stops.
         """
-        self._claims |= await self._journal.ask(spool.claims)
+        recalled = False
         while True:
             await self._bell.heard(LOOK_SECONDS)
             try:
+                if not recalled:
+                    # Claims of this process are newer.
+                    self._claims = await self._journal.ask(spool.claims) | self._claims
+                    recalled = True
                 brought = await self._look(willing=willing())
                 if brought:
                     await resume()
@@ -240,6 +246,9 @@ class Ownership:
         member = self.membership
         if not member.holds or not member.incarnation:
             return 0
+        if self._silences != member.silences:
+            self._silences = member.silences
+            self._doubt()
         settled = False
         late = {it.incarnation for it in member.late}
         self._late_since = {it: since for it, since in self._late_since.items() if it in late}
@@ -351,16 +360,18 @@ class Ownership:
     async def _patiently(
         self, question: Callable[[], Awaitable[T]], doubt: Callable[[], None] = lambda: None
     ) -> T | Unreachable:
-        """Return the answer; ``doubt`` is called where none came in time."""
+        """Return the answer; ``doubt`` is called where none came in time, or nobody waits for it any more."""
         if not self._me:
             return NOT_JOINED
         if self.membership.away(trio.current_time()) > AWAY_FOR_LONG_SECONDS:
             return SILENT
         answer: T | Unreachable = SILENT
-        with trio.move_on_after(DOOR_SECONDS if self.membership.up else AWAY_SECONDS):
-            answer = await question()
-        if isinstance(answer, Unreachable):
-            doubt()
+        try:
+            with trio.move_on_after(DOOR_SECONDS if self.membership.up else AWAY_SECONDS):
+                answer = await question()
+        finally:
+            if isinstance(answer, Unreachable):
+                doubt()
         return answer
 
 

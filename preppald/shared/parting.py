@@ -11,6 +11,7 @@ import trio
 from preppald.core.interview import Interview
 from preppald.core.turns import Fragment
 from preppald.journal import Journal
+from preppald.shared.ownership import DOOR_SECONDS, SILENT
 from preppald.shared.protocol import (
     PULSE_SECONDS,
     Fenced,
@@ -45,6 +46,8 @@ class Parting:
         self.moved = 0
         self._shared = shared
         self._log = log
+        # The last answer did not come in time: while it was waited for nothing could begin here.
+        self._slow = False
 
     async def part(
         self, journal: Journal, me: int, names: Iterable[str], kin: Sequence[int] = ()
@@ -77,23 +80,33 @@ class Parting:
         others = {(it.row[0], it.row[1]) for it in there if not _ours(it, me, kin)}
         going = [it for it in await journal.sessions(name) if (it.interview_id, it.block) in others]
         answer: Written | Fenced | Unreachable = Written()
+        lacking: dict[Session, int] = {}
 
         async def forget() -> None:
             nonlocal answer
-            answer = await self._keep_late(journal, me, going)
-            if isinstance(answer, Written):
-                await journal.let_go({(it.interview_id, it.block) for it in going})
+            answer = SILENT
+            with trio.move_on_after(DOOR_SECONDS):
+                answer = await self._keep_late(journal, me, going, lacking)
+            self._slow = not isinstance(answer, Written)
+            if self._slow:
+                return
+            await journal.let_go(set(lacking))
+            for (interview, block), late in lacking.items():
+                self._log.error("interview.owned_elsewhere", interview=interview, block=block, late=late)
 
-        if going:
+        if going and self._slow:
+            # In nobody's way, and for as long as the connection bears: each that is cut off leaves a process on the server.
+            answer = await self._keep_late(journal, me, going, lacking)
+        if going and isinstance(answer, Written):
             await self.ends(name, forget)
         if isinstance(answer, Written):
             self.moved += len(going)
         return answer
 
     async def _keep_late(
-        self, journal: Journal, me: int, going: Iterable[Interview]
+        self, journal: Journal, me: int, going: Iterable[Interview], lacking: dict[Session, int]
     ) -> Written | Fenced | Unreachable:
-        """Bring to the shared journal what it lacks of these sessions, for people."""
+        """Bring to the shared journal what it lacks of these sessions, for people: how many fragments is in ``lacking`` then."""
         found: list[Late] = []
         for it in going:
             session: Session = (it.interview_id, it.block)
@@ -101,9 +114,7 @@ class Parting:
             if isinstance(there, Unreachable):
                 return there
             late = await _late(journal, it, there)
-            self._log.error(
-                "interview.owned_elsewhere", interview=it.interview_id, block=it.block, late=len(late)
-            )
+            lacking[session] = len(late)
             if late:
                 words = msgspec.json.encode(late).decode()
                 found.append(Late(it.interview_id, it.block, me, late[0].seq, words))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from preppald.journal import rows, writes
 from preppald.journal.parcel import Parcel
@@ -31,6 +32,11 @@ def shipment(parcels: Iterable[Parcel], kin: Sequence[int] = ()) -> Shipment:
     return Shipment(
         interviews=list(interviews.values()), recent=recent, owed=list(owed.values()), due=due, kin=kin
     )
+
+
+def fits(whole: Shipment) -> bool:
+    """Return whether a shipment is one statement."""
+    return sum(1 for _ in islice(pieces(whole), 2)) == 1
 
 
 def pieces(whole: Shipment) -> Iterator[Shipment]:

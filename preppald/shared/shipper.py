@@ -17,6 +17,7 @@ from functools import partial
 
 import trio
 
+from preppald.core.interview import Interview
 from preppald.errors import JournalError, NewerSchemaError
 from preppald.journal import Journal, spool
 from preppald.journal.parcel import Parcel
@@ -35,7 +36,7 @@ from preppald.shared.protocol import (
     Unreachable,
     Written,
 )
-from preppald.shared.shipment import apart, pieces, shipment
+from preppald.shared.sending import Sending
 from preppald.shared.signals import Signals
 from preppald.shared.tending import PARCELS_AT_ONCE, Tending
 from preppald.telemetry.interfaces import Log
@@ -76,6 +77,7 @@ class Shipper:
         self.gate = Gate(self.membership)
         self._log = log
         self._now_ms = now_ms
+        self._sending = Sending(shared, self.membership, self._taken, log=log)
         self._tending = Tending(
             shared,
             self.membership,
@@ -100,8 +102,9 @@ class Shipper:
         # How often a parcel was left to the disk, and rows came otherwise than by a commit.
         self._pushed_out = self._changes = 0
         self._recalled = False
-        # The incarnation to be, while it parts with what others have; and interviews that another one turned out to own.
-        self._next = 0
+        # The incarnation to be, while it parts with what others have, and the one that the file knows as such; and interviews
+        # that another one turned out to own.
+        self._next = self._noted = 0
         self._strange: set[str] = set()
         self.parting = Parting(shared, log=log)
         self._behind_since: float | None = None
@@ -143,6 +146,12 @@ class Shipper:
             member = self.membership
             await self._progress.until(lambda: self._sent >= last and member.sure and member.whole)
             return await self._tending.bring_up(journal, last)
+        return False
+
+    async def bring_words(self, journal: Journal, it: Interview) -> bool:
+        """Send all words of a session that is over here, also those that the local disk does not take; return whether."""
+        with trio.move_on_after(BRINGING_SECONDS):
+            return await self._tending.bring_words(journal, it)
         return False
 
     # For people and meters.
@@ -227,7 +236,10 @@ class Shipper:
             if isinstance(answer, Unreachable):
                 return self.membership.silent(answer.why)
             self._next = answer.incarnation
+        if self._noted != self._next:
+            # Before anything is there in its name: the next start must know that it was this one.
             await journal.ask(partial(spool.joined, incarnation=self._next))
+            self._noted = self._next
         names = await journal.ask(spool.unfinished)
         done = await self.parting.part(journal, self._next, names, self.membership.kin)
         if not isinstance(done, Written):
@@ -239,7 +251,7 @@ class Shipper:
         self.membership.joined(self._next)
         self.gate.joined()
         self._tending.lost_track()
-        self._next = self._sent = 0
+        self._next = self._noted = self._sent = 0
         self._gap = True
         return True
 
@@ -266,7 +278,7 @@ class Shipper:
         self.gate.lost_track()
         self._tending.lost_track()
         # Its highest number may be of a parcel that was cut off in the middle: once more.
-        self._sent, self._gap = max(answer.highest - 1, 0), True
+        self._sent, self._gap = max(answer.highest - 1, answer.settled), True
         self._disk_bytes = await journal.ask(partial(spool.weight, number=self._sent))
         return True
 
@@ -285,7 +297,7 @@ class Shipper:
             everything = Shipment(
                 interviews=found.interviews, passages=found.passages, owed=found.owed, due=found.due, kin=kin
             )
-            if not await self._append(everything):
+            if not await self._sending.rows(everything):
                 return False
         # Rows of commits up to there are said once more by these. Words of what is over become passages, where their parcels
         # are here still; rows without one are an operator's to forget, or of a spool that was given up.
@@ -332,7 +344,7 @@ class Shipper:
 
     async def _send(self, parcels: list[Parcel]) -> bool:
         began = trio.current_time()
-        if not await self._append(shipment(parcels, self.membership.kin)):
+        if not await self._sending.parcels(parcels):
             return False
         self.commit_seconds = trio.current_time() - began
         self._sent = max(self._sent, parcels[-1].number)
@@ -354,21 +366,6 @@ class Shipper:
     def _note_behind(self) -> None:
         if not self._gap:
             self._behind_since = self._queue[0][0] if self._queue else None
-
-    async def _append(self, whole: Shipment) -> bool:
-        """Send in pieces; return whether all of it is there, or can never be."""
-        for piece in pieces(whole):
-            answer = await self._shared.append(self.membership.incarnation, piece)
-            if isinstance(answer, Unfit):
-                for what, alone in apart(piece):
-                    answer = await self._shared.append(self.membership.incarnation, alone)
-                    if isinstance(answer, Unfit):
-                        self._log.error("shared.unfit", what=what, cause=answer.why)
-                    elif not self._taken(answer, alone):
-                        return False
-            elif not self._taken(answer, piece):
-                return False
-        return True
 
     def _taken(self, answer: Written | Fenced | Unreachable, sent: Shipment | None = None) -> bool:
         if isinstance(answer, Unreachable):

@@ -8,13 +8,15 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
 import trio
 
+from preppald.core.interview import Interview
 from preppald.errors import JournalError
-from preppald.journal import Journal, removing, spool
+from preppald.journal import Journal, packing, removing, rows, spool
 from preppald.net.threads import InThread
 from preppald.shared.membership import Membership
-from preppald.shared.protocol import Fenced, Shared, Unfit, Unreachable, Written
+from preppald.shared.protocol import Fenced, Shared, Shipment, Unfit, Unreachable, Written
 from preppald.shared.words import passages_in
 from preppald.telemetry.interfaces import Log
 
@@ -98,6 +100,21 @@ class Tending:
             if self._member.sure and self._there >= upto:
                 return True
             return await self.settle(journal, self._sent(), forget=False, after=self._there)
+
+    async def bring_words(self, journal: Journal, it: Interview) -> bool:
+        """Have all words of a session there, also those that are not on this host's disk; return whether.
+
+        As passages: rows of commits that the disk does not have would go when those before them become passages.
+        """
+        said = await journal.fragments(it.interview_id, it.epoch)
+        encoded = (msgspec.Raw(msgspec.json.encode(one)) for one in said)
+        own = packing.passages(packing.Said(it.interview_id, it.epoch, one, it.block) for one in encoded)
+        words = Shipment(passages=[rows.sealed(row) for row in own])
+        answer = await self._shared.append(self._member.incarnation, words)
+        if isinstance(answer, Unfit):
+            self._log.error("shared.unfit", what="passages", cause=answer.why)
+            return False
+        return self._taken(answer)
 
     def lost_track(self) -> None:
         """Note that the shared journal may lack what was settled."""
