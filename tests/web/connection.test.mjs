@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { Connection, HELD_BYTES } from "../../preppald/web/client/connection.js";
-import { FakeSocket, connect, frames, latest, line, refuseAll, settle } from "./scripted-line.mjs";
+import { FakeSocket, connect, frames, latest, line, message, refuseAll, settle } from "./scripted-line.mjs";
 
 const CHUNK = new Uint8Array(1280);
 
@@ -191,15 +191,7 @@ async function speak(connection, ms) {
   }
 }
 
-/** ServerToClientMessage { received { audio_ms } } */
-function received(audioMs) {
-  const digits = [];
-  for (let rest = audioMs; ; rest = Math.floor(rest / 128)) {
-    digits.push(rest > 127 ? (rest % 128) | 0x80 : rest);
-    if (rest <= 127) break;
-  }
-  latest().onmessage?.({ data: Uint8Array.of(0x4a, digits.length + 1, 0x08, ...digits).buffer });
-}
+const received = (audioMs) => latest().tells(message.received(audioMs));
 
 async function started() {
   const connection = connect();

@@ -207,6 +207,19 @@ test("words that come behind a cut were heard, as far as the server says", () =>
   assert.equal(turn.text.slice(0, turn.heardLength), "Tell me more");
 });
 
+test("a turn that was cut before its first word came has its cut, and what was heard of it, from that word on", () => {
+  for (const [told, heard] of [[0, "Tell"], [12, "Tell me more"]]) {
+    const turns = new Turns();
+    turns.add({ speaker: "AI", text: "Hello.", turnComplete: true, seq: 1, turn: 1 });
+    assert.equal(turns.cut(true, { turn: 2, heardCodePoints: 4 }), null);
+    const turn = turns.add({ speaker: "AI", text: "Tell me more of it", turnComplete: false, seq: 2, turn: 2, heardCodePoints: told });
+    assert.equal(turn.cut, true);
+    assert.equal(turn.text.slice(0, turn.heardLength), heard);
+    assert.equal(turns.all[0].cut, false);
+    assert.equal(turns.interviewerOpen, false);
+  }
+});
+
 test("after a reload a cut turn is known by its words alone; a reply that broke off by itself is not cut", () => {
   const turns = new Turns();
   turns.add({ speaker: "AI", text: "Tell me 🎤 more", turnComplete: false, seq: 1, turn: 1 });
