@@ -41,3 +41,51 @@ test("speaking over a reply whose text has not come yet cuts that reply, and not
   latest().tells(message.transcript({ speaker: "AI", text: "And how did you find it?", complete: true, seq: 3, turn: 3 }));
   assert.deepEqual(client.turns.map(({ cut, heardLength }) => [cut, heardLength]), [[false, null], [false, null], [true, 0]]);
 });
+
+test("sound that is made anew in mid-reply is silent: it is the candidate's turn, and the microphone no longer rests", async () => {
+  const { client } = await begun({ takesTurns: true });
+  latest().tells(message.transcript({ speaker: "AI", text: "Tell me about it.", complete: true, seq: 1, turn: 1 }));
+  plays(true);
+  await pass(500);
+  await pass(3500, { stands: true });
+  assert.deepEqual([client.state, client.troubles], ["speaking", ["sound-stopped"]]);
+  await client.resume();
+  assert.deepEqual([client.state, client.troubles], ["listening", []]);
+  assert.deepEqual(recorder().orders.at(-1), { kind: "mute", muted: false });
+});
+
+test("an audio thread that crashed stays a trouble while its clock runs on, until a gesture makes it anew", async () => {
+  const { client } = await begun();
+  recorder().onprocessorerror();
+  await pass(5000);
+  assert.deepEqual(client.troubles, ["sound-stopped"]);
+  await client.resume();
+  assert.deepEqual(client.troubles, []);
+  assert.deepEqual(FakeContext.all.map(({ state }) => state), ["closed", "running"]);
+  await pass(5000);
+  assert.deepEqual(client.troubles, []);
+});
+
+for (const [what, stop] of [
+  ["is paused", async () => FakeContext.all[0].becomes("suspended")],
+  ["stands", () => pass(4000, { stands: true })],
+  ["crashes", async () => recorder().onprocessorerror()],
+]) {
+  test(`the interviewer's last words are heard out, but not by a device whose sound ${what}`, async () => {
+    for (const before of [true, false]) {
+      FakeContext.all = [];
+      const { client } = await begun();
+      plays(true);
+      await pass(500);
+      if (before) await stop();
+      latest().says("session ended");
+      latest().dies(1000, "Session timeout (1 hour limit)");
+      await settle();
+      assert.equal(client.state, "ended");
+      assert.equal(FakeContext.all[0].state, before ? "closed" : "running");
+      if (!before) await stop();
+      await settle();
+      assert.equal(FakeContext.all[0].state, "closed");
+    }
+  });
+}

@@ -39,6 +39,8 @@ export class AudioDesk {
   #clock = new SoundClock();
   #looking;
   #standing = false;
+  /** True once the audio thread failed: its clock may run on. */
+  #crashed = false;
   #closed = false;
   /** @type {Microphone | null} */
   #microphone = null;
@@ -81,6 +83,7 @@ export class AudioDesk {
     engine.onchunk = (chunk) => this.onchunk(chunk);
     engine.onreport = (report) => this.onreport(report);
     engine.onstate = (crashed) => {
+      if (crashed) this.#crashed = true;
       if (crashed) this.#stand(true);
       this.#paused();
     };
@@ -93,7 +96,8 @@ export class AudioDesk {
 
   #look() {
     const { currentTime, state } = this.#engine.context;
-    if (this.#clock.stands(performance.now(), currentTime, state === "running")) this.#stand(true);
+    const stands = this.#clock.stands(performance.now(), currentTime, state === "running");
+    if (stands || this.#crashed) this.#stand(true);
     else if (state === "running") this.#stand(false);
   }
 
@@ -101,6 +105,11 @@ export class AudioDesk {
   #stand(standing) {
     this.#standing = standing;
     this.ontrouble("sound-stopped", standing && !this.#closed);
+  }
+
+  /** True where what is played is heard. */
+  get runs() {
+    return !this.#standing && this.#engine.context.state === "running";
   }
 
   /**
@@ -233,14 +242,17 @@ export class AudioDesk {
       this.#source?.disconnect();
       this.#source = source;
       this.#clock = new SoundClock();
+      this.#crashed = false;
       this.#adopt(engine);
+      void old.close();
+      // A new player has nothing to play, and tells changes only.
+      this.onreport({ playing: false, level: 0, bufferedMs: 0, droppedMs: 0, dried: 0, playedAt: Date.now() });
       this.mute(this.#muted);
       this.setVolume(this.#volume);
       this.setSourceRate(this.#sourceRateHz);
       if (this.#output !== "") await engine.setOutput(this.#output).catch(() => {});
       this.#stand(false);
       this.#paused();
-      void old.close();
     } catch {
       // The trouble stays, and the next gesture tries again.
       if (engine !== this.#engine) await engine?.close();

@@ -60,7 +60,7 @@ export class Sound {
     }
     desk.onchunk = (chunk) => this.#onChunk(chunk);
     desk.onreport = (report) => this.#onReport(report);
-    desk.ontrouble = this.#hooks.ontrouble;
+    desk.ontrouble = (kind, active) => this.#onTrouble(kind, active);
     this.#desk = desk;
     this.#mute();
     desk.setVolume(this.#volume);
@@ -171,13 +171,13 @@ export class Sound {
   }
 
   /**
-   * Let the device's sound go; with `hearOut` only when the interviewer's last words were heard.
+   * Let the device's sound go; with `hearOut` only when the interviewer's last words were heard, or cannot be.
    * @param {{hearOut?: boolean}} [how]
    */
   async close({ hearOut = false } = {}) {
     this.#closed = true;
     this.closeMicrophone();
-    if (hearOut && this.playing) return;
+    if (hearOut && this.playing && this.#desk?.runs) return;
     const desk = this.#desk;
     this.#desk = null;
     await desk?.close();
@@ -196,5 +196,15 @@ export class Sound {
     if (changed && this.#takesTurns) this.#mute();
     if (this.#closed && !report.playing) void this.close();
     this.#hooks.onreport(report, changed);
+  }
+
+  /**
+   * @param {Trouble} kind
+   * @param {boolean} active
+   */
+  #onTrouble(kind, active) {
+    this.#hooks.ontrouble(kind, active);
+    // Words that were to be heard out stand still for ever: nobody is asked for a gesture after the end.
+    if (active && this.#closed && this.#desk?.runs === false) void this.close();
   }
 }

@@ -36,6 +36,8 @@ export declare class AudioDesk {
      * @param {Engine} engine
      */
     constructor(workletUrl: string, engine: Engine);
+    /** True where what is played is heard. */
+    get runs(): boolean;
     /**
      * Open a microphone, or change to another. The one before is closed only when the new one is heard.
      * @param {MicrophoneChoice} [choice]

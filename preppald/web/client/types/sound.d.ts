@@ -61,7 +61,7 @@ export declare class Sound {
     answer(pcm: Int16Array<ArrayBuffer>): void;
     resume(): Promise<void>;
     /**
-     * Let the device's sound go; with `hearOut` only when the interviewer's last words were heard.
+     * Let the device's sound go; with `hearOut` only when the interviewer's last words were heard, or cannot be.
      * @param {{hearOut?: boolean}} [how]
      */
     close({ hearOut }?: {
