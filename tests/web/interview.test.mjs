@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { InterviewClient } from "../../preppald/web/client/preppal-client.js";
 import { FakeSocket, latest, line, message, refuseAll, settle } from "./scripted-line.mjs";
-import { FakeContext, plays, recorder } from "./scripted-sound.mjs";
+import { FakeContext, plays, recorder, records } from "./scripted-sound.mjs";
 
 /** An interview that the server has begun; `told`: its events. */
 async function begun({ takesTurns = false } = {}) {
@@ -89,3 +89,51 @@ for (const [what, stop] of [
     }
   });
 }
+
+/** Leave at the first event of that name that fits. */
+const once = (client, name, fits, leave) => client.on(name, (detail) => fits(detail) && leave());
+
+for (const [how, leave] of [["close()", (client) => void client.close()], ["end()", (client) => client.end()]]) {
+  for (const [when, name, fits, lose] of [
+    ["the loss of the line is told", "state", ({ state }) => state === "reconnecting", () => latest().dies()],
+    ["a full server is told", "error", ({ kind }) => kind === "waiting-for-server", () => latest().dies(4503)],
+    ["a silent line ends", "trouble", ({ kind, active }) => kind === "line-silent" && !active, () => latest().dies()],
+  ]) {
+    test(`${how} while ${when} is the end: no socket is dialled any more`, async () => {
+      const { client, told } = await begun();
+      client.on("quality", (detail) => told.push(["late", detail]));
+      latest().tells(message.received(0));
+      if (when.startsWith("a silent")) {
+        records();
+        await pass(5000);
+        assert.deepEqual(client.troubles, ["line-silent"]);
+      }
+      once(client, name, fits, () => leave(client));
+      lose();
+      await settle();
+      await pass(120000);
+      assert.equal(FakeSocket.all.length, 1);
+      const ends = named(told, "ended").map(({ reason }) => reason);
+      assert.deepEqual(ends, how === "end()" ? ["ended-by-user"] : []);
+      if (how === "end()") assert.equal(told.at(-1)[0], "ended", "the last event");
+    });
+  }
+
+  test(`${how} while it begins is the end: nothing is dialled`, async () => {
+    const client = new InterviewClient({ audio: "pcm" });
+    once(client, "state", ({ state }) => state === "connecting", () => leave(client));
+    client.start({ url: "ws://example.test/ws/42", token: "a.b.c" });
+    await pass(1000);
+    assert.equal(FakeSocket.all.length, 0);
+  });
+}
+
+test("whoever closes while the line comes back takes nothing more in", async () => {
+  const { client } = await begun();
+  latest().tells(message.received(0));
+  records();
+  await pass(5000);
+  once(client, "trouble", ({ kind }) => kind === "line-silent", () => void client.close());
+  latest().tells(message.transcript({ speaker: "AI", text: "Hello.", seq: 1, turn: 1 }));
+  assert.deepEqual(client.turns, []);
+});

@@ -7,6 +7,7 @@
  *         not count there; then it is the server that knows whether the interview is over, and says so.
  * Rule 4: a silent line is given up after SILENT_MS of this page's own attention: while the page is blocked, nothing
  *         can be heard, and that says nothing about the line.
+ * Rule 5: whoever is told something may end or leave it there and then: behind each telling it may be over.
  */
 
 import { CloseCode, FIRST_BUDGET_MS, RETRY_BUDGET_MS, isPassing, retryWaitMs, worthRetrying } from "./endings.js";
@@ -89,6 +90,7 @@ export class Connection {
   }
 
   open() {
+    if (this.#over) return;
     globalThis.addEventListener?.("offline", this.#onOffline);
     globalThis.addEventListener?.("online", this.#onOnline);
     this.#watchedAt = now();
@@ -199,6 +201,7 @@ export class Connection {
   #receive(data) {
     if (!(data instanceof ArrayBuffer)) return;
     this.#heard();
+    if (this.#over) return;
     let message;
     try {
       message = decodeServerMessage(data);
@@ -233,7 +236,7 @@ export class Connection {
     }
     // A refusal's words are its ending's; the close that follows has the code.
     if (message.kind === "error" && message.code >= CloseCode.BAD_REQUEST && message.code <= CloseCode.UNAVAILABLE) return;
-    this.#options.onmessage(message);
+    if (!this.#over) this.#options.onmessage(message);
   }
 
   /** Something came: the line is alive. */
@@ -322,10 +325,12 @@ export class Connection {
    * @param {{atLeastMs?: number, budgetMs?: number}} [waiting]
    */
   #retry(code, reason, { atLeastMs = 0, budgetMs = this.#graceMs } = {}) {
+    if (this.#over) return;
     if (this.#lostAt === null) {
       this.#lostAt = now();
       this.#options.onlost();
     }
+    if (this.#over) return;
     const elapsedMs = now() - this.#lostAt;
     const waitMs = retryWaitMs(this.#attempt, elapsedMs, Math.random(), budgetMs);
     this.#attempt += 1;
@@ -391,6 +396,7 @@ export class Connection {
    */
   #wait(ms, then) {
     clearTimeout(this.#timer);
+    if (this.#over) return;
     this.#timer = setTimeout(then, ms);
   }
 }

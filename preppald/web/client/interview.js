@@ -45,6 +45,8 @@ export class Interview {
   /** True while the interview pauses at the candidate's wish. */
   holding = false;
   closed = false;
+  /** True once `ended` was told. */
+  #over = false;
 
   #carrying;
   #sound;
@@ -318,7 +320,7 @@ export class Interview {
 
   /** @param {InterviewState} state */
   #setState(state) {
-    if (this.state === state) return;
+    if (this.state === state || this.state === "ended") return;
     this.state = state;
     this.#emit("state", { state });
   }
@@ -344,12 +346,15 @@ export class Interview {
   }
 
   /**
+   * Tell the page. `ended` is the last event, whatever was being told when it came; an answer that is typed later is still refused.
    * @template {keyof InterviewEvents} Name
    * @param {Name} name
    * @param {InterviewEvents[Name]} detail
    */
   #emit(name, detail) {
-    if (!this.closed) this.#report(name, detail);
+    if (this.closed || (this.#over && name !== "textRefused")) return;
+    this.#over ||= name === "ended";
+    this.#report(name, detail);
   }
 }
 
