@@ -194,8 +194,7 @@ export class Interview {
         this.#emit("notice", { kind: message.noticeKind, message: message.message, remainingMs: message.remainingMs });
         break;
       case "holdState":
-        this.holding = message.on;
-        this.#emit("hold", { on: message.on, remainingMs: message.remainingMs });
+        this.#onHold(message.on, message.remainingMs);
         break;
       case "error":
         this.#onError(message.code);
@@ -214,7 +213,18 @@ export class Interview {
     this.#renewing = setInterval(() => this.#remember(), RENEW_EVERY_MS);
     this.#remember();
     for (const { text, number } of this.#typed.due(performance.now())) this.#connection?.send(encodeTextAnswer(text, number));
+    // A pause may have ended while the line was away. One that goes on is told anew, right behind this.
+    if (this.holding) this.#onHold(false, 0);
     this.#settle();
+  }
+
+  /**
+   * @param {boolean} on
+   * @param {number} remainingMs
+   */
+  #onHold(on, remainingMs) {
+    this.holding = on;
+    this.#emit("hold", { on, remainingMs });
   }
 
   /** @param {number} code */
