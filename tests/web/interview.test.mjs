@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { InterviewClient } from "../../preppald/web/client/preppal-client.js";
+import { InterviewClient, NOT_HELD } from "../../preppald/web/client/preppal-client.js";
 import { FakeSocket, latest, line, message, refuseAll, settle } from "./scripted-line.mjs";
 import { FakeContext, plays, recorder, records } from "./scripted-sound.mjs";
 
@@ -137,3 +137,33 @@ test("whoever closes while the line comes back takes nothing more in", async () 
   latest().tells(message.transcript({ speaker: "AI", text: "Hello.", seq: 1, turn: 1 }));
   assert.deepEqual(client.turns, []);
 });
+
+test("a pause that ended while the line was away is over, and one that goes on goes on", async () => {
+  for (const goesOn of [false, true]) {
+    const { client, told } = await begun();
+    latest().tells(message.hold({ on: true, remainingMs: 180000 }));
+    latest().dies();
+    await pass(1000);
+    latest().opens();
+    latest().tells(message.started({ resumed: true }));
+    if (goesOn) latest().tells(message.hold({ on: true, remainingMs: 170000 }));
+    assert.equal(client.holding, goesOn);
+    assert.equal(named(told, "hold").at(-1).on, goesOn);
+    await client.close();
+  }
+});
+
+for (const [what, token] of [
+  ["a handshake that is never answered", "a.b.c"],
+  ["a token that never comes", () => new Promise(() => {})],
+]) {
+  test(`${what} is told as "unreachable": no interview was begun`, async () => {
+    const client = new InterviewClient({ audio: "pcm" });
+    const ends = [];
+    client.on("ended", ({ reason }) => ends.push(reason));
+    client.start({ url: "ws://example.test/ws/42", token });
+    await pass(180000);
+    assert.deepEqual(ends, ["unreachable"]);
+    assert.ok(NOT_HELD.has(ends[0]));
+  });
+}

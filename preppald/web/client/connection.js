@@ -334,7 +334,8 @@ export class Connection {
     const elapsedMs = now() - this.#lostAt;
     const waitMs = retryWaitMs(this.#attempt, elapsedMs, Math.random(), budgetMs);
     this.#attempt += 1;
-    if (waitMs === null || elapsedMs + atLeastMs > budgetMs) this.#finish(code, reason);
+    // Where no socket ever opened, no interview was begun here.
+    if (waitMs === null || elapsedMs + atLeastMs > budgetMs) this.#finish(code, reason, this.#wasOpen ? null : "unreachable");
     else this.#wait(Math.max(waitMs, atLeastMs), () => void this.#dial());
   }
 
