@@ -148,16 +148,6 @@ test("a socket that never opens, and one that never starts, are not waited for w
   assert.ok(FakeSocket.all[1].closed);
 });
 
-test("a socket that takes nothing any more is dead", () => {
-  const connection = connect();
-  latest().opens();
-  latest().says("session started");
-  latest().bufferedAmount = 1e6;
-  connection.sendAudio(CHUNK);
-  assert.ok(FakeSocket.all[0].closed);
-  assert.equal(line.seen.lost, 1);
-});
-
 test("end: asks the server, but for five seconds only, and at once when there is no server", () => {
   let connection = connect();
   latest().opens();
@@ -212,6 +202,42 @@ test("P8: a line that swallows everything is told after four seconds and given u
   await speak(connection, 9000);
   assert.equal(line.seen.lost, 1);
   assert.ok(!line.seen.troubles.includes("line-silent"), "its end is the reconnection");
+});
+
+test("P8: so is one that dies before the server has said for the first time what it received", async () => {
+  const connection = connect();
+  latest().opens();
+  latest().says("session started with its grace");
+  await speak(connection, 5000);
+  assert.deepEqual(line.seen.troubles, ["line-silent"]);
+  await speak(connection, 9000);
+  assert.equal(line.seen.lost, 1);
+});
+
+test("P8: of a server that does not say what it receives, a socket is dead that takes nothing any more for so long", async () => {
+  const connection = connect();
+  latest().opens("preppal.v1");
+  latest().says("session started");
+  await speak(connection, 20000);
+  assert.deepEqual(line.seen.troubles, []);
+  latest().swallows = true;
+  await speak(connection, 5000);
+  assert.ok(line.seen.troubles.includes("line-silent"));
+  await speak(connection, 9000);
+  assert.equal(line.seen.lost, 1);
+});
+
+test("a socket of such a server that takes a little now and then is slow, and not dead", async () => {
+  const connection = connect();
+  latest().opens("preppal.v1");
+  latest().says("session started");
+  latest().swallows = true;
+  for (let i = 0; i < 30; i += 1) {
+    await speak(connection, 2000);
+    latest().bufferedAmount = Math.max(0, latest().bufferedAmount - 2000);
+  }
+  assert.equal(line.seen.lost, 0);
+  assert.ok(!line.seen.troubles.includes("line-silent"));
 });
 
 test("P8: the page is there for as long as the server holds the interview, and not much longer", async () => {
