@@ -240,6 +240,19 @@ test("a socket of such a server that takes a little now and then is slow, and no
   assert.ok(!line.seen.troubles.includes("line-silent"));
 });
 
+test("an error is the server's last word only where nothing came behind it", () => {
+  for (const [behind, lost] of [[[], 0], [message.received(1000), 1], [Buffer.from(frames.server.audio, "hex"), 1]]) {
+    connect();
+    line.seen.lost = 0;
+    latest().opens();
+    latest().says("session started");
+    latest().tells(message.error(5000));
+    if (behind.length > 0) latest().tells(behind);
+    latest().dies(1011);
+    assert.equal(line.seen.lost, lost);
+  }
+});
+
 test("P8: the page is there for as long as the server holds the interview, and not much longer", async () => {
   await started();
   line.health = null;

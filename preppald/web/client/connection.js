@@ -217,6 +217,8 @@ export class Connection {
       return;
     }
     if (message === null) return;
+    // Smaller codes are about one typed answer, and say nothing about the connection.
+    this.#lastError = message.kind === "error" && message.code >= CloseCode.NORMAL ? message : null;
     if (message.kind === "audioResponse") {
       this.#carrier.receive(message);
       return;
@@ -227,8 +229,6 @@ export class Connection {
       this.#pump();
       return;
     }
-    // Smaller codes are about one typed answer, and say nothing about the connection.
-    this.#lastError = message.kind === "error" && message.code >= CloseCode.NORMAL ? message : null;
     if (message.kind === "sessionEnded") this.#sessionEnded = message.reason;
     if (message.kind === "sessionStarted") {
       if (!this.#endRequested) clearTimeout(this.#timer);
