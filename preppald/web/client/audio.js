@@ -4,6 +4,7 @@
  * Rule 1: whatever fails after the user's permission leaves no microphone open.
  * Rule 2: a sound that stands still is made anew by the next gesture; the interview knows nothing of it.
  * Rule 3: in the place of a microphone that was pulled out the system's choice is heard, where nobody need be asked.
+ * Rule 4: of several microphones that are opening the one that was asked for last is heard, and none behind a close.
  */
 
 import { AudioError } from "./audio-error.js";
@@ -46,6 +47,10 @@ export class AudioDesk {
   #microphone = null;
   /** @type {MediaStreamAudioSourceNode | null} */
   #source = null;
+  /** Counts the choices of a microphone, or of none … */
+  #choices = 0;
+  /** … of which this one is in force. */
+  #inForce = 0;
   /** @type {MediaTrackConstraints | undefined} of the application, for any microphone */
   #constraints;
   /** @type {AbortController | null} the search for another microphone */
@@ -113,13 +118,30 @@ export class AudioDesk {
   }
 
   /**
-   * Open a microphone, or change to another. The one before is closed only when the new one is heard.
+   * Open a microphone, or change to another. The one before is closed only when the new one is heard; a later choice,
+   * or a close, makes this one void, and what becomes of it is nobody's trouble.
    * @param {MicrophoneChoice} [choice]
    * @throws {AudioError}
    */
   async openMicrophone({ stream, ...choice } = {}) {
-    this.#hear(stream === undefined ? await Microphone.open(choice) : new Microphone(stream, false));
+    this.#choices += 1;
+    const number = this.#choices;
+    let microphone;
+    try {
+      microphone = stream === undefined ? await Microphone.open(choice) : new Microphone(stream, false);
+    } catch (problem) {
+      if (this.#isVoid(number)) return;
+      throw problem;
+    }
+    if (this.#isVoid(number)) return microphone.close();
+    this.#hear(microphone);
+    this.#inForce = number;
     this.#constraints = choice.constraints;
+  }
+
+  /** @param {number} number a choice's; behind the interview's end it is told so */
+  #isVoid(number) {
+    return number < this.#inForce && !this.#closed;
   }
 
   /** @param {Microphone} microphone from here on in the place of the one before */
@@ -133,11 +155,11 @@ export class AudioDesk {
       microphone.close();
       throw problem instanceof AudioError ? problem : new AudioError("audio-unavailable", problem);
     }
-    this.closeMicrophone();
+    this.#drop();
     this.#microphone = microphone;
     this.#source = source;
     microphone.ontrouble = (kind, active) => {
-      if (kind !== "microphone-muted") this.closeMicrophone();
+      if (kind !== "microphone-muted") this.#drop();
       if (kind === "microphone-lost" && microphone.replaceable) void this.#replace();
       else this.ontrouble(kind, active);
     };
@@ -162,8 +184,14 @@ export class AudioDesk {
     }
   }
 
-  /** The browser's "recording" sign goes out; silence is sent from here on. */
+  /** The browser's "recording" sign goes out; silence is sent from here on, also in the place of one that is opening. */
   closeMicrophone() {
+    this.#choices += 1;
+    this.#inForce = this.#choices;
+    this.#drop();
+  }
+
+  #drop() {
     this.#replacing?.abort();
     this.#microphone?.close();
     this.#source?.disconnect();

@@ -23,6 +23,8 @@ export class Sound {
   /** @type {AudioDesk | null} */
   #desk = null;
   #closed = false;
+  /** How often the microphone was closed: one that waits for the sound to open is closed by that, too. */
+  #closings = 0;
   #muted = false;
   #takesTurns = false;
   #volume = 1;
@@ -72,12 +74,15 @@ export class Sound {
    * @throws {AudioError}
    */
   async openMicrophone(choice) {
+    const closings = this.#closings;
     await this.prepare();
     if (this.#desk === null) throw new AudioError("interview-over");
+    if (closings !== this.#closings) return;
     await this.#desk.openMicrophone(choice);
   }
 
   closeMicrophone() {
+    this.#closings += 1;
     this.#desk?.closeMicrophone();
   }
 
