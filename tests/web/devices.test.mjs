@@ -76,3 +76,19 @@ test("a microphone that opens behind close() is closed, and whoever waits for it
   await refusal;
   assert.equal(asked[0].track.stopped, true);
 });
+
+test("an application's own stream keeps its handlers and its tracks, and is still watched", async () => {
+  const client = await prepared();
+  const [voice, camera] = [new FakeTrack("mine"), new FakeTrack("mine", "video")];
+  const own = () => {};
+  for (const track of [voice, camera]) track.onended = track.onmute = track.onunmute = own;
+  await client.openMicrophone({ stream: streamOf(voice, camera) });
+  voice.muted = true;
+  voice.dispatchEvent(new Event("mute"));
+  mock.timers.tick(500);
+  assert.deepEqual(client.troubles, ["microphone-muted"]);
+  await client.close();
+  for (const track of [voice, camera]) {
+    assert.deepEqual([track.onended, track.onmute, track.onunmute, track.stopped], [own, own, own, false]);
+  }
+});

@@ -75,14 +75,14 @@ test("P2: never for a quiet room, nor while it is the interviewer's turn", () =>
 });
 
 test("P1: a device that mutes its microphone is told half a second later, until it unmutes; a flicker is not", () => {
-  const track = { muted: false, stop() {} };
+  const track = Object.assign(new EventTarget(), { muted: false, stop() {} });
   const microphone = new Microphone({ getAudioTracks: () => [track], getTracks: () => [track] }, true);
   const told = [];
   microphone.ontrouble = (kind, active) => told.push([kind, active]);
   microphone.watch();
   const mute = (muted) => {
     track.muted = muted;
-    (muted ? track.onmute : track.onunmute)();
+    track.dispatchEvent(new Event(muted ? "mute" : "unmute"));
   };
   mute(true);
   mock.timers.tick(499);
