@@ -92,3 +92,22 @@ test("an application's own stream keeps its handlers and its tracks, and is stil
     assert.deepEqual([track.onended, track.onmute, track.onunmute, track.stopped], [own, own, own, false]);
   }
 });
+
+test("a volume that is no number changes nothing; one that is beyond is the nearest", async () => {
+  for (const nothing of [undefined, null, NaN, "loud"]) {
+    FakeContext.all = [];
+    const client = new InterviewClient();
+    client.volume = 0.5;
+    client.volume = nothing;
+    assert.equal(client.volume, 0.5);
+    await client.prepare();
+    client.volume = nothing;
+    await client.close();
+    assert.deepEqual(FakeContext.all.map(({ state }) => state), ["closed"]);
+  }
+  const client = new InterviewClient();
+  for (const [asked, is] of [["0.3", 0.3], [7, 1], [-1, 0]]) {
+    client.volume = asked;
+    assert.equal(client.volume, is);
+  }
+});

@@ -160,7 +160,7 @@ export class InterviewClient extends Reporter {
     if (takesTurns) this.#interview.hearing.forgetEcho();
   }
 
-  /** Of the interviewer's voice, 0 … 1. */
+  /** Of the interviewer's voice, 0 … 1. What is no number changes nothing. */
   get volume() {
     return this.#sound.volume;
   }

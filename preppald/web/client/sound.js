@@ -122,7 +122,10 @@ export class Sound {
   }
 
   set volume(volume) {
-    this.#volume = Math.min(1, Math.max(0, volume));
+    // A page may set what it has kept, or not kept yet.
+    const asked = Number.parseFloat(String(volume));
+    if (Number.isNaN(asked)) return;
+    this.#volume = Math.min(1, Math.max(0, asked));
     this.#desk?.setVolume(this.#volume);
   }
 

@@ -122,7 +122,7 @@ export declare class InterviewClient extends Reporter {
     /** The way to go on after `echo`, without headphones: the microphone rests while the interviewer speaks. */
     get takesTurns(): boolean;
     set takesTurns(takesTurns: boolean);
-    /** Of the interviewer's voice, 0 … 1. */
+    /** Of the interviewer's voice, 0 … 1. What is no number changes nothing. */
     get volume(): number;
     set volume(volume: number);
     /**
