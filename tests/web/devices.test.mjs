@@ -111,3 +111,20 @@ test("a volume that is no number changes nothing; one that is beyond is the near
     assert.equal(client.volume, is);
   }
 });
+
+test("a recording that is cut short, by another or by the end, has what was heard until then", async () => {
+  const client = await prepared();
+  const piece = Int16Array.from({ length: 640 }, (_, i) => i);
+  const first = client.record(200);
+  records(piece);
+  const second = client.record(80);
+  assert.deepEqual(await first, piece);
+  records(piece);
+  records(piece);
+  assert.equal((await second).length, 1280);
+  const third = client.record(5000);
+  records(piece);
+  await client.close();
+  assert.deepEqual(await third, piece);
+  assert.equal((await client.record(5000)).length, 0, "behind close() there is nothing to record");
+});

@@ -210,7 +210,8 @@ export class InterviewClient extends Reporter {
   /**
    * Record the microphone for a while, before the interview: for a test.
    * @param {number} ms
-   * @returns {Promise<Int16Array<ArrayBuffer>>} PCM16 mono 16 kHz, for `playBack`
+   * @returns {Promise<Int16Array<ArrayBuffer>>} PCM16 mono 16 kHz, for `playBack`; shorter where another recording, or
+   *   the end, cut it
    */
   record(ms) {
     return this.#sound.record(ms);

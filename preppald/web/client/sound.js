@@ -141,11 +141,19 @@ export class Sound {
 
   /**
    * @param {number} ms
-   * @returns {Promise<Int16Array<ArrayBuffer>>} PCM16 mono 16 kHz
+   * @returns {Promise<Int16Array<ArrayBuffer>>} PCM16 mono 16 kHz; shorter where another recording, or the end, cut it
    */
   record(ms) {
-    this.#recording = new Recording(ms);
-    return this.#recording.whole;
+    this.#cutRecording();
+    const recording = new Recording(ms);
+    if (this.#closed) recording.cut();
+    else this.#recording = recording;
+    return recording.whole;
+  }
+
+  #cutRecording() {
+    this.#recording?.cut();
+    this.#recording = null;
   }
 
   /** @param {Int16Array<ArrayBuffer>} pcm PCM16 mono 16 kHz; a copy is played */
@@ -184,6 +192,7 @@ export class Sound {
    */
   async close({ hearOut = false } = {}) {
     this.#closed = true;
+    this.#cutRecording();
     this.closeMicrophone();
     if (hearOut && this.playing && this.#desk?.runs) return;
     const desk = this.#desk;
