@@ -207,6 +207,14 @@ test("words that come behind a cut were heard, as far as the server says", () =>
   assert.equal(turn.text.slice(0, turn.heardLength), "Tell me more");
 });
 
+test("a turn's times are null until they are said", () => {
+  const turns = new Turns();
+  const { beginMs, endMs } = turns.add({ speaker: "AI", text: "Hello", turnComplete: false, seq: 1, turn: 1 });
+  assert.deepEqual([beginMs, endMs], [null, null]);
+  const turn = turns.add({ speaker: "AI", text: ".", turnComplete: true, seq: 2, turn: 1, beginMs: 500, endMs: 900 });
+  assert.deepEqual([turn.beginMs, turn.endMs], [500, 900]);
+});
+
 test("a turn that was cut before its first word came has its cut, and what was heard of it, from that word on", () => {
   for (const [told, heard] of [[0, "Tell"], [12, "Tell me more"]]) {
     const turns = new Turns();

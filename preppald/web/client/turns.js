@@ -59,7 +59,7 @@ export class Turns {
     } else turn.text += text;
     turn.complete = turnComplete;
     if (number > 0) this.#numbers[turn.id] = number;
-    if (number > 0 && turn.beginMs === null) turn.beginMs = beginMs;
+    if (beginMs > 0 && turn.beginMs === null) turn.beginMs = beginMs;
     if (endMs > 0) turn.endMs = endMs;
     const heardBefore = this.#cutBefore.get(number);
     turn.cut ||= this.#cutBefore.delete(number);
