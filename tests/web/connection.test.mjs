@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { Connection, HELD_BYTES } from "../../preppald/web/client/connection.js";
-import { FakeSocket, connect, frames, latest, line, refuseAll, settle } from "./scripted-line.mjs";
+import { FakeSocket, connect, frames, latest, line, message, refuseAll, settle } from "./scripted-line.mjs";
 
 const CHUNK = new Uint8Array(1280);
 
@@ -187,16 +187,6 @@ test("a socket that never opens, and one that never starts, are not waited for w
   assert.ok(FakeSocket.all[1].closed);
 });
 
-test("a socket that takes nothing any more is dead", () => {
-  const connection = connect();
-  latest().opens();
-  latest().says("session started");
-  latest().bufferedAmount = 1e6;
-  connection.sendAudio(CHUNK);
-  assert.ok(FakeSocket.all[0].closed);
-  assert.equal(line.seen.lost, 1);
-});
-
 test("end: asks the server, but for five seconds only, and at once when there is no server", () => {
   let connection = connect();
   latest().opens();
@@ -230,15 +220,7 @@ async function speak(connection, ms) {
   }
 }
 
-/** ServerToClientMessage { received { audio_ms } } */
-function received(audioMs) {
-  const digits = [];
-  for (let rest = audioMs; ; rest = Math.floor(rest / 128)) {
-    digits.push(rest > 127 ? (rest % 128) | 0x80 : rest);
-    if (rest <= 127) break;
-  }
-  latest().onmessage?.({ data: Uint8Array.of(0x4a, digits.length + 1, 0x08, ...digits).buffer });
-}
+const received = (audioMs) => latest().tells(message.received(audioMs));
 
 async function started() {
   const connection = connect();
@@ -259,6 +241,55 @@ test("P8: a line that swallows everything is told after four seconds and given u
   await speak(connection, 9000);
   assert.equal(line.seen.lost, 1);
   assert.ok(!line.seen.troubles.includes("line-silent"), "its end is the reconnection");
+});
+
+test("P8: so is one that dies before the server has said for the first time what it received", async () => {
+  const connection = connect();
+  latest().opens();
+  latest().says("session started with its grace");
+  await speak(connection, 5000);
+  assert.deepEqual(line.seen.troubles, ["line-silent"]);
+  await speak(connection, 9000);
+  assert.equal(line.seen.lost, 1);
+});
+
+test("P8: of a server that does not say what it receives, a socket is dead that takes nothing any more for so long", async () => {
+  const connection = connect();
+  latest().opens("preppal.v1");
+  latest().says("session started");
+  await speak(connection, 20000);
+  assert.deepEqual(line.seen.troubles, []);
+  latest().swallows = true;
+  await speak(connection, 5000);
+  assert.ok(line.seen.troubles.includes("line-silent"));
+  await speak(connection, 9000);
+  assert.equal(line.seen.lost, 1);
+});
+
+test("a socket of such a server that takes a little now and then is slow, and not dead", async () => {
+  const connection = connect();
+  latest().opens("preppal.v1");
+  latest().says("session started");
+  latest().swallows = true;
+  for (let i = 0; i < 30; i += 1) {
+    await speak(connection, 2000);
+    latest().bufferedAmount = Math.max(0, latest().bufferedAmount - 2000);
+  }
+  assert.equal(line.seen.lost, 0);
+  assert.ok(!line.seen.troubles.includes("line-silent"));
+});
+
+test("an error is the server's last word only where nothing came behind it", () => {
+  for (const [behind, lost] of [[[], 0], [message.received(1000), 1], [Buffer.from(frames.server.audio, "hex"), 1]]) {
+    connect();
+    line.seen.lost = 0;
+    latest().opens();
+    latest().says("session started");
+    latest().tells(message.error(5000));
+    if (behind.length > 0) latest().tells(behind);
+    latest().dies(1011);
+    assert.equal(line.seen.lost, lost);
+  }
 });
 
 test("P8: the page is there for as long as the server holds the interview, and not much longer", async () => {

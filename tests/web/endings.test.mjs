@@ -51,6 +51,21 @@ test("the package's README tells of every ending and trouble", () => {
   for (const name of named) assert.ok(told.includes(name), name);
 });
 
+test("each event has the details in its type that the package's README tells of", () => {
+  const client = new URL("../../preppald/web/client/", import.meta.url);
+  const types = readFileSync(new URL("events.js", client), "utf8");
+  const typed = [...types.matchAll(/^ \* @property \{\{(.*)\}\} (\w+)/gm)].map(([, shape, name]) => [name, [...shape.matchAll(/(\w+): /g)].map(([, key]) => key).sort()]);
+  assert.ok(typed.length > 10);
+  const readme = readFileSync(new URL("README.md", client), "utf8");
+  const events = readme.slice(readme.indexOf("| event | detail |"));
+  for (const [name, keys] of typed) {
+    const [, detail] = events.match(new RegExp(`^\\| \`${name}\` \\| (.*?) \\|`, "m"));
+    // A name stands before its values, and the values before a semicolon.
+    const parts = detail.replace(/\(.*?\)/g, "").split(";").flatMap((part) => part.split(":")[0].split(","));
+    assert.deepEqual(parts.flatMap((part) => part.trim().match(/^`(\w+)`/)?.[1] ?? []).sort(), keys, name);
+  }
+});
+
 const LIVE = { sessionEnded: false, endedOnError: false };
 
 test("a lost connection is dialled again; a verdict is not", () => {

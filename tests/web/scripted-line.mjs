@@ -13,6 +13,9 @@ export class FakeSocket {
   static all = [];
   readyState = 0;
   bufferedAmount = 0;
+  /** True where the line takes nothing any more: all that is sent stays in bufferedAmount. */
+  swallows = false;
+  protocol = "";
   sent = [];
   closed = false;
 
@@ -22,14 +25,20 @@ export class FakeSocket {
     FakeSocket.all.push(this);
   }
   send(frame) {
+    if (this.swallows) this.bufferedAmount += frame.length;
     this.sent.push(frame);
   }
   close() {
     this.closed = true;
   }
-  opens() {
+  /** An older server takes preppal.v1. */
+  opens(protocol = this.protocols[0] ?? "") {
+    this.protocol = protocol;
     this.readyState = FakeSocket.OPEN;
     this.onopen();
+  }
+  tells(message) {
+    this.onmessage?.({ data: Uint8Array.from(message).buffer });
   }
   says(name) {
     this.onmessage({ data: Uint8Array.from(Buffer.from(frames.server[name], "hex")).buffer });
@@ -96,3 +105,20 @@ export async function refuseAll(limitMs) {
     mock.timers.tick(100);
   }
 }
+
+const varint = (value) => (value > 127 ? [(value % 128) | 0x80, ...varint(Math.floor(value / 128))] : [value]);
+const number = (field, value) => (value === 0 ? [] : [field << 3, ...varint(value)]);
+const within = (field, bytes) => [(field << 3) | 2, ...varint(bytes.length), ...bytes];
+const text = (field, words) => within(field, [...new TextEncoder().encode(words)]);
+
+/** ServerToClientMessages with what a test says in them; `frames` has those that Python writes. */
+export const message = {
+  transcript: ({ speaker, text: words, complete = false, seq, turn, heard = 0 }) =>
+    within(1, [...text(1, speaker), ...text(2, words), ...number(4, Number(complete)), ...number(5, seq), ...number(6, turn), ...number(9, heard)]),
+  error: (code) => within(3, number(1, code)),
+  started: ({ resumed = false, graceMs = 90000 } = {}) =>
+    within(5, [...text(1, "42"), ...number(2, 24000), ...number(3, 3600000), ...number(4, Number(resumed)), ...number(5, graceMs)]),
+  interrupted: ({ turn, heard = 0 }) => within(6, [...number(2, heard), ...number(3, turn)]),
+  hold: ({ on, remainingMs = 0 }) => within(8, [...number(1, Number(on)), ...number(2, remainingMs)]),
+  received: (audioMs) => within(9, number(1, audioMs)),
+};

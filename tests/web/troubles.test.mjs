@@ -75,14 +75,14 @@ test("P2: never for a quiet room, nor while it is the interviewer's turn", () =>
 });
 
 test("P1: a device that mutes its microphone is told half a second later, until it unmutes; a flicker is not", () => {
-  const track = { muted: false, stop() {} };
+  const track = Object.assign(new EventTarget(), { muted: false, stop() {} });
   const microphone = new Microphone({ getAudioTracks: () => [track], getTracks: () => [track] }, true);
   const told = [];
   microphone.ontrouble = (kind, active) => told.push([kind, active]);
   microphone.watch();
   const mute = (muted) => {
     track.muted = muted;
-    (muted ? track.onmute : track.onunmute)();
+    track.dispatchEvent(new Event(muted ? "mute" : "unmute"));
   };
   mute(true);
   mock.timers.tick(499);
@@ -205,6 +205,27 @@ test("words that come behind a cut were heard, as far as the server says", () =>
   turns.add({ speaker: "AI", text: "", turnComplete: true, seq: 2, turn: 1, heardCodePoints: 5 });
   const turn = turns.add({ speaker: "AI", text: " me more of it", turnComplete: false, seq: 3, turn: 1, heardCodePoints: 13 });
   assert.equal(turn.text.slice(0, turn.heardLength), "Tell me more");
+});
+
+test("a turn's times are null until they are said", () => {
+  const turns = new Turns();
+  const { beginMs, endMs } = turns.add({ speaker: "AI", text: "Hello", turnComplete: false, seq: 1, turn: 1 });
+  assert.deepEqual([beginMs, endMs], [null, null]);
+  const turn = turns.add({ speaker: "AI", text: ".", turnComplete: true, seq: 2, turn: 1, beginMs: 500, endMs: 900 });
+  assert.deepEqual([turn.beginMs, turn.endMs], [500, 900]);
+});
+
+test("a turn that was cut before its first word came has its cut, and what was heard of it, from that word on", () => {
+  for (const [told, heard] of [[0, "Tell"], [12, "Tell me more"]]) {
+    const turns = new Turns();
+    turns.add({ speaker: "AI", text: "Hello.", turnComplete: true, seq: 1, turn: 1 });
+    assert.equal(turns.cut(true, { turn: 2, heardCodePoints: 4 }), null);
+    const turn = turns.add({ speaker: "AI", text: "Tell me more of it", turnComplete: false, seq: 2, turn: 2, heardCodePoints: told });
+    assert.equal(turn.cut, true);
+    assert.equal(turn.text.slice(0, turn.heardLength), heard);
+    assert.equal(turns.all[0].cut, false);
+    assert.equal(turns.interviewerOpen, false);
+  }
 });
 
 test("after a reload a cut turn is known by its words alone; a reply that broke off by itself is not cut", () => {

@@ -113,5 +113,5 @@ test("with a server too old to report, bufferedAmount holds the sound back", () 
   assert.equal(uplink.take(0, 0).length, 1);
   uplink.put(chunk(), 40);
   assert.equal(uplink.take(40, 2000 * 32).length, 0);
-  assert.equal(uplink.unconfirmed, false);
+  assert.equal(uplink.unconfirmed(), false);
 });

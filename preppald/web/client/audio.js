@@ -4,6 +4,7 @@
  * Rule 1: whatever fails after the user's permission leaves no microphone open.
  * Rule 2: a sound that stands still is made anew by the next gesture; the interview knows nothing of it.
  * Rule 3: in the place of a microphone that was pulled out the system's choice is heard, where nobody need be asked.
+ * Rule 4: of several microphones that are opening the one that was asked for last is heard, and none behind a close.
  */
 
 import { AudioError } from "./audio-error.js";
@@ -39,11 +40,17 @@ export class AudioDesk {
   #clock = new SoundClock();
   #looking;
   #standing = false;
+  /** True once the audio thread failed: its clock may run on. */
+  #crashed = false;
   #closed = false;
   /** @type {Microphone | null} */
   #microphone = null;
   /** @type {MediaStreamAudioSourceNode | null} */
   #source = null;
+  /** Counts the choices of a microphone, or of none … */
+  #choices = 0;
+  /** … of which this one is in force. */
+  #inForce = 0;
   /** @type {MediaTrackConstraints | undefined} of the application, for any microphone */
   #constraints;
   /** @type {AbortController | null} the search for another microphone */
@@ -81,6 +88,7 @@ export class AudioDesk {
     engine.onchunk = (chunk) => this.onchunk(chunk);
     engine.onreport = (report) => this.onreport(report);
     engine.onstate = (crashed) => {
+      if (crashed) this.#crashed = true;
       if (crashed) this.#stand(true);
       this.#paused();
     };
@@ -93,7 +101,8 @@ export class AudioDesk {
 
   #look() {
     const { currentTime, state } = this.#engine.context;
-    if (this.#clock.stands(performance.now(), currentTime, state === "running")) this.#stand(true);
+    const stands = this.#clock.stands(performance.now(), currentTime, state === "running");
+    if (stands || this.#crashed) this.#stand(true);
     else if (state === "running") this.#stand(false);
   }
 
@@ -103,14 +112,36 @@ export class AudioDesk {
     this.ontrouble("sound-stopped", standing && !this.#closed);
   }
 
+  /** True where what is played is heard. */
+  get runs() {
+    return !this.#standing && this.#engine.context.state === "running";
+  }
+
   /**
-   * Open a microphone, or change to another. The one before is closed only when the new one is heard.
+   * Open a microphone, or change to another. The one before is closed only when the new one is heard; a later choice,
+   * or a close, makes this one void, and what becomes of it is nobody's trouble.
    * @param {MicrophoneChoice} [choice]
    * @throws {AudioError}
    */
   async openMicrophone({ stream, ...choice } = {}) {
-    this.#hear(stream === undefined ? await Microphone.open(choice) : new Microphone(stream, false));
+    this.#choices += 1;
+    const number = this.#choices;
+    let microphone;
+    try {
+      microphone = stream === undefined ? await Microphone.open(choice) : new Microphone(stream, false);
+    } catch (problem) {
+      if (this.#isVoid(number)) return;
+      throw problem;
+    }
+    if (this.#isVoid(number)) return microphone.close();
+    this.#hear(microphone);
+    this.#inForce = number;
     this.#constraints = choice.constraints;
+  }
+
+  /** @param {number} number a choice's; behind the interview's end it is told so */
+  #isVoid(number) {
+    return number < this.#inForce && !this.#closed;
   }
 
   /** @param {Microphone} microphone from here on in the place of the one before */
@@ -124,11 +155,11 @@ export class AudioDesk {
       microphone.close();
       throw problem instanceof AudioError ? problem : new AudioError("audio-unavailable", problem);
     }
-    this.closeMicrophone();
+    this.#drop();
     this.#microphone = microphone;
     this.#source = source;
     microphone.ontrouble = (kind, active) => {
-      if (kind !== "microphone-muted") this.closeMicrophone();
+      if (kind !== "microphone-muted") this.#drop();
       if (kind === "microphone-lost" && microphone.replaceable) void this.#replace();
       else this.ontrouble(kind, active);
     };
@@ -153,8 +184,14 @@ export class AudioDesk {
     }
   }
 
-  /** The browser's "recording" sign goes out; silence is sent from here on. */
+  /** The browser's "recording" sign goes out; silence is sent from here on, also in the place of one that is opening. */
   closeMicrophone() {
+    this.#choices += 1;
+    this.#inForce = this.#choices;
+    this.#drop();
+  }
+
+  #drop() {
     this.#replacing?.abort();
     this.#microphone?.close();
     this.#source?.disconnect();
@@ -233,14 +270,17 @@ export class AudioDesk {
       this.#source?.disconnect();
       this.#source = source;
       this.#clock = new SoundClock();
+      this.#crashed = false;
       this.#adopt(engine);
+      void old.close();
+      // A new player has nothing to play, and tells changes only.
+      this.onreport({ playing: false, level: 0, bufferedMs: 0, droppedMs: 0, dried: 0, playedAt: Date.now() });
       this.mute(this.#muted);
       this.setVolume(this.#volume);
       this.setSourceRate(this.#sourceRateHz);
       if (this.#output !== "") await engine.setOutput(this.#output).catch(() => {});
       this.#stand(false);
       this.#paused();
-      void old.close();
     } catch {
       // The trouble stays, and the next gesture tries again.
       if (engine !== this.#engine) await engine?.close();

@@ -7,10 +7,12 @@
  *         not count there; then it is the server that knows whether the interview is over, and says so.
  * Rule 4: a silent line is given up after SILENT_MS of this page's own attention: while the page is blocked, nothing
  *         can be heard, and that says nothing about the line.
+ * Rule 5: whoever is told something may end or leave it there and then: behind each telling it may be over.
  */
 
 import { CloseCode, FIRST_BUDGET_MS, RETRY_BUDGET_MS, isPassing, retryWaitMs, worthRetrying } from "./endings.js";
 import { Carrier } from "./carrier.js";
+import { LineWatch } from "./line-watch.js";
 import { probe } from "./probe.js";
 import { HELD_MS, Uplink } from "./uplink.js";
 import { CAPTURE_RATE_HZ } from "./sound-format.js";
@@ -39,16 +41,16 @@ import { WireError, decodeServerMessage, encodeEndRequest } from "./wire.js";
 /** @typedef {"good" | "slow" | "silent" | "lost"} Quality */
 /** @typedef {import("./codec-choice.js").Codec} CodecName */
 
-/** The server picks the first that it knows; a further one carries the token. v2 is v1 with refusals in words. */
-const SUBPROTOCOLS = ["preppal.v2", "preppal.v1"];
+/** v1 with refusals in words, and with Received, the first as soon as sound has come. */
+const V2 = "preppal.v2";
+
+/** The server picks the first that it knows; a further one carries the token. */
+const SUBPROTOCOLS = [V2, "preppal.v1"];
 
 const BYTES_PER_SECOND = CAPTURE_RATE_HZ * 2;
 
 /** Sound kept while reconnecting. */
 export const HELD_BYTES = (HELD_MS / 1000) * BYTES_PER_SECOND;
-
-/** With a server that does not say Received: the page streams all the time, so a socket that holds this much is dead. */
-const STALLED_BYTES = 8 * BYTES_PER_SECOND;
 
 const now = () => performance.now();
 
@@ -60,8 +62,11 @@ export class Connection {
   #timer;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #watch;
-  #watchedAt = 0;
-  #quietMs = 0;
+  #line = new LineWatch();
+  /** True once the present socket brought SessionStarted. */
+  #started = false;
+  /** What the present socket was given. */
+  #sentBytes = 0;
   #wasOpen = false;
   #over = false;
   #endRequested = false;
@@ -89,9 +94,9 @@ export class Connection {
   }
 
   open() {
+    if (this.#over) return;
     globalThis.addEventListener?.("offline", this.#onOffline);
     globalThis.addEventListener?.("online", this.#onOnline);
-    this.#watchedAt = now();
     this.#watch = setInterval(() => this.#look(), WATCH_MS);
     void this.#carrier.prepare();
     void this.#dial();
@@ -100,7 +105,7 @@ export class Connection {
   /** The quality of the line, both ways. @returns {{quality: Quality, lagMs: number, droppedMs: number, codec: CodecName}} */
   get state() {
     const { lagMs, droppedMs } = this.#uplink;
-    const quality = this.#lostAt !== null ? "lost" : this.#quietMs >= QUIET_MS ? "silent" : this.#slow ? "slow" : "good";
+    const quality = this.#lostAt !== null ? "lost" : this.#line.quietMs >= QUIET_MS ? "silent" : this.#slow ? "slow" : "good";
     return { quality, lagMs, droppedMs, codec: this.#carrier.codec };
   }
 
@@ -127,6 +132,7 @@ export class Connection {
   send(message) {
     if (this.#over || this.#socket?.readyState !== WebSocket.OPEN) return false;
     this.#socket.send(message);
+    this.#sentBytes += message.length;
     return true;
   }
 
@@ -188,6 +194,8 @@ export class Connection {
     }
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
+    this.#started = false;
+    this.#sentBytes = 0;
     this.#lastError = null;
     this.#wait(OPEN_TIMEOUT_MS, () => this.#lost(CloseCode.CONNECTION_LOST, "no answer"));
     let opened = false;
@@ -208,6 +216,7 @@ export class Connection {
   #receive(data) {
     if (!(data instanceof ArrayBuffer)) return;
     this.#heard();
+    if (this.#over) return;
     let message;
     try {
       message = decodeServerMessage(data);
@@ -217,6 +226,8 @@ export class Connection {
       return;
     }
     if (message === null) return;
+    // Smaller codes are about one typed answer, and say nothing about the connection.
+    this.#lastError = message.kind === "error" && message.code >= CloseCode.NORMAL ? message : null;
     if (message.kind === "audioResponse") {
       this.#carrier.receive(message);
       return;
@@ -227,11 +238,10 @@ export class Connection {
       this.#pump();
       return;
     }
-    // Smaller codes are about one typed answer, and say nothing about the connection.
-    this.#lastError = message.kind === "error" && message.code >= CloseCode.NORMAL ? message : null;
     if (message.kind === "sessionEnded") this.#sessionEnded = message.reason;
     if (message.kind === "sessionStarted") {
       if (!this.#endRequested) clearTimeout(this.#timer);
+      this.#started = true;
       this.#lostAt = null;
       this.#attempt = 0;
       if (message.graceMs > 0) this.#graceMs = message.graceMs + GRACE_MARGIN_MS;
@@ -242,25 +252,22 @@ export class Connection {
     }
     // A refusal's words are its ending's; the close that follows has the code.
     if (message.kind === "error" && message.code >= CloseCode.BAD_REQUEST && message.code <= CloseCode.UNAVAILABLE) return;
-    this.#options.onmessage(message);
+    if (!this.#over) this.#options.onmessage(message);
   }
 
   /** Something came: the line is alive. */
   #heard() {
-    this.#quietMs = 0;
+    this.#line.heard();
     this.#trouble("line-silent", false);
   }
 
   /** Rule 4. */
   #look() {
-    const elapsedMs = now() - this.#watchedAt;
-    this.#watchedAt = now();
-    const listening = this.#socket?.readyState === WebSocket.OPEN && this.#uplink.unconfirmed;
-    if (!listening) this.#quietMs = 0;
-    // A look that comes late was kept by a blocked page: what the server said meanwhile has not been read yet.
-    else this.#quietMs += Math.min(elapsedMs, 2 * WATCH_MS);
-    if (this.#quietMs >= QUIET_MS) this.#trouble("line-silent", true);
-    if (this.#quietMs >= SILENT_MS) this.#lost(CloseCode.CONNECTION_LOST, "nothing arrives any more");
+    const socket = this.#socket?.readyState === WebSocket.OPEN ? this.#socket : null;
+    const awaited = socket !== null && this.#uplink.unconfirmed(this.#started && socket.protocol === V2);
+    this.#line.look(now(), { awaited, sentBytes: this.#sentBytes, bufferedBytes: socket?.bufferedAmount ?? 0 });
+    if (this.#line.quietMs >= QUIET_MS) this.#trouble("line-silent", true);
+    if (this.#line.quietMs >= SILENT_MS) this.#lost(CloseCode.CONNECTION_LOST, "nothing arrives any more");
   }
 
   #pump() {
@@ -273,9 +280,6 @@ export class Connection {
     if (this.#uplink.droppedSpeechMs > this.#toldDroppedMs) {
       this.#toldDroppedMs = this.#uplink.droppedSpeechMs;
       this.#trouble("speech-dropped", true);
-    }
-    if (isOpen && socket.bufferedAmount > STALLED_BYTES) {
-      this.#lost(CloseCode.CONNECTION_LOST, "the network takes nothing any more");
     }
   }
 
@@ -331,14 +335,17 @@ export class Connection {
    * @param {{atLeastMs?: number, budgetMs?: number}} [waiting]
    */
   #retry(code, reason, { atLeastMs = 0, budgetMs = this.#graceMs } = {}) {
+    if (this.#over) return;
     if (this.#lostAt === null) {
       this.#lostAt = now();
       this.#options.onlost();
     }
+    if (this.#over) return;
     const elapsedMs = now() - this.#lostAt;
     const waitMs = retryWaitMs(this.#attempt, elapsedMs, Math.random(), budgetMs);
     this.#attempt += 1;
-    if (waitMs === null || elapsedMs + atLeastMs > budgetMs) this.#finish(code, reason);
+    // Where no socket ever opened, no interview was begun here.
+    if (waitMs === null || elapsedMs + atLeastMs > budgetMs) this.#finish(code, reason, this.#wasOpen ? null : "unreachable");
     else this.#wait(Math.max(waitMs, atLeastMs), () => void this.#dial());
   }
 
@@ -400,6 +407,7 @@ export class Connection {
    */
   #wait(ms, then) {
     clearTimeout(this.#timer);
+    if (this.#over) return;
     this.#timer = setTimeout(then, ms);
   }
 }

@@ -45,6 +45,8 @@ export class Interview {
   /** True while the interview pauses at the candidate's wish. */
   holding = false;
   closed = false;
+  /** True once `ended` was told. */
+  #over = false;
 
   #carrying;
   #sound;
@@ -192,8 +194,7 @@ export class Interview {
         this.#emit("notice", { kind: message.noticeKind, message: message.message, remainingMs: message.remainingMs });
         break;
       case "holdState":
-        this.holding = message.on;
-        this.#emit("hold", { on: message.on, remainingMs: message.remainingMs });
+        this.#onHold(message.on, message.remainingMs);
         break;
       case "error":
         this.#onError(message.code);
@@ -212,7 +213,18 @@ export class Interview {
     this.#renewing = setInterval(() => this.#remember(), RENEW_EVERY_MS);
     this.#remember();
     for (const { text, number } of this.#typed.due(performance.now())) this.#connection?.send(encodeTextAnswer(text, number));
+    // A pause may have ended while the line was away. One that goes on is told anew, right behind this.
+    if (this.holding) this.#onHold(false, 0);
     this.#settle();
+  }
+
+  /**
+   * @param {boolean} on
+   * @param {number} remainingMs
+   */
+  #onHold(on, remainingMs) {
+    this.holding = on;
+    this.#emit("hold", { on, remainingMs });
   }
 
   /** @param {number} code */
@@ -318,7 +330,7 @@ export class Interview {
 
   /** @param {InterviewState} state */
   #setState(state) {
-    if (this.state === state) return;
+    if (this.state === state || this.state === "ended") return;
     this.state = state;
     this.#emit("state", { state });
   }
@@ -344,12 +356,15 @@ export class Interview {
   }
 
   /**
+   * Tell the page. `ended` is the last event, whatever was being told when it came; an answer that is typed later is still refused.
    * @template {keyof InterviewEvents} Name
    * @param {Name} name
    * @param {InterviewEvents[Name]} detail
    */
   #emit(name, detail) {
-    if (!this.closed) this.#report(name, detail);
+    if (this.closed || (this.#over && name !== "textRefused")) return;
+    this.#over ||= name === "ended";
+    this.#report(name, detail);
   }
 }
 

@@ -27,6 +27,7 @@ export class Microphone {
   #own;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #muteTimer;
+  #watching = new AbortController();
 
   /**
    * Open a microphone; the browser asks the user if need be.
@@ -65,15 +66,21 @@ export class Microphone {
 
   /** Report from here on what the device does. */
   watch() {
+    this.#watching.abort();
+    this.#watching = new AbortController();
+    const { signal } = this.#watching;
+    // Listeners beside any others: `onended` and its like are the application's, where the stream is.
     for (const track of this.#stream.getAudioTracks()) {
-      track.onmute = () => this.#mutedSoon(track);
-      track.onunmute = () => {
-        clearTimeout(this.#muteTimer);
-        this.ontrouble("microphone-muted", false);
-      };
-      track.onended = () => void this.#ended();
+      track.addEventListener("mute", () => this.#mutedSoon(track), { signal });
+      track.addEventListener("unmute", () => this.#unmuted(), { signal });
+      track.addEventListener("ended", () => void this.#ended(), { signal });
       if (track.muted) this.#mutedSoon(track);
     }
+  }
+
+  #unmuted() {
+    clearTimeout(this.#muteTimer);
+    this.ontrouble("microphone-muted", false);
   }
 
   /** @param {MediaStreamTrack} track */
@@ -90,11 +97,9 @@ export class Microphone {
 
   close() {
     clearTimeout(this.#muteTimer);
+    this.#watching.abort();
     this.ontrouble = () => {};
-    for (const track of this.#stream.getTracks()) {
-      track.onmute = track.onunmute = track.onended = null;
-      if (this.#own) track.stop();
-    }
+    if (this.#own) for (const track of this.#stream.getTracks()) track.stop();
   }
 }
 

@@ -160,7 +160,7 @@ export class InterviewClient extends Reporter {
     if (takesTurns) this.#interview.hearing.forgetEcho();
   }
 
-  /** Of the interviewer's voice, 0 … 1. */
+  /** Of the interviewer's voice, 0 … 1. What is no number changes nothing. */
   get volume() {
     return this.#sound.volume;
   }
@@ -210,7 +210,8 @@ export class InterviewClient extends Reporter {
   /**
    * Record the microphone for a while, before the interview: for a test.
    * @param {number} ms
-   * @returns {Promise<Int16Array<ArrayBuffer>>} PCM16 mono 16 kHz, for `playBack`
+   * @returns {Promise<Int16Array<ArrayBuffer>>} PCM16 mono 16 kHz, for `playBack`; shorter where another recording, or
+   *   the end, cut it
    */
   record(ms) {
     return this.#sound.record(ms);

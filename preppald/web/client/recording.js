@@ -1,4 +1,4 @@
-/** A recording of the microphone, of a length that is known when it begins. */
+/** A recording of the microphone, of a length that is known when it begins, unless it is cut short. */
 
 import { CAPTURE_RATE_HZ } from "./sound-format.js";
 
@@ -11,7 +11,7 @@ export class Recording {
   /** @param {number} ms */
   constructor(ms) {
     this.#samples = new Int16Array(Math.round((ms * CAPTURE_RATE_HZ) / 1000));
-    /** All of it, when it is there. @type {Promise<Int16Array<ArrayBuffer>>} */
+    /** All of it, when it is there, or when it was cut. @type {Promise<Int16Array<ArrayBuffer>>} */
     this.whole = new Promise((resolve) => (this.#done = resolve));
   }
 
@@ -24,7 +24,12 @@ export class Recording {
     this.#samples.set(piece, this.#filled);
     this.#filled += piece.length;
     if (this.#filled < this.#samples.length) return false;
-    this.#done(this.#samples);
+    this.cut();
     return true;
+  }
+
+  /** No more of it comes. */
+  cut() {
+    this.#done(this.#samples.slice(0, this.#filled));
   }
 }

@@ -23,6 +23,8 @@ export class Sound {
   /** @type {AudioDesk | null} */
   #desk = null;
   #closed = false;
+  /** How often the microphone was closed: one that waits for the sound to open is closed by that, too. */
+  #closings = 0;
   #muted = false;
   #takesTurns = false;
   #volume = 1;
@@ -60,7 +62,7 @@ export class Sound {
     }
     desk.onchunk = (chunk) => this.#onChunk(chunk);
     desk.onreport = (report) => this.#onReport(report);
-    desk.ontrouble = this.#hooks.ontrouble;
+    desk.ontrouble = (kind, active) => this.#onTrouble(kind, active);
     this.#desk = desk;
     this.#mute();
     desk.setVolume(this.#volume);
@@ -72,12 +74,15 @@ export class Sound {
    * @throws {AudioError}
    */
   async openMicrophone(choice) {
+    const closings = this.#closings;
     await this.prepare();
     if (this.#desk === null) throw new AudioError("interview-over");
+    if (closings !== this.#closings) return;
     await this.#desk.openMicrophone(choice);
   }
 
   closeMicrophone() {
+    this.#closings += 1;
     this.#desk?.closeMicrophone();
   }
 
@@ -117,7 +122,10 @@ export class Sound {
   }
 
   set volume(volume) {
-    this.#volume = Math.min(1, Math.max(0, volume));
+    // A page may set what it has kept, or not kept yet.
+    const asked = Number.parseFloat(String(volume));
+    if (Number.isNaN(asked)) return;
+    this.#volume = Math.min(1, Math.max(0, asked));
     this.#desk?.setVolume(this.#volume);
   }
 
@@ -133,11 +141,19 @@ export class Sound {
 
   /**
    * @param {number} ms
-   * @returns {Promise<Int16Array<ArrayBuffer>>} PCM16 mono 16 kHz
+   * @returns {Promise<Int16Array<ArrayBuffer>>} PCM16 mono 16 kHz; shorter where another recording, or the end, cut it
    */
   record(ms) {
-    this.#recording = new Recording(ms);
-    return this.#recording.whole;
+    this.#cutRecording();
+    const recording = new Recording(ms);
+    if (this.#closed) recording.cut();
+    else this.#recording = recording;
+    return recording.whole;
+  }
+
+  #cutRecording() {
+    this.#recording?.cut();
+    this.#recording = null;
   }
 
   /** @param {Int16Array<ArrayBuffer>} pcm PCM16 mono 16 kHz; a copy is played */
@@ -171,13 +187,14 @@ export class Sound {
   }
 
   /**
-   * Let the device's sound go; with `hearOut` only when the interviewer's last words were heard.
+   * Let the device's sound go; with `hearOut` only when the interviewer's last words were heard, or cannot be.
    * @param {{hearOut?: boolean}} [how]
    */
   async close({ hearOut = false } = {}) {
     this.#closed = true;
+    this.#cutRecording();
     this.closeMicrophone();
-    if (hearOut && this.playing) return;
+    if (hearOut && this.playing && this.#desk?.runs) return;
     const desk = this.#desk;
     this.#desk = null;
     await desk?.close();
@@ -196,5 +213,15 @@ export class Sound {
     if (changed && this.#takesTurns) this.#mute();
     if (this.#closed && !report.playing) void this.close();
     this.#hooks.onreport(report, changed);
+  }
+
+  /**
+   * @param {Trouble} kind
+   * @param {boolean} active
+   */
+  #onTrouble(kind, active) {
+    this.#hooks.ontrouble(kind, active);
+    // Words that were to be heard out stand still for ever: nobody is asked for a gesture after the end.
+    if (active && this.#closed && this.#desk?.runs === false) void this.close();
   }
 }

@@ -23,6 +23,8 @@ export class Turns {
   #numbers = [];
   /** Blanks in front of a turn, which are not shown, by the server's numbers: the server counts them. @type {Map<number, number>} */
   #blanks = new Map();
+  /** Code points heard of turns that were cut before their first word came, by the server's numbers. @type {Map<number, number>} */
+  #cutBefore = new Map();
 
   /**
    * @param {object} update
@@ -57,9 +59,13 @@ export class Turns {
     } else turn.text += text;
     turn.complete = turnComplete;
     if (number > 0) this.#numbers[turn.id] = number;
-    if (number > 0 && turn.beginMs === null) turn.beginMs = beginMs;
+    if (beginMs > 0 && turn.beginMs === null) turn.beginMs = beginMs;
     if (endMs > 0) turn.endMs = endMs;
-    if (heardCodePoints > 0) this.#heard(turn, number, heardCodePoints);
+    const heardBefore = this.#cutBefore.get(number);
+    turn.cut ||= this.#cutBefore.delete(number);
+    // An update does not say that nothing was heard: the cut did.
+    const heard = heardCodePoints > 0 ? heardCodePoints : heardBefore;
+    if (heard !== undefined) this.#heard(turn, number, heard);
     return turn;
   }
 
@@ -77,10 +83,14 @@ export class Turns {
    * The candidate spoke over the interviewer.
    * @param {boolean} wasHeard whether the interviewer's voice was still being played
    * @param {{turn: number, heardCodePoints: number}} [told] the server's number of the turn, and how much of it was heard
-   * @returns {Turn | null} the turn that was cut
+   * @returns {Turn | null} the turn that was cut; null: none, or one whose words are still to come, and have the cut then
    */
   cut(wasHeard, { turn: number, heardCodePoints } = { turn: 0, heardCodePoints: 0 }) {
     const named = number === 0 ? -1 : this.#numbers.lastIndexOf(number);
+    if (number !== 0 && named < 0) {
+      this.#cutBefore.set(number, heardCodePoints);
+      return null;
+    }
     const turn = named < 0 ? this.#latest("AI") : this.all[named];
     if (turn === undefined || (named < 0 && turn.complete && !wasHeard)) return null;
     turn.cut = true;

@@ -82,9 +82,12 @@ export class Uplink {
   #swiftSince = 0;
   #sentAt = 0;
 
-  /** Sound that is sent and not yet received, as far as is known. */
-  get unconfirmed() {
-    return this.#open && this.#measured && this.#sentMs > this.#receivedMs;
+  /**
+   * Return whether sound is sent and not yet received, as far as the server says.
+   * @param {boolean} [promised] it will say so, although it has not yet
+   */
+  unconfirmed(promised = false) {
+    return this.#open && (this.#measured || promised) && this.#sentMs > this.#receivedMs;
   }
 
   /**

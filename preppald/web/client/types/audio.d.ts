@@ -4,6 +4,7 @@
  * Rule 1: whatever fails after the user's permission leaves no microphone open.
  * Rule 2: a sound that stands still is made anew by the next gesture; the interview knows nothing of it.
  * Rule 3: in the place of a microphone that was pulled out the system's choice is heard, where nobody need be asked.
+ * Rule 4: of several microphones that are opening the one that was asked for last is heard, and none behind a close.
  */
 import { AudioError } from "./audio-error.js";
 import { Engine } from "./engine.js";
@@ -36,13 +37,16 @@ export declare class AudioDesk {
      * @param {Engine} engine
      */
     constructor(workletUrl: string, engine: Engine);
+    /** True where what is played is heard. */
+    get runs(): boolean;
     /**
-     * Open a microphone, or change to another. The one before is closed only when the new one is heard.
+     * Open a microphone, or change to another. The one before is closed only when the new one is heard; a later choice,
+     * or a close, makes this one void, and what becomes of it is nobody's trouble.
      * @param {MicrophoneChoice} [choice]
      * @throws {AudioError}
      */
     openMicrophone({ stream, ...choice }?: MicrophoneChoice): Promise<void>;
-    /** The browser's "recording" sign goes out; silence is sent from here on. */
+    /** The browser's "recording" sign goes out; silence is sent from here on, also in the place of one that is opening. */
     closeMicrophone(): void;
     get hasMicrophone(): boolean;
     /** @returns {string | undefined} the microphone's, where the browser says */

@@ -7,6 +7,7 @@
  *         not count there; then it is the server that knows whether the interview is over, and says so.
  * Rule 4: a silent line is given up after SILENT_MS of this page's own attention: while the page is blocked, nothing
  *         can be heard, and that says nothing about the line.
+ * Rule 5: whoever is told something may end or leave it there and then: behind each telling it may be over.
  */
 export type ServerMessage = import("./wire.js").ServerMessage;
 export type Ending = import("./endings.js").Ending;

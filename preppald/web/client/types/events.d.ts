@@ -76,6 +76,7 @@ export type InterviewEvents = {
         quality: Quality;
         lagMs: number;
         droppedMs: number;
+        codec: "pcm" | "opus";
     };
     /**
      * one began (active) or ended; troubles: all that are there now, the most urgent first
@@ -125,7 +126,7 @@ export type InterviewEvents = {
  * @property {{speaking: boolean}} answer a recorded answer began or is over
  * @property {{on: boolean, remainingMs: number}} hold the interview pauses, or goes on
  * @property {{text: string, kind: TextProblem, words: string}} textRefused a typed answer was not taken; text: for the field it came from
- * @property {{quality: Quality, lagMs: number, droppedMs: number}} quality of the candidate's way to the server, at each change
+ * @property {{quality: Quality, lagMs: number, droppedMs: number, codec: "pcm" | "opus"}} quality of the candidate's way to the server, at each change
  * @property {{kind: Trouble, words: string, active: boolean, troubles: readonly Trouble[]}} trouble one began (active) or ended; troubles: all that are there now, the most urgent first
  * @property {{kind: Trouble, words: string}} error a trouble began; the interview goes on
  * @property {{reason: Ending, code: number, words: string}} ended the last event; code: the close frame's, for a log

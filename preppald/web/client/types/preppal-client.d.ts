@@ -122,7 +122,7 @@ export declare class InterviewClient extends Reporter {
     /** The way to go on after `echo`, without headphones: the microphone rests while the interviewer speaks. */
     get takesTurns(): boolean;
     set takesTurns(takesTurns: boolean);
-    /** Of the interviewer's voice, 0 … 1. */
+    /** Of the interviewer's voice, 0 … 1. What is no number changes nothing. */
     get volume(): number;
     set volume(volume: number);
     /**
@@ -149,7 +149,8 @@ export declare class InterviewClient extends Reporter {
     /**
      * Record the microphone for a while, before the interview: for a test.
      * @param {number} ms
-     * @returns {Promise<Int16Array<ArrayBuffer>>} PCM16 mono 16 kHz, for `playBack`
+     * @returns {Promise<Int16Array<ArrayBuffer>>} PCM16 mono 16 kHz, for `playBack`; shorter where another recording, or
+     *   the end, cut it
      */
     record(ms: number): Promise<Int16Array<ArrayBuffer>>;
     /**

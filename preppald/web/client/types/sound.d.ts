@@ -46,7 +46,7 @@ export declare class Sound {
     setLoudspeaker(deviceId: string): Promise<void>;
     /**
      * @param {number} ms
-     * @returns {Promise<Int16Array<ArrayBuffer>>} PCM16 mono 16 kHz
+     * @returns {Promise<Int16Array<ArrayBuffer>>} PCM16 mono 16 kHz; shorter where another recording, or the end, cut it
      */
     record(ms: number): Promise<Int16Array<ArrayBuffer>>;
     /** @param {Int16Array<ArrayBuffer>} pcm PCM16 mono 16 kHz; a copy is played */
@@ -61,7 +61,7 @@ export declare class Sound {
     answer(pcm: Int16Array<ArrayBuffer>): void;
     resume(): Promise<void>;
     /**
-     * Let the device's sound go; with `hearOut` only when the interviewer's last words were heard.
+     * Let the device's sound go; with `hearOut` only when the interviewer's last words were heard, or cannot be.
      * @param {{hearOut?: boolean}} [how]
      */
     close({ hearOut }?: {

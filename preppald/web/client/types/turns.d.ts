@@ -66,7 +66,7 @@ export declare class Turns {
      * The candidate spoke over the interviewer.
      * @param {boolean} wasHeard whether the interviewer's voice was still being played
      * @param {{turn: number, heardCodePoints: number}} [told] the server's number of the turn, and how much of it was heard
-     * @returns {Turn | null} the turn that was cut
+     * @returns {Turn | null} the turn that was cut; null: none, or one whose words are still to come, and have the cut then
      */
     cut(wasHeard: boolean, { turn: number, heardCodePoints }?: {
         turn: number;

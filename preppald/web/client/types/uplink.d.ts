@@ -27,8 +27,11 @@ export declare class Uplink {
     /** Milliseconds between the newest sound known to have arrived and its being said. */
     lagMs: number;
     slow: boolean;
-    /** Sound that is sent and not yet received, as far as is known. */
-    get unconfirmed(): boolean;
+    /**
+     * Return whether sound is sent and not yet received, as far as the server says.
+     * @param {boolean} [promised] it will say so, although it has not yet
+     */
+    unconfirmed(promised?: boolean): boolean;
     /**
      * Take in a piece of the microphone's sound.
      * @param {Uint8Array} pcm PCM16 LE 16 kHz; taken over
