@@ -26,6 +26,7 @@ from preppald.core.deliveries import (
 )
 from preppald.core.feedback import FeedbackError
 from preppald.core.generation import PASSING
+from preppald.core.interview import Usage
 from preppald.errors import JournalError
 from preppald.interview.services import Services
 from preppald.interview.spending import interview_of, spend
@@ -192,12 +193,10 @@ class FeedbackWriter:
         for wait in (*WAITS, None):
             answer = await self._call(body)
             if isinstance(answer, bytes):
-                try:
-                    written, usage = feedback.decode(answer)
-                except FeedbackError as error:
-                    await spend(self._services, delivery, error.usage)
-                    raise
+                written, usage = _read(answer)
                 await spend(self._services, delivery, usage)
+                if isinstance(written, FeedbackError):
+                    raise written
                 return written
             if wait is None or answer.status not in {*PASSING, None}:
                 raise FeedbackError(answer.cause)
@@ -223,3 +222,11 @@ class FeedbackWriter:
             except (httpx.HTTPError, httpx.StreamError, OSError) as error:
                 return Retry(None, f"Gemini could not be asked ({type(error).__name__})")
         return Retry(None, f"Gemini did not answer within {CALL_SECONDS:.0f} seconds")
+
+
+def _read(answer: bytes) -> tuple[Feedback | FeedbackError, Usage]:
+    """Return what was written, or why nothing can be read; both are paid."""
+    try:
+        return feedback.decode(answer)
+    except FeedbackError as error:
+        return error, error.usage

@@ -179,6 +179,7 @@ async def test_a_proxy_that_refuses_is_named_to_the_operator(
         candidate = await running.candidate(nursery)
         await candidate.closed()
         assert candidate.close == (4002, "Failed to connect to AI service")
+        await running.logged("upstream.failed")
         log = running.log.read_text("utf-8")
         # Tinyproxy says 401 to a wrong password.
         assert re.search("40[17]: it wants a user and a password, or other ones, in HTTPS_PROXY", log)
@@ -208,7 +209,8 @@ async def test_a_proxy_whose_rules_forbid_the_host(
         candidate = await daemon_there.candidate(nursery)
         await candidate.closed()
         assert candidate.close == (4002, "Failed to connect to AI service")
-        assert "403: its rules do not allow this host" in daemon_there.log.read_text("utf-8")
+        # The candidate may read it before the log is on disk.
+        assert "403: its rules do not allow this host" in str(await daemon_there.logged("upstream.failed"))
 
 
 async def test_a_slow_proxy_delays_an_interview_and_no_more(
