@@ -325,6 +325,7 @@ async def test_another_origin_cannot_use_the_cookie(port: Port, autojump_clock: 
     assert not port.world.registry.draining
 
 
+@pytest.mark.slow
 async def test_a_cookie_ends_after_a_working_day(port: Port, autojump_clock: object) -> None:
     browser = await port.signed_in()
     await trio.sleep(SIGNED_IN_SECONDS - 60)

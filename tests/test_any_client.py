@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, cast
 
 from hypothesis import given, settings, strategies as st
+import pytest
 import trio
 import trio.testing
 from websockets.exceptions import InvalidState
@@ -146,6 +147,7 @@ async def play(script: list[tuple[Any, ...]]) -> None:
 
 @given(st.lists(actions, max_size=25))
 @settings(max_examples=30, deadline=None)
+@pytest.mark.slow
 def test_whatever_clients_do_every_interview_ends_once(script: list[tuple[Any, ...]]) -> None:
     """No crash, no bug, no connection that stays, no session that stays; the backend hears of each ending."""
     trio.run(partial(play, script), clock=trio.testing.MockClock(autojump_threshold=0))

@@ -12,6 +12,7 @@ import resource
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+import pytest
 import trio
 import trio.testing
 from websockets.frames import Frame, Opcode
@@ -374,6 +375,7 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+@pytest.mark.slow
 async def test_three_hundred_interviews_leave_nothing_behind(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:

@@ -336,6 +336,7 @@ async def test_the_notices_can_be_turned_off(nursery: trio.Nursery, autojump_clo
     assert not [message for message in candidate.messages if message.HasField("notice")]
 
 
+@pytest.mark.slow
 async def test_an_hour_is_an_hour(nursery: trio.Nursery, autojump_clock: object) -> None:
     """Through every change of Gemini's connections; only what they cost is given back."""
     world, candidate = await begin(nursery, "plain")

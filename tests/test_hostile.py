@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+import pytest
 import trio
 
 from preppald.simulator import Scenario
@@ -110,6 +111,7 @@ async def test_no_handshake_disturbs_the_interviews(nursery: trio.Nursery, autoj
     assert outcomes == {hostile.name: hostile.outcome for hostile in BEFORE}
 
 
+@pytest.mark.slow
 async def test_no_message_disturbs_the_interviews(nursery: trio.Nursery, autojump_clock: object) -> None:
     """Each hostile stream of frames ends as the table says, or not at all; ten interviews go on beside it."""
     world = await World({}, SCENARIO).start(nursery)

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 import random
 
+import pytest
+
 from preppald.core.effects import Prompt
 from preppald.core.events import (
     AudioSpoken,
@@ -200,6 +202,7 @@ def shown(table: Counter[tuple[str, str, str]]) -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.slow
 def test_a_cough_is_resumed_a_word_is_answered_an_interruption_is_left() -> None:
     table = simulate(A_KIND)
     print(shown(table))  # noqa: T201 - the table

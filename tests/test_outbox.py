@@ -242,6 +242,7 @@ async def test_a_refused_secret_pauses_everything(autojump_clock: object) -> Non
     assert it.notes.events().count("outbox.resumed") == 1
 
 
+@pytest.mark.slow
 async def test_one_forbidden_interview(autojump_clock: object) -> None:
     """The application refuses our secret for one interview only: it waits alone, and is no dead letter in a day."""
     application = Application(

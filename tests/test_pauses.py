@@ -15,6 +15,8 @@ from functools import cache
 import math
 import random
 
+import pytest
+
 from preppald.core.conversation import Conversation
 from preppald.core.ear import Ear
 from preppald.core.effects import Asked, Leave, Prompt, Remark, SessionEffect
@@ -332,6 +334,7 @@ def check(table: Counter[tuple[str, str]], remedies: list[tuple[str, str, float]
     assert {row for row, _ in table} == ROWS
 
 
+@pytest.mark.slow
 def test_pauses_are_left_alone_and_stuck_models_are_met_in_time() -> None:
     table, remedies = simulate(seed=1, pauses=PAUSES_IN_THE_TEST)
     print(shown(table))  # noqa: T201 - the confusion table

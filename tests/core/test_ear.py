@@ -59,6 +59,7 @@ def hear(ear: Ear, pcm: bytes, now: float) -> list[tuple[float, bool]]:
 @pytest.mark.parametrize("pink", [False, True], ids=["white", "pink"])
 @pytest.mark.parametrize("ratio_db", [20, 10, 0])
 @pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.slow
 def test_speech_is_heard_in_noise(name: str, ratio_db: int, pink: bool) -> None:  # noqa: FBT001
     """Begun within 2.5 s, never lost within an answer, and over within the bridge; noise alone is no answer."""
     speech = sample(name)

@@ -10,6 +10,7 @@ FLIPS = 10
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.slow
 def test_flipped_bits(seed: int) -> None:
     found = flips.run(FLIPS, seed)
     assert [(it.file, it.offset, it.bit, it.faults) for it in found if it.faults] == []

@@ -340,6 +340,7 @@ async def test_retention(autojump_clock: object) -> None:
 
 
 @pytest.mark.parametrize("retention_ms", [0, 3_600_000], ids=["delivered", "an hour"])
+@pytest.mark.slow
 async def test_words_go_before_their_rows(autojump_clock: object, retention_ms: int) -> None:
     """No word stays in the file that the backend has; the row does, so that its token begins nothing anew."""
     notes, rig = Notes(), Rig()

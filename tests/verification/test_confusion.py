@@ -34,6 +34,7 @@ def confusion(seed: int, make: Callable[[int, int], list[Case]] = cases) -> Coun
 
 @pytest.mark.parametrize("make", [cases, short_cases])
 @pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.slow
 def test_defects_are_told_and_clean_turns_are_left_alone(
     seed: int, make: Callable[[int, int], list[Case]]
 ) -> None:
