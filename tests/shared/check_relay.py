@@ -307,9 +307,13 @@ async def test_of_two_tabs_at_two_hosts_at_one_moment_both_get_in(server: Server
                 nursery.start_soon(come, both.connect, name, token)
                 nursery.start_soon(come, both.wrong.connect, name, token)
             assert statuses == [101, 101]
-        await trio.sleep(1.0)
         began = {it: host.said().keys() for it, host in (("owner", both.owner), ("wrong", both.wrong))}
-        assert len(began["owner"] | began["wrong"]) == 5
+        with trio.fail_after(PATIENCE_SECONDS):
+            while len(began["owner"] | began["wrong"]) < 5:
+                await trio.sleep(0.1)
+                began = {
+                    it: host.said().keys() for it, host in (("owner", both.owner), ("wrong", both.wrong))
+                }
         assert not began["owner"] & began["wrong"]
         carried = [*both.owner.lines("connection.carried"), *both.wrong.lines("connection.carried")]
         assert len(carried) == 5
